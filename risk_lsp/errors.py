@@ -1,0 +1,38 @@
+"""The errors people see: each names the thing that is wrong and the way out."""
+
+from __future__ import annotations
+
+
+class RiskError(Exception):
+    """Base of every error that is shown to a person.
+
+    `message` says what is wrong and names the thing; `hint` says what to do next.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class BadInput(RiskError):
+    """A file, an argument or a record that cannot be scored."""
+
+
+class SettingsError(RiskError):
+    """A setting that is unknown, of the wrong type, or not allowed to come from where it came from."""
+
+
+class BundleError(RiskError):
+    """A probe bundle that is missing, damaged or does not belong to its model."""
+
+
+class ModelError(RiskError):
+    """A code model that cannot be loaded or run."""
+
+
+class WorkerError(RiskError):
+    """The worker process that hosts the model failed or went away."""

@@ -1,0 +1,1 @@
+"""Metrics of calibrated edit probabilities, and the reports made of them."""

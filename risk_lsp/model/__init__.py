@@ -1,0 +1,1 @@
+"""The code model: safe loading, activations, windows, and the supervised worker process."""

@@ -1,0 +1,1 @@
+"""Problems, the sandbox, and minimal patches: where the labels come from."""

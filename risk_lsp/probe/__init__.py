@@ -1,0 +1,1 @@
+"""The span probe, its calibration, and the bundle on disk."""

@@ -1,0 +1,1 @@
+"""Documents as immutable snapshots: lines, positions, spans, structure."""

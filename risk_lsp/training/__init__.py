@@ -1,0 +1,1 @@
+"""Training of the default model and of the probe."""
