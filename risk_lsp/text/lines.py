@@ -1,0 +1,90 @@
+"""Where the lines of a text begin and end, as the language server protocol has it.
+
+A line ends at "\\n", "\\r\\n" or "\\r" and nowhere else: form feeds, U+0085 and U+2028 are ordinary characters.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.text.code_points import code_points
+
+_LF, _CR = 0x0A, 0x0D
+
+
+class LineIndex:
+    """An immutable text with the offsets of its lines: `starts`, int64[count]. An empty text has one empty line."""
+
+    __slots__ = ("starts", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts = _read_only(np.concatenate((np.zeros(1, np.int64), _break_ends(text))))
+
+    @property
+    def count(self) -> int:
+        """The number of lines; they count from 0. A terminator at the end of the text is followed by an empty line."""
+        return len(self.starts)
+
+    def line_of(self, offset: int) -> int:
+        """The line that holds the offset; a terminator belongs to the line it ends.
+
+        Raises IndexError for an offset outside 0 to the text's length.
+        """
+        if not 0 <= offset <= len(self.text):
+            raise IndexError(f"offset {offset} is outside a text of {len(self.text)} characters")
+        return int(self.starts.searchsorted(offset, side="right")) - 1
+
+    def start(self, line: int) -> int:
+        """The offset of the line's first character."""
+        self._require(line)
+        return int(self.starts[line])
+
+    def end(self, line: int) -> int:
+        """The offset after the line's terminator."""
+        self._require(line)
+        return int(self.starts[line + 1]) if line + 1 < len(self.starts) else len(self.text)
+
+    def content_end(self, line: int) -> int:
+        """The offset before the line's terminator."""
+        end = self.end(line)
+        if line + 1 == len(self.starts):
+            return end
+        return end - 2 if self.text[max(end - 2, 0) : end] == "\r\n" else end - 1
+
+    def spliced(self, start: int, end: int, replacement: str) -> LineIndex:
+        """The index of the text with the characters [start, end) replaced.
+
+        Whether a line starts at an offset depends on the characters on both sides of it only. So starts before `start`
+        stay, starts after `end` move, and just the replacement and its two neighbours are scanned.
+        """
+        if not 0 <= start <= end <= len(self.text):
+            raise IndexError(f"span {start}-{end} is outside a text of {len(self.text)} characters")
+        text = "".join((self.text[:start], replacement, self.text[end:]))
+        first, last = max(start, 1), start + len(replacement)
+        scanned = _break_ends(text[first - 1 : last + 1]) + (first - 1)
+        kept = self.starts[: max(int(self.starts.searchsorted(start)), 1)]
+        moved = self.starts[int(self.starts.searchsorted(end, side="right")) :]
+        index = LineIndex.__new__(LineIndex)
+        index.text = text
+        index.starts = _read_only(np.concatenate((kept, scanned[scanned <= last], moved + (last - end))))
+        return index
+
+    def _require(self, line: int) -> None:
+        if not 0 <= line < len(self.starts):
+            raise IndexError(f"line {line} is outside a text of {len(self.starts)} lines")
+
+
+def _read_only(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    offsets.flags.writeable = False
+    return offsets
+
+
+def _break_ends(text: str) -> NDArray[np.int64]:
+    """The offsets after each line terminator of a text, in order."""
+    points = code_points(text)
+    breaks = points == _LF
+    returns = points == _CR
+    returns[:-1] &= ~breaks[1:]
+    return np.flatnonzero(breaks | returns).astype(np.int64) + 1
