@@ -1,0 +1,231 @@
+"""A causal code model that gives, for a text, its tokens and what happens inside the model at each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from risk_lsp.errors import ModelError
+from risk_lsp.model.activations import Activations
+from risk_lsp.model.encoding import Encoding
+from risk_lsp.model.fingerprints import hash_weights
+from risk_lsp.model.sources import ModelFolder, locate_model
+from risk_lsp.model.statistics import token_statistics
+from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
+from risk_lsp.model.transformers_host import Run, TransformersHost, load_host
+from risk_lsp.model.windows import Window, plan_windows
+
+_TOKENS_PER_BATCH = 4096
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+class _Piece(NamedTuple):
+    """One window of one of the texts of a call."""
+
+    text: int
+    window: Window
+
+
+class CodeModel:
+    """A loaded model with its tokenizer. Not for use from two threads at once."""
+
+    def __init__(self, folder: ModelFolder, host: TransformersHost, tokenizer: TextTokenizer) -> None:
+        self._folder = folder
+        self._host = host
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def load(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
+        offline: bool = True,
+        top_layer: int | None = None,
+        threads: int | None = None,
+    ) -> CodeModel:
+        """Load a causal model from a folder or by hub id; see `locate_model` for which is which.
+
+        Only safetensors and classes that transformers ships are loaded. Nothing is fetched unless `source` is a hub id
+        and `offline` is off. `device` is "auto" or a torch device; `dtype` is "auto" (bfloat16 on CUDA, else float32),
+        "float32", "bfloat16" or "float16". With `top_layer` the blocks above it and the output head are not loaded,
+        and token statistics are not available. `threads` sets torch's intra-op threads. Raises ModelError.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        chosen_device = _device(device)
+        chosen_dtype = _dtype(dtype, chosen_device)
+        folder = locate_model(source, revision=revision, offline=offline)
+        tokenizer = load_tokenizer(folder.path, folder.name)
+        host = load_host(folder, device=chosen_device, dtype=chosen_dtype, top_layer=top_layer)
+        return cls(folder, host, tokenizer)
+
+    @property
+    def name(self) -> str:
+        """The hub id, or the folder's name."""
+        return self._folder.name
+
+    @property
+    def revision(self) -> str | None:
+        """The hub commit, None for a folder."""
+        return self._folder.revision
+
+    @property
+    def width(self) -> int:
+        """Width of the residual stream."""
+        return self._host.width
+
+    @property
+    def layer_count(self) -> int:
+        """Number of decoder blocks of the whole model; layers are 0 to this."""
+        return self._host.layer_count
+
+    @property
+    def context(self) -> int:
+        """Tokens the model can take at once, with any beginning-of-text token."""
+        return self._host.context
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Rows of the embedding table."""
+        return self._host.vocabulary_size
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Hash of the safetensors files and config.json; reads them all the first time."""
+        return hash_weights(self._folder.path)
+
+    @property
+    def tokenizer_hash(self) -> str:
+        """Hash of tokenizer.json."""
+        return self._tokenizer.fingerprint
+
+    def encode(self, text: str) -> Encoding:
+        """Tokens of `text` with the characters each stands for; no special tokens."""
+        return self._tokenizer.encode(text)
+
+    def read(
+        self, encoding: Encoding, layers: Sequence[int], *, boundaries: Sequence[int] = (), statistics: bool = False
+    ) -> Activations:
+        """Run the model over one text; `boundaries` are the token indices at which statements start.
+
+        Without `statistics` no block above the highest of `layers` runs, and no output head. Raises ModelError.
+        """
+        return self.read_many([encoding], layers, boundaries=[boundaries], statistics=statistics)[0]
+
+    def read_many(
+        self,
+        encodings: Sequence[Encoding],
+        layers: Sequence[int],
+        *,
+        boundaries: Sequence[Sequence[int]] | None = None,
+        statistics: bool = False,
+    ) -> list[Activations]:
+        """Run the model over many texts, batching those of similar length. Same results as `read`, in the same order.
+
+        All results are held in memory: texts x tokens x layers x width floats.
+        """
+        self._check(encodings, layers, statistics)
+        results = [self._empty(encoding, tuple(layers), statistics) for encoding in encodings]
+        pieces = [
+            _Piece(index, window)
+            for index, encoding in enumerate(encodings)
+            for window in plan_windows(
+                len(encoding), self.context - len(self._tokenizer.prefix), boundaries[index] if boundaries else ()
+            )
+        ]
+        for batch in _batches(pieces):
+            token_ids = self._padded(batch, encodings)
+            run = self._host.run(token_ids, layers, to_end=statistics)
+            for row, piece in enumerate(batch):
+                self._store(results[piece.text], piece.window, run, row)
+        return results
+
+    def _check(self, encodings: Sequence[Encoding], layers: Sequence[int], statistics: bool) -> None:
+        top = self._host.top_layer
+        if wrong := [layer for layer in layers if not 0 <= layer <= top]:
+            raise ModelError(f"layer {wrong[0]} of {self.name} is not there", f"the loaded layers are 0 to {top}")
+        if statistics and not self._host.has_head:
+            raise ModelError("token statistics need the whole model", "load it without a top layer")
+        for encoding in encodings:
+            if len(encoding) and int(encoding.token_ids.max()) >= self.vocabulary_size:
+                raise ModelError(
+                    f"the tokenizer of {self.name} has tokens its model does not know",
+                    "tokenizer.json and the weights must belong to the same model",
+                )
+
+    def _empty(self, encoding: Encoding, layers: tuple[int, ...], statistics: bool) -> Activations:
+        count = len(encoding)
+        return Activations(
+            encoding,
+            layers,
+            np.zeros((count, len(layers), self.width), dtype=np.float32),
+            np.zeros(count, dtype=np.float32) if statistics else None,
+            np.zeros(count, dtype=np.float32) if statistics else None,
+        )
+
+    def _padded(self, batch: Sequence[_Piece], encodings: Sequence[Encoding]) -> torch.Tensor:
+        """int64[batch, tokens]: prefix and window of each piece, padded on the right."""
+        prefix = self._tokenizer.prefix
+        longest = max(piece.window.end - piece.window.start for piece in batch)
+        token_ids = np.zeros((len(batch), len(prefix) + longest), dtype=np.int64)
+        token_ids[:, : len(prefix)] = prefix
+        for row, (text, (start, _, end)) in zip(token_ids, batch, strict=True):
+            row[len(prefix) : len(prefix) + end - start] = encodings[text].token_ids[start:end]
+        return torch.from_numpy(token_ids)
+
+    def _store(self, result: Activations, window: Window, run: Run, row: int) -> None:
+        """Copy the kept rows of one piece from the batch into its text's result."""
+        start, keep, end = window
+        shift = len(self._tokenizer.prefix) - start
+        for column, layer in enumerate(result.layers):
+            result.values[keep:end, column] = run.residuals[layer][row, keep + shift : end + shift].numpy()
+        if run.final is None or result.log_probabilities is None or result.entropies is None:
+            return
+        first = keep if keep + shift > 0 else keep + 1  # nothing comes before the first token without a prefix
+        targets = torch.from_numpy(result.encoding.token_ids[first:end].astype(np.int64))
+        predicting = run.final[row, first + shift - 1 : end + shift - 1]
+        log_probabilities, entropies = token_statistics(predicting, targets, self._host.logits, self.vocabulary_size)
+        result.log_probabilities[first:end] = log_probabilities.numpy()
+        result.entropies[first:end] = entropies.numpy()
+
+
+def _batches(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
+    """Pieces in order of length, in batches of bounded size (padding counted)."""
+    batch: list[_Piece] = []
+    for piece in sorted(pieces, key=lambda piece: piece.window.end - piece.window.start):
+        # Ascending order: the newest piece is the longest, which all others are padded to.
+        if batch and (piece.window.end - piece.window.start) * (len(batch) + 1) > _TOKENS_PER_BATCH:
+            yield batch
+            batch = []
+        batch.append(piece)
+    if batch:
+        yield batch
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"the device {name} cannot be used here", "use auto, cpu, cuda or mps") from error
+    return device
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in _DTYPES:
+        raise ModelError(f"the dtype {name} is not supported", f"use auto, {', '.join(_DTYPES)}")
+    return _DTYPES[name]

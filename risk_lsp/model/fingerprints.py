@@ -1,0 +1,29 @@
+"""Hashes that tie a probe to the exact model and tokenizer it was fitted on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+_BLOCK = 1 << 20
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """`sha256:` and the digest of the files' contents, one after the other in the given order."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK):
+                digest.update(block)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def hash_weights(folder: Path) -> str:
+    """Hash of a model folder's safetensors files, in the order of their names, and then its config.json."""
+    return hash_files([*sorted(folder.glob("*.safetensors")), folder / "config.json"])
+
+
+def hash_text(text: str) -> str:
+    """`sha256:` and the digest of `text` as UTF-8."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -1,0 +1,137 @@
+"""From what a person calls a model to a folder of files that are safe to load."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from risk_lsp.errors import ModelError
+
+HUB_PREFIX = "hub:"
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
+_HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model"]
+_UNSAFE_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A checked model folder. `revision` is the hub commit it came from, None for a folder of the person's own."""
+
+    name: str
+    path: Path
+    revision: str | None
+    config: dict[str, Any]
+
+
+def locate_model(source: str | Path, *, revision: str | None = None, offline: bool = True) -> ModelFolder:
+    """Find the folder of a model and refuse one that is not safe or not complete.
+
+    A `Path`, or a string written as a path (`./x`, `/x`, `~/x`, `C:\\x`), is a folder and never looked up on the hub.
+    `owner/name` is a hub id, and so is anything after `hub:`. Raises ModelError.
+    """
+    if _is_hub_id(source):
+        name = str(source).removeprefix(HUB_PREFIX)
+        path = _fetch(name, revision, offline)
+        return ModelFolder(name, path, path.name, _checked_config(path, name))
+    path = Path(source).expanduser()
+    if revision is not None:
+        raise ModelError(f"{path} is a folder, which has no revision {revision}", "drop the revision, or name a hub id")
+    if not path.is_dir():
+        raise ModelError(f"there is no model folder {path}", "check the path; a model of the hub is named owner/name")
+    path = path.resolve()
+    return ModelFolder(path.name, path, None, _checked_config(path, str(path)))
+
+
+def _is_hub_id(source: str | Path) -> bool:
+    if isinstance(source, Path):
+        return False
+    if source.startswith(HUB_PREFIX):
+        if not _HUB_ID.fullmatch(source.removeprefix(HUB_PREFIX)):
+            raise ModelError(f"{source} does not name a model of the hub", "write hub:owner/name")
+        return True
+    if not _HUB_ID.fullmatch(source):
+        return False
+    if Path(source).is_dir():
+        # A folder that happens to stand in the current directory must not replace the model that was meant.
+        raise ModelError(
+            f"{source} is both a folder here and the form of a hub id",
+            f"write ./{source} for the folder or {HUB_PREFIX}{source} for the hub",
+        )
+    return True
+
+
+def _fetch(name: str, revision: str | None, offline: bool) -> Path:
+    """The local snapshot of a hub model, downloaded first unless `offline`."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    wanted = name if revision is None else f"{name} at revision {revision}"
+    try:
+        return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES, local_files_only=offline))
+    except LocalEntryNotFoundError as error:
+        if offline:
+            raise ModelError(
+                f"the model {wanted} is not on this machine, and loading is offline",
+                f"download it once with `hf download {name}`, or turn the offline setting off",
+            ) from error
+        raise ModelError(f"the model {wanted} could not be downloaded", "check the network connection") from error
+    except Exception as error:  # the hub client raises many types of its own and of its HTTP library
+        raise ModelError(
+            f"the model {wanted} could not be fetched: {first_line(error)}", "check the id, the revision and the access"
+        ) from error
+
+
+def _checked_config(path: Path, name: str) -> dict[str, Any]:
+    """The parsed config.json of a folder whose files are all of a kind that is safe to load."""
+    if (path / "adapter_config.json").exists():
+        raise ModelError(f"{name} holds an adapter", "merge it into its base model and save that as safetensors")
+    if not (path / "config.json").is_file():
+        raise ModelError(f"{name} has no config.json", "point at a folder in the transformers format")
+    if not any(path.glob("*.safetensors")):
+        unsafe = sorted(file.name for pattern in _UNSAFE_WEIGHTS for file in path.glob(pattern))
+        if unsafe:
+            raise ModelError(
+                f"{name} holds its weights only as pickle ({unsafe[0]}), which can run code when it is loaded",
+                "save the model as safetensors: model.save_pretrained(folder)",
+            )
+        raise ModelError(f"{name} has no weights (*.safetensors)", "save or download the whole model")
+    _check_index(path, name)
+    return _read_json_object(path / "config.json", name)
+
+
+def _check_index(path: Path, name: str) -> None:
+    """Refuse an index of weight shards that points outside the folder or to a file that is missing."""
+    index = path / "model.safetensors.index.json"
+    if not index.is_file() or (path / "model.safetensors").is_file():
+        return
+    shards = _read_json_object(index, name).get("weight_map")
+    if not isinstance(shards, dict):
+        raise ModelError(f"{index.name} of {name} has no weight map", "save or download the model again")
+    for shard in sorted({str(value) for value in shards.values()}):
+        if Path(shard).name != shard or not shard.endswith(".safetensors"):
+            raise ModelError(
+                f"{index.name} of {name} points to {shard}", "shards are safetensors files beside the index"
+            )
+        if not (path / shard).is_file():
+            raise ModelError(f"{name} lacks its weight file {shard}", "save or download the whole model")
+
+
+def _read_json_object(path: Path, name: str) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path.name} of {name} cannot be read: {first_line(error)}", "save or download it again"
+        ) from error
+    if not isinstance(content, dict):
+        raise ModelError(f"{path.name} of {name} is not a JSON object", "save or download it again")
+    return content
+
+
+def first_line(error: BaseException) -> str:
+    """An exception in one line of at most 200 characters."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]

@@ -1,0 +1,230 @@
+"""A causal transformers model as a stack of decoder blocks: safe loading, and runs that stop where the taps end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from risk_lsp.errors import ModelError
+from risk_lsp.model.sources import ModelFolder, first_line
+
+_DEFAULT_CONTEXT = 2048
+
+
+@dataclass(frozen=True)
+class Run:
+    """Outcome of one forward pass over a batch.
+
+    `residuals[k]` is the residual stream after k blocks, float32[batch, tokens, width] on the CPU; `final` the
+    normalised output of the last block on the model's device, None if the run stopped before it.
+    """
+
+    residuals: dict[int, Tensor]
+    final: Tensor | None
+
+
+class _TapsFilled(Exception):
+    """Raised inside the forward pass when nothing above the current block is wanted."""
+
+
+class TransformersHost:
+    """The loaded model. Not for use from two threads at once."""
+
+    def __init__(self, model: Any, layer_count: int, device: torch.device) -> None:
+        text_config = model.config.get_text_config()
+        self._base: nn.Module = model.base_model
+        self._model: nn.Module = model
+        self._head: nn.Module | None = model.get_output_embeddings()
+        self._blocks = _decoder_blocks(self._base, text_config.num_hidden_layers)
+        self._head_is_plain: bool | None = None
+        self.device = device
+        self.layer_count = layer_count
+        self.top_layer = text_config.num_hidden_layers
+        self.width = int(text_config.hidden_size)
+        self.vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
+        self.context = int(getattr(text_config, "max_position_embeddings", None) or _DEFAULT_CONTEXT)
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the output head was loaded, which `final` and `logits` need."""
+        return self._head is not None
+
+    @torch.inference_mode()
+    def run(self, token_ids: Tensor, layers: Sequence[int], *, to_end: bool) -> Run:
+        """Run int64[batch, tokens] up to the highest of `layers`, or up to the final norm if `to_end`.
+
+        Rows may be padded on the right: attention is causal, so padding cannot reach the tokens before it.
+        """
+        if not layers and not to_end:
+            return Run({}, None)
+        last = None if to_end else max(layers)
+        with _taps(self._blocks, layers, last) as residuals:
+            try:
+                output = self._base(input_ids=token_ids.to(self.device), use_cache=False)
+            except _TapsFilled:
+                return Run(residuals, None)
+        return Run(residuals, output.last_hidden_state if to_end else None)
+
+    @torch.inference_mode()
+    def logits(self, final: Tensor) -> Tensor:
+        """Next-token logits float32[rows, vocabulary] for rows of `final`."""
+        if self._head is None:
+            raise ModelError("token statistics need the whole model", "load it without a top layer")
+        if self._head_is_plain is None:
+            self._head_is_plain = self._check_head()
+        if not self._head_is_plain:
+            raise ModelError(
+                f"token statistics are not available for {type(self._model).__name__}, which rescales its logits",
+                "use a probe that does without statistics",
+            )
+        rows: Tensor = self._head(final)
+        return rows.float()
+
+    def _check_head(self) -> bool:
+        """Whether the model's own logits are what its head gives, with no scaling or soft cap behind it."""
+        assert self._head is not None
+        token_ids = torch.zeros((1, 1), dtype=torch.int64, device=self.device)
+        own = self._model(input_ids=token_ids, use_cache=False).logits.float()
+        ours = self._head(self._base(input_ids=token_ids, use_cache=False).last_hidden_state).float()
+        return own.shape == ours.shape and torch.allclose(own, ours, rtol=1e-2, atol=1e-3)
+
+
+@contextmanager
+def _taps(blocks: nn.ModuleList, layers: Sequence[int], last: int | None) -> Iterator[dict[int, Tensor]]:
+    """Fill a dictionary with the residual streams at `layers` during a forward pass; stop it after layer `last`."""
+    residuals: dict[int, Tensor] = {}
+
+    def record(layer: int, hidden: Tensor) -> None:
+        if layer in layers:
+            residuals[layer] = hidden.detach().to("cpu", torch.float32, copy=True)
+        if layer == last:
+            raise _TapsFilled
+
+    def before_first(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        record(0, args[0] if args else kwargs["hidden_states"])
+
+    def after(layer: int, _module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        record(layer, output[0] if isinstance(output, tuple) else output)
+
+    wanted = sorted({*layers, *([] if last is None else [last])})
+    handles = [
+        blocks[0].register_forward_pre_hook(before_first, with_kwargs=True)
+        if layer == 0
+        else blocks[layer - 1].register_forward_hook(partial(after, layer))
+        for layer in wanted
+    ]
+    try:
+        yield residuals
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _decoder_blocks(base: nn.Module, count: int) -> nn.ModuleList:
+    for module in base.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return module
+    raise ModelError(f"no decoder blocks were found in {type(base).__name__}", "use a decoder-only causal model")
+
+
+def load_host(
+    folder: ModelFolder, *, device: torch.device, dtype: torch.dtype, top_layer: int | None
+) -> TransformersHost:
+    """Load a checked model folder: native classes and safetensors only, nothing from the network.
+
+    With `top_layer` only the blocks below it are loaded, and no output head. Raises ModelError.
+    """
+    config, layer_count = _load_config(folder)
+    if top_layer is not None:
+        _keep_blocks(config.get_text_config(), layer_count, top_layer, folder.name)
+    model_class = _model_class(config, folder.name, whole=top_layer is None)
+    with _quiet():
+        try:
+            model, loading = model_class.from_pretrained(
+                folder.path,
+                config=config,
+                dtype=dtype,
+                # Named here so that a config cannot ask for an attention kernel from the hub.
+                attn_implementation="sdpa" if model_class._supports_sdpa else "eager",
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except Exception as error:  # transformers and safetensors raise many types for a damaged folder
+            raise ModelError(
+                f"the model {folder.name} cannot be loaded: {first_line(error)}", "check or download its files again"
+            ) from error
+    if missing := sorted(loading["missing_keys"]):
+        # transformers would fill these with random numbers and a warning.
+        raise ModelError(
+            f"the weights of {folder.name} lack {len(missing)} tensors, such as {missing[0]}",
+            "config.json and the weights must belong to the same model",
+        )
+    return TransformersHost(model.to(device).eval(), layer_count, device)
+
+
+def _load_config(folder: ModelFolder) -> tuple[Any, int]:
+    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    model_type = folder.config.get("model_type")
+    if model_type not in CONFIG_MAPPING:
+        if "auto_map" in folder.config:
+            raise ModelError(
+                f"{folder.name} needs code that comes with the model, and such code is never run",
+                "use a model that transformers supports by itself",
+            )
+        raise ModelError(
+            f"{folder.name} is of the unknown type {model_type!r}", "use a causal model that transformers supports"
+        )
+    try:
+        config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # config classes validate with errors of their own
+        raise ModelError(
+            f"config.json of {folder.name} is not valid: {first_line(error)}", "save or download it again"
+        ) from error
+    return config, int(config.get_text_config().num_hidden_layers)
+
+
+def _keep_blocks(config: Any, layer_count: int, top_layer: int, name: str) -> None:
+    """Shorten a config to the blocks below `top_layer` (at least one, whose input is layer 0)."""
+    if not 0 <= top_layer <= layer_count:
+        raise ModelError(f"{name} has no layer {top_layer}", f"its layers are 0 to {layer_count}")
+    kept = max(top_layer, 1)
+    per_layer = {key: value for key, value in vars(config).items() if isinstance(value, list)}
+    config.num_hidden_layers = kept
+    for key, value in per_layer.items():
+        if len(value) == layer_count:
+            setattr(config, key, value[:kept])
+
+
+def _model_class(config: Any, name: str, *, whole: bool) -> Any:
+    from transformers.models.auto import modeling_auto
+
+    if type(config) not in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ModelError(f"{name} ({config.model_type}) is not a causal language model", "use a decoder-only model")
+    mapping = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING if whole else modeling_auto.MODEL_MAPPING
+    return mapping[type(config)]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers' progress bars and loading report."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,121 @@
+"""Small random-weight models of every family that is promised to work, with a tokenizer trained on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from tokenizers.normalizers import Normalizer
+
+SMALL = {
+    "vocab_size": 320,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": None,
+}
+EXPERTS = {"n_routed_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16, "first_k_dense_replace": 1}
+LATENT = {"kv_lora_rank": 8, "q_lora_rank": 8, "qk_rope_head_dim": 4, "qk_nope_head_dim": 4, "v_head_dim": 8}
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "Llama": SMALL,
+    "Qwen2": SMALL,
+    "Qwen3": {**SMALL, "head_dim": 8},
+    "Starcoder2": SMALL,
+    "GPTNeoX": {key: value for key, value in SMALL.items() if key != "num_key_value_heads"},
+    "DeepseekV2": {**SMALL, **EXPERTS, **LATENT, "num_key_value_heads": 4, "n_group": 1, "topk_group": 1},
+    "DeepseekV3": {**SMALL, **EXPERTS, **LATENT, "num_key_value_heads": 4, "n_group": 2, "topk_group": 1},
+    "GPT2": {"vocab_size": 320, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64},
+    "GPTBigCode": {"vocab_size": 320, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64},
+}
+
+SAMPLE = """\
+def largest(values):
+    best = None
+    for value in values:
+        if best is None or value < best:
+            best = value
+    return best
+
+
+class Stack:
+    def __init__(self):
+        self.items = []
+
+    def push(self, item):
+        self.items.append(item)
+"""
+
+
+def train_tokenizer(*, normalizer: Normalizer | None = None, bos: bool = False) -> Tokenizer:
+    """A byte-level BPE tokenizer of 320 tokens, fitted to the sample."""
+    tokenizer = Tokenizer(models.BPE())
+    if normalizer is not None:
+        tokenizer.normalizer = normalizer
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=320,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        special_tokens=["<|endoftext|>"],
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator([SAMPLE], trainer)
+    tokenizer.post_processor = (
+        processors.TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)])
+        if bos
+        else processors.ByteLevel(trim_offsets=True)
+    )
+    return tokenizer
+
+
+def save_family(folder: Path, family: str, *, bos: bool = False, **changes: Any) -> Path:
+    """Write a model of `family` with random weights and a tokenizer to `folder`."""
+    import transformers
+
+    torch.manual_seed(7)
+    config = getattr(transformers, f"{family}Config")(**{**FAMILIES[family], **changes})
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            # Fresh weights are so small that every distribution is flat; larger ones make mistakes visible.
+            if parameter.dim() > 1:
+                parameter.mul_(4)
+    model.save_pretrained(folder)
+    train_tokenizer(bos=bos).save(str(folder / "tokenizer.json"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Folder of a small model by family name, made once per session."""
+    made: dict[tuple[str, tuple[tuple[str, Any], ...]], Path] = {}
+
+    def folder(family: str, **changes: Any) -> Path:
+        key = (family, tuple(sorted(changes.items())))
+        if key not in made:
+            made[key] = save_family(tmp_path_factory.mktemp("models") / family, family, **changes)
+        return made[key]
+
+    return folder
+
+
+@pytest.fixture
+def sample() -> str:
+    """A short program, longer than the small models' context."""
+    return SAMPLE
+
+
+@pytest.fixture(params=sorted(FAMILIES))
+def family(request: pytest.FixtureRequest) -> str:
+    """Each supported family in turn."""
+    return str(request.param)
