@@ -1,0 +1,105 @@
+"""How good probabilities are: calibration, skill and order, with weights.
+
+Every metric takes records as `evaluation.records` describes them. A metric that the records leave undefined (an AUC
+without both classes, a skill score without both outcomes) is NaN, so that a resample of a bootstrap may lack one.
+Measures of one program's order are in `evaluation.program_metrics`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from risk_lsp.errors import BadInput
+from risk_lsp.evaluation.records import FloatArray, IntArray, Records, check_records
+
+
+def base_rate(y: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Weighted share of positive labels: sum(w y) / sum(w)."""
+    labels = np.asarray(y, dtype=np.float64)
+    return _mean(labels, check_records(labels, labels, weights).weights)
+
+
+def brier_score(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Weighted mean squared error of probabilities: sum(w (p - y)^2) / sum(w). Lower is better; 0 to 1.
+
+    Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78 (1950).
+    """
+    return _brier(check_records(p, y, weights))
+
+
+def brier_skill_score(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Skill against always predicting the weighted base rate r of these very labels: 1 - brier / (r (1 - r)).
+
+    1 is perfect, 0 is no better than the base rate, below 0 is worse. NaN when all labels agree (arXiv 2512.24560).
+    """
+    records = check_records(p, y, weights)
+    rate = _mean(records.y, records.weights)
+    reference = rate * (1.0 - rate)
+    return 1.0 - _brier(records) / reference if reference > 0.0 else float("nan")
+
+
+def expected_calibration_error(
+    p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, *, bins: int = 10
+) -> float:
+    """Expected calibration error over equal-width bins: sum over bins b of W_b / W |mean p in b - mean y in b|.
+
+    W_b is the weight in bin b and the means are weighted; a bin is [low, high), the last one closed.
+    Naeini, Cooper and Hauskrecht, Obtaining well calibrated probabilities using Bayesian binning, AAAI 2015.
+    """
+    records = check_records(p, y, weights)
+    _check_bins(bins)
+    edges = np.arange(bins + 1) / bins
+    return _calibration_error(records, np.clip(np.searchsorted(edges, records.p, side="right") - 1, 0, bins - 1))
+
+
+def adaptive_calibration_error(
+    p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, *, bins: int = 10
+) -> float:
+    """Expected calibration error over bins of equal weight, for scores that crowd into few equal-width bins.
+
+    Equal scores stay together: a score joins the bin that holds the middle of its weight in sorted order.
+    Nguyen and O'Connor, Posterior calibration and exploratory analysis for NLP models, EMNLP 2015.
+    """
+    records = check_records(p, y, weights)
+    _check_bins(bins)
+    _, place = np.unique(records.p, return_inverse=True)
+    mass = np.bincount(place, records.weights)
+    middle = (np.cumsum(mass) - mass / 2.0) / mass.sum()
+    bin_of_place = np.minimum((middle * bins).astype(np.int64), bins - 1)
+    return _calibration_error(records, bin_of_place[place])
+
+
+def auc(scores: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Area under the ROC curve: weighted share of (positive, negative) pairs in the right order, ties counting half.
+
+    NaN unless both classes carry weight. Hanley and McNeil, Radiology 143 (1982).
+    """
+    records = check_records(scores, y, weights, probabilities=False)
+    _, place = np.unique(records.p, return_inverse=True)
+    positive = np.bincount(place, records.weights * records.y)
+    negative = np.bincount(place, records.weights * (1.0 - records.y))
+    pairs = positive.sum() * negative.sum()
+    if pairs <= 0.0:
+        return float("nan")
+    negative_below = np.cumsum(negative) - negative
+    return float(np.sum(positive * (negative_below + negative / 2.0)) / pairs)
+
+
+def _brier(records: Records) -> float:
+    return _mean((records.p - records.y) ** 2, records.weights)
+
+
+def _calibration_error(records: Records, bin_of: IntArray) -> float:
+    # W_b |mean p - mean y| is |sum w (p - y)| over the bin, so an empty bin needs no special case.
+    gaps = np.bincount(bin_of, records.weights * (records.p - records.y))
+    return float(np.abs(gaps).sum() / records.weights.sum())
+
+
+def _mean(values: FloatArray, weights: FloatArray) -> float:
+    return float(np.dot(values, weights) / weights.sum())
+
+
+def _check_bins(bins: int) -> None:
+    if bins < 1:
+        raise BadInput(f"{bins} bins cannot hold anything", "use 10")
