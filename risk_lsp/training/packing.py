@@ -1,0 +1,149 @@
+"""Packed token files: every kind of document as one stream of uint16 token ids in shards, with a manifest."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from risk_lsp.errors import BadInput
+from risk_lsp.training.documents import TrainingDocument
+from risk_lsp.training.tokenizer import END_OF_TEXT, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, special_ids
+
+FORMAT_VERSION = 1
+SHARD_TOKENS = 4_000_000  # 8 MB a shard: easy to send in pieces
+_BATCH = 256
+
+TokenIds = npt.NDArray[np.uint16]
+
+
+@dataclass
+class _Stream:
+    """One kind of document on its way to disk."""
+
+    name: str
+    folder: Path
+    shards: list[dict[str, Any]] = field(default_factory=list)
+    pending: list[int] = field(default_factory=list)
+    tokens: int = 0
+
+    def extend(self, ids: Iterable[int]) -> None:
+        self.pending.extend(ids)
+        while len(self.pending) >= SHARD_TOKENS:
+            self._write(self.pending[:SHARD_TOKENS])
+            del self.pending[:SHARD_TOKENS]
+
+    def close(self) -> None:
+        if self.pending:
+            self._write(self.pending)
+            self.pending = []
+
+    def _write(self, ids: list[int]) -> None:
+        raw = np.asarray(ids, dtype="<u2").tobytes()
+        path = self.folder / f"{self.name}-{len(self.shards):03d}.bin"
+        path.write_bytes(raw)
+        self.shards.append({"file": path.name, "tokens": len(ids), "sha256": sha256(raw).hexdigest()})
+        self.tokens += len(ids)
+
+
+def pack(
+    documents: Iterable[TrainingDocument], tokenizer: Tokenizer, folder: Path, *, fim_share: float, seed: int, command: str
+) -> dict[str, Any]:
+    """Write `documents` to `folder` as packed token files and return the manifest.
+
+    Streams: one per kind, and "held-out" for the documents that are never trained on. Every document ends with the
+    end-of-text token. A share `fim_share` of the training documents is rearranged for filling in the middle
+    (prefix, suffix, middle; Bavarian et al., arXiv 2207.14255), cut at two random characters.
+    """
+    if tokenizer.get_vocab_size() > 2**16:
+        raise BadInput("the vocabulary has more than 65,536 tokens", "packed files hold 16-bit ids: train a smaller tokenizer")
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in folder.glob("*.bin"):
+        stale.unlink()
+    streams: dict[str, _Stream] = {}
+    sources: Counter[tuple[str, str]] = Counter()
+    end = special_ids(tokenizer)[END_OF_TEXT]
+    chooser = random.Random(seed)
+    for batch in _batches(documents):
+        texts = [_arranged(document, chooser, fim_share) for document in batch]
+        flat = [piece for pieces in texts for piece in pieces]
+        encoded = iter(tokenizer.encode_batch(flat, add_special_tokens=False))
+        for document, pieces in zip(batch, texts, strict=True):
+            ids = [token for _ in pieces for token in next(encoded).ids]
+            name = "held-out" if document.held_out else document.kind
+            streams.setdefault(name, _Stream(name, folder)).extend([*ids, end])
+            sources[document.source, document.licence] += len(ids)
+    for stream in streams.values():
+        stream.close()
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "command": command,
+        "dtype": "uint16",
+        "end_of_text": end,
+        "vocabulary_size": tokenizer.get_vocab_size(),
+        "tokenizer_hash": "sha256:" + sha256(tokenizer.to_str().encode()).hexdigest(),
+        "fim_share": fim_share,
+        "streams": {name: {"tokens": s.tokens, "shards": s.shards} for name, s in sorted(streams.items())},
+        "sources": [
+            {"source": source, "licence": licence, "tokens": tokens} for (source, licence), tokens in sorted(sources.items())
+        ],
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a packed corpus; BadInput when there is none or it is of another version."""
+    path = folder / "manifest.json"
+    if not path.is_file():
+        raise BadInput(f"no packed corpus in {folder}", "build one with `risk-lsp corpus build`")
+    manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise BadInput(f"{path} has format version {manifest.get('format_version')}", f"this program reads version {FORMAT_VERSION}")
+    return manifest
+
+
+def read_stream(folder: Path, name: str) -> TokenIds:
+    """All token ids of one stream, uint16[tokens], its shards checked against the manifest."""
+    entry = read_manifest(folder)["streams"].get(name)
+    if entry is None:
+        raise BadInput(f"the packed corpus in {folder} has no stream {name!r}", "its manifest.json lists the streams")
+    shards = []
+    for shard in entry["shards"]:
+        path = folder / shard["file"]
+        raw = path.read_bytes() if path.is_file() else b""
+        if sha256(raw).hexdigest() != shard["sha256"]:
+            raise BadInput(f"{path} is missing or damaged", "copy the shard again or rebuild the corpus")
+        shards.append(np.frombuffer(raw, dtype="<u2"))
+    return np.concatenate(shards)
+
+
+def _batches(documents: Iterable[TrainingDocument]) -> Iterator[list[TrainingDocument]]:
+    batch: list[TrainingDocument] = []
+    for document in documents:
+        batch.append(document)
+        if len(batch) == _BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _arranged(document: TrainingDocument, chooser: random.Random, fim_share: float) -> list[str]:
+    """The document's text as the pieces to encode in order; special tokens are written out as themselves."""
+    text = document.text
+    if document.held_out or len(text) < 3 or chooser.random() >= fim_share:
+        return [text]
+    first, second = sorted(chooser.sample(range(1, len(text)), 2))
+    return [FIM_PREFIX, text[:first], FIM_SUFFIX, text[second:], FIM_MIDDLE, text[first:second]]

@@ -1,0 +1,126 @@
+"""Model-written programs with their prompts: the labelled data set's JSON Lines as texts.
+
+The format is documented in the data set's own README (fields `task_id`, `group`, `program`, `prompt_lines`, `passed`, `verified`, ...).
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from risk_lsp.errors import BadInput
+from risk_lsp.evaluation.splits import split_of
+from risk_lsp.training.documents import TrainingDocument, is_held_out
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One program as a language model wrote it.
+
+    `prompt_lines` leading lines of `program` were given, not written by the model. `passed`: did it pass the tests.
+    `dropped_lines` leading lines of the record are not in `program`: LeetCode's long prelude of imports and helper
+    classes, which nobody has in a file of their own.
+    """
+
+    task_id: str
+    group: str
+    benchmark: str
+    source: str
+    model: str
+    program: str
+    prompt_lines: int
+    passed: bool | None
+    dropped_lines: int
+
+
+def read_records(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of one .jsonl or .jsonl.xz file."""
+    if not path.is_file():
+        raise BadInput(f"no data file at {path}", "point --data at the folder that holds samples_*.jsonl.xz")
+    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise BadInput(f"{path}:{number} is not JSON: {error.msg}", "download or rebuild the file") from None
+
+
+def read_samples(folder: Path) -> Iterator[Sample]:
+    """Every sample whose published label and our own run do not contradict each other."""
+    paths = sorted(folder.glob("samples_*.jsonl*"))
+    if not paths:
+        raise BadInput(f"no samples_*.jsonl.xz in {folder}", "point --data at the folder of the labelled programs")
+    for path in paths:
+        source = path.name.removeprefix("samples_").split(".")[0]
+        for record in read_records(path):
+            if record.get("conflict"):
+                continue
+            verified = record.get("verified")
+            prompt_lines = record["prompt_lines"] or 0
+            dropped = prompt_lines if record["benchmark"] == "leetcode" else 0
+            yield Sample(
+                task_id=record["task_id"],
+                group=record["group"],
+                benchmark=record["benchmark"],
+                source=source,
+                model=record["model"],
+                program="".join(record["program"].splitlines(keepends=True)[dropped:]),
+                prompt_lines=prompt_lines - dropped,
+                passed=record.get("passed") if verified is None else verified,
+                dropped_lines=dropped,
+            )
+
+
+def read_prompts(folder: Path) -> dict[str, str]:
+    """What was asked, in words, by task id (`text` where the benchmark has one, else its prompt)."""
+    prompts: dict[str, str] = {}
+    for path in sorted(folder.glob("problems_*.jsonl*")):
+        for record in read_records(path):
+            prompts[record["task_id"]] = (record.get("text") or record["prompt"]).strip()
+    return prompts
+
+
+def with_intent(program: str, prompt: str) -> tuple[str, int]:
+    """The program with what was asked as its module docstring, and how many characters that put in front.
+
+    A program that already says what was asked (its prompt's longest line is in it) stays as it is.
+    """
+    lines = [line.strip() for line in prompt.splitlines() if line.strip()]
+    if not lines or max(lines, key=len) in program:
+        return program, 0
+    header = '"""' + prompt.replace("\\", "\\\\").replace('"""', "'''") + '\n"""\n'
+    return header + program, len(header)
+
+
+def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDocument]:
+    """Programs of the training groups, at most `per_group` of each problem; every other one shows its prompt."""
+    prompts = read_prompts(folder)
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in read_samples(folder):
+        if split_of(sample.group) == "train":
+            groups[sample.group].append(sample)
+    for group in sorted(groups):
+        chosen = sorted(groups[group], key=lambda sample: sha256(sample.program.encode("utf-8", "replace")).digest())
+        for index, sample in enumerate(chosen[:per_group]):
+            text = with_intent(sample.program, prompts.get(sample.task_id, ""))[0] if index % 2 == 0 else sample.program
+            yield TrainingDocument(
+                f"samples:{sample.source}", "see the data set's README", sample.task_id, "model-written", text, is_held_out(group)
+            )
+    yield from _references(folder)
+
+
+def _references(folder: Path) -> Iterator[TrainingDocument]:
+    for path in sorted(folder.glob("problems_*.jsonl*")):
+        for record in read_records(path):
+            if record.get("reference") and split_of(record["group"]) == "train":
+                text = with_intent(record["reference"], (record.get("text") or record["prompt"]).strip())[0]
+                licence = str(record["license"])
+                yield TrainingDocument(
+                    f"problems:{record['benchmark']}", licence, record["task_id"], "model-written", text, is_held_out(record["group"])
+                )

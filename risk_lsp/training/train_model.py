@@ -1,0 +1,160 @@
+"""Training of the default model: next-token prediction on packed tokens within a budget of time."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch.nn import functional
+from transformers import Qwen3ForCausalLM
+
+from risk_lsp.errors import BadInput
+from risk_lsp.training.batches import Sequences, Streams
+from risk_lsp.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from risk_lsp.training.model_config import ModelShape, new_model
+from risk_lsp.training.optimizers import build_optimizers, set_rate
+from risk_lsp.training.packing import read_manifest
+from risk_lsp.training.schedule import rate_factor
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """What a run may be told; `minutes` is the whole budget, earlier sittings of a resumed run counted in."""
+
+    corpus: Path
+    out: Path
+    minutes: float
+    shape: ModelShape
+    batch: int = 8
+    micro_batch: int = 8
+    length: int = 1024
+    rate: float = 4e-3
+    weight_decay: float = 0.1
+    model_written_share: float = 0.3
+    device: str = "cpu"
+    threads: int = 0
+    seed: int = 1
+    checkpoint_minutes: float = 3.0
+    evaluation_steps: int = 250
+    compile: bool = False
+
+
+def train(options: TrainingOptions) -> Progress:
+    """Train (or go on training) and write `out/model`; returns how far it came."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    manifest = read_manifest(options.corpus)
+    streams = Streams.read(options.corpus, options.model_written_share)
+    model = new_model(options.shape, manifest["vocabulary_size"], manifest["end_of_text"]).to(options.device)
+    optimizers = build_optimizers(model, options.rate, options.weight_decay)
+    checkpoint = options.out / "checkpoint"
+    progress = load_checkpoint(checkpoint, model, optimizers) if checkpoint.is_dir() else Progress()
+    _say(f"{sum(p.numel() for p in model.parameters()):,} parameters, step {progress.step}, {progress.seconds / 60:.1f} min spent")
+    _Run(options, model, optimizers, streams, progress).until_spent(checkpoint)
+    held_out = held_out_loss(model, streams, options)
+    _say(f"held-out loss {held_out:.4f} nats/token after {progress.tokens:,} tokens")
+    save_model(model, options, progress, held_out)
+    return progress
+
+
+def held_out_loss(model: Qwen3ForCausalLM, streams: Streams, options: TrainingOptions, batches: int = 16) -> float:
+    """Mean cross-entropy on held-out files, nats per token."""
+    model.eval()
+    with torch.inference_mode():
+        losses = [float(_loss(model, batch, options.device)) for batch in streams.held_out_batches(8, options.length, batches)]
+    model.train()
+    return sum(losses) / len(losses)
+
+
+def save_model(model: Qwen3ForCausalLM, options: TrainingOptions, progress: Progress, held_out: float) -> None:
+    """Write `out/model` in the transformers format: bfloat16 safetensors of at most 15 MB a file, and the tokenizer."""
+    folder = options.out / "model"
+    half = Qwen3ForCausalLM(model.config).to(torch.bfloat16)
+    half.load_state_dict({name: tensor.to(torch.bfloat16) for name, tensor in model.state_dict().items()})
+    half.tie_weights()
+    half.save_pretrained(folder, max_shard_size="15MB")
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_bytes((options.corpus / name).read_bytes())
+    record = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "held_out_loss": round(held_out, 4),
+        "progress": asdict(progress),
+        "options": {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()},
+        "corpus": {key: value for key, value in read_manifest(options.corpus).items() if key in ("streams", "sources", "command")},
+    }
+    record["options"].pop("corpus"), record["options"].pop("out")
+    (options.out / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
+
+class _Run:
+    """One sitting of training: steps until the budget is spent, with checkpoints, measurements and progress lines."""
+
+    def __init__(
+        self,
+        options: TrainingOptions,
+        model: Qwen3ForCausalLM,
+        optimizers: list[torch.optim.Optimizer],
+        streams: Streams,
+        progress: Progress,
+    ) -> None:
+        self.options, self.model, self.optimizers = options, model, optimizers
+        self.streams, self.progress = streams, progress
+        self.budget = options.minutes * 60
+        self.forward = torch.compile(model) if options.compile else model
+
+    def until_spent(self, checkpoint: Path) -> None:
+        progress, started = self.progress, time.monotonic()
+        spent_before, saved, said, said_tokens = progress.seconds, started, started, progress.tokens
+        running = math.nan
+        while progress.seconds < self.budget:
+            loss = self._step()
+            running = loss if math.isnan(running) else 0.95 * running + 0.05 * loss
+            now = time.monotonic()
+            progress.seconds = spent_before + now - started
+            if now - said > 20:
+                speed = (progress.tokens - said_tokens) / (now - said)
+                _say(f"step {progress.step}  loss {running:.3f}  {speed:,.0f} tokens/s  {progress.seconds / self.budget:.0%} of the budget")
+                said, said_tokens = now, progress.tokens
+            if progress.step % self.options.evaluation_steps == 0:
+                _say(f"step {progress.step}  held-out loss {held_out_loss(self.model, self.streams, self.options, 4):.4f}")
+            if now - saved > self.options.checkpoint_minutes * 60:
+                save_checkpoint(checkpoint, self.model, self.optimizers, progress)
+                saved = now
+        save_checkpoint(checkpoint, self.model, self.optimizers, progress)
+
+    def _step(self) -> float:
+        options, progress = self.options, self.progress
+        set_rate(self.optimizers, options.rate * rate_factor(progress.seconds / self.budget))
+        sequences = self.streams.batch(progress.step, options.batch, options.length, options.seed)
+        pieces = [sequences[at : at + options.micro_batch] for at in range(0, options.batch, options.micro_batch)]
+        total = 0.0
+        for piece in pieces:
+            loss = _loss(self.forward, piece, options.device) * (len(piece) / options.batch)
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += float(loss.detach())
+        if not math.isfinite(total):
+            raise BadInput(f"the loss is {total} at step {progress.step}", "lower --rate and resume from the last checkpoint")
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        progress.step += 1
+        progress.tokens += options.batch * options.length
+        return total
+
+
+def _loss(model: torch.nn.Module, sequences: Sequences, device: str) -> torch.Tensor:
+    tokens = torch.from_numpy(sequences).to(device)
+    with torch.autocast(device.split(":")[0], dtype=torch.bfloat16):
+        logits = model(input_ids=tokens[:, :-1]).logits
+    return functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
