@@ -1,0 +1,50 @@
+"""What every reader of risks may ask for, whichever probe gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class SpanRisk(Protocol):
+    """The probability that a span of one text has to be edited, for any span, without another run of the model.
+
+    Offsets are code points, spans half open. A span's tokens are those that overlap it.
+    """
+
+    @property
+    def text_length(self) -> int:
+        """The length of the text in code points."""
+
+    @property
+    def starts(self) -> NDArray[np.int32]:
+        """Where each token starts, int32[n]."""
+
+    @property
+    def ends(self) -> NDArray[np.int32]:
+        """Where each token ends, int32[n]."""
+
+    @property
+    def novelty(self) -> float | None:
+        """How unlike the calibration texts this one is; None if that was not measured."""
+
+    def probability(self, start: int, end: int) -> float:
+        """The probability for one span; 0.0 for one without tokens. BadInput for one outside of the text."""
+
+    def probabilities(self, starts: ArrayLike, ends: ArrayLike) -> NDArray[np.float64]:
+        """The probabilities for many spans, float64 in the shape of the offsets."""
+
+    def token_probabilities(self) -> NDArray[np.float64]:
+        """The probability of each token by itself, float64[n]."""
+
+    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON header and arrays, to send to another process."""
+
+
+def as_offsets(values: ArrayLike | Sequence[int]) -> NDArray[Any]:
+    """The offsets as an array; an empty list counts as whole numbers."""
+    array = np.asarray(values)
+    return array.astype(np.int32) if array.size == 0 else array

@@ -1,0 +1,71 @@
+"""What people ask of a text's risks: its lines, its functions, the whole, and which tokens drive a span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.document import Document
+from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.structure import Structure, StructureNode
+
+
+@dataclass(frozen=True)
+class FunctionRisk:
+    """A function or method and the probability that something in it has to be edited."""
+
+    node: StructureNode
+    probability: float
+
+
+def line_risks(risk: SpanRisk, source: Document | str) -> NDArray[np.float64]:
+    """The probability of each line without the white space around it, float64[lines]; NaN where the line is blank."""
+    spans = np.array(stripped_line_spans(source), dtype=np.int64).reshape(-1, 2)
+    probabilities = risk.probabilities(spans[:, 0], spans[:, 1])
+    probabilities[spans[:, 0] == spans[:, 1]] = np.nan
+    return probabilities
+
+
+def document_risk(risk: SpanRisk) -> float:
+    """The probability that anything in the text has to be edited; 0.0 for a text without tokens."""
+    return risk.probability(0, risk.text_length)
+
+
+def function_risks(risk: SpanRisk, structure: Structure) -> list[FunctionRisk]:
+    """The functions and methods of the text, in its order, each with its probability."""
+    nodes = structure.functions
+    starts, ends = [node.span.start for node in nodes], [node.span.end for node in nodes]
+    probabilities = risk.probabilities(starts, ends).tolist()
+    return [FunctionRisk(node, probability) for node, probability in zip(nodes, probabilities, strict=True)]
+
+
+def riskiest_lines(probabilities: Iterable[float], top: int, at_least: float = 0.0) -> list[int]:
+    """The indices (from 0) of up to `top` lines with the highest probabilities, highest first, then earlier first.
+
+    Blank lines (NaN) and those below `at_least` are left out.
+    """
+    values = np.asarray(list(probabilities), dtype=np.float64)
+    order = np.argsort(-values, kind="stable")  # NaN sorts last
+    return [int(line) for line in order[:top] if values[line] >= at_least]
+
+
+def driving_tokens(risk: SpanRisk, span: Span, top: int = 3) -> list[Span]:
+    """The up to `top` tokens of the span that are likeliest to be edited themselves, in the order of the text.
+
+    A token that an end of the span cuts through counts; one with probability 0 is left out; tokens that share their
+    characters are named once.
+    """
+    if span.start == span.end:
+        return []
+    inside = np.flatnonzero((risk.starts < span.end) & (risk.ends > span.start))
+    best: dict[Span, float] = {}
+    probabilities = risk.token_probabilities()
+    for token in inside:
+        place = Span(int(risk.starts[token]), int(risk.ends[token]))
+        best[place] = max(best.get(place, 0.0), float(probabilities[token]))
+    chosen = sorted((place for place in best if best[place] > 0), key=lambda place: (-best[place], place))[:top]
+    return sorted(chosen)
