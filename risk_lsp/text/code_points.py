@@ -42,5 +42,5 @@ def join_surrogate_pairs(text: str) -> str:
 
 
 def is_surrogate(character: str) -> bool:
-    """Whether a character is a lone surrogate."""
+    """Whether a character, or no character, is a lone surrogate."""
     return "\ud800" <= character <= "\udfff"

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass
 
 from risk_lsp.text.code_points import is_surrogate, join_surrogate_pairs
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.positions import Position, PositionEncoding, to_offset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False, eq=False)
 class Document:
-    """One version of one text. `lines` is its only line index; `known_lines` hands over one that exists already."""
+    """One version of one text; `lines` is its only line index. Documents are equal only if they are one object."""
 
     uri: str
     version: int
-    text: str
     language_id: str
-    known_lines: InitVar[LineIndex | None] = None
-    lines: LineIndex = field(init=False, repr=False, compare=False)
+    lines: LineIndex
 
-    def __post_init__(self, known_lines: LineIndex | None) -> None:
-        object.__setattr__(self, "lines", LineIndex(self.text) if known_lines is None else known_lines)
+    def __init__(self, uri: str, version: int, text: str | LineIndex, language_id: str) -> None:
+        lines = LineIndex(text) if isinstance(text, str) else text
+        for name, value in (("uri", uri), ("version", version), ("language_id", language_id), ("lines", lines)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return self.lines.text
 
 
 @dataclass(frozen=True)
@@ -46,10 +51,9 @@ def apply_changes(
     Each change counts positions in the text that the changes before it made. Positions outside that text are clamped as
     `to_offset` says, and a range whose end is before its start is taken the other way round.
     """
-    result = Document(document.uri, version, document.text, document.language_id, document.lines)
+    result = Document(document.uri, version, document.lines, document.language_id)
     for change in changes:
-        lines = _changed_lines(result, change, encoding)
-        result = Document(document.uri, version, lines.text, document.language_id, lines)
+        result = Document(document.uri, version, _changed_lines(result, change, encoding), document.language_id)
     return result
 
 
@@ -58,17 +62,18 @@ def _changed_lines(document: Document, change: TextChange, encoding: PositionEnc
         return LineIndex(join_surrogate_pairs(change.text))
     start = to_offset(document, change.start, encoding)
     end = to_offset(document, change.end, encoding)
-    return _spliced_whole(document.lines, min(start, end), max(start, end), change.text)
+    return _spliced(document.lines, min(start, end), max(start, end), change.text)
 
 
-def _spliced_whole(lines: LineIndex, start: int, end: int, replacement: str) -> LineIndex:
-    """`lines.spliced`, where an edit that brings the two halves of a surrogate pair together makes one character.
+def _spliced(lines: LineIndex, start: int, end: int, replacement: str) -> LineIndex:
+    """`lines.spliced`, where the halves of a surrogate pair that an edit brings together make one character.
 
-    A client whose text is UTF-16 sees one character then. Left apart here, the halves would also fuse on the way through
-    JSON, and all later offsets would be off by one.
+    To a client whose text is UTF-16 they are one. Left apart they would fuse on the way through JSON, and every later
+    offset would be off by one.
     """
-    if start > 0 and is_surrogate(lines.text[start - 1]):
-        start, replacement = start - 1, lines.text[start - 1] + replacement
-    if end < len(lines.text) and is_surrogate(lines.text[end]):
-        end, replacement = end + 1, replacement + lines.text[end]
+    before, after = lines.slice(max(start - 1, 0), start), lines.slice(end, min(end + 1, lines.length))
+    if is_surrogate(before):
+        start, replacement = start - 1, before + replacement
+    if is_surrogate(after):
+        end, replacement = end + 1, replacement + after
     return lines.spliced(start, end, join_surrogate_pairs(replacement))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.text.code_points import code_points
+from risk_lsp.text.pieces import Pieces
 
 _LF, _CR = 0x0A, 0x0D
 
@@ -16,24 +17,38 @@ _LF, _CR = 0x0A, 0x0D
 class LineIndex:
     """An immutable text with the offsets of its lines: `starts`, int64[count]. An empty text has one empty line."""
 
-    __slots__ = ("starts", "text")
+    __slots__ = ("_pieces", "starts")
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self._pieces = Pieces(text)
         self.starts = _read_only(np.concatenate((np.zeros(1, np.int64), _break_ends(text))))
+
+    @property
+    def text(self) -> str:
+        """The whole text; put together anew for the first caller after an edit."""
+        return self._pieces.text
+
+    @property
+    def length(self) -> int:
+        """The number of characters in the text."""
+        return len(self._pieces)
 
     @property
     def count(self) -> int:
         """The number of lines; they count from 0. A terminator at the end of the text is followed by an empty line."""
         return len(self.starts)
 
+    def slice(self, start: int, end: int) -> str:
+        """The characters [start, end), without putting the whole text together."""
+        return self._pieces.slice(start, end)
+
     def line_of(self, offset: int) -> int:
         """The line that holds the offset; a terminator belongs to the line it ends.
 
         Raises IndexError for an offset outside 0 to the text's length.
         """
-        if not 0 <= offset <= len(self.text):
-            raise IndexError(f"offset {offset} is outside a text of {len(self.text)} characters")
+        if not 0 <= offset <= self.length:
+            raise IndexError(f"offset {offset} is outside a text of {self.length} characters")
         return int(self.starts.searchsorted(offset, side="right")) - 1
 
     def start(self, line: int) -> int:
@@ -44,36 +59,36 @@ class LineIndex:
     def end(self, line: int) -> int:
         """The offset after the line's terminator."""
         self._require(line)
-        return int(self.starts[line + 1]) if line + 1 < len(self.starts) else len(self.text)
+        return int(self.starts[line + 1]) if line + 1 < self.count else self.length
 
     def content_end(self, line: int) -> int:
         """The offset before the line's terminator."""
         end = self.end(line)
-        if line + 1 == len(self.starts):
+        if line + 1 == self.count:
             return end
-        return end - 2 if self.text[max(end - 2, 0) : end] == "\r\n" else end - 1
+        return end - 2 if self.slice(max(end - 2, 0), end) == "\r\n" else end - 1
 
     def spliced(self, start: int, end: int, replacement: str) -> LineIndex:
         """The index of the text with the characters [start, end) replaced.
 
-        Whether a line starts at an offset depends on the characters on both sides of it only. So starts before `start`
+        Whether a line starts at an offset depends only on the characters on both sides of it. So starts before `start`
         stay, starts after `end` move, and just the replacement and its two neighbours are scanned.
         """
-        if not 0 <= start <= end <= len(self.text):
-            raise IndexError(f"span {start}-{end} is outside a text of {len(self.text)} characters")
-        text = "".join((self.text[:start], replacement, self.text[end:]))
+        if not 0 <= start <= end <= self.length:
+            raise IndexError(f"span {start}-{end} is outside a text of {self.length} characters")
+        pieces = self._pieces.spliced(start, end, replacement)
         first, last = max(start, 1), start + len(replacement)
-        scanned = _break_ends(text[first - 1 : last + 1]) + (first - 1)
+        scanned = _break_ends(pieces.slice(first - 1, last + 1)) + (first - 1)
         kept = self.starts[: max(int(self.starts.searchsorted(start)), 1)]
         moved = self.starts[int(self.starts.searchsorted(end, side="right")) :]
         index = LineIndex.__new__(LineIndex)
-        index.text = text
+        index._pieces = pieces
         index.starts = _read_only(np.concatenate((kept, scanned[scanned <= last], moved + (last - end))))
         return index
 
     def _require(self, line: int) -> None:
-        if not 0 <= line < len(self.starts):
-            raise IndexError(f"line {line} is outside a text of {len(self.starts)} lines")
+        if not 0 <= line < self.count:
+            raise IndexError(f"line {line} is outside a text of {self.count} lines")
 
 
 def _read_only(offsets: NDArray[np.int64]) -> NDArray[np.int64]:

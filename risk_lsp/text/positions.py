@@ -42,7 +42,7 @@ def to_position(document: Document, offset: int, encoding: PositionEncoding) -> 
     """
     lines = document.lines
     line = lines.line_of(offset)
-    before = lines.text[lines.start(line) : min(offset, lines.content_end(line))]
+    before = lines.slice(lines.start(line), min(offset, lines.content_end(line)))
     return Position(line, _units(before, encoding))
 
 
@@ -57,11 +57,11 @@ def to_offset(document: Document, position: Position, encoding: PositionEncoding
     if position.line < 0:
         return 0
     if position.line >= lines.count:
-        return len(lines.text)
+        return lines.length
     start, end = lines.start(position.line), lines.content_end(position.line)
     # A character takes at least one unit, so no more than this many can lie before the position.
     end = min(end, start + max(position.character, 0))
-    return start + _characters(lines.text[start:end], position.character, encoding)
+    return start + _characters(lines.slice(start, end), position.character, encoding)
 
 
 def _units(text: str, encoding: PositionEncoding) -> int:

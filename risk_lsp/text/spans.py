@@ -18,10 +18,8 @@ class Span(NamedTuple):
 def stripped_line_spans(source: Document | str) -> list[Span]:
     """One span per line, without the white space around its content; a blank line has the empty span at its start."""
     lines = LineIndex(source) if isinstance(source, str) else source.lines
-    starts = lines.starts.tolist()
-    return [
-        _stripped(lines.text, start, end) for start, end in zip(starts, [*starts[1:], len(lines.text)], strict=True)
-    ]
+    text, starts = lines.text, lines.starts.tolist()
+    return [_stripped(text, start, end) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
 
 
 def _stripped(text: str, start: int, end: int) -> Span:
