@@ -16,7 +16,7 @@ _SPANS_AT_ONCE = 65_536
 
 
 class PooledRiskMap:
-    """The risks of one text under the max-pool probe: P(span) = sigmoid(weights . maxima of its tokens' features + bias).
+    """The risks of one text under the max-pool probe: P(span) = sigmoid(weights . maxima of its features + bias).
 
     `features` is float32[n, k], `weights` float32[k], all finite. The maximum over any run of tokens takes two look-ups
     in tables of runs of 1, 2, 4, ... tokens, which hold n * k * log2(n) numbers. The answers are NOT coherent: a

@@ -1,0 +1,55 @@
+# `make demo` and `make test` need nothing but make and Python 3.10 or newer; run `make` for the list of targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# pip reads these too: the build backend is pinned like everything else, and no newer pip is advertised.
+export PIP_CONSTRAINT := constraints.txt
+export PIP_BUILD_CONSTRAINT := constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
+NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
+	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
+
+.PHONY: help demo test lint types unit picture clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+
+demo: $(VENV)/installed ## install, then show where to look in examples/
+	$(BIN)/risk-lsp check examples
+
+test: lint types unit ## install what tests need, then lint, strict types and all tests
+
+lint: $(VENV)/installed-dev ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/installed-dev ## mypy --strict
+	$(BIN)/mypy
+
+unit: $(VENV)/installed-dev ## all tests
+	$(BIN)/pytest
+
+picture: $(VENV)/installed ## make the README's picture again
+	$(BIN)/risk-lsp check examples/interval_merging.py --format svg > docs/images/check.svg
+
+clean: ## remove what make and the tools made
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# The stamps make a second run set up in no time: pip runs again only when a requirement changed.
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing risk-lsp into $(VENV) (the first time this takes some minutes) ..."
+	$(PIP_INSTALL) --editable .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing risk-lsp and what its tests need into $(VENV) (the first time this takes some minutes) ..."
+	$(PIP_INSTALL) --editable '.[dev]'
+	@touch $@ $(VENV)/installed
+
+$(BIN)/python:
+	@$(PYTHON) -c '$(NEEDS_PYTHON)'
+	@echo "Creating $(VENV) ..."
+	$(PYTHON) -m venv $(VENV)
