@@ -98,12 +98,5 @@ def _name(node: Node) -> str:
 
 
 def _header_end(node: Node) -> int:
-    """The byte after a header's colon; where the colon is missing, the end of what stands before the body."""
-    end = node.start_byte
-    for child in node.children:
-        if child.type == "block":
-            break
-        end = child.end_byte
-        if child.type == ":":
-            break
-    return end
+    """The byte after a header's colon; the end of the node should error recovery have made one without."""
+    return next((child.end_byte for child in node.children if child.type == ":"), node.end_byte)
