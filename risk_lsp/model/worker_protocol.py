@@ -1,0 +1,130 @@
+"""Messages between the server and its worker process: a JSON header and raw arrays, framed by their lengths.
+
+A frame is the magic bytes, the header's length, the arrays' total length (both little endian), the header as UTF-8
+JSON, and the arrays' bytes one after the other in C order. Neither side ever unpickles anything.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.errors import WorkerError
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_PREFIX = struct.Struct("<4sIQ")
+_MAGIC = b"rkW1"
+_LONGEST_HEADER = 1 << 28
+_LONGEST_ARRAYS = 1 << 32
+_DTYPES = frozenset({"bool", "uint8", "int32", "int64", "float32", "float64"})
+
+_FIELDS: dict[str, dict[str, type]] = {
+    # server to worker
+    "load": {"options": dict},
+    "score": {"id": int, "text": str, "language_id": str},
+    "cancel": {"id": int},
+    "shutdown": {},
+    # worker to server
+    "ready": {"description": dict},
+    "failed": {"message": str, "hint": str},
+    "result": {"id": int, "header": dict},
+    "error": {"id": int, "message": str, "hint": str},
+}
+
+PREFIX_LENGTH = _PREFIX.size
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message; `_FIELDS` has the kinds and their fields, which must be JSON. Strings may hold lone surrogates."""
+
+    kind: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    arrays: Arrays = field(default_factory=dict)
+
+
+def pack(message: Message) -> bytes:
+    """The frame of a message. Raises WorkerError for an array of a kind that does not travel."""
+    blocks = []
+    layout = []
+    for name, array in message.arrays.items():
+        if array.dtype.name not in _DTYPES:
+            raise WorkerError(
+                f"the array {name} has the dtype {array.dtype}", f"send one of {', '.join(sorted(_DTYPES))}"
+            )
+        blocks.append(np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        layout.append([name, array.dtype.name, list(array.shape)])
+    header = json.dumps({"kind": message.kind, "fields": message.fields, "arrays": layout}).encode()
+    body = b"".join(blocks)
+    return _PREFIX.pack(_MAGIC, len(header), len(body)) + header + body
+
+
+def unpack_prefix(prefix: bytes) -> tuple[int, int]:
+    """Lengths of the header and of the arrays that follow. Raises WorkerError if `prefix` starts no frame."""
+    magic, header_length, arrays_length = _PREFIX.unpack(prefix)
+    if magic != _MAGIC or header_length > _LONGEST_HEADER or arrays_length > _LONGEST_ARRAYS:
+        raise _garbled("something else than a message arrived")
+    return header_length, arrays_length
+
+
+def unpack(header: bytes, body: bytes) -> Message:
+    """The message of a frame's two parts. Raises WorkerError if they are not what `pack` writes."""
+    try:
+        content = json.loads(header)
+        kind, fields, layout = content["kind"], content["fields"], content["arrays"]
+        for name, kind_of_value in _FIELDS[kind].items():
+            if not isinstance(fields[name], kind_of_value):
+                raise TypeError(f"{name} of {kind}")
+        return Message(kind, fields, dict(_arrays(layout, body)))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _garbled(type(error).__name__) from error
+
+
+def _arrays(layout: list[Any], body: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
+    offset = 0
+    for name, dtype_name, shape in layout:
+        if dtype_name not in _DTYPES or any(not isinstance(size, int) or size < 0 for size in shape):
+            raise ValueError("layout of the arrays")
+        dtype = np.dtype(dtype_name).newbyteorder("<")
+        count = 1
+        for size in shape:
+            count *= size
+        yield name, np.frombuffer(body, dtype, count, offset).reshape(shape)
+        offset += count * dtype.itemsize
+    if offset != len(body):
+        raise ValueError("length of the arrays")
+
+
+def read_message(stream: BinaryIO) -> Message | None:
+    """The next message of a stream, None at its end. Raises WorkerError for anything else than whole messages."""
+    prefix = _read_exactly(stream, PREFIX_LENGTH)
+    if not prefix:
+        return None
+    if len(prefix) < PREFIX_LENGTH:
+        raise _garbled("the stream ended within a message")
+    header_length, arrays_length = unpack_prefix(prefix)
+    header = _read_exactly(stream, header_length)
+    body = _read_exactly(stream, arrays_length)
+    if len(header) < header_length or len(body) < arrays_length:
+        raise _garbled("the stream ended within a message")
+    return unpack(header, body)
+
+
+def _read_exactly(stream: BinaryIO, length: int) -> bytes:
+    """`length` bytes, or fewer at the end of the stream. A raw stream may give less than asked for at a time."""
+    blocks = []
+    while length > 0 and (block := stream.read(min(length, 1 << 20))):
+        blocks.append(block)
+        length -= len(block)
+    return b"".join(blocks)
+
+
+def _garbled(what: str) -> WorkerError:
+    return WorkerError(f"the connection to the worker is garbled: {what}", "the worker is started again")
