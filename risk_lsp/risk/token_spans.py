@@ -35,8 +35,8 @@ class TokenSpans:
         Raises BadInput for a span that is reversed or outside of the text.
         """
         starts, ends = self._spans(starts, ends)
-        last = self._begun_before[ends]
-        return np.minimum(self._ended_by[starts], last), last
+        first = self._ended_by[starts]
+        return first, np.where(starts < ends, self._begun_before[ends], first)
 
     # One entry per offset: a look-up each is several times faster than a binary search each.
 
