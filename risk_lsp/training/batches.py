@@ -1,4 +1,4 @@
-"""Batches of token sequences drawn from packed streams; the draw depends on seed and step alone, so runs resume exactly."""
+"""Batches of token sequences from packed streams; the draw depends on seed and step alone, so runs resume exactly."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ class Streams:
         shares = {"library": 1.0 - model_written_share, "model-written": model_written_share}
         found = {name: share for name, share in shares.items() if name in present and share > 0}
         if not found or "held-out" not in present:
-            raise BadInput(f"the packed corpus in {folder} lacks training or held-out texts", "rebuild it with more sources")
+            raise BadInput(
+                f"the packed corpus in {folder} lacks training or held-out texts", "rebuild it with more sources"
+            )
         total = sum(found.values())
         training = tuple((read_stream(folder, name), share / total) for name, share in found.items())
         return cls(training, read_stream(folder, "held-out"))
@@ -44,7 +46,9 @@ class Streams:
         per_batch, available = size * (length + 1), len(self.held_out)
         count = max(1, min(batches, available // per_batch))
         if available < per_batch:
-            raise BadInput(f"only {available:,} held-out tokens", f"a batch takes {per_batch:,}: use shorter or fewer sequences")
+            raise BadInput(
+                f"only {available:,} held-out tokens", f"a batch takes {per_batch:,}: use shorter or fewer sequences"
+            )
         taken = self.held_out[: count * per_batch].astype(np.int64)
         return list(taken.reshape(count, size, length + 1))
 

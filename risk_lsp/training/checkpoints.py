@@ -38,7 +38,10 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizers: list[optim.Optim
                 moment = kept.to(torch.bfloat16) if kept.ndim else kept
                 tensors[f"optimizer.{index}.{position}.{key}"] = moment
     for number, shard in enumerate(_shards(tensors)):
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in shard.items()}, fresh / f"state-{number:03d}.safetensors")
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in shard.items()},
+            fresh / f"state-{number:03d}.safetensors",
+        )
     (fresh / "progress.json").write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
@@ -52,7 +55,10 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizers: list[optim.Optim
     saved = {name.removeprefix("weights."): tensor for name, tensor in tensors.items() if name.startswith("weights.")}
     own = _weights(model)
     if {name: tuple(t.shape) for name, t in saved.items()} != {name: tuple(t.shape) for name, t in own.items()}:
-        raise BadInput(f"the checkpoint in {folder} belongs to a model of another shape", "give the shape it was made with, or another --out")
+        raise BadInput(
+            f"the checkpoint in {folder} belongs to a model of another shape",
+            "give the shape it was made with, or another --out",
+        )
     model.load_state_dict(saved, strict=False)
     for index, optimizer in enumerate(optimizers):
         _restore(optimizer, f"optimizer.{index}.", tensors)

@@ -28,14 +28,30 @@ _PACKAGE_LIST = Path(__file__).with_name("packages.txt")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp corpus build`."""
     parser.add_argument("out", type=Path, help="folder for the packed files, the manifest and the tokenizer")
-    parser.add_argument("--data", type=Path, help="folder of labelled model-written programs; only its training groups are used")
+    parser.add_argument(
+        "--data", type=Path, help="folder of labelled model-written programs; only its training groups are used"
+    )
     parser.add_argument("--packages", type=Path, help="folder that holds, or will hold, the fetched packages")
-    parser.add_argument("--package-list", type=Path, default=_PACKAGE_LIST, help="names of the packages to fetch (default: the built-in list)")
+    parser.add_argument(
+        "--package-list",
+        type=Path,
+        default=_PACKAGE_LIST,
+        help="names of the packages to fetch (default: the built-in list)",
+    )
     parser.add_argument("--tokenizer", type=Path, help="use this tokenizer.json instead of training one")
-    parser.add_argument("--vocabulary", type=int, default=8192, help="tokens of a newly trained tokenizer (default 8192)")
+    parser.add_argument(
+        "--vocabulary", type=int, default=8192, help="tokens of a newly trained tokenizer (default 8192)"
+    )
     parser.add_argument("--per-group", type=int, default=24, help="programs of one problem at most (default 24)")
-    parser.add_argument("--per-source", type=int, default=8_000_000, help="characters of one library at most (default 8,000,000)")
-    parser.add_argument("--fim-share", type=float, default=0.3, help="share of documents arranged for filling in the middle (default 0.3)")
+    parser.add_argument(
+        "--per-source", type=int, default=8_000_000, help="characters of one library at most (default 8,000,000)"
+    )
+    parser.add_argument(
+        "--fim-share",
+        type=float,
+        default=0.3,
+        help="share of documents arranged for filling in the middle (default 0.3)",
+    )
     parser.add_argument("--seed", type=int, default=1)
 
 
@@ -52,7 +68,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"training a tokenizer of {args.vocabulary:,} tokens", file=sys.stderr)
         tokenizer = train_tokenizer((d.text for d in _tokenizer_sample(documents)), args.vocabulary)
     save_tokenizer(tokenizer, args.out)
-    command = "risk-lsp corpus build" + "".join(f" --{name} {getattr(args, name.replace('-', '_'))}" for name in _RECORDED)
+    command = "risk-lsp corpus build" + "".join(
+        f" --{name} {getattr(args, name.replace('-', '_'))}" for name in _RECORDED
+    )
     manifest = pack(documents, tokenizer, args.out, fim_share=args.fim_share, seed=args.seed, command=command)
     for name, stream in manifest["streams"].items():
         print(f"{name}: {stream['tokens']:,} tokens in {len(stream['shards'])} files", file=sys.stderr)
@@ -68,7 +86,11 @@ def _gathered(args: argparse.Namespace) -> list[TrainingDocument]:
         fetch_packages(listed_packages(args.package_list), args.packages)
         libraries = chain(libraries, fetched_packages(args.packages))
     written = model_written_documents(args.data, args.per_group) if args.data else iter(())
-    kept = (document for document in chain(libraries, written) if document.kind != "library" or worth_learning(document.text))
+    kept = (
+        document
+        for document in chain(libraries, written)
+        if document.kind != "library" or worth_learning(document.text)
+    )
     return list(_capped(deduplicated(kept), args.per_source))
 
 
@@ -82,7 +104,7 @@ def _capped(documents: Iterator[TrainingDocument], characters: int) -> Iterator[
 
 
 def _tokenizer_sample(documents: list[TrainingDocument]) -> list[TrainingDocument]:
-    """All model-written texts and as many characters of library code three times over: the vocabulary fits the domain."""
+    """All model-written texts and three times as much library code, so that the vocabulary fits the domain."""
     written = [d for d in documents if d.kind == "model-written" and not d.held_out]
     budget = max(3 * sum(len(d.text) for d in written), 20_000_000)
     sample = list(written)

@@ -16,7 +16,9 @@ from pathlib import Path
 from risk_lsp.errors import BadInput
 from risk_lsp.training.documents import TrainingDocument, is_held_out
 
-PERMISSIVE = re.compile(r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|0BSD|Unlicense|Zlib|HPND|Biopython)\b", re.I)
+PERMISSIVE = re.compile(
+    r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|0BSD|Unlicense|Zlib|HPND|Biopython)\b", re.I
+)
 COPYLEFT = re.compile(r"\b(A?GPL|LGPL|MPL|EPL|CDDL|Mozilla|GNU)\b|General Public", re.I)
 
 

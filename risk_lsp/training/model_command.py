@@ -9,18 +9,29 @@ from pathlib import Path
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp train model`."""
     parser.add_argument("corpus", type=Path, help="folder made by `risk-lsp corpus build`")
-    parser.add_argument("out", type=Path, help="folder for the checkpoint and the trained model; a run there is resumed")
-    parser.add_argument("--minutes", type=float, required=True, help="time budget, earlier parts of a resumed run counted in")
+    parser.add_argument(
+        "out", type=Path, help="folder for the checkpoint and the trained model; a run there is resumed"
+    )
+    parser.add_argument(
+        "--minutes", type=float, required=True, help="time budget, earlier parts of a resumed run counted in"
+    )
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--key-value-heads", type=int, default=2)
     parser.add_argument("--feed-forward", type=int, default=768)
-    parser.add_argument("--context", type=int, default=1024, help="tokens a sequence holds in training and use (default 1024)")
+    parser.add_argument(
+        "--context", type=int, default=1024, help="tokens a sequence holds in training and use (default 1024)"
+    )
     parser.add_argument("--batch", type=int, default=8, help="sequences per step (default 8)")
     parser.add_argument("--micro-batch", type=int, default=8, help="sequences per forward pass (default 8)")
     parser.add_argument("--rate", type=float, default=4e-3, help="peak learning rate (default 0.004)")
-    parser.add_argument("--model-written-share", type=float, default=0.3, help="share of model-written programs in a batch (default 0.3)")
+    parser.add_argument(
+        "--model-written-share",
+        type=float,
+        default=0.3,
+        help="share of model-written programs in a batch (default 0.3)",
+    )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default cpu)")
     parser.add_argument("--threads", type=int, default=0, help="threads for a CPU run (default: all cores)")
     parser.add_argument("--seed", type=int, default=1)

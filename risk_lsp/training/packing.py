@@ -57,7 +57,13 @@ class _Stream:
 
 
 def pack(
-    documents: Iterable[TrainingDocument], tokenizer: Tokenizer, folder: Path, *, fim_share: float, seed: int, command: str
+    documents: Iterable[TrainingDocument],
+    tokenizer: Tokenizer,
+    folder: Path,
+    *,
+    fim_share: float,
+    seed: int,
+    command: str,
 ) -> dict[str, Any]:
     """Write `documents` to `folder` as packed token files and return the manifest.
 
@@ -66,7 +72,9 @@ def pack(
     (prefix, suffix, middle; Bavarian et al., arXiv 2207.14255), cut at two random characters.
     """
     if tokenizer.get_vocab_size() > 2**16:
-        raise BadInput("the vocabulary has more than 65,536 tokens", "packed files hold 16-bit ids: train a smaller tokenizer")
+        raise BadInput(
+            "the vocabulary has more than 65,536 tokens", "packed files hold 16-bit ids: train a smaller tokenizer"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("*.bin"):
         stale.unlink()
@@ -96,7 +104,8 @@ def pack(
         "fim_share": fim_share,
         "streams": {name: {"tokens": s.tokens, "shards": s.shards} for name, s in sorted(streams.items())},
         "sources": [
-            {"source": source, "licence": licence, "tokens": tokens} for (source, licence), tokens in sorted(sources.items())
+            {"source": source, "licence": licence, "tokens": tokens}
+            for (source, licence), tokens in sorted(sources.items())
         ],
     }
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
@@ -110,7 +119,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise BadInput(f"no packed corpus in {folder}", "build one with `risk-lsp corpus build`")
     manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
     if manifest.get("format_version") != FORMAT_VERSION:
-        raise BadInput(f"{path} has format version {manifest.get('format_version')}", f"this program reads version {FORMAT_VERSION}")
+        raise BadInput(
+            f"{path} has format version {manifest.get('format_version')}",
+            f"this program reads version {FORMAT_VERSION}",
+        )
     return manifest
 
 

@@ -1,6 +1,6 @@
 """Model-written programs with their prompts: the labelled data set's JSON Lines as texts.
 
-The format is documented in the data set's own README (fields `task_id`, `group`, `program`, `prompt_lines`, `passed`, `verified`, ...).
+The data set's own README documents the fields (`task_id`, `group`, `program`, `prompt_lines`, `verified`, ...).
 """
 
 from __future__ import annotations
@@ -110,7 +110,12 @@ def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDo
         for index, sample in enumerate(chosen[:per_group]):
             text = with_intent(sample.program, prompts.get(sample.task_id, ""))[0] if index % 2 == 0 else sample.program
             yield TrainingDocument(
-                f"samples:{sample.source}", "see the data set's README", sample.task_id, "model-written", text, is_held_out(group)
+                f"samples:{sample.source}",
+                "see the data set's README",
+                sample.task_id,
+                "model-written",
+                text,
+                is_held_out(group),
             )
     yield from _references(folder)
 
@@ -122,5 +127,10 @@ def _references(folder: Path) -> Iterator[TrainingDocument]:
                 text = with_intent(record["reference"], (record.get("text") or record["prompt"]).strip())[0]
                 licence = str(record["license"])
                 yield TrainingDocument(
-                    f"problems:{record['benchmark']}", licence, record["task_id"], "model-written", text, is_held_out(record["group"])
+                    f"problems:{record['benchmark']}",
+                    licence,
+                    record["task_id"],
+                    "model-written",
+                    text,
+                    is_held_out(record["group"]),
                 )

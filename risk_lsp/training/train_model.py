@@ -55,7 +55,8 @@ def train(options: TrainingOptions) -> Progress:
     optimizers = build_optimizers(model, options.rate, options.weight_decay)
     checkpoint = options.out / "checkpoint"
     progress = load_checkpoint(checkpoint, model, optimizers) if checkpoint.is_dir() else Progress()
-    _say(f"{sum(p.numel() for p in model.parameters()):,} parameters, step {progress.step}, {progress.seconds / 60:.1f} min spent")
+    parameters = sum(p.numel() for p in model.parameters())
+    _say(f"{parameters:,} parameters, step {progress.step}, {progress.seconds / 60:.1f} min spent")
     _Run(options, model, optimizers, streams, progress).until_spent(checkpoint)
     held_out = held_out_loss(model, streams, options)
     _say(f"held-out loss {held_out:.4f} nats/token after {progress.tokens:,} tokens")
@@ -67,7 +68,9 @@ def held_out_loss(model: Qwen3ForCausalLM, streams: Streams, options: TrainingOp
     """Mean cross-entropy on held-out files, nats per token."""
     model.eval()
     with torch.inference_mode():
-        losses = [float(_loss(model, batch, options.device)) for batch in streams.held_out_batches(8, options.length, batches)]
+        losses = [
+            float(_loss(model, batch, options.device)) for batch in streams.held_out_batches(8, options.length, batches)
+        ]
     model.train()
     return sum(losses) / len(losses)
 
@@ -86,7 +89,11 @@ def save_model(model: Qwen3ForCausalLM, options: TrainingOptions, progress: Prog
         "held_out_loss": round(held_out, 4),
         "progress": asdict(progress),
         "options": {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()},
-        "corpus": {key: value for key, value in read_manifest(options.corpus).items() if key in ("streams", "sources", "command")},
+        "corpus": {
+            key: value
+            for key, value in read_manifest(options.corpus).items()
+            if key in ("streams", "sources", "command")
+        },
     }
     record["options"].pop("corpus"), record["options"].pop("out")
     (options.out / "training.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
@@ -119,10 +126,12 @@ class _Run:
             progress.seconds = spent_before + now - started
             if now - said > 20:
                 speed = (progress.tokens - said_tokens) / (now - said)
-                _say(f"step {progress.step}  loss {running:.3f}  {speed:,.0f} tokens/s  {progress.seconds / self.budget:.0%} of the budget")
+                spent = progress.seconds / self.budget
+                _say(f"step {progress.step}  loss {running:.3f}  {speed:,.0f} tokens/s  {spent:.0%} of the budget")
                 said, said_tokens = now, progress.tokens
             if progress.step % self.options.evaluation_steps == 0:
-                _say(f"step {progress.step}  held-out loss {held_out_loss(self.model, self.streams, self.options, 4):.4f}")
+                measured = held_out_loss(self.model, self.streams, self.options, 4)
+                _say(f"step {progress.step}  held-out loss {measured:.4f}")
             if now - saved > self.options.checkpoint_minutes * 60:
                 save_checkpoint(checkpoint, self.model, self.optimizers, progress)
                 saved = now
@@ -139,7 +148,9 @@ class _Run:
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         if not math.isfinite(total):
-            raise BadInput(f"the loss is {total} at step {progress.step}", "lower --rate and resume from the last checkpoint")
+            raise BadInput(
+                f"the loss is {total} at step {progress.step}", "lower --rate and resume from the last checkpoint"
+            )
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()

@@ -1,0 +1,145 @@
+"""Probe bundles on disk: a probe, the model it reads, and the manifest that ties them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+
+from risk_lsp.errors import BundleError
+from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.fingerprints import hash_files
+from risk_lsp.probe.features import feature_count
+from risk_lsp.probe.heads import SpanHead, new_head
+from risk_lsp.probe.manifest import Host, Manifest, read_manifest, write_manifest
+
+PROBE_FILE = "probe.safetensors"
+_PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.joblib", "*.npy", "*.npz")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A probe with the model whose activations it reads."""
+
+    model: CodeModel
+    head: SpanHead
+    manifest: Manifest
+
+
+def load_bundle(
+    path: Path,
+    *,
+    device: str = "auto",
+    dtype: str = "auto",
+    offline: bool = True,
+    threads: int | None = None,
+) -> Bundle:
+    """Load a bundle. BundleError when a part is missing, damaged, unsafe or belongs to another model or tokenizer."""
+    manifest = read_manifest(path)
+    _refuse_pickles(path)
+    head = load_head(path, manifest)
+    model = CodeModel.load(
+        _host_source(path, manifest.host),
+        revision=manifest.host.revision,
+        device=device,
+        dtype=dtype,
+        offline=offline,
+        top_layer=None if manifest.statistics else manifest.layers[-1],
+        threads=threads,
+    )
+    _require_same_model(path, manifest, model)
+    return Bundle(model, head, manifest)
+
+
+def save_head(head: SpanHead, folder: Path) -> str:
+    """Write `probe.safetensors` to the bundle folder and return its hash for the manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / PROBE_FILE
+    save_file({name: tensor.detach().float().contiguous() for name, tensor in head.state_dict().items()}, path)
+    return hash_files([path])
+
+
+def save_bundle(head: SpanHead, manifest: Manifest, folder: Path) -> None:
+    """Write the probe and its manifest; a bundled model's files are expected to be there already."""
+    if save_head(head, folder) != manifest.probe_hash:
+        raise BundleError(f"the manifest for {folder} names another probe", "save the head first and take its hash")
+    write_manifest(manifest, folder)
+
+
+def load_head(path: Path, manifest: Manifest) -> SpanHead:
+    """The probe of the bundle at `path`, in evaluation mode; every tensor's name, shape and type is checked."""
+    file = path / PROBE_FILE
+    if not file.is_file():
+        raise BundleError(f"{path} lacks {PROBE_FILE}", "install or fit the bundle again")
+    if hash_files([file]) != manifest.probe_hash:
+        raise BundleError(
+            f"{file} is not the probe its manifest names: the hash differs", "install or fit the bundle again"
+        )
+    try:
+        tensors = load(file.read_bytes())
+    except SafetensorError as error:
+        raise BundleError(f"{file} is damaged: {error}", "install or fit the bundle again") from None
+    features = feature_count(len(manifest.layers), manifest.width, statistics=manifest.statistics)
+    head = new_head(manifest.architecture, features, manifest.hidden)
+    wanted = head.state_dict()
+    if set(tensors) != set(wanted):
+        odd = sorted(set(tensors) ^ set(wanted))[0]
+        raise BundleError(
+            f"{file} does not hold the tensors of a {manifest.architecture} probe: {odd}", "fit the probe again"
+        )
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32:
+            raise BundleError(f"{file}: {name} is of type {tensor.dtype}, not float32", "fit the probe again")
+        if tensor.shape != wanted[name].shape:
+            shapes = f"{tuple(tensor.shape)}, where the manifest implies {tuple(wanted[name].shape)}"
+            raise BundleError(f"{file}: {name} has shape {shapes}", "fit the probe again")
+        if not bool(torch.isfinite(tensor).all()):
+            raise BundleError(f"{file}: {name} holds numbers that are not finite", "fit the probe again")
+    head.load_state_dict(tensors)
+    head.eval()
+    return head
+
+
+def _refuse_pickles(path: Path) -> None:
+    for pattern in _PICKLES:
+        for file in path.rglob(pattern):
+            raise BundleError(
+                f"{file} may hold a pickle, which can run code when it is read",
+                "a bundle holds JSON and safetensors only",
+            )
+
+
+def _host_source(path: Path, host: Host) -> str | Path:
+    if host.kind == "hub":
+        return f"hub:{host.location}"
+    if host.kind == "folder":
+        return Path(host.location)
+    folder = (path / host.location).resolve()
+    if path.resolve() not in folder.parents:
+        raise BundleError(
+            f"{path}: the bundled model {host.location!r} is outside of the bundle", "fit the probe again"
+        )
+    if not folder.is_dir():
+        raise BundleError(f"{path} lacks its bundled model {host.location!r}", "install or fit the bundle again")
+    return folder
+
+
+def _require_same_model(path: Path, manifest: Manifest, model: CodeModel) -> None:
+    if model.tokenizer_hash != manifest.host.tokenizer_hash:
+        raise BundleError(
+            f"the tokenizer of {model.name} is not the one the probe in {path} was fitted with",
+            "fit the probe again for this model",
+        )
+    if model.weights_hash != manifest.host.weights_hash:
+        raise BundleError(
+            f"the weights of {model.name} are not those the probe in {path} was fitted with",
+            "fit the probe again for this model",
+        )
+    if model.width != manifest.width or manifest.layers[-1] > model.layer_count:
+        raise BundleError(
+            f"{path}: its manifest does not fit a model of width {model.width} with {model.layer_count} layers",
+            "fit the probe again",
+        )

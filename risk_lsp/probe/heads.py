@@ -1,0 +1,91 @@
+"""The span probes: small networks over the features of a run of tokens."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+Architecture = Literal["hazard", "max_pool"]
+ARCHITECTURES: tuple[Architecture, ...] = ("hazard", "max_pool")
+_DROPOUT = 0.2
+_INITIAL_HAZARD_LOGIT = -4.0  # softplus gives about .02: close to the share of tokens that are edited
+
+
+class _TokenEncoder(nn.Module):
+    """Standardise, dropout, Linear, GELU, for each token by itself: float32[n, features] -> float32[n, hidden]."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.mean = nn.Buffer(torch.zeros(features))
+        self.scale = nn.Buffer(torch.ones(features))
+        self.dropout = nn.Dropout(_DROPOUT)
+        self.project = nn.Linear(features, hidden)
+
+    def standardised(self, features: torch.Tensor) -> torch.Tensor:
+        """The features with the mean and spread they had in training taken out, outliers clipped."""
+        return ((features - self.mean) / self.scale).clamp(-8.0, 8.0)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return functional.gelu(self.project(self.dropout(self.standardised(features))))
+
+
+class HazardHead(nn.Module):
+    """One non-negative hazard per token; a span's hazard is the sum of its tokens' (shared-frailty survival model).
+
+    `log_theta` is the frailty that training used; what a span's hazard means after training is the calibration's job.
+    """
+
+    architecture: Architecture = "hazard"
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder = _TokenEncoder(features, hidden)
+        self.output = nn.Linear(hidden, 1)
+        self.log_theta = nn.Parameter(torch.zeros(()))
+        nn.init.constant_(self.output.bias, _INITIAL_HAZARD_LOGIT)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """float32[n, features] -> hazards float32[n]."""
+        return functional.softplus(self.output(self.encoder(features)).squeeze(-1))
+
+    def span_logits(self, features: torch.Tensor, spans: torch.Tensor, count: int) -> torch.Tensor:
+        """Log-odds float32[count] that each span is edited; `spans` int64[n] is the span each token belongs to."""
+        sums = torch.zeros(count, dtype=features.dtype).index_add_(0, spans, self(features))
+        theta = self.log_theta.exp()
+        log_survival = -torch.log1p(theta * sums) / theta
+        return torch.log(-torch.expm1(log_survival) + 1e-9) - log_survival
+
+
+class MaxPoolHead(nn.Module):
+    """The probe of arXiv 2512.24560: token features, maximum over the span, one linear layer."""
+
+    architecture: Architecture = "max_pool"
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder = _TokenEncoder(features, hidden)
+        self.output = nn.Linear(hidden, 1)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """float32[n, features] -> pooled-over features float32[n, hidden]."""
+        encoded: torch.Tensor = self.encoder(features)
+        return encoded
+
+    def span_logits(self, features: torch.Tensor, spans: torch.Tensor, count: int) -> torch.Tensor:
+        """Log-odds float32[count] that each span is edited; `spans` int64[n] is the span each token belongs to."""
+        encoded = self(features)
+        index = spans.unsqueeze(1).expand_as(encoded)
+        pooled = torch.full((count, encoded.shape[1]), -1e4).scatter_reduce(0, index, encoded, "amax")
+        logits: torch.Tensor = self.output(pooled).squeeze(-1)
+        return logits
+
+
+SpanHead = HazardHead | MaxPoolHead
+
+
+def new_head(architecture: Architecture, features: int, hidden: int) -> SpanHead:
+    """An untrained head of the named architecture."""
+    return HazardHead(features, hidden) if architecture == "hazard" else MaxPoolHead(features, hidden)

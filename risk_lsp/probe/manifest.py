@@ -1,0 +1,134 @@
+"""The manifest of a probe bundle: what it says, and the refusals when it does not say it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from risk_lsp.errors import BundleError
+from risk_lsp.probe.calibration import Calibration
+
+FORMAT_VERSION = 1
+_FIT_AGAIN = "fit the probe again with `risk-lsp probe fit`"
+
+
+@dataclass(frozen=True)
+class Host:
+    """The model a probe belongs to. `location`: a folder inside the bundle, a folder, or a hub id, by `kind`."""
+
+    kind: Literal["bundled", "folder", "hub"]
+    location: str
+    weights_hash: str
+    tokenizer_hash: str
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a bundle says about itself. `layers` are the tapped ones; `width` is the model's."""
+
+    name: str
+    created: str
+    command: str
+    host: Host
+    layers: tuple[int, ...]
+    statistics: bool
+    width: int
+    architecture: Literal["hazard", "max_pool"]
+    hidden: int
+    probe_hash: str
+    calibration: Calibration
+    trained_on: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+    reference: dict[str, Any] = field(default_factory=dict)
+    novelty: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as the JSON object that is written to disk."""
+        return {"format_version": FORMAT_VERSION, **asdict(self)}
+
+
+def read_manifest(bundle: Path) -> Manifest:
+    """The manifest of the bundle folder. BundleError when it is missing, of another version, or lacks a part."""
+    path = bundle / "manifest.json"
+    if not bundle.is_dir():
+        raise BundleError(f"no probe bundle at {bundle}", 'check the `bundle` setting; "default" is the embedded one')
+    if not path.is_file():
+        raise BundleError(f"{bundle} is not a probe bundle: it has no manifest.json", _FIT_AGAIN)
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BundleError(f"{path} is not JSON: {error}", "install or fit the bundle again") from None
+    if not isinstance(value, dict):
+        raise BundleError(f"{path} is not a JSON object", "install or fit the bundle again")
+    version = value.get("format_version")
+    if version != FORMAT_VERSION:
+        raise BundleError(
+            f"{path} has format version {version!r}",
+            f"this program reads version {FORMAT_VERSION}; update one of the two",
+        )
+    return _parsed(value, path)
+
+
+def write_manifest(manifest: Manifest, bundle: Path) -> None:
+    """Write `manifest.json` into the bundle folder, replacing it in one step."""
+    fresh = bundle / "manifest.json.new"
+    fresh.write_text(json.dumps(manifest.to_json(), indent=1) + "\n", encoding="utf-8")
+    fresh.replace(bundle / "manifest.json")
+
+
+def _parsed(value: dict[str, Any], path: Path) -> Manifest:
+    host = _field(value, "host", dict, path)
+    kind = _field(host, "kind", str, path)
+    architecture = _field(value, "architecture", str, path)
+    layers = _field(value, "layers", list, path)
+    if kind not in ("bundled", "folder", "hub"):
+        raise BundleError(f"{path}: the host model's kind {kind!r} is unknown", "it is one of bundled, folder, hub")
+    if architecture not in ("hazard", "max_pool"):
+        raise BundleError(
+            f"{path}: the probe architecture {architecture!r} is unknown", "it is one of hazard, max_pool"
+        )
+    if not layers or not all(type(layer) is int and layer >= 0 for layer in layers) or layers != sorted(set(layers)):
+        raise BundleError(f"{path}: layers {layers!r} are not rising layer numbers", _FIT_AGAIN)
+    revision = host.get("revision")
+    if revision is not None and not isinstance(revision, str):
+        raise BundleError(f"{path}: the host model's revision is not text", _FIT_AGAIN)
+    return Manifest(
+        name=_field(value, "name", str, path),
+        created=_field(value, "created", str, path),
+        command=_field(value, "command", str, path),
+        host=Host(
+            kind=kind,  # type: ignore[arg-type]  # checked above
+            location=_field(host, "location", str, path),
+            weights_hash=_field(host, "weights_hash", str, path),
+            tokenizer_hash=_field(host, "tokenizer_hash", str, path),
+            revision=revision,
+        ),
+        layers=tuple(layers),
+        statistics=_field(value, "statistics", bool, path),
+        width=_positive(value, "width", path),
+        architecture=architecture,  # type: ignore[arg-type]  # checked above
+        hidden=_positive(value, "hidden", path),
+        probe_hash=_field(value, "probe_hash", str, path),
+        calibration=Calibration.from_json(value.get("calibration")),
+        trained_on=_field(value, "trained_on", dict, path),
+        figures=_field(value, "figures", dict, path),
+        reference=_field(value, "reference", dict, path),
+        novelty=_field(value, "novelty", dict, path),
+    )
+
+
+def _field(value: dict[str, Any], name: str, kind: type, path: Path) -> Any:
+    found = value.get(name)
+    if type(found) is not kind:
+        raise BundleError(f"{path}: {name!r} is missing or not a {kind.__name__}", _FIT_AGAIN)
+    return found
+
+
+def _positive(value: dict[str, Any], name: str, path: Path) -> int:
+    found: int = _field(value, name, int, path)
+    if not 0 < found <= 65_536:
+        raise BundleError(f"{path}: {name!r} is {found}", "it has to be from 1 to 65,536; " + _FIT_AGAIN)
+    return found

@@ -1,0 +1,117 @@
+"""Text in, risks out: the model, the probe and the calibration of one bundle, working together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.risk.pooled_risk_map import PooledRiskMap
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.structure import statement_starts
+
+if TYPE_CHECKING:
+    from risk_lsp.model.activations import Activations
+    from risk_lsp.model.code_model import CodeModel
+    from risk_lsp.model.encoding import Encoding
+    from risk_lsp.probe.bundle import Bundle
+    from risk_lsp.probe.manifest import Manifest
+
+_TOKENS_AT_ONCE = 65_536  # bounds the activations held in memory while many texts are scored
+
+
+class Engine:
+    """A loaded bundle. Not for use from two threads at once. Importing this module does not import torch."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+
+    @classmethod
+    def load(
+        cls,
+        bundle_path: Path | None = None,
+        *,
+        device: str = "auto",
+        dtype: str = "auto",
+        offline: bool = True,
+        threads: int | None = None,
+    ) -> Engine:
+        """Load a bundle, by default the embedded one. Raises BundleError or ModelError."""
+        from risk_lsp.probe.bundle import load_bundle
+
+        path = bundle_path or default_bundle_path()
+        return cls(load_bundle(path, device=device, dtype=dtype, offline=offline, threads=threads))
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says about itself."""
+        return self._bundle.manifest
+
+    @property
+    def model(self) -> CodeModel:
+        """The code model that the probe reads."""
+        return self._bundle.model
+
+    def describe(self) -> dict[str, Any]:
+        """The bundle in a few words, as JSON: name, model, layers, held-out figures and reference table."""
+        model, manifest = self._bundle.model, self.manifest
+        return {
+            "name": manifest.name,
+            "model": model.name,
+            "context": model.context,
+            "layers": list(manifest.layers),
+            "architecture": manifest.architecture,
+            "created": manifest.created,
+            "figures": manifest.figures,
+            "reference": manifest.reference,
+        }
+
+    def score(self, text: str, language_id: str = "python") -> SpanRisk:
+        """The risks of one text, from one run of the model."""
+        return self.score_many([text], language_id)[0]
+
+    def score_many(self, texts: Sequence[str], language_id: str = "python") -> list[SpanRisk]:
+        """The risks of many texts, in order; texts of similar length share a run of the model."""
+        risks: list[SpanRisk] = []
+        pending: list[str] = []
+        encodings: list[Encoding] = []
+        for text in texts:
+            pending.append(text)
+            encodings.append(self._bundle.model.encode(text))
+            if sum(map(len, encodings)) >= _TOKENS_AT_ONCE:
+                risks += self._read(pending, encodings, language_id)
+                pending, encodings = [], []
+        return risks + self._read(pending, encodings, language_id)
+
+    def _read(self, texts: list[str], encodings: list[Encoding], language_id: str) -> list[SpanRisk]:
+        boundaries = [
+            # Only texts that need more than one window are cut, so only they need to be parsed.
+            encoding.tokens_at(statement_starts(text, language_id)).tolist()
+            if len(encoding) >= self._bundle.model.context - 1
+            else ()
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
+        manifest = self.manifest
+        read = self._bundle.model.read_many(
+            encodings, manifest.layers, boundaries=boundaries, statistics=manifest.statistics
+        )
+        return [self.risk(len(text), activations) for text, activations in zip(texts, read, strict=True)]
+
+    def risk(self, text_length: int, activations: Activations) -> SpanRisk:
+        """The risks of a text of `text_length` characters whose activations (at the bundle's layers) are known."""
+        from risk_lsp.probe.reading import read_tokens
+
+        manifest, spans = self.manifest, activations.encoding
+        reading = read_tokens(self._bundle.head, activations, manifest)
+        if manifest.architecture == "hazard":
+            return RiskMap(
+                text_length, spans.starts, spans.ends, reading.values, manifest.calibration, novelty=reading.novelty
+            )
+        weights = np.asarray(reading.weights, dtype=np.float32)
+        return PooledRiskMap(
+            text_length, spans.starts, spans.ends, reading.values, weights, reading.bias, novelty=reading.novelty
+        )

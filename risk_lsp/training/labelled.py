@@ -1,0 +1,86 @@
+"""Labelled programs: what the probe is fitted to and judged by, as JSON Lines anyone can make.
+
+One record per program: {"id", "group", "benchmark", "text", "scored": [start, end], "edited": [[start, end], ...] or
+null, "passed": bool}. Offsets are code points into "text". Only "scored" was written by a model; "edited" is what the
+smallest known fix touches (empty for a program that passed, null where a failing program has no known fix).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from risk_lsp.errors import BadInput
+from risk_lsp.text.spans import Span
+from risk_lsp.training.shared_programs import read_records
+
+_FORMAT = 'see "labelled programs" in docs/probe.md'
+
+
+@dataclass(frozen=True)
+class LabelledProgram:
+    """One program with the spans its fix touches; `edited` is None where the fix is unknown."""
+
+    id: str
+    group: str
+    benchmark: str
+    text: str
+    scored: Span
+    edited: tuple[Span, ...] | None
+    passed: bool
+
+
+def read_labelled(path: Path) -> list[LabelledProgram]:
+    """The programs of a .jsonl or .jsonl.xz file. BadInput names the file and line of a record that is wrong."""
+    return [_parsed(record, f"{path}:{number}") for number, record in enumerate(read_records(path), 1)]
+
+
+def write_labelled(programs: Iterable[LabelledProgram], path: Path) -> None:
+    """Write programs as JSON Lines."""
+    with path.open("w", encoding="utf-8") as out:
+        for program in programs:
+            edited = None if program.edited is None else [list(span) for span in program.edited]
+            record = {**vars(program), "scored": list(program.scored), "edited": edited}
+            out.write(json.dumps(record) + "\n")
+
+
+def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:
+    """A weight per program such that every problem weighs 1 and its failing programs have their natural share of it.
+
+    Failing programs whose fix is unknown are missing from the labels; `failing_share[group]` is the share they all have
+    among the problem's programs, and those with a known fix stand in for the others. A problem that has failing
+    programs but not one known fix weighs 0: it would teach that its programs need no edit.
+    """
+    counts = Counter((program.group, program.passed) for program in programs)
+    shares: dict[tuple[str, bool], float] = defaultdict(float)
+    for group in {program.group for program in programs}:
+        failing = failing_share.get(group, float(counts[group, False] > 0))
+        if failing > 0 and not counts[group, False]:
+            continue
+        shares[group, False] = failing if counts[group, True] else 1.0
+        shares[group, True] = 1.0 - failing if counts[group, False] else 1.0
+    return [shares[program.group, program.passed] / counts[program.group, program.passed] for program in programs]
+
+
+def _parsed(record: Any, where: str) -> LabelledProgram:
+    try:
+        text, edited = record["text"], record["edited"]
+        program = LabelledProgram(
+            id=record["id"],
+            group=record["group"],
+            benchmark=record["benchmark"],
+            text=text,
+            scored=Span(*record["scored"]),
+            edited=None if edited is None else tuple(Span(*span) for span in edited),
+            passed=record["passed"],
+        )
+    except (KeyError, TypeError) as error:
+        raise BadInput(f"{where} is not a labelled program: {error!r}", _FORMAT) from None
+    for span in (program.scored, *(program.edited or ())):
+        if not 0 <= span.start <= span.end <= len(text):
+            raise BadInput(f"{where}: span {list(span)} leaves its text of {len(text)} characters", _FORMAT)
+    return program

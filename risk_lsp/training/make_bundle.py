@@ -1,0 +1,146 @@
+"""From a model and labelled programs to a bundle on disk: features, fit, calibration, novelty, manifest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections import Counter
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput
+from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.sources import locate_model
+from risk_lsp.probe.bundle import save_bundle, save_head
+from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.heads import HazardHead, SpanHead
+from risk_lsp.probe.manifest import Host, Manifest
+from risk_lsp.probe.novelty import novelty_table
+from risk_lsp.probe.reading import text_distance
+from risk_lsp.training.calibrate import fit_calibration
+from risk_lsp.training.documents import is_held_out
+from risk_lsp.training.feature_store import FeatureStore, collect_features
+from risk_lsp.training.fit_probe import FitOptions, fit_head
+from risk_lsp.training.probe_data import ProbeData, read_probe_data
+
+_VALIDATION_SHARE = 0.15
+_NOVELTY_PROGRAMS = 400
+_MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json")
+
+
+def make_bundle(args: argparse.Namespace) -> Manifest:
+    """Fit a probe as the command line says and write the bundle; what is measured is measured elsewhere."""
+    data = read_probe_data(args.data, args.per_group)
+    training, calibrating = data.of("train"), data.of("calibration")
+    model = CodeModel.load(
+        args.model,
+        revision=args.revision,
+        device=args.device,
+        dtype=args.dtype,
+        offline=not args.online,
+        threads=args.threads,
+    )
+    layers = _layers(args.layers, model.layer_count)
+    statistics = not args.no_statistics
+    fitted = collect_features(model, training.programs, layers, statistics=statistics)
+    fit = fit_head(
+        fitted,
+        np.asarray(training.weights),
+        np.array([is_held_out(program.group, _VALIDATION_SHARE) for program in training.programs]),
+        FitOptions(architecture=args.architecture, hidden=args.hidden, loss=args.loss, seed=args.seed),
+    )
+    print(f"validation loss after each epoch: {[round(loss, 4) for loss in fit.validation_losses]}", file=sys.stderr)
+    held_out = collect_features(model, calibrating.programs, layers, statistics=statistics)
+    manifest = Manifest(
+        name=args.name or args.out.name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=_command(args),
+        host=_host(args, model),
+        layers=layers,
+        statistics=statistics,
+        width=model.width,
+        architecture=args.architecture,
+        hidden=args.hidden,
+        probe_hash=save_head(fit.head, args.out),
+        calibration=_calibration(fit.head, held_out, np.asarray(calibrating.weights)),
+        trained_on=_trained_on(args, training, calibrating),
+        novelty=_novelty(fit.head, model, calibrating, layers, statistics=statistics),
+    )
+    save_bundle(fit.head, manifest, args.out)
+    print(f"wrote {args.out}: {manifest.calibration}", file=sys.stderr)
+    return manifest
+
+
+def _layers(text: str | None, layer_count: int) -> tuple[int, ...]:
+    if text is None:
+        return tuple(sorted({(layer_count + 1) // 2, layer_count}))
+    try:
+        layers = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise BadInput(f"--layers {text} is not a list of numbers", "write for example --layers 2,4") from None
+    if layers[0] < 0 or layers[-1] > layer_count:
+        raise BadInput(f"--layers {text} asks for a layer that the model lacks", f"its layers are 0 to {layer_count}")
+    return layers
+
+
+def _calibration(head: SpanHead, store: FeatureStore, weights: NDArray[np.float64]) -> Calibration:
+    return fit_calibration(head, store, weights) if isinstance(head, HazardHead) else Calibration()
+
+
+def _novelty(
+    head: SpanHead, model: CodeModel, data: ProbeData, layers: tuple[int, ...], *, statistics: bool
+) -> dict[str, Any]:
+    encodings = [model.encode(program.text) for program in data.programs[:_NOVELTY_PROGRAMS]]
+    read = model.read_many(encodings, layers, statistics=statistics)
+    return novelty_table([text_distance(head, activations, statistics=statistics) for activations in read])
+
+
+def _host(args: argparse.Namespace, model: CodeModel) -> Host:
+    """Where the model will be found; with --copy-model its files are put into the bundle first."""
+    hashes = (model.weights_hash, model.tokenizer_hash)
+    folder = locate_model(args.model, revision=args.revision, offline=True)
+    if args.copy_model:
+        target = args.out / "model"
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        for pattern in _MODEL_FILES:
+            for file in folder.path.glob(pattern):
+                shutil.copy(file, target / file.name)
+        return Host("bundled", "model", *hashes)
+    if folder.revision is None:
+        return Host("folder", str(folder.path), *hashes)
+    return Host("hub", folder.name, *hashes, revision=folder.revision)
+
+
+def _trained_on(args: argparse.Namespace, training: ProbeData, calibrating: ProbeData) -> dict[str, Any]:
+    """What the probe learnt from, and the model too where its training record lies beside it."""
+    record = Path(args.model).parent / "training.json"
+    return {
+        "labels": training.labels,
+        "probe": _counts(training),
+        "calibration": _counts(calibrating),
+        "model": json.loads(record.read_text("utf-8")) if record.is_file() else {},
+    }
+
+
+def _counts(data: ProbeData) -> dict[str, Any]:
+    return {
+        "problems": len({program.group for program in data.programs}),
+        "programs": len(data.programs),
+        "failing": sum(not program.passed for program in data.programs),
+        "by_benchmark": dict(Counter(program.benchmark for program in data.programs)),
+    }
+
+
+def _command(args: argparse.Namespace) -> str:
+    parts = [f"--architecture {args.architecture}", f"--hidden {args.hidden}", f"--loss {args.loss}"]
+    parts += [f"--layers {args.layers}"] if args.layers else []
+    parts += ["--no-statistics"] if args.no_statistics else []
+    parts += ["--copy-model"] if args.copy_model else []
+    return " ".join(["risk-lsp probe fit", *parts, f"--per-group {args.per_group}", f"--seed {args.seed}"])

@@ -1,0 +1,46 @@
+"""`risk-lsp probe fit`: a bundle from a model and labelled programs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp probe fit`."""
+    parser.add_argument("out", type=Path, help="folder for the bundle")
+    parser.add_argument("--model", required=True, help="the code model: a folder or a hub id")
+    parser.add_argument("--revision", help="commit of a hub model")
+    parser.add_argument("--online", action="store_true", help="let a hub model be downloaded")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="labelled programs: a .jsonl file or the data set's folder"
+    )
+    parser.add_argument("--name", help="name of the bundle (default: the folder's name)")
+    parser.add_argument("--layers", help="tapped layers, such as 2,4 (default: the middle and the last)")
+    parser.add_argument("--architecture", choices=("hazard", "max_pool"), default="hazard")
+    parser.add_argument("--hidden", type=int, default=32, help="width of the probe (default 32)")
+    parser.add_argument("--loss", choices=("log", "brier"), default="log")
+    parser.add_argument(
+        "--no-statistics",
+        action="store_true",
+        help="leave surprisal and entropy out; the layers above the taps never run",
+    )
+    parser.add_argument("--copy-model", action="store_true", help="put the model's files into the bundle")
+    parser.add_argument(
+        "--per-group",
+        type=int,
+        default=30,
+        help="passing and failing programs of one problem at most (default 30 each)",
+    )
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit; returns the exit code."""
+    from risk_lsp.training.make_bundle import make_bundle
+
+    make_bundle(args)
+    return 0
