@@ -1,0 +1,190 @@
+"""When documents are scored: after a quiet moment, newest wins, one run at a time per document."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+from risk_lsp.errors import ModelError, RiskError, WorkerError
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.server.barrier import log_failure
+from risk_lsp.server.workspace import OpenDocuments
+from risk_lsp.text.document import Document
+from risk_lsp.text.structure import Structure, parse_structure
+
+# A text that brings the worker down this often is left alone until it is edited, or it would be restarted for ever.
+_CRASHES_ALLOWED = 2
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The risks of one snapshot."""
+
+    document: Document
+    risks: SpanRisk
+
+    @cached_property
+    def structure(self) -> Structure:
+        """The snapshot's functions and classes; parsed when first asked for."""
+        return parse_structure(self.document.text, self.document.language_id)
+
+
+Outcome: TypeAlias = "Analysis | RiskError"
+
+
+@dataclass
+class _Watch:
+    """What is known and planned for one open document."""
+
+    due: float = 0.0
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+    scored: Document | None = None
+    outcome: Outcome | None = None
+    crashes: int = 0
+    waiting: list[tuple[Document, asyncio.Future[Outcome | None]]] = field(default_factory=list)
+
+
+class Analyzer:
+    """Runs `score` on the open documents and hands every result that is still of the newest text to `publish`.
+
+    `score` may raise RiskError: a WorkerError means that the worker went away while it read this very document, and the
+    owner calls `rescore_all` once it is back or given up; any other error is the outcome until the next edit.
+    """
+
+    def __init__(
+        self,
+        documents: OpenDocuments,
+        score: Callable[[Document], Awaitable[SpanRisk]],
+        publish: Callable[[Analysis], None],
+    ) -> None:
+        self._documents = documents
+        self._score = score
+        self._publish = publish
+        self._watches: dict[str, _Watch] = {}
+
+    def schedule(self, uri: str, quiet: float = 0.0) -> None:
+        """Score the document once nobody has called this for `quiet` seconds."""
+        document = self._documents.get(uri)
+        if document is None:
+            return
+        watch = self._watches.setdefault(uri, _Watch())
+        watch.crashes = 0
+        self._start(uri, watch, asyncio.get_running_loop().time() + quiet)
+        self._settle_waiting(watch)
+
+    def rescore_all(self, forgive: bool = False) -> None:
+        """Score every open document again, though its text is the same; results so far are void.
+
+        Texts that brought the worker down too often are left out, unless they are forgiven.
+        """
+        for document in self._documents.all():
+            watch = self._watches.setdefault(document.uri, _Watch())
+            watch.crashes = 0 if forgive else watch.crashes
+            if watch.crashes < _CRASHES_ALLOWED:
+                watch.scored = watch.outcome = None
+                self._start(document.uri, watch, 0.0)
+
+    def forget(self, uri: str) -> None:
+        """Stop all work on a document."""
+        watch = self._watches.pop(uri, None)
+        if watch is None:
+            return
+        if watch.task is not None:
+            watch.task.cancel()
+        self._settle_waiting(watch)
+
+    def forget_all(self) -> None:
+        """Stop all work."""
+        for uri in list(self._watches):
+            self.forget(uri)
+
+    def outcome(self, document: Document) -> Outcome | None:
+        """What came of scoring this snapshot; None while that is still to come."""
+        watch = self._watches.get(document.uri)
+        return watch.outcome if watch is not None and watch.scored is document else None
+
+    def analyses(self) -> list[Analysis]:
+        """The results that belong to the newest texts."""
+        outcomes = [self.outcome(document) for document in self._documents.all()]
+        return [outcome for outcome in outcomes if isinstance(outcome, Analysis)]
+
+    async def of_newest(self, document: Document) -> Outcome | None:
+        """The outcome for this snapshot, scored at once if it was not yet; None if an edit came in between."""
+        known = self.outcome(document)
+        if known is not None:
+            return known
+        watch = self._watches.setdefault(document.uri, _Watch())
+        future: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+        watch.waiting.append((document, future))
+        self._start(document.uri, watch, 0.0)
+        return await future
+
+    def _start(self, uri: str, watch: _Watch, due: float) -> None:
+        watch.due = due
+        watch.wake.set()
+        if watch.task is None or watch.task.done():
+            watch.task = asyncio.get_running_loop().create_task(self._run(uri, watch))
+
+    async def _run(self, uri: str, watch: _Watch) -> None:
+        while True:
+            await _quiet(watch)
+            document = self._documents.get(uri)
+            if document is None or watch.scored is document:
+                return
+            outcome = await self._outcome_of(document)
+            if self._documents.is_newest(document):
+                self._record(watch, document, outcome)
+                return
+
+    async def _outcome_of(self, document: Document) -> Outcome:
+        try:
+            return Analysis(document, await self._score(document))
+        except RiskError as error:
+            return error
+        except Exception as error:
+            log_failure("scoring", error)
+            return RiskError("this document could not be scored", "the server's log says where it failed")
+
+    def _record(self, watch: _Watch, document: Document, outcome: Outcome) -> None:
+        if isinstance(outcome, WorkerError):
+            watch.crashes += 1
+            if watch.crashes < _CRASHES_ALLOWED:
+                return
+            outcome = ModelError("the model process ended each time it read this text", "edit the text to try again")
+        else:
+            watch.crashes = 0
+        watch.scored, watch.outcome = document, outcome
+        self._settle_waiting(watch)
+        if isinstance(outcome, Analysis):
+            try:
+                self._publish(outcome)
+            except Exception as error:
+                log_failure("publishing", error)
+
+    def _settle_waiting(self, watch: _Watch) -> None:
+        """Answer those who wait for the snapshot just scored, and send away those whose snapshot is gone."""
+        waiting, watch.waiting = watch.waiting, []
+        for document, future in waiting:
+            if future.done():
+                continue
+            if watch.scored is document and watch.outcome is not None:
+                future.set_result(watch.outcome)
+            elif self._documents.is_newest(document):
+                watch.waiting.append((document, future))
+            else:
+                future.set_result(None)
+
+
+async def _quiet(watch: _Watch) -> None:
+    """Wait until the watch is due, which may move while waiting."""
+    loop = asyncio.get_running_loop()
+    while (left := watch.due - loop.time()) > 0:
+        watch.wake.clear()
+        try:
+            await asyncio.wait_for(watch.wake.wait(), left)
+        except asyncio.TimeoutError:
+            continue

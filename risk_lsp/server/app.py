@@ -1,0 +1,129 @@
+"""Starts the language server on standard input and output, or on a TCP port.
+
+Only the standard library is imported before `initialize` is answered; see `handshake`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from risk_lsp.server.connection import Connection, accept_one, start_reading, stdio_connection
+from risk_lsp.server.framing import FramingError, MessageBuffer
+from risk_lsp.server.handshake import Handshake, shake_hands
+from risk_lsp.server.options import ServerOptions
+from risk_lsp.server.parent import watch_parent
+
+logger = logging.getLogger(__name__)
+
+
+def run_stdio(options: ServerOptions, command: Sequence[str] | None = None) -> int:
+    """Serve the client on standard input and output until it leaves; returns the exit status.
+
+    `command` starts the worker, by default the one that loads `options.bundle`. The status is 0 after an orderly
+    shutdown and 1 if the client went away without one.
+    """
+    _set_up_logging(options.log_level)
+    return _serve(stdio_connection(), options, command, watch=True)
+
+
+def run_tcp(host: str, port: int, options: ServerOptions, command: Sequence[str] | None = None) -> int:
+    """Serve the first client that connects, like `run_stdio`. The address is announced on standard error."""
+    _set_up_logging(options.log_level)
+    try:
+        connection = accept_one(host, port, _announce)
+    except OSError as error:
+        print(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port", file=sys.stderr)
+        return 2
+    return _serve(connection, options, command, watch=False)
+
+
+def _announce(host: str, port: int) -> None:
+    print(f"listening on {host}:{port}", file=sys.stderr, flush=True)
+
+
+def _serve(connection: Connection, options: ServerOptions, command: Sequence[str] | None, watch: bool) -> int:
+    buffer = MessageBuffer()
+    try:
+        agreed = shake_hands(connection, buffer)
+        if agreed is None:
+            return 1
+        return asyncio.run(_run_session(connection, buffer, agreed, options, command, watch))
+    except (OSError, FramingError) as error:
+        logger.error("the connection to the client broke: %s", error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _run_session(
+    connection: Connection,
+    buffer: MessageBuffer,
+    agreed: Handshake,
+    options: ServerOptions,
+    command: Sequence[str] | None,
+    watch: bool,
+) -> int:
+    from risk_lsp.server.session import Session  # imports the protocol library and numpy
+
+    session = Session(agreed, options, command)
+    session.endpoint.protocol.set_writer(_Writer(connection, session.closed))
+
+    def receive(chunk: bytes) -> None:
+        if not chunk:
+            session.closed.set()
+            return
+        buffer.feed(chunk)
+        handle_buffered()
+
+    def handle_buffered() -> None:
+        try:
+            for body in buffer.bodies():
+                session.receive(body)
+        except FramingError as error:
+            logger.error("the client does not speak the protocol: %s", error)
+            session.closed.set()
+
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # Windows
+        loop.add_signal_handler(signal.SIGTERM, session.closed.set)
+    try:
+        await session.start()
+        handle_buffered()  # what came along with `initialize`
+        start_reading(connection, loop, receive)
+        watcher = loop.create_task(watch_parent(session.client.process_id if watch else None, session.closed))
+        await session.closed.wait()
+        watcher.cancel()
+    finally:
+        await session.stop()
+    return 0 if session.was_shut_down else 1
+
+
+class _Writer:
+    """pygls's writer; a client that is gone ends the session instead of raising in the middle of a handler."""
+
+    def __init__(self, connection: Connection, closed: asyncio.Event) -> None:
+        self._connection = connection
+        self._closed = closed
+
+    def write(self, data: bytes) -> None:
+        try:
+            self._connection.write(data)
+        except OSError:
+            self._closed.set()
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+def _set_up_logging(level: str) -> None:
+    """Log to standard error. pygls logs the text of messages below WARNING, and that text is the user's source."""
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("risk_lsp").setLevel(level.upper())
+    logging.getLogger("pygls").setLevel(logging.WARNING)
+    # Handlers report their own failures; here pygls would repeat them, or quote messages that it does not know.
+    logging.getLogger("pygls.protocol.json_rpc").setLevel(logging.CRITICAL)

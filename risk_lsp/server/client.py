@@ -1,0 +1,53 @@
+"""What the client said about itself in `initialize`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Client:
+    """The client's features that change what the server does.
+
+    Read from the message as sent: a client whose other capabilities are newer than the protocol library, or wrong, is
+    served all the same.
+    """
+
+    process_id: int | None
+    initialization_options: Any
+    markdown_hover: bool
+    work_done_progress: bool
+    configuration: bool
+    registers_configuration_changes: bool
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Client:
+        """Read the params of `initialize`; what is missing counts as not supported."""
+        process_id = params.get("processId")
+        formats = _at(params, "capabilities", "textDocument", "hover", "contentFormat")
+        return cls(
+            process_id=process_id if type(process_id) is int else None,
+            initialization_options=params.get("initializationOptions"),
+            markdown_hover=_prefers_markdown(formats),
+            work_done_progress=_at(params, "capabilities", "window", "workDoneProgress") is True,
+            configuration=_at(params, "capabilities", "workspace", "configuration") is True,
+            registers_configuration_changes=(
+                _at(params, "capabilities", "workspace", "didChangeConfiguration", "dynamicRegistration") is True
+            ),
+        )
+
+
+def _prefers_markdown(formats: object) -> bool:
+    """The formats are in order of preference; a client that names none is taken to show plain text."""
+    known = [name for name in formats if name in ("markdown", "plaintext")] if isinstance(formats, list) else []
+    return known[:1] == ["markdown"]
+
+
+def _at(value: object, *path: str) -> object:
+    for name in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value

@@ -1,0 +1,67 @@
+"""What a hover says: the risk of the line, its function and the document, and what such a number has meant."""
+
+from __future__ import annotations
+
+import math
+
+from lsprotocol import types
+
+from risk_lsp.risk.percent import percent
+from risk_lsp.risk.reference import ReferenceTable
+from risk_lsp.risk.views import document_risk
+from risk_lsp.server.analysis import Analysis
+from risk_lsp.server.convert import offset_of, range_of
+from risk_lsp.server.diagnostics import driving_spans
+from risk_lsp.server.markup import MARKDOWN, PLAIN_TEXT, Markup
+from risk_lsp.text.positions import PositionEncoding
+from risk_lsp.text.spans import Span, stripped_line_spans
+
+
+def hover_of(
+    analysis: Analysis,
+    position: types.Position,
+    encoding: PositionEncoding,
+    reference: ReferenceTable,
+    markdown: bool,
+) -> types.Hover:
+    """The hover at a position. On a blank line it speaks of the function and the document only."""
+    markup = MARKDOWN if markdown else PLAIN_TEXT
+    offset = offset_of(analysis.document, position, encoding)
+    span = stripped_line_spans(analysis.document)[analysis.document.lines.line_of(offset)]
+    is_blank = span.start == span.end
+    anchor = offset if is_blank else min(max(offset, span.start), span.end - 1)
+    paragraphs = [_around(analysis, anchor, markup)]
+    if not is_blank:
+        paragraphs = [*_line(analysis, span, reference, markup), *paragraphs]
+    return types.Hover(_contents(paragraphs, markup), None if is_blank else range_of(analysis.document, span, encoding))
+
+
+def note(text: str, markdown: bool) -> types.Hover:
+    """A hover that says why there is no number."""
+    markup = MARKDOWN if markdown else PLAIN_TEXT
+    return types.Hover(_contents([markup.text(f"risk-lsp: {text}")], markup))
+
+
+def _line(analysis: Analysis, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:
+    probability = analysis.risks.probability(span.start, span.end)
+    first = f"{markup.bold(percent(probability))} likely to need an edit"
+    tokens = [analysis.document.text[token.start : token.end] for token in driving_spans(analysis, span)]
+    if tokens and not math.isclose(probability, 0.0):
+        first += ", most of it from " + ", ".join(markup.code(token) for token in tokens)
+    meaning = reference.sentence(probability)
+    return [first] if meaning is None else [first, markup.text(meaning[:1].upper() + meaning[1:] + ".")]
+
+
+def _around(analysis: Analysis, offset: int, markup: Markup) -> str:
+    parts = []
+    function = analysis.structure.enclosing_function(offset)
+    if function is not None:
+        risk = analysis.risks.probability(function.span.start, function.span.end)
+        parts.append(f"{function.kind.capitalize()} {markup.code(function.name)}: {percent(risk)}")
+    parts.append(f"{'document' if parts else 'Document'}: {percent(document_risk(analysis.risks))}")
+    return ", ".join(parts)
+
+
+def _contents(paragraphs: list[str], markup: Markup) -> types.MarkupContent:
+    kind = types.MarkupKind.Markdown if markup.is_markdown else types.MarkupKind.PlainText
+    return types.MarkupContent(kind, ("\n\n" if markup.is_markdown else "\n").join(paragraphs))

@@ -1,0 +1,147 @@
+"""The model as the server sees it: one supervised worker, run with the settings in force."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from risk_lsp.errors import BadInput, BundleError, ModelError, WorkerError
+from risk_lsp.model.supervisor import Supervisor, WorkerState
+from risk_lsp.probe.locate import DEFAULT
+from risk_lsp.risk.reference import ReferenceTable
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.risk.transfer import risk_from_arrays
+from risk_lsp.settings import Settings
+from risk_lsp.text.document import Document
+
+_LOADING = (WorkerState.STARTING, WorkerState.RESTARTING)
+
+logger = logging.getLogger(__name__)
+
+
+class ModelHost:
+    """Runs the worker while settings say so and scores one text at a time.
+
+    `on_change(state, failure)` is called on the event loop whenever the worker's state changes.
+    """
+
+    def __init__(
+        self, command: Sequence[str] | None, on_change: Callable[[WorkerState, WorkerError | None], None]
+    ) -> None:
+        self._command = command
+        self._on_change = on_change
+        self._supervisor: Supervisor | None = None
+        self._options: dict[str, Any] = {}
+        self._problem: ModelError | None = None
+        self._settled = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._applying = asyncio.Lock()
+        self._reference: ReferenceTable = ReferenceTable(())
+
+    @property
+    def reference(self) -> ReferenceTable:
+        """What probabilities have meant for the loaded bundle; empty while none is loaded."""
+        return self._reference
+
+    async def apply(self, settings: Settings) -> None:
+        """Bring the worker in line with the settings: start, stop, or restart it if what it runs with has changed."""
+        async with self._applying:
+            options = worker_options(settings)
+            if not settings.enabled:
+                await self._stop()
+            elif self._supervisor is None:
+                await self._start(options)
+            elif options != self._options:
+                self._options = options
+                await self._supervisor.restart(options)
+
+    async def stop(self) -> None:
+        """End the worker."""
+        async with self._applying:
+            await self._stop()
+
+    def is_loading(self) -> bool:
+        """Whether a model is on its way."""
+        return self._supervisor is not None and self._supervisor.state in _LOADING
+
+    def explanation(self) -> str | None:
+        """Why nothing can be scored right now, for people; None while the model is at work or ready for it."""
+        supervisor = self._supervisor
+        if supervisor is None:
+            return "the model is not running"
+        if supervisor.state is WorkerState.STARTING:
+            return "the model is still loading"
+        if supervisor.state is WorkerState.RESTARTING:
+            reason = f" ({supervisor.failure.message})" if supervisor.failure else ""
+            return f"the model is being restarted{reason}"
+        if supervisor.state is WorkerState.FAILED:
+            return f"the model could not be loaded: {supervisor.failure}"
+        return None
+
+    async def score(self, document: Document) -> SpanRisk:
+        """The document's risks, as soon as the model is ready.
+
+        Raises WorkerError if the worker went away over this text, BadInput if it refused the text, and ModelError if
+        there is no model to wait for.
+        """
+        async with self._one_at_a_time:
+            await self._settled.wait()
+            supervisor = self._supervisor
+            if supervisor is None or supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
+                raise ModelError(self.explanation() or "the model is not running")
+            try:
+                scored = await supervisor.score(document.text, document.language_id)
+            except WorkerError as error:
+                raise self._told_apart(supervisor, error) from None
+        return risk_from_arrays(scored.header, scored.arrays)
+
+    def _told_apart(self, supervisor: Supervisor, error: WorkerError) -> BadInput | ModelError | WorkerError:
+        """The supervisor has one error for three things; the state it is in says which."""
+        if supervisor.state is WorkerState.READY:
+            return BadInput(error.message, error.hint)
+        if supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
+            return ModelError(error.message, error.hint)
+        return error
+
+    async def _start(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._supervisor = Supervisor(options, command=self._command) if self._command else Supervisor(options)
+        self._supervisor.on_change(self._changed)
+        await self._supervisor.start()
+
+    async def _stop(self) -> None:
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            await supervisor.stop()
+
+    def _changed(self, state: WorkerState, failure: WorkerError | None) -> None:
+        if state in _LOADING:
+            self._settled.clear()
+        else:
+            self._settled.set()
+        if state is WorkerState.READY and self._supervisor is not None:
+            self._reference = _reference_of(self._supervisor.description)
+        self._on_change(state, failure)
+
+
+def worker_options(settings: Settings) -> dict[str, Any]:
+    """What the worker is started with; paths are absolute because it runs in another folder."""
+    bundle = settings.bundle
+    return {
+        "bundle": bundle if bundle == DEFAULT else str(Path(bundle).expanduser().absolute()),
+        "threads": settings.threads or None,
+        "device": settings.device,
+        "dtype": settings.dtype,
+        "offline": settings.offline,
+    }
+
+
+def _reference_of(description: dict[str, Any]) -> ReferenceTable:
+    try:
+        return ReferenceTable.from_manifest(description.get("reference", {}))
+    except BundleError as error:
+        logger.warning("no reference sentences: %s", error)
+        return ReferenceTable(())

@@ -1,0 +1,60 @@
+"""The requests `riskLsp/query` (ranges to probabilities) and `riskLsp/lines` (a document's lines to probabilities)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcInvalidParams
+
+from risk_lsp.risk.views import line_risks
+from risk_lsp.server.analysis import Analysis
+from risk_lsp.server.convert import span_of
+from risk_lsp.text.document import Document
+from risk_lsp.text.positions import PositionEncoding
+from risk_lsp.text.spans import Span
+
+QUERY = "riskLsp/query"
+LINES = "riskLsp/lines"
+
+
+def uri_of(params: object) -> str:
+    """The request's `uri`. Raises JsonRpcInvalidParams."""
+    uri = params.get("uri") if isinstance(params, Mapping) else None
+    if not isinstance(uri, str):
+        raise JsonRpcInvalidParams("params need a uri, a string: the document's URI")
+    return uri
+
+
+def spans_of(params: Mapping[str, Any], document: Document, encoding: PositionEncoding) -> list[Span]:
+    """The request's `ranges` as offsets into the document. Raises JsonRpcInvalidParams."""
+    ranges = params.get("ranges")
+    if not isinstance(ranges, list):
+        raise JsonRpcInvalidParams("params need ranges, a list of LSP ranges")
+    return [span_of(document, _range(value, place), encoding) for place, value in enumerate(ranges)]
+
+
+def query_answer(analysis: Analysis, spans: list[Span]) -> dict[str, Any]:
+    """{"version", "probabilities": one per range, in order}."""
+    probabilities = analysis.risks.probabilities([span.start for span in spans], [span.end for span in spans])
+    return {"version": analysis.document.version, "probabilities": probabilities.tolist()}
+
+
+def lines_answer(analysis: Analysis) -> dict[str, Any]:
+    """{"version", "lines": one probability per line, null for a blank one}."""
+    lines = [None if value != value else value for value in line_risks(analysis.risks, analysis.document).tolist()]
+    return {"version": analysis.document.version, "lines": lines}
+
+
+def _range(value: object, place: int) -> types.Range:
+    start, end = (value.get("start"), value.get("end")) if isinstance(value, Mapping) else (None, None)
+    return types.Range(_position(start, f"ranges[{place}].start"), _position(end, f"ranges[{place}].end"))
+
+
+def _position(value: object, name: str) -> types.Position:
+    numbers = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
+    line, character = numbers
+    if type(line) is not int or type(character) is not int or line < 0 or character < 0:
+        raise JsonRpcInvalidParams(f"{name}: expected line and character, whole numbers from 0")
+    return types.Position(line, character)

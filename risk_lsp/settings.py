@@ -1,0 +1,234 @@
+"""Every user setting, once, as typed data; editors' settings and documentation are derived from `SETTINGS`.
+
+Scopes:
+
+- `resource` settings (how much is shown, and when) may come from anywhere: initialization options,
+  `workspace/configuration`, pushed settings.
+- `machine` settings (which model, on what hardware) come from the user alone: the command line or the client's
+  initialization options. A workspace that sets one to something else is refused, because naming a model is naming what
+  runs, unless the user's own `allowWorkspaceModel` is true.
+- `user` settings (`offline`, `allowWorkspaceModel`) never come from a workspace.
+
+The language server protocol does not say who wrote a value. Initialization options are taken as the user's; the
+configuration the client sends later is merged with the workspace's and is taken as the workspace's. Project files
+(`pyproject.toml` and the like) are never read for settings.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from enum import Enum
+from typing import Any
+
+SECTION = "riskLsp"  # the name of the section in editors' settings
+
+
+class Scope(str, Enum):
+    """Who may decide a setting."""
+
+    RESOURCE = "resource"
+    MACHINE = "machine"
+    USER = "user"
+
+
+class Source(str, Enum):
+    """Where raw settings came from."""
+
+    USER = "user"
+    WORKSPACE = "workspace"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name in editors (camel case), the attribute of `Settings`, and what is accepted."""
+
+    name: str
+    attribute: str
+    type: type
+    default: bool | int | float | str
+    scope: Scope
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+def _setting(
+    default: bool | int | float | str,
+    description: str,
+    scope: Scope = Scope.RESOURCE,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    metadata = {"description": description, "scope": scope, "minimum": minimum, "maximum": maximum, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of all settings; the defaults are what a user gets who sets nothing."""
+
+    enabled: bool = _setting(True, "Score documents and show the lines most worth reading. Off also stops the model.")
+    threshold: float = _setting(
+        0.3, "Show a line when the probability that it has to be edited is at least this.", minimum=0.0, maximum=1.0
+    )
+    max_diagnostics: int = _setting(
+        8, "Show at most this many lines per document, the likeliest ones.", minimum=0, maximum=1000
+    )
+    debounce: float = _setting(
+        0.7, "Seconds without an edit before a document is scored again.", minimum=0.0, maximum=60.0
+    )
+    max_characters: int = _setting(
+        200_000, "Documents longer than this many characters are not scored.", minimum=1, maximum=10_000_000
+    )
+    bundle: str = _setting(
+        "default", "The probe bundle: 'default' (the built-in one) or the path of a bundle folder.", Scope.MACHINE
+    )
+    device: str = _setting("auto", "Where the model runs: 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...", Scope.MACHINE)
+    dtype: str = _setting(
+        "auto",
+        "Number format of the model's weights.",
+        Scope.MACHINE,
+        choices=("auto", "float32", "bfloat16", "float16"),
+    )
+    threads: int = _setting(0, "CPU threads for the model; 0 lets it choose.", Scope.MACHINE, minimum=0, maximum=1024)
+    offline: bool = _setting(True, "Never use the network, not even to fetch a model.", Scope.USER)
+    allow_workspace_model: bool = _setting(
+        False, "Let a workspace's settings choose the model and the hardware it runs on.", Scope.USER
+    )
+
+
+def _camel_case(attribute: str) -> str:
+    first, *rest = attribute.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _declared_settings() -> Iterator[Setting]:
+    for item in fields(Settings):
+        default = item.default
+        assert isinstance(default, bool | int | float | str)
+        yield Setting(_camel_case(item.name), item.name, type(default), default, **item.metadata)
+
+
+SETTINGS: tuple[Setting, ...] = tuple(_declared_settings())
+_BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """Result of `parse`: the settings to use, one message per problem, and the names that were given and accepted."""
+
+    settings: Settings
+    problems: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+
+
+def parse(raw: object, source: Source = Source.USER, base: Settings | None = None) -> Parsed:
+    """Read settings from what a client or a caller sent; never raises.
+
+    `raw` is a mapping of camel-case names to values, the same under a `riskLsp` key, or None. Values that are missing
+    or null stay as in `base` (the defaults when not given; the user's own settings when `source` is the workspace).
+    A bad or unknown value leaves its setting as in `base` and adds one problem that names it and what is accepted.
+    """
+    base = base or Settings()
+    if isinstance(raw, Mapping) and SECTION in raw:
+        raw = raw[SECTION]
+    if raw is None:
+        return Parsed(base)
+    if not isinstance(raw, Mapping):
+        return Parsed(base, (f"settings: expected an object of names and values, got {_kind_of(raw)}",))
+    values: dict[str, Any] = {}
+    problems: list[str] = []
+    for name, value in raw.items():
+        setting = _BY_NAME.get(name)
+        if setting is None:
+            problems.append(_unknown(str(name)))
+            continue
+        if value is None:
+            continue
+        problem = _problem_of(setting, value) or _refusal_of(setting, value, source, base)
+        if problem:
+            problems.append(problem)
+        elif not _is_workspace_default(setting, value, source):
+            values[setting.attribute] = setting.type(value)
+    return Parsed(replace(base, **values), tuple(problems), frozenset(_camel_case(name) for name in values))
+
+
+def _problem_of(setting: Setting, value: object) -> str | None:
+    """What is wrong with the value itself."""
+    accepted = f"{setting.name}: expected {_expected(setting)}, got {_shown(value)}"
+    if setting.type is bool or isinstance(value, bool):
+        return None if setting.type is bool and isinstance(value, bool) else accepted
+    if setting.type is str:
+        good = isinstance(value, str) and value.strip() != "" and (not setting.choices or value in setting.choices)
+        return None if good else accepted
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        return accepted
+    if setting.type is int and value != int(value):
+        return accepted
+    low, high = setting.minimum, setting.maximum
+    in_range = (low is None or value >= low) and (high is None or value <= high)
+    return None if in_range else accepted
+
+
+def _refusal_of(setting: Setting, value: object, source: Source, user: Settings) -> str | None:
+    """Why a value may not come from where it came from; one that changes nothing is never refused."""
+    if source is Source.USER or setting.scope is Scope.RESOURCE:
+        return None
+    if value == getattr(user, setting.attribute) or value == setting.default:
+        return None
+    if setting.scope is Scope.MACHINE and user.allow_workspace_model:
+        return None
+    remedy = f"set {setting.name} in the client's initialization options and restart the server"
+    if setting.scope is Scope.MACHINE:
+        remedy += ", or allow it there with allowWorkspaceModel"
+    return f"{setting.name}: {_shown(value)} is refused, because a workspace may not set it; {remedy}"
+
+
+def _is_workspace_default(setting: Setting, value: object, source: Source) -> bool:
+    """Clients fill merged configuration with defaults: those do not override what the user chose."""
+    return source is Source.WORKSPACE and setting.scope is not Scope.RESOURCE and value == setting.default
+
+
+def _unknown(name: str) -> str:
+    close = difflib.get_close_matches(name, list(_BY_NAME), n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]}?" if close else "known settings: " + ", ".join(sorted(_BY_NAME))
+    return f"{_shortened(name)}: unknown setting; {hint}"
+
+
+def _expected(setting: Setting) -> str:
+    if setting.type is bool:
+        return "true or false"
+    if setting.choices:
+        return "one of " + ", ".join(setting.choices)
+    if setting.type is str:
+        return "a non-empty string"
+    noun = "a whole number" if setting.type is int else "a number"
+    if setting.minimum is not None and setting.maximum is not None:
+        return f"{noun} from {setting.minimum:g} to {setting.maximum:g}"
+    return noun
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _shortened(repr(value))
+    return str(value) if isinstance(value, int | float) else _kind_of(value)
+
+
+def _shortened(text: str, limit: int = 100) -> str:
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _kind_of(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return "a list"
+    return {str: "a string", bool: "a boolean", type(None): "null"}.get(type(value), "a number")

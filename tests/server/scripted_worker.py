@@ -1,0 +1,96 @@
+"""A real worker process whose risks follow from the text by rule, so that tests know what to expect.
+
+Tokens are the pieces between white space. One on a line with the word BUG has hazard 1.0 divided by the tokens of that
+line, one on a line with MAYBE a quarter of it, any other none. A text with CRASH ends the process, one with REFUSE is
+refused, and one with STALL is answered once the file `release` exists.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput, BundleError
+from risk_lsp.model.worker import run_worker
+from risk_lsp.probe.calibration import Calibration
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.text.lines import LineIndex
+
+REFERENCE = {"line": [{"low": 0.6, "high": 0.65, "predicted": 0.63, "observed": 0.59, "n": 612}]}
+
+
+class ScriptedScorer:
+    """Scores by rule and writes one line per run to `folder`/runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def describe(self) -> dict[str, Any]:
+        """What the hover's reference sentence is made of."""
+        return {"name": "scripted", "reference": REFERENCE}
+
+    def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """The risks of a text by the rule above."""
+        with (self._folder / "runs").open("a", encoding="utf-8") as runs:
+            runs.write(f"{text!r}\n")
+        if "CRASH" in text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if "REFUSE" in text:
+            raise BadInput("this text is refused", "write another one")
+        if "STALL" in text:
+            wait_for(self._folder / "release")
+        return by_rule(text).to_arrays()
+
+
+def by_rule(text: str) -> RiskMap:
+    """The risks of a text."""
+    lines = LineIndex(text)
+    starts, ends, hazards = [], [], []
+    for line in range(lines.count):
+        content = text[lines.start(line) : lines.content_end(line)]
+        tokens = list(re.finditer(r"\S+", content))
+        risk = 1.0 if "BUG" in content else 0.25 if "MAYBE" in content else 0.0
+        for token in tokens:
+            starts.append(lines.start(line) + token.start())
+            ends.append(lines.start(line) + token.end())
+            hazards.append(risk / len(tokens))
+    return RiskMap(
+        len(text),
+        np.array(starts, np.int32),
+        np.array(ends, np.int32),
+        np.array(hazards, np.float32),
+        Calibration(theta=0.0, scale=1.0, power=1.0),
+    )
+
+
+def wait_for(path: Path) -> None:
+    """Wait until the file exists."""
+    never = threading.Event()
+    while not path.exists():
+        never.wait(0.01)
+
+
+def load(options: dict[str, Any]) -> ScriptedScorer:
+    """Like a bundle: "missing" cannot be loaded, "gated" takes until the file `release` exists."""
+    folder = Path(sys.argv[1])
+    (folder / "pid").write_text(str(os.getpid()), encoding="ascii")
+    with (folder / "loads").open("a", encoding="utf-8") as loads:
+        loads.write(f"{options}\n")
+    name = Path(options["bundle"]).name
+    if name == "missing":
+        raise BundleError("no probe bundle here", "check the setting bundle")
+    if name == "gated":
+        wait_for(folder / "release")
+    return ScriptedScorer(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(run_worker(load))
