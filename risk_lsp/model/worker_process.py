@@ -79,9 +79,9 @@ class WorkerProcess:
             # The group outlives its leader while a grandchild runs.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
-        # Bounded: a grandchild that left the group may hold the pipes open.
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(asyncio.gather(self._process.wait(), self._draining), _LAST_WORDS_SECONDS)
+            # Bounded: a grandchild that left the group may hold the pipes open.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.gather(self._process.wait(), self._draining), _LAST_WORDS_SECONDS)
 
     async def _say_goodbye(self) -> None:
         if self._process.returncode is None:
