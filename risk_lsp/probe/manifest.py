@@ -100,7 +100,7 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         created=_field(value, "created", str, path),
         command=_field(value, "command", str, path),
         host=Host(
-            kind=kind,  # type: ignore[arg-type]  # checked above
+            kind=kind,
             location=_field(host, "location", str, path),
             weights_hash=_field(host, "weights_hash", str, path),
             tokenizer_hash=_field(host, "tokenizer_hash", str, path),
@@ -109,7 +109,7 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         layers=tuple(layers),
         statistics=_field(value, "statistics", bool, path),
         width=_positive(value, "width", path),
-        architecture=architecture,  # type: ignore[arg-type]  # checked above
+        architecture=architecture,
         hidden=_positive(value, "hidden", path),
         probe_hash=_field(value, "probe_hash", str, path),
         calibration=Calibration.from_json(value.get("calibration")),

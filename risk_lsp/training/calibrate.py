@@ -72,8 +72,8 @@ def _levels(
 ) -> dict[str, _Level]:
     hazards = token_hazards(head, store, columns)
     programs = len(store.program_edited)
-    by_line = np.bincount(store.token_line, hazards, len(store.line_edited))
-    by_program = np.bincount(store.token_program, hazards, programs)
+    by_line = np.bincount(store.token_line, hazards, len(store.line_edited)).astype(np.float64)
+    by_program = np.bincount(store.token_program, hazards, programs).astype(np.float64)
     return {
         "token": _Level(hazards, store.token_edited, weights[store.token_program]),
         "line": _Level(by_line, store.line_edited, weights[store.line_program]),

@@ -15,8 +15,10 @@ def figures_markdown(figures: dict[str, Any]) -> str:
     """One row per level and technique, and a sentence on what was measured."""
     rows = ["| level | technique | " + " | ".join(_COLUMNS) + " |", "|---|---|" + "---|" * len(_COLUMNS)]
     for level, found in figures["levels"].items():
-        for technique in ("probe", "token probability"):
-            rows.append(f"| {level} | {technique} | " + " | ".join(_cells(found[technique])) + " |")
+        rows += [
+            f"| {level} | {technique} | " + " | ".join(_cells(found[technique])) + " |"
+            for technique in ("probe", "token probability")
+        ]
     line = figures["levels"]["line"]
     about = (
         f"{figures['programs']:,} programs of {line['problems']} problems that neither the model nor the probe saw"

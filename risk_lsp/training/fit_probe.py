@@ -74,7 +74,8 @@ def fit_head(
         drawn = chooser.choice(training, size=len(training), p=probabilities)
         for batch in _batches(drawn, options.batch_programs):
             optimizer.zero_grad()
-            sum(_terms(head, store.select(batch, columns), options.loss)).backward()
+            loss = torch.stack(_terms(head, store.select(batch, columns), options.loss)).sum()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         losses.append(_validation_loss(head, store, weights, held_out, options, columns))
         if losses[-1] < best_loss:

@@ -10,7 +10,8 @@ def build_optimizers(model: nn.Module, rate: float, weight_decay: float) -> list
 
     Embeddings, norms and biases go to AdamW; every other matrix goes to Muon.
     """
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
         (matrices if is_matrix else others).append(parameter)

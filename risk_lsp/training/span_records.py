@@ -79,7 +79,8 @@ def _surprise(spans: NDArray[np.int64], starts: NDArray[np.int32], ends: NDArray
     """1 minus the geometric mean of the probabilities of the tokens that overlap each span."""
     first = np.searchsorted(ends, spans[:, 0], side="right")
     last = np.searchsorted(starts, spans[:, 1], side="left")
-    return 1.0 - np.exp((sums[last] - sums[first]) / np.maximum(last - first, 1))
+    geometric_mean: Floats = np.exp((sums[last] - sums[first]) / np.maximum(last - first, 1))
+    return 1.0 - geometric_mean
 
 
 def _edited(spans: NDArray[np.int64], program: LabelledProgram) -> NDArray[np.bool_]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from risk_lsp.errors import BadInput
+
 END_OF_TEXT = "<|endoftext|>"
 FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"
 SPECIAL_TOKENS = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX)
@@ -37,8 +39,11 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> Tokenizer:
 
 
 def special_ids(tokenizer: Tokenizer) -> dict[str, int]:
-    """The ids of the special tokens; KeyError-free: every one of them is in a tokenizer trained here."""
-    return {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
+    """The ids of the special tokens. BadInput for a tokenizer that lacks one."""
+    ids = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
+    if missing := [token for token, found in ids.items() if found is None]:
+        raise BadInput(f"the tokenizer lacks {missing[0]}", "use one made by `risk-lsp corpus build`")
+    return {token: found for token, found in ids.items() if found is not None}
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:

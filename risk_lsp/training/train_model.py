@@ -113,7 +113,7 @@ class _Run:
         self.options, self.model, self.optimizers = options, model, optimizers
         self.streams, self.progress = streams, progress
         self.budget = options.minutes * 60
-        self.forward = torch.compile(model) if options.compile else model
+        self.forward: torch.nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
 
     def until_spent(self, checkpoint: Path) -> None:
         progress, started = self.progress, time.monotonic()
