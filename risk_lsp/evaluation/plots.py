@@ -24,7 +24,12 @@ def plot_reliability(curves: Mapping[str, Sequence[ReliabilityRow]], path: Path 
     diagram.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="perfectly calibrated")
     for label, rows in curves.items():
         (line,) = diagram.plot(
-            [row.predicted for row in rows], [row.observed for row in rows], marker="o", markersize=4, label=label
+            [row.predicted for row in rows],
+            [row.observed for row in rows],
+            marker="o",
+            markersize=4,
+            clip_on=False,
+            label=label,
         )
         counts.bar(
             [row.low for row in rows],

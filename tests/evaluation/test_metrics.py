@@ -19,8 +19,7 @@ from risk_lsp.evaluation.metrics import (
     brier_skill_score,
     expected_calibration_error,
 )
-
-from .strategies import Scored, scored_records
+from tests.evaluation.strategies import Scored, scored_records
 
 METRICS = [brier_score, brier_skill_score, expected_calibration_error, adaptive_calibration_error, auc]
 

@@ -20,8 +20,7 @@ from risk_lsp.evaluation.reliability import (
     platt_fit,
     reliability_table,
 )
-
-from .strategies import Scored, scored_records
+from tests.evaluation.strategies import Scored, scored_records
 
 
 def test_a_row_says_what_a_probability_has_meant() -> None:

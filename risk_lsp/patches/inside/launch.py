@@ -1,0 +1,89 @@
+"""Starting one program: in namespaces of its own, or merely in a session of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import kernel
+
+Report = Callable[[str], None]
+
+
+class LaunchError(Exception):
+    """The namespaces could not be made."""
+
+
+def fork_isolated(limits: dict[str, Any], run: Callable[[], int], report: Report) -> int:
+    """Run `run` in new pid, mount and IPC namespaces, with an empty /tmp and /proc and no capabilities.
+
+    Returns the pid, as seen here, of the namespace's first process. Killing that one ends every process in there; it
+    ends by itself, with the program's exit status, once the program ends, however many others are left. The caller must
+    have called `kernel.adopt_orphans` before.
+    """
+    announcements, announcements_end = os.pipe()
+    # The helper is needed because only the first child after unshare becomes the new namespace's init.
+    helper = os.fork()
+    if helper == 0:
+        try:
+            kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
+            first = os.fork()
+            if first == 0:
+                os.close(announcements_end)
+                _be_init(limits, run, report)
+            os.write(announcements_end, str(first).encode())
+        except OSError as error:
+            os.write(announcements_end, str(error).encode())
+        os._exit(0)
+    os.close(announcements_end)
+    with os.fdopen(announcements, "rb") as stream:
+        said = stream.read().decode()
+    os.waitpid(helper, 0)
+    if not said.isdigit():
+        raise LaunchError(said or "the process that makes namespaces ended")
+    return int(said)
+
+
+def fork_in_session(run: Callable[[], int]) -> int:
+    """Run `run` in a session of its own and return its pid, which names its process group too."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        _leave(run)
+    return child
+
+
+def _be_init(limits: dict[str, Any], run: Callable[[], int], report: Report) -> NoReturn:
+    """The first process of the namespace: makes the file system private, then waits for the program."""
+    try:
+        flags = kernel.MS_NOSUID | kernel.MS_NODEV
+        kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE, "")
+        kernel.mount("tmpfs", "/tmp", "tmpfs", flags, f"size={limits['disk']},nr_inodes=4096,mode=1777")
+        kernel.mount("tmpfs", "/proc", "tmpfs", flags | kernel.MS_RDONLY | kernel.MS_NOEXEC, "mode=555")
+        kernel.drop_capabilities()
+        os.chdir("/tmp")
+        os.setsid()
+        child = os.fork()
+    except OSError as error:
+        report(f"broken {error}")
+        os._exit(1)
+    if child == 0:
+        _leave(run)
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            break
+    if os.WIFSIGNALED(status):
+        # An init cannot die of its own signals, so the number has to be told.
+        report(f"signal {os.WTERMSIG(status)}")
+        os._exit(1)
+    os._exit(os.WEXITSTATUS(status))
+
+
+def _leave(run: Callable[[], int]) -> NoReturn:
+    status = 1
+    try:
+        status = run()
+    finally:
+        os._exit(status)

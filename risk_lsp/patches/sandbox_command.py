@@ -1,0 +1,139 @@
+"""The command line that starts a fork server inside bubblewrap, or without it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from risk_lsp.patches.outcome import SandboxError
+
+# Modules that model-written programs and their tests import most; loaded once per server, then inherited. Not numpy: it
+# makes each fork slower by more than the rare program that needs it gains.
+PRELOADED = (
+    *("bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "hashlib", "heapq", "inspect"),
+    *("io", "itertools", "json", "math", "operator", "random", "re", "statistics", "string", "typing"),
+)
+# Root's runs go to this user and group, which no account has: its resource limits count nobody else's processes.
+NOBODY = 64_000
+
+_HOME_INSIDE = "/sandbox"
+_PACKAGE = Path(__file__).resolve().parent / "inside"
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime")
+_INSTALL_HINT = "install bubblewrap, for example with `apt-get install bubblewrap`, and allow user namespaces"
+_DROP_USER = (
+    "import os,sys;u=int(sys.argv[1]);os.setgroups([]);os.setresgid(u,u,u);os.setresuid(u,u,u);"
+    "os.execv(sys.argv[2],sys.argv[2:])"
+)
+
+
+def find_bubblewrap() -> str:
+    """Path of the `bwrap` program. SandboxError where there is none."""
+    if not sys.platform.startswith("linux"):
+        raise SandboxError(f"bubblewrap does not exist for {sys.platform}", "run untrusted code on Linux")
+    path = shutil.which("bwrap")
+    if path is None:
+        raise SandboxError("bubblewrap (bwrap) is not installed, so untrusted code cannot be run", _INSTALL_HINT)
+    return path
+
+
+def isolated_command(user: int, preload: Sequence[str]) -> list[str]:
+    """Command of a fork server that sees the system read-only, no home, no network and no other process.
+
+    As root the server runs as `user`, so that the limits that the kernel waives for root hold.
+    """
+    bwrap = find_bubblewrap()
+    fences = [
+        *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
+        *("--hostname", "sandbox", "--new-session", "--die-with-parent", "--proc", "/proc", *_view()),
+    ]
+    # A capability inside the user namespace alone; the server gives it up for every program.
+    own_namespace = ["--unshare-user", "--cap-add", "CAP_SYS_ADMIN", *_no_more_namespaces(bwrap)]
+    if os.geteuid() != 0:
+        return [bwrap, *own_namespace, *fences, "--", *server_command(preload)]
+    # Root may read what the user may not, such as an interpreter in /root: the view is made before the user is dropped.
+    return [
+        *(bwrap, *fences, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"),
+        *(sys.executable, "-I", "-c", _DROP_USER, str(user)),
+        *(bwrap, *own_namespace, "--dev-bind", "/", "/", "--die-with-parent", "--", *server_command(preload)),
+    ]
+
+
+def server_command(preload: Sequence[str]) -> list[str]:
+    """Command of the fork server itself, to be run with `environment`; it imports the modules `preload` beforehand."""
+    return [sys.executable, "-s", "-B", "-m", "inside", *preload]
+
+
+def environment(*, home: str = "/tmp", package_folder: str = _HOME_INSIDE) -> dict[str, str]:
+    """Every variable that a program sees: nothing of the user's own environment."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": home,
+        "TMPDIR": home,
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": package_folder,
+        "PYTHONUTF8": "1",
+        "PYTHONHASHSEED": "0",
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+
+
+def package_folder() -> str:
+    """Folder to put on PYTHONPATH where no bubblewrap moves it."""
+    return str(_PACKAGE.parent)
+
+
+@cache
+def _no_more_namespaces(bwrap: str) -> tuple[str, ...]:
+    """The option of bubblewrap 0.8 and later that keeps programs from making user namespaces."""
+    usage = subprocess.run([bwrap, "--help"], capture_output=True, text=True, check=False).stdout
+    return ("--disable-userns",) if "--disable-userns" in usage else ()
+
+
+def _view() -> list[str]:
+    """Options that make the file system: the system and the interpreter read-only, and a /tmp."""
+    options = ["--dev", "/dev", "--tmpfs", "/tmp"]
+    for path in _SYSTEM:
+        if os.path.islink(path):
+            options += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            options += ["--ro-bind", path, path]
+    for path in _SYSTEM_FILES:
+        options += ["--ro-bind-try", path, path]
+    for folder in _interpreter_folders():
+        options += [*_open_parents(folder), "--ro-bind", str(folder), str(folder)]
+    inside = Path(_HOME_INSIDE) / "inside"
+    return [*options, *_open_parents(inside), "--ro-bind", str(_PACKAGE), str(inside), *_sealed()]
+
+
+def _sealed() -> list[str]:
+    return ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+
+
+def _interpreter_folders() -> list[Path]:
+    """Where Python and its packages live, outside of the system's folders. SandboxError if that is all of the home."""
+    real = Path(sys.executable).resolve().parent.parent
+    folders = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_prefix).resolve(), real}
+    outside = [folder for folder in folders if not any(folder.is_relative_to(path) for path in _SYSTEM)]
+    for folder in outside:
+        if Path.home().resolve().is_relative_to(folder.resolve()):
+            raise SandboxError(
+                f"Python is installed in {folder}, so a sandbox would have to show the home folder",
+                "use a Python in a folder of its own, such as a virtual environment",
+            )
+    # A folder inside another one comes with it.
+    return sorted(
+        folder for folder in outside if not any(folder != other and folder.is_relative_to(other) for other in outside)
+    )
+
+
+def _open_parents(path: Path) -> list[str]:
+    """Options that make the folders above `path`; those that bubblewrap makes by itself are closed to other users."""
+    return [option for parent in reversed(path.parents[:-1]) for option in ("--dir", str(parent))]
