@@ -44,6 +44,16 @@ class SpanRisk(Protocol):
         """A JSON header and arrays, to send to another process."""
 
 
+class Scorer(Protocol):
+    """What gives texts their risks."""
+
+    def score(self, text: str, language_id: str) -> SpanRisk:
+        """The risks of one text, from one run of a model."""
+
+    def score_many(self, texts: Sequence[str]) -> Sequence[SpanRisk]:
+        """The risks of many texts, in their order."""
+
+
 def as_offsets(values: ArrayLike | Sequence[int]) -> NDArray[Any]:
     """The offsets as an array; an empty list counts as whole numbers."""
     array = np.asarray(values)

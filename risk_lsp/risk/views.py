@@ -69,3 +69,15 @@ def driving_tokens(risk: SpanRisk, span: Span, top: int = 3) -> list[Span]:
         best[place] = max(best.get(place, 0.0), float(probabilities[token]))
     chosen = sorted((place for place in best if best[place] > 0), key=lambda place: (-best[place], place))[:top]
     return sorted(chosen)
+
+
+def driving_words(risk: SpanRisk, text: str, span: Span, top: int = 3) -> list[Span]:
+    """The driving tokens of the span as people see them: without the white space around them, none of it alone."""
+    words = (_without_space(text, token) for token in driving_tokens(risk, span, top))
+    return [word for word in words if word.start < word.end]
+
+
+def _without_space(text: str, span: Span) -> Span:
+    piece = text[span.start : span.end]
+    start = span.start + len(piece) - len(piece.lstrip())
+    return Span(start, max(start, span.start + len(piece.rstrip())))

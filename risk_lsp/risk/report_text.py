@@ -1,0 +1,140 @@
+"""The report that people read: each file with its lines shaded by probability, and the lines most worth reading."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from rich.console import Console
+from rich.text import Text
+
+from risk_lsp.risk.check import CheckResult, FileReport, LineRisk
+from risk_lsp.risk.percent import percent
+from risk_lsp.risk.terminal_text import printable
+from risk_lsp.text.spans import stripped_line_spans
+
+# Four steps of shading; colours say what the bars and the percentages say too. Text and background are set together,
+# so that they can be read on dark and on light terminals.
+_STEPS = (0.05, 0.15, 0.30)
+_STYLES = ("", "#1f1f1f on #fdf1b8", "#1f1f1f on #f9c97c", "bold #ffffff on #b83227")
+
+# A file longer than this is not shown whole: runs of lines of the lowest step are cut down to their ends.
+_SHOWN_WHOLE = 120
+_CONTEXT = 2
+
+_UNLIKE_ALL = 0.99
+
+
+@dataclass(frozen=True)
+class TextStyle:
+    """How to print: in colour or not, and with characters that every encoding has or not."""
+
+    color: bool = False
+    ascii_only: bool = False
+
+
+def text_report(result: CheckResult, style: TextStyle) -> str:
+    """All files, one after the other, and a summary."""
+    output = io.StringIO()
+    console = Console(
+        file=output,
+        force_terminal=style.color,
+        color_system="auto" if style.color else None,
+        highlight=False,
+        width=100,
+    )
+    _print(console, result, style)
+    return output.getvalue()
+
+
+def svg_report(result: CheckResult, title: str) -> str:
+    """The same as a picture of a terminal. It loads nothing from anywhere."""
+    console = Console(file=io.StringIO(), record=True, force_terminal=True, color_system="truecolor", width=100)
+    _print(console, result, TextStyle(color=True))
+    return re.sub(r"@font-face\s*\{[^}]*\}\s*", "", console.export_svg(title=title))
+
+
+def _print(console: Console, result: CheckResult, style: TextStyle) -> None:
+    for report in result.reports:
+        for row in _file(report, style):
+            console.print(row, soft_wrap=True)
+    console.print(_summary(result))
+
+
+def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
+    yield Text.assemble((str(report.path), "bold"), f": {percent(report.document)} that something has to be edited")
+    if report.novelty is not None and report.novelty >= _UNLIKE_ALL:
+        yield Text("  unlike the programs that these probabilities were measured on: trust them less", "italic")
+    for function in report.functions:
+        yield Text(f"  {percent(function.probability):>4} {function.node.kind} {function.node.name}")
+    yield Text()
+    yield from _code(report, style)
+    yield Text()
+    if report.worth_reading:
+        yield Text("  Most worth reading", "bold")
+    for line in report.worth_reading:
+        yield from _worth_reading(report, line)
+    yield Text()
+
+
+def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
+    spans = stripped_line_spans(report.text)
+    digits = len(str(report.lines.count))
+    last = report.lines.count - 1
+    for line in _shown_lines(report):
+        if line is None:
+            yield Text(f"  {'...' if style.ascii_only else '⋮'}", "dim")
+        elif line < last or spans[line].start < spans[line].end:  # not the empty line after a final line break
+            indent = report.text[report.lines.start(line) : spans[line].start]
+            code = report.text[spans[line].start : spans[line].end]
+            yield _row(line, float(report.line_probabilities[line]), indent, code, digits, style)
+
+
+def _row(line: int, probability: float, indent: str, code: str, digits: int, style: TextStyle) -> Text:
+    blank = math.isnan(probability)
+    step = 0 if blank else _step(probability)
+    block, rule = ("#", "|") if style.ascii_only else ("█", "│")
+    gutter = f"  {'' if blank else percent(probability):>4} {block * step:<3} {line + 1:>{digits}} {rule} "
+    return Text.assemble(
+        (gutter, "bold" if step == len(_STEPS) else "dim"), printable(indent), (printable(code), _STYLES[step])
+    )
+
+
+def _step(probability: float) -> int:
+    return sum(probability >= limit for limit in _STEPS)
+
+
+def _shown_lines(report: FileReport) -> Iterator[int | None]:
+    """The lines to show, in order; None stands for a run that is left out."""
+    probabilities = report.line_probabilities
+    if len(probabilities) <= _SHOWN_WHOLE:
+        yield from range(len(probabilities))
+        return
+    for is_low, run in groupby(range(len(probabilities)), key=lambda line: not probabilities[line] >= _STEPS[0]):
+        lines = list(run)
+        if is_low and len(lines) > 2 * _CONTEXT + 1:
+            yield from lines[:_CONTEXT]
+            yield None
+            yield from lines[-_CONTEXT:]
+        else:
+            yield from lines
+
+
+def _worth_reading(report: FileReport, line: LineRisk) -> Iterator[Text]:
+    code = printable(report.text[line.span.start : line.span.end])
+    yield Text(f"  line {line.line + 1}, {percent(line.probability)}: {code}")
+    words = [f"`{printable(report.text[word.start : word.end])}`" for word in line.words]
+    meaning = [f"most of it from {' '.join(words)}"] if words else []
+    meaning += [line.reference] if line.reference else []
+    if meaning:
+        yield Text(f"    {'; '.join(meaning)}", "dim")
+
+
+def _summary(result: CheckResult) -> Text:
+    files, lines = len(result.reports), sum(len(report.findings) for report in result.reports)
+    counted = f"{files} {'file' if files == 1 else 'files'}, {lines} {'line' if lines == 1 else 'lines'}"
+    return Text(f"{counted} above {result.threshold:.0%}")

@@ -1,0 +1,112 @@
+"""Many programs in, their probabilities out: streaming, in batches, and resumed where an earlier run stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import IO
+
+from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.risk.records import Record, error_line, read_lines, read_records, scored_line
+from risk_lsp.risk.span_risk import Scorer
+
+# A batch ends at either: enough texts to fill runs of the model, few enough to lose little in an interruption.
+_BATCH_RECORDS = 64
+_BATCH_CHARACTERS = 200_000
+
+
+def score_file(
+    engine: Scorer, source: Path, target: Path, *, skip_bad: bool = False, on_progress: Callable[[int], None]
+) -> int:
+    """Score each line of `source` into the same line of `target`; returns how many lines `target` then has.
+
+    Lines that `target` already holds are kept and not scored again; a last line that was cut short is written anew.
+    `on_progress` is told the number of finished lines. A bad line raises BadInput, after all before it were written,
+    unless `skip_bad` puts the error into its place.
+    """
+    _require_different_files(source, target)
+    records = read_records(source)
+    with _open_for_appending(target) as output:
+        done = _keep_finished(output, records, source, target)
+        on_progress(done)
+        for batch in _batches(records):
+            for line in _scored(engine, batch, skip_bad=skip_bad):
+                output.write(line.encode("utf-8"))
+                done += 1
+            output.flush()
+            on_progress(done)
+    return done
+
+
+def count_lines(source: Path) -> int:
+    """How many lines the file has. Raises BadInput if it cannot be read."""
+    return sum(1 for _ in read_lines(source))
+
+
+def _require_different_files(source: Path, target: Path) -> None:
+    if source.resolve() == target.resolve():
+        raise BadInput(f"{source} is both input and output", "write to another file")
+
+
+def _open_for_appending(target: Path) -> IO[bytes]:
+    try:
+        return target.open("a+b")
+    except OSError as error:
+        raise BadInput(f"{target} cannot be written: {error.strerror}", "check the path") from error
+
+
+def _keep_finished(output: IO[bytes], records: Iterator[Record], source: Path, target: Path) -> int:
+    """Skip the records that an earlier run finished, cut off a torn last line, and leave `output` at its end."""
+    output.seek(0)
+    finished = end = 0
+    for line in output:
+        if not line.endswith(b"\n"):
+            break
+        _require_same_id(line, next(records, None), finished + 1, source, target)
+        finished += 1
+        end += len(line)
+    output.truncate(end)
+    output.seek(end)
+    return finished
+
+
+def _require_same_id(line: bytes, record: Record | None, number: int, source: Path, target: Path) -> None:
+    hint = "it holds the scores of another input; move it away, or name another output"
+    try:
+        value = json.loads(line)
+    except ValueError as error:
+        raise BadInput(f"{target}:{number} is not a line that this command wrote", hint) from error
+    if record is None:
+        raise BadInput(f"{target} has more lines than {source}", hint)
+    if not isinstance(value, dict) or "id" not in value or value["id"] != record.id:
+        raise BadInput(f"{target}:{number} is not about the program of {source}:{number}", hint)
+
+
+def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
+    batch: list[Record] = []
+    characters = 0
+    for record in records:
+        batch.append(record)
+        characters += len(record.text)
+        if len(batch) == _BATCH_RECORDS or characters >= _BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _scored(engine: Scorer, batch: list[Record], *, skip_bad: bool) -> Iterator[str]:
+    """The lines of a batch, up to its first bad record unless those are skipped; then that record's error is raised."""
+    first_bad = next((place for place, record in enumerate(batch) if record.error), len(batch))
+    wanted = batch if skip_bad else batch[:first_bad]
+    risks = iter(engine.score_many([record.text for record in wanted if not record.error]))
+    yield from (error_line(record) if record.error else scored_line(record, next(risks)) for record in wanted)
+    error = None if skip_bad else next((record.error for record in islice(batch, first_bad, None)), None)
+    if error is not None:
+        raise _with_way_out(error)
+
+
+def _with_way_out(error: RiskError) -> BadInput:
+    return BadInput(error.message, f"{error.hint}; --skip-bad scores the other lines")
