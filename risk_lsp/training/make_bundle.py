@@ -27,6 +27,7 @@ from risk_lsp.training.calibrate import fit_calibration
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import FeatureStore, collect_features
 from risk_lsp.training.fit_probe import FitOptions, fit_head
+from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
 
 _VALIDATION_SHARE = 0.15
@@ -48,11 +49,12 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     )
     layers = _layers(args.layers, model.layer_count)
     statistics = not args.no_statistics
-    fitted = collect_features(model, training.programs, layers, statistics=statistics)
+    learnt = _with_injected(training, args.injected, args.seed)
+    fitted = collect_features(model, learnt.programs, layers, statistics=statistics)
     fit = fit_head(
         fitted,
-        np.asarray(training.weights),
-        np.array([is_held_out(program.group, _VALIDATION_SHARE) for program in training.programs]),
+        np.asarray(learnt.weights),
+        np.array([is_held_out(program.group, _VALIDATION_SHARE) for program in learnt.programs]),
         FitOptions(architecture=args.architecture, hidden=args.hidden, loss=args.loss, seed=args.seed),
     )
     print(f"validation loss after each epoch: {[round(loss, 4) for loss in fit.validation_losses]}", file=sys.stderr)
@@ -75,6 +77,17 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     save_bundle(fit.head, manifest, args.out)
     print(f"wrote {args.out}: {manifest.calibration}", file=sys.stderr)
     return manifest
+
+
+def _with_injected(training: ProbeData, count: int, seed: int) -> ProbeData:
+    """The training programs and `count` with an injected bug, which together weigh a third of all.
+
+    Injected bugs in validation problems weigh nothing: what stops the training are real edits alone.
+    """
+    injected = with_injected_bugs(training.programs, count, seed)
+    weight = 0.5 * sum(training.weights) / max(1, len(injected))
+    weights = [0.0 if is_held_out(program.group, _VALIDATION_SHARE) else weight for program in injected]
+    return ProbeData(training.programs + injected, training.weights + weights, training.labels)
 
 
 def _layers(text: str | None, layer_count: int) -> tuple[int, ...]:
@@ -123,7 +136,7 @@ def _trained_on(args: argparse.Namespace, training: ProbeData, calibrating: Prob
     record = Path(args.model).parent / "training.json"
     return {
         "labels": training.labels,
-        "probe": _counts(training),
+        "probe": {**_counts(training), "injected_bugs": args.injected},
         "calibration": _counts(calibrating),
         "model": json.loads(record.read_text("utf-8")) if record.is_file() else {},
     }
@@ -143,4 +156,5 @@ def _command(args: argparse.Namespace) -> str:
     parts += [f"--layers {args.layers}"] if args.layers else []
     parts += ["--no-statistics"] if args.no_statistics else []
     parts += ["--copy-model"] if args.copy_model else []
+    parts += [f"--injected {args.injected}"] if args.injected else []
     return " ".join(["risk-lsp probe fit", *parts, f"--per-group {args.per_group}", f"--seed {args.seed}"])

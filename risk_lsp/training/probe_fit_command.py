@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=30,
         help="passing and failing programs of one problem at most (default 30 each)",
     )
+    parser.add_argument(
+        "--injected", type=int, default=0, help="programs with a bug made by machine to learn from as well (default 0)"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int)
