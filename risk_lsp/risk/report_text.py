@@ -19,7 +19,7 @@ from risk_lsp.text.spans import stripped_line_spans
 
 # Four steps of shading; colours say what the bars and the percentages say too. Text and background are set together,
 # so that they can be read on dark and on light terminals.
-_STEPS = (0.05, 0.15, 0.30)
+_STEPS = (0.10, 0.20, 0.30)
 _STYLES = ("", "#1f1f1f on #fdf1b8", "#1f1f1f on #f9c97c", "bold #ffffff on #b83227")
 
 # A file longer than this is not shown whole: runs of lines of the lowest step are cut down to their ends.
@@ -84,11 +84,10 @@ def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
 def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
     spans = stripped_line_spans(report.text)
     digits = len(str(report.lines.count))
-    last = report.lines.count - 1
     for line in _shown_lines(report):
         if line is None:
             yield Text(f"  {'...' if style.ascii_only else '⋮'}", "dim")
-        elif line < last or spans[line].start < spans[line].end:  # not the empty line after a final line break
+        else:
             indent = report.text[report.lines.start(line) : spans[line].start]
             code = report.text[spans[line].start : spans[line].end]
             yield _row(line, float(report.line_probabilities[line]), indent, code, digits, style)
@@ -111,6 +110,8 @@ def _step(probability: float) -> int:
 def _shown_lines(report: FileReport) -> Iterator[int | None]:
     """The lines to show, in order; None stands for a run that is left out."""
     probabilities = report.line_probabilities
+    if report.lines.start(report.lines.count - 1) == len(report.text):
+        probabilities = probabilities[:-1]  # what follows the last line break is no line to people
     if len(probabilities) <= _SHOWN_WHOLE:
         yield from range(len(probabilities))
         return

@@ -1,0 +1,18 @@
+"""What tests of several rooms share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a bundle with a random model and a random hazard probe: right in form, worthless in substance."""
+    # Imported here, so that tests that need no model do not wait for torch.
+    from tests.bundles import save_tiny_bundle
+
+    return save_tiny_bundle(tmp_path_factory.mktemp("bundle"))
