@@ -20,7 +20,9 @@ from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
 from risk_lsp.model.transformers_host import Run, TransformersHost, load_host
 from risk_lsp.model.windows import Window, plan_windows
 
-_TOKENS_PER_BATCH = 4096
+# Enough to keep the device busy; more costs memory.
+_TOKENS_PER_CPU_BATCH = 2048
+_TOKENS_PER_GPU_BATCH = 16384
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -141,7 +143,8 @@ class CodeModel:
                 len(encoding), self.context - len(self._tokenizer.prefix), boundaries[index] if boundaries else ()
             )
         ]
-        for batch in _batches(pieces):
+        tokens = _TOKENS_PER_CPU_BATCH if self._host.device.type == "cpu" else _TOKENS_PER_GPU_BATCH
+        for batch in _batches(pieces, tokens):
             token_ids = self._padded(batch, encodings)
             run = self._host.run(token_ids, layers, to_end=statistics)
             for row, piece in enumerate(batch):
@@ -197,12 +200,12 @@ class CodeModel:
         result.entropies[first:end] = entropies.numpy()
 
 
-def _batches(pieces: Sequence[_Piece]) -> Iterator[list[_Piece]]:
-    """Pieces in order of length, in batches of bounded size (padding counted)."""
+def _batches(pieces: Sequence[_Piece], tokens: int) -> Iterator[list[_Piece]]:
+    """Pieces in order of length, in batches of at most `tokens` (padding counted), or of one piece that is longer."""
     batch: list[_Piece] = []
     for piece in sorted(pieces, key=lambda piece: piece.window.end - piece.window.start):
         # Ascending order: the newest piece is the longest, which all others are padded to.
-        if batch and (piece.window.end - piece.window.start) * (len(batch) + 1) > _TOKENS_PER_BATCH:
+        if batch and (piece.window.end - piece.window.start) * (len(batch) + 1) > tokens:
             yield batch
             batch = []
         batch.append(piece)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-_LOGITS_PER_CHUNK = 1 << 22  # 16 MiB of float32
+_LOGITS_PER_CHUNK = 1 << 20  # 4 MiB of float32
 
 
 def token_statistics(

@@ -110,6 +110,18 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
 
 
 @pytest.fixture
+def fresh_model(tmp_path: Path) -> Path:
+    """Folder of a small Llama that the test may spoil."""
+    return save_family(tmp_path / "spoilt", "Llama")
+
+
+@pytest.fixture(scope="session")
+def byte_level_tokenizer() -> Callable[..., Tokenizer]:
+    """Trains a byte-level BPE tokenizer; `normalizer` and `bos` as wanted."""
+    return train_tokenizer
+
+
+@pytest.fixture
 def sample() -> str:
     """A short program, longer than the small models' context."""
     return SAMPLE
