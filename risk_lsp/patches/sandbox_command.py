@@ -105,6 +105,7 @@ def _view() -> list[str]:
             options += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
             options += ["--ro-bind", path, path]
+    options += ["--dir", "/etc"]
     for path in _SYSTEM_FILES:
         options += ["--ro-bind-try", path, path]
     for folder in _interpreter_folders():
@@ -129,9 +130,7 @@ def _interpreter_folders() -> list[Path]:
                 "use a Python in a folder of its own, such as a virtual environment",
             )
     # A folder inside another one comes with it.
-    return sorted(
-        folder for folder in outside if not any(folder != other and folder.is_relative_to(other) for other in outside)
-    )
+    return sorted(folder for folder in outside if not any(other in folder.parents for other in outside))
 
 
 def _open_parents(path: Path) -> list[str]:

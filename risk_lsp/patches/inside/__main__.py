@@ -52,7 +52,7 @@ def serve(modules: list[str]) -> None:
     gc.freeze()
     isolated = _can_isolate()
     os.write(answers, encode_frame({"isolated": isolated}))
-    base = _base() if isolated else _base()._replace(processes=_user_threads())
+    base = _base()
     with os.fdopen(jobs, "rb") as stream:
         while frame := _read_frame(stream):
             request, _ = decode_frame(frame)
@@ -78,18 +78,20 @@ def _base() -> Base:
             pages = int(statm.read().split()[0])
     except OSError:
         pages = 0
-    # Processes of this sandbox beside the program: its two inits and this server.
-    return Base(pages * resource.getpagesize(), private_memory_of("self"), 3)
+    # The init of an isolated program's namespace counts too.
+    return Base(pages * resource.getpagesize(), private_memory_of("self"), _user_threads() + 1)
 
 
 def _user_threads() -> int:
-    """Threads of this user that are visible here: outside of namespaces of one's own the kernel counts them all."""
+    """Threads of this user in this user namespace: the kernel counts a program's own on top of them."""
     total = 0
     for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else []):
         try:
-            if os.stat(f"/proc/{pid}").st_uid == os.getuid():
+            mine = os.stat(f"/proc/{pid}").st_uid == os.getuid()
+            if mine and os.readlink(f"/proc/{pid}/ns/user") == os.readlink("/proc/self/ns/user"):
                 total += len(os.listdir(f"/proc/{pid}/task"))
         except OSError:
+            # It has ended, or is in a namespace above this one.
             continue
     return total
 

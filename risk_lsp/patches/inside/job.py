@@ -42,26 +42,27 @@ class Job:
     def run(self) -> tuple[dict[str, Any], bytes]:
         """Header and body (stdout, then the end of stderr) of the answer. LaunchError if namespaces cannot be made."""
         started = time.monotonic()
-        pid = self._start()
+        launched = self._start()
         try:
-            stopped = self._watch(pid, started + self._limits["wall_seconds"])
+            stopped = self._watch(launched.pid, started + self._limits["wall_seconds"])
         finally:
-            status = self._end(pid)
+            status = self._end(launched.pid)
         seconds = time.monotonic() - started
+        exit_code, broken = _exit_code(status, launched.report)
         words = dict.fromkeys(self._control.text().splitlines())
         body = bytes(self._stdout.kept), bytes(self._stderr.kept)
         header = {
             "stopped": stopped or self._over_output(),
-            "exit_code": _exit_code(status, words),
+            "exit_code": exit_code,
             "seconds": seconds,
             "completed": "completed" in words,
             "exception": next((word[7:] for word in words if word.startswith("raised ")), ""),
-            "broken": next((word[7:] for word in words if word.startswith("broken ")), ""),
+            "broken": broken,
             "stdout": len(body[0]),
         }
         return header, b"".join(body)
 
-    def _start(self) -> int:
+    def _start(self) -> launch.Launched:
         stdin = _stdin_file(self._request["stdin"])
         control, control_end = os.pipe()
         stdout, stdout_end = os.pipe()
@@ -77,7 +78,7 @@ class Job:
 
         try:
             if self._isolated:
-                return launch.fork_isolated(self._limits, become_program, _reporter(control_end))
+                return launch.fork_isolated(self._limits, become_program)
             return launch.fork_in_session(become_program)
         except launch.LaunchError:
             for reader in self._readers:
@@ -201,11 +202,15 @@ def _has_ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def _exit_code(status: int, words: dict[str, Any]) -> int:
-    told = next((word[7:] for word in words if word.startswith("signal ")), "")
-    if told.isdigit():
-        return -int(told)
-    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+def _exit_code(status: int, report: int) -> tuple[int, str]:
+    """The program's exit code, minus the number of a signal, and what kept its namespaces from being made or ""."""
+    said = ""
+    if report >= 0:
+        with os.fdopen(report, "rb") as stream:
+            said = stream.read().decode()
+    if said.isdigit():
+        return -int(said), ""
+    return -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status), said
 
 
 def _private_memory(own: int) -> int:

@@ -4,57 +4,66 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from . import kernel
-
-Report = Callable[[str], None]
 
 
 class LaunchError(Exception):
     """The namespaces could not be made."""
 
 
-def fork_isolated(limits: dict[str, Any], run: Callable[[], int], report: Report) -> int:
+class Launched(NamedTuple):
+    """A started program: the pid to wait for, whose death ends all of it, and where its init reports, or -1."""
+
+    pid: int
+    report: int
+
+
+def fork_isolated(limits: dict[str, Any], run: Callable[[], int]) -> Launched:
     """Run `run` in new pid, mount and IPC namespaces, with an empty /tmp and /proc and no capabilities.
 
-    Returns the pid, as seen here, of the namespace's first process. Killing that one ends every process in there; it
-    ends by itself, with the program's exit status, once the program ends, however many others are left. The caller must
-    have called `kernel.adopt_orphans` before.
+    Killing the namespace's init ends every process in there. It ends by itself, with the program's exit status, once
+    the program ends, however many others are left. On the descriptor `report`, which the program never sees, it writes
+    the number of the signal that ended the program, or why the namespaces are of no use. The caller must have called
+    `kernel.adopt_orphans` before.
     """
     announcements, announcements_end = os.pipe()
+    report, report_end = os.pipe()
     # The helper is needed because only the first child after unshare becomes the new namespace's init.
     helper = os.fork()
     if helper == 0:
         try:
             kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
-            first = os.fork()
-            if first == 0:
+            init = os.fork()
+            if init == 0:
                 os.close(announcements_end)
-                _be_init(limits, run, report)
-            os.write(announcements_end, str(first).encode())
+                _be_init(limits, run, report_end)
+            os.write(announcements_end, str(init).encode())
         except OSError as error:
             os.write(announcements_end, str(error).encode())
         os._exit(0)
     os.close(announcements_end)
+    os.close(report_end)
     with os.fdopen(announcements, "rb") as stream:
         said = stream.read().decode()
     os.waitpid(helper, 0)
     if not said.isdigit():
+        os.close(report)
         raise LaunchError(said or "the process that makes namespaces ended")
-    return int(said)
+    return Launched(int(said), report)
 
 
-def fork_in_session(run: Callable[[], int]) -> int:
-    """Run `run` in a session of its own and return its pid, which names its process group too."""
+def fork_in_session(run: Callable[[], int]) -> Launched:
+    """Run `run` in a session of its own; its pid names its process group too."""
     child = os.fork()
     if child == 0:
         os.setsid()
         _leave(run)
-    return child
+    return Launched(child, -1)
 
 
-def _be_init(limits: dict[str, Any], run: Callable[[], int], report: Report) -> NoReturn:
+def _be_init(limits: dict[str, Any], run: Callable[[], int], report: int) -> NoReturn:
     """The first process of the namespace: makes the file system private, then waits for the program."""
     try:
         flags = kernel.MS_NOSUID | kernel.MS_NODEV
@@ -66,7 +75,7 @@ def _be_init(limits: dict[str, Any], run: Callable[[], int], report: Report) -> 
         os.setsid()
         child = os.fork()
     except OSError as error:
-        report(f"broken {error}")
+        os.write(report, str(error).encode())
         os._exit(1)
     if child == 0:
         _leave(run)
@@ -76,7 +85,7 @@ def _be_init(limits: dict[str, Any], run: Callable[[], int], report: Report) -> 
             break
     if os.WIFSIGNALED(status):
         # An init cannot die of its own signals, so the number has to be told.
-        report(f"signal {os.WTERMSIG(status)}")
+        os.write(report, str(os.WTERMSIG(status)).encode())
         os._exit(1)
     os._exit(os.WEXITSTATUS(status))
 
