@@ -74,9 +74,10 @@ def _levels(
     programs = len(store.program_edited)
     by_line = np.bincount(store.token_line, hazards, len(store.line_edited)).astype(np.float64)
     by_program = np.bincount(store.token_program, hazards, programs).astype(np.float64)
+    line_weights = weights[store.line_program] * store.line_scored
     return {
-        "token": _Level(hazards, store.token_edited, weights[store.token_program]),
-        "line": _Level(by_line, store.line_edited, weights[store.line_program]),
+        "token": _Level(hazards, store.token_edited, line_weights[store.token_line]),
+        "line": _Level(by_line, store.line_edited, line_weights),
         "program": _Level(by_program, store.program_edited, weights),
     }
 

@@ -13,7 +13,7 @@ from risk_lsp.model.activations import Activations
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.features import token_features
 from risk_lsp.text.code_lines import code_line_spans
-from risk_lsp.text.spans import Span
+from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.text.structure import statement_starts
 from risk_lsp.training.labelled import LabelledProgram
 
@@ -23,17 +23,20 @@ _HALF_LIMIT = 60_000.0  # float16 ends at 65,504
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """Tokens of the code lines that a model wrote, of many programs, one after the other.
+    """Tokens of the lines, blank ones aside, of many programs, one after the other.
 
     `features` float16[tokens, features]; `token_edited` bool[tokens]; `token_line` int64[tokens] is the line each token
-    is on; `line_edited` bool[lines]; `line_program` int64[lines]; `program_edited` bool[programs]. Tokens, lines and
-    programs are in order, so those of one program are one run.
+    is on; `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and false for
+    prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts; `line_program`
+    int64[lines]; `program_edited` bool[programs]. Tokens, lines and programs are in order, so those of one program are
+    one run.
     """
 
     features: NDArray[np.float16]
     token_edited: NDArray[np.bool_]
     token_line: NDArray[np.int64]
     line_edited: NDArray[np.bool_]
+    line_scored: NDArray[np.bool_]
     line_program: NDArray[np.int64]
     program_edited: NDArray[np.bool_]
 
@@ -57,6 +60,7 @@ class FeatureStore:
             self.token_edited[tokens],
             self.token_line[tokens] + np.repeat(shift, token_counts),
             self.line_edited[lines],
+            self.line_scored[lines],
             np.repeat(np.arange(len(programs)), line_counts),
             self.program_edited[programs],
         )
@@ -87,15 +91,17 @@ class _Piece:
     token_edited: NDArray[np.bool_]
     token_line: NDArray[np.int64]
     line_edited: NDArray[np.bool_]
+    line_scored: NDArray[np.bool_]
 
 
 def _piece(program: LabelledProgram, activations: Activations, *, statistics: bool) -> _Piece:
-    lines = code_line_spans(program.text, "python", program.scored)
+    lines = [line for line in stripped_line_spans(program.text) if line.start < line.end]
+    scored = set(code_line_spans(program.text, "python", program.scored))
     edited = program.edited or ()
     starts, ends = activations.encoding.starts, activations.encoding.ends
     line_starts = np.array([line.start for line in lines], dtype=np.int64)
     line_ends = np.array([line.end for line in lines], dtype=np.int64)
-    # The first code line that reaches past the token's start, if it also begins before the token ends.
+    # The first line that reaches past the token's start, if it also begins before the token ends.
     line_of = np.searchsorted(line_ends, starts, side="right")
     on_line = np.zeros(len(starts), dtype=np.bool_)
     reachable = line_of < len(lines)
@@ -106,6 +112,7 @@ def _piece(program: LabelledProgram, activations: Activations, *, statistics: bo
         _touched(starts[on_line], ends[on_line], edited),
         line_of[on_line].astype(np.int64),
         _touched(line_starts, line_ends, edited),
+        np.array([line in scored for line in lines], dtype=np.bool_),
     )
 
 
@@ -124,6 +131,7 @@ def _joined(pieces: Sequence[_Piece], programs: Sequence[LabelledProgram]) -> Fe
         np.concatenate([piece.token_edited for piece in pieces]),
         np.concatenate([piece.token_line + first for piece, first in zip(pieces, first_lines, strict=True)]),
         np.concatenate([piece.line_edited for piece in pieces]),
+        np.concatenate([piece.line_scored for piece in pieces]),
         np.repeat(np.arange(len(pieces)), line_counts),
         np.array([not program.passed for program in programs], dtype=np.bool_),
     )

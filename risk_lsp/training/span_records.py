@@ -35,7 +35,7 @@ def score_programs(
 ) -> dict[str, LevelRecords]:
     """Score every labelled program once, by the probe and by the model's own token probability.
 
-    Only code lines that a model wrote are records, and the tokens on them; a program is its model-written part. The
+    Only code lines that a model wrote are records, and the tokens on them; a program is its whole text. The
     baseline's score is 1 minus the geometric mean of the token probabilities of the span (arXiv 2512.24560).
     """
     parts: dict[str, list[_Rows]] = {level: [] for level in LEVELS}
@@ -63,7 +63,7 @@ def _rows(engine: Engine, program: LabelledProgram, activations: Activations) ->
     tokens = np.stack([risk.starts, risk.ends], axis=1).astype(np.int64)
     on_line = (tokens[:, None, 0] < lines[None, :, 1]) & (tokens[:, None, 1] > lines[None, :, 0])
     tokens = tokens[on_line.any(axis=1)]
-    whole = np.array([program.scored], dtype=np.int64)
+    whole = np.array([(0, len(program.text))], dtype=np.int64)
     log_probabilities = activations.log_probabilities
     assert log_probabilities is not None  # asked for above
     sums = np.concatenate(([0.0], np.cumsum(log_probabilities, dtype=np.float64)))
@@ -84,8 +84,6 @@ def _surprise(spans: NDArray[np.int64], starts: NDArray[np.int32], ends: NDArray
 
 
 def _edited(spans: NDArray[np.int64], program: LabelledProgram) -> NDArray[np.bool_]:
-    if len(spans) == 1 and tuple(spans[0]) == tuple(program.scored):
-        return np.array([not program.passed])
     edited = np.zeros(len(spans), dtype=np.bool_)
     for start, end in program.edited or ():
         edited |= (spans[:, 0] < end) & (spans[:, 1] > start)
