@@ -61,4 +61,7 @@ class Calibration:
             raise BundleError("calibration: theta, scale and power are wanted, nothing else", "fit the probe again")
         if any(isinstance(value[name], bool) or not isinstance(value[name], (int, float)) for name in names):
             raise BundleError("calibration: theta, scale and power have to be numbers", "fit the probe again")
-        return cls(*(float(value[name]) for name in names))
+        try:
+            return cls(*(float(value[name]) for name in names))
+        except OverflowError:
+            raise BundleError("calibration: a parameter is too large to be a number", "fit the probe again") from None

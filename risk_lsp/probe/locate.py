@@ -10,8 +10,16 @@ DEFAULT = "default"
 
 
 def bundle_path(name: str | None) -> Path:
-    """The folder of the bundle a person named: "default" (or None) is the embedded one, anything else a path."""
-    return default_bundle_path() if name is None or name == DEFAULT else Path(name).expanduser()
+    """The folder of the bundle a person named: "default" (or None) is the embedded one, anything else a path.
+
+    BundleError when the embedded one is missing, or the path starts with the home of nobody.
+    """
+    if name is None or name == DEFAULT:
+        return default_bundle_path()
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise BundleError(f"no probe bundle at {name}: there is no such user", "write the whole path") from None
 
 
 def default_bundle_path() -> Path:

@@ -59,12 +59,14 @@ def read_manifest(bundle: Path) -> Manifest:
         raise BundleError(f"{bundle} is not a probe bundle: it has no manifest.json", _FIT_AGAIN)
     try:
         value = json.loads(path.read_text("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}", "check the permissions of the bundle") from None
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, a number too long, or lists too deep
         raise BundleError(f"{path} is not JSON: {error}", "install or fit the bundle again") from None
     if not isinstance(value, dict):
         raise BundleError(f"{path} is not a JSON object", "install or fit the bundle again")
     version = value.get("format_version")
-    if version != FORMAT_VERSION:
+    if type(version) is not int or version != FORMAT_VERSION:
         raise BundleError(
             f"{path} has format version {version!r}",
             f"this program reads version {FORMAT_VERSION}; update one of the two",
@@ -101,7 +103,7 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         command=_field(value, "command", str, path),
         host=Host(
             kind=kind,
-            location=_field(host, "location", str, path),
+            location=_location(host, kind, path),
             weights_hash=_field(host, "weights_hash", str, path),
             tokenizer_hash=_field(host, "tokenizer_hash", str, path),
             revision=revision,
@@ -124,6 +126,16 @@ def _field(value: dict[str, Any], name: str, kind: type, path: Path) -> Any:
     found = value.get(name)
     if type(found) is not kind:
         raise BundleError(f"{path}: {name!r} is missing or not a {kind.__name__}", _FIT_AGAIN)
+    return found
+
+
+def _location(host: dict[str, Any], kind: str, path: Path) -> str:
+    found: str = _field(host, "location", str, path)
+    if not found or "\0" in found:
+        raise BundleError(f"{path}: the host model's location {found!r} names nothing", _FIT_AGAIN)
+    if kind == "folder" and not Path(found).is_absolute():
+        # It would name another folder wherever the program is started.
+        raise BundleError(f"{path}: the host model's folder {found!r} is not an absolute path", _FIT_AGAIN)
     return found
 
 

@@ -29,7 +29,7 @@ def novelty_of(distance: float, table: dict[str, Any]) -> float | None:
         return None
     try:
         known = np.asarray(quantiles, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         known = np.zeros(0)
     if known.shape != (_QUANTILES,) or not np.isfinite(known).all() or (np.diff(known) < 0).any():
         raise BundleError("manifest: novelty has no rising list of 101 quantiles", "fit the probe again")
