@@ -7,7 +7,7 @@ import re
 from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.text.structure import parse_structure
 
-_STRING_ALONE = re.compile(r"""[rRuU]?(\"{3}.*?\"{3}|'{3}.*?'{3}|"[^"\n]*"|'[^'\n]*')""", re.DOTALL)
+_STRING_ALONE = re.compile(r"""[rRuU]?(\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""", re.DOTALL)
 
 
 def code_line_spans(text: str, language_id: str, within: Span | None = None) -> list[Span]:
