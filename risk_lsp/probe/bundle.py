@@ -36,8 +36,12 @@ def load_bundle(
     dtype: str = "auto",
     offline: bool = True,
     threads: int | None = None,
+    whole_model: bool = False,
 ) -> Bundle:
-    """Load a bundle. BundleError when a part is missing, damaged, unsafe or belongs to another model or tokenizer."""
+    """Load a bundle. BundleError when a part is missing, damaged, unsafe or belongs to another model or tokenizer.
+
+    Layers that the probe does not need are left out unless `whole_model`, which token statistics take.
+    """
     manifest = read_manifest(path)
     _refuse_pickles(path)
     head = load_head(path, manifest)
@@ -47,7 +51,7 @@ def load_bundle(
         device=device,
         dtype=dtype,
         offline=offline,
-        top_layer=None if manifest.statistics else manifest.layers[-1],
+        top_layer=None if whole_model or manifest.statistics else manifest.layers[-1],
         threads=threads,
     )
     _require_same_model(path, manifest, model)
@@ -80,11 +84,11 @@ def load_head(path: Path, manifest: Manifest) -> SpanHead:
         )
     try:
         tensors = load(file.read_bytes())
-    except SafetensorError as error:
+    except (SafetensorError, KeyError) as error:  # KeyError: a type of number that torch lacks
         raise BundleError(f"{file} is damaged: {error}", "install or fit the bundle again") from None
     features = feature_count(len(manifest.layers), manifest.width, statistics=manifest.statistics)
-    head = new_head(manifest.architecture, features, manifest.hidden)
-    wanted = head.state_dict()
+    with torch.device("meta"):  # shapes only: a manifest can name sizes that fill the memory
+        wanted = new_head(manifest.architecture, features, manifest.hidden).state_dict()
     if set(tensors) != set(wanted):
         odd = sorted(set(tensors) ^ set(wanted))[0]
         raise BundleError(
@@ -98,6 +102,7 @@ def load_head(path: Path, manifest: Manifest) -> SpanHead:
             raise BundleError(f"{file}: {name} has shape {shapes}", "fit the probe again")
         if not bool(torch.isfinite(tensor).all()):
             raise BundleError(f"{file}: {name} holds numbers that are not finite", "fit the probe again")
+    head = new_head(manifest.architecture, features, manifest.hidden)
     head.load_state_dict(tensors)
     head.eval()
     return head

@@ -39,12 +39,18 @@ class Engine:
         dtype: str = "auto",
         offline: bool = True,
         threads: int | None = None,
+        whole_model: bool = False,
     ) -> Engine:
-        """Load a bundle, by default the embedded one. Raises BundleError or ModelError."""
+        """Load a bundle, by default the embedded one. Raises BundleError or ModelError.
+
+        With `whole_model` token statistics can be read even if the bundle's probe does without them.
+        """
         from risk_lsp.probe.bundle import load_bundle
 
         path = bundle_path or default_bundle_path()
-        return cls(load_bundle(path, device=device, dtype=dtype, offline=offline, threads=threads))
+        return cls(
+            load_bundle(path, device=device, dtype=dtype, offline=offline, threads=threads, whole_model=whole_model)
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -88,6 +94,13 @@ class Engine:
         return risks + self._read(pending, encodings, language_id)
 
     def _read(self, texts: list[str], encodings: list[Encoding], language_id: str) -> list[SpanRisk]:
+        read = self.read(texts, encodings, language_id, statistics=self.manifest.statistics)
+        return [self.risk(len(text), activations) for text, activations in zip(texts, read, strict=True)]
+
+    def read(
+        self, texts: Sequence[str], encodings: Sequence[Encoding], language_id: str = "python", *, statistics: bool
+    ) -> list[Activations]:
+        """Run the model over encoded texts at the bundle's layers, exactly as scoring does."""
         boundaries = [
             # Only texts that need more than one window are cut, so only they need to be parsed.
             encoding.tokens_at(statement_starts(text, language_id)).tolist()
@@ -95,11 +108,9 @@ class Engine:
             else ()
             for text, encoding in zip(texts, encodings, strict=True)
         ]
-        manifest = self.manifest
-        read = self._bundle.model.read_many(
-            encodings, manifest.layers, boundaries=boundaries, statistics=manifest.statistics
+        return self._bundle.model.read_many(
+            encodings, self.manifest.layers, boundaries=boundaries, statistics=statistics
         )
-        return [self.risk(len(text), activations) for text, activations in zip(texts, read, strict=True)]
 
     def risk(self, text_length: int, activations: Activations) -> SpanRisk:
         """The risks of a text of `text_length` characters whose activations (at the bundle's layers) are known."""

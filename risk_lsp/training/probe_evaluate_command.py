@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     data = read_probe_data(args.data, args.per_group)
     calibrating, testing = data.of("calibration"), data.of("test")
-    engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads)
+    engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
     calibration = score_programs(engine, calibrating.programs, calibrating.weights)
     test = score_programs(engine, testing.programs, testing.weights)
     found = {

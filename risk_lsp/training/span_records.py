@@ -35,6 +35,8 @@ def score_programs(
 ) -> dict[str, LevelRecords]:
     """Score every labelled program once, by the probe and by the model's own token probability.
 
+    The engine has to be loaded with its whole model.
+
     Only code lines that a model wrote are records, and the tokens on them; a program is its whole text. The
     baseline's score is 1 minus the geometric mean of the token probabilities of the span (arXiv 2512.24560).
     """
@@ -42,7 +44,7 @@ def score_programs(
     for first in range(0, len(programs), _PROGRAMS_AT_ONCE):
         batch = programs[first : first + _PROGRAMS_AT_ONCE]
         encodings = [engine.model.encode(program.text) for program in batch]
-        read = engine.model.read_many(encodings, engine.manifest.layers, statistics=True)
+        read = engine.read([program.text for program in batch], encodings, statistics=True)
         for program, activations in zip(batch, read, strict=True):
             rows = _rows(engine, program, activations)
             for level in LEVELS:
