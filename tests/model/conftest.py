@@ -56,8 +56,8 @@ class Stack:
 """
 
 
-def train_tokenizer(*, normalizer: Normalizer | None = None, bos: bool = False) -> Tokenizer:
-    """A byte-level BPE tokenizer of 320 tokens, fitted to the sample."""
+def train_tokenizer(*, text: str = SAMPLE, normalizer: Normalizer | None = None, bos: bool = False) -> Tokenizer:
+    """A byte-level BPE tokenizer of 320 tokens, fitted to `text`."""
     tokenizer = Tokenizer(models.BPE())
     if normalizer is not None:
         tokenizer.normalizer = normalizer
@@ -69,7 +69,7 @@ def train_tokenizer(*, normalizer: Normalizer | None = None, bos: bool = False) 
         special_tokens=["<|endoftext|>"],
         show_progress=False,
     )
-    tokenizer.train_from_iterator([SAMPLE], trainer)
+    tokenizer.train_from_iterator([text], trainer)
     tokenizer.post_processor = (
         processors.TemplateProcessing(single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)])
         if bos
@@ -83,7 +83,7 @@ def save_family(folder: Path, family: str, *, bos: bool = False, **changes: Any)
     import transformers
 
     torch.manual_seed(7)
-    config = getattr(transformers, f"{family}Config")(**{**FAMILIES[family], **changes})
+    config = getattr(transformers, f"{family}Config")(**{**FAMILIES.get(family, SMALL), **changes})
     model = transformers.AutoModelForCausalLM.from_config(config)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -109,6 +109,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path
     return folder
 
 
+@pytest.fixture(scope="session", name="save_family")
+def save_family_fixture() -> Callable[..., Path]:
+    """Writes a small model of a family into a folder; `bos` and config values as wanted."""
+    return save_family
+
+
 @pytest.fixture
 def fresh_model(tmp_path: Path) -> Path:
     """Folder of a small Llama that the test may spoil."""
@@ -117,7 +123,7 @@ def fresh_model(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def byte_level_tokenizer() -> Callable[..., Tokenizer]:
-    """Trains a byte-level BPE tokenizer; `normalizer` and `bos` as wanted."""
+    """Trains a byte-level BPE tokenizer; `text`, `normalizer` and `bos` as wanted."""
     return train_tokenizer
 
 

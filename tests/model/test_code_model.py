@@ -12,6 +12,8 @@ import torch
 from risk_lsp.errors import ModelError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.encoding import Encoding
+from risk_lsp.model.statistics import token_statistics
+from risk_lsp.model.windows import plan_windows
 
 ModelFolder = Callable[..., Path]
 
@@ -87,3 +89,129 @@ def test_loading_up_to_a_top_layer_gives_the_same_activations(
         cut.read(encoding, (3,))
     with pytest.raises(ModelError, match="whole model"):
         cut.read(encoding, (2,), statistics=True)
+
+
+@pytest.mark.parametrize(("layers", "ran"), [((0,), 0), ((1,), 1), ((2, 1), 2), ((), 0), ((0, 3), 3)])
+def test_no_block_above_the_highest_tap_runs(
+    family: str, model_folder: ModelFolder, sample: str, layers: tuple[int, ...], ran: int
+) -> None:
+    model = CodeModel.load(model_folder(family))
+    finished: list[torch.nn.Module] = []
+    for block in (blocks := model._host._blocks):
+        block.register_forward_hook(lambda module, *_: finished.append(module))
+    heads: list[torch.nn.Module] = []
+    assert model._host._head is not None
+    model._host._head.register_forward_hook(lambda module, *_: heads.append(module))
+
+    model.read(first_tokens(model.encode(sample), 10), layers)
+
+    assert finished == list(blocks)[:ran]
+    assert heads == []
+
+
+def test_an_empty_text_has_no_rows(model_folder: ModelFolder) -> None:
+    model = CodeModel.load(model_folder("Llama"))
+
+    activations = model.read(model.encode(""), (1, 2), statistics=True)
+
+    assert activations.values.shape == (0, 2, 32)
+    assert activations.log_probabilities is not None and activations.log_probabilities.shape == (0,)
+
+
+def test_layers_come_in_the_order_asked_for(model_folder: ModelFolder) -> None:
+    model = CodeModel.load(model_folder("Llama"))
+    encoding = model.encode("x = 1\n")
+
+    np.testing.assert_array_equal(model.read(encoding, (3, 1)).values, model.read(encoding, (1, 3)).values[:, ::-1])
+
+
+def test_a_text_within_the_context_does_not_depend_on_its_boundaries(model_folder: ModelFolder, sample: str) -> None:
+    model = CodeModel.load(model_folder("Llama"))
+    encoding = first_tokens(model.encode(sample), 64)
+
+    np.testing.assert_array_equal(
+        model.read(encoding, (2,), boundaries=[5, 9]).values, model.read(encoding, (2,)).values
+    )
+
+
+def test_a_long_text_is_read_through_its_windows(model_folder: ModelFolder, sample: str) -> None:
+    model = CodeModel.load(model_folder("Llama"))
+    encoding = model.encode(sample * 3)
+    boundaries = range(0, len(encoding), 5)
+
+    activations = model.read(encoding, (2,), boundaries=boundaries, statistics=True)
+
+    assert activations.log_probabilities is not None
+    windows = plan_windows(len(encoding), 64, boundaries)
+    assert len(windows) > 3
+    for start, keep, end in windows:
+        part = Encoding(*(field[start:end] for field in (encoding.token_ids, encoding.starts, encoding.ends)))
+        alone = model.read(part, (2,), statistics=True)
+        assert alone.log_probabilities is not None
+        np.testing.assert_allclose(activations.values[keep:end], alone.values[keep - start :], atol=1e-4)
+        np.testing.assert_allclose(
+            activations.log_probabilities[keep:end], alone.log_probabilities[keep - start :], atol=1e-4
+        )
+
+
+def test_a_beginning_of_text_token_is_run_and_not_reported(tmp_path: Path, save_family: Callable[..., Path]) -> None:
+    folder = save_family(tmp_path / "model", "Llama", bos=True)
+    model = CodeModel.load(folder)
+    encoding = model.encode("x = 1\n")
+
+    activations = model.read(encoding, (2,), statistics=True)
+
+    hidden_states, logits = reference(folder, [0, *encoding.token_ids.tolist()])
+    np.testing.assert_allclose(activations.values[:, 0], hidden_states[2][1:].numpy(), atol=1e-4)
+    assert activations.log_probabilities is not None and activations.entropies is not None
+    first = torch.log_softmax(logits[0], dim=-1)
+    assert activations.log_probabilities[0] == pytest.approx(first[encoding.token_ids[0]].item(), abs=1e-4)
+    assert activations.entropies[0] == pytest.approx(-(first.exp() * first).sum().item(), abs=1e-4)
+
+
+def test_a_beginning_of_text_token_counts_towards_the_context(
+    tmp_path: Path, save_family: Callable[..., Path], sample: str
+) -> None:
+    model = CodeModel.load(
+        save_family(tmp_path / "model", "GPT2", bos=True)
+    )  # absolute positions: no room for one more
+
+    assert model.read(model.encode(sample), (3,)).values.all(axis=-1).all()
+
+
+def test_statistics_of_a_model_that_rescales_its_logits_are_refused(
+    tmp_path: Path, save_family: Callable[..., Path]
+) -> None:
+    model = CodeModel.load(save_family(tmp_path / "model", "Granite", logits_scaling=8.0))
+    encoding = model.encode("x = 1\n")
+
+    assert model.read(encoding, (1,)).values.any()
+    with pytest.raises(ModelError, match="rescales its logits"):
+        model.read(encoding, (1,), statistics=True)
+
+
+def test_a_token_the_model_does_not_know_is_refused(model_folder: ModelFolder) -> None:
+    model = CodeModel.load(model_folder("Llama"))
+    unknown = Encoding(np.array([320], np.int32), np.array([0], np.int32), np.array([1], np.int32))
+
+    with pytest.raises(ModelError, match="tokens its model does not know"):
+        model.read(unknown, (1,))
+
+
+def test_statistics_are_computed_in_pieces_of_the_vocabulary_table() -> None:
+    sizes = []
+
+    def logits(rows: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(rows))
+        return rows @ table
+
+    torch.manual_seed(1)
+    table = torch.randn(4, 300_000)
+    final, targets = torch.randn(8, 4), torch.arange(8)
+
+    log_probabilities, entropies = token_statistics(final, targets, logits, 300_000)
+
+    distribution = torch.log_softmax(final @ table, dim=-1)
+    assert max(sizes) * 300_000 <= 1 << 20 and sum(sizes) == 8
+    torch.testing.assert_close(log_probabilities, distribution[range(8), range(8)])
+    torch.testing.assert_close(entropies, -(distribution.exp() * distribution).sum(-1))

@@ -34,10 +34,16 @@ def sentencepiece_like() -> Tokenizer:
     return tokenizer
 
 
-@pytest.fixture(scope="module", params=["byte level", "byte level, NFC", "byte level, NFKC", "sentencepiece"])
+@pytest.fixture(
+    scope="module",
+    params=["byte level", "byte level, merged bytes", "byte level, NFC", "byte level, NFKC", "sentencepiece"],
+)
 def tokenizer(request: pytest.FixtureRequest, byte_level_tokenizer: MakeTokenizer) -> TextTokenizer:
     if request.param == "sentencepiece":
         return TextTokenizer(sentencepiece_like(), ())
+    if request.param == "byte level, merged bytes":
+        # Tokens of some, but not all, bytes of a character, and across characters.
+        return TextTokenizer(byte_level_tokenizer(text="中文, 각각, 😀😁👩‍💻, éêë, ÅÄ " * 9), ())
     normalizer = {"byte level, NFC": normalizers.NFC(), "byte level, NFKC": normalizers.NFKC()}.get(request.param)
     return TextTokenizer(byte_level_tokenizer(normalizer=normalizer), ())
 
