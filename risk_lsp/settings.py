@@ -167,7 +167,7 @@ def _problem_of(setting: Setting, value: object) -> str | None:
     if setting.type is str:
         good = isinstance(value, str) and value.strip() != "" and (not setting.choices or value in setting.choices)
         return None if good else accepted
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
         return accepted
     if setting.type is int and value != int(value):
         return accepted
@@ -219,7 +219,7 @@ def _shown(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return _shortened(repr(value))
-    return str(value) if isinstance(value, int | float) else _kind_of(value)
+    return _shortened(str(value)) if isinstance(value, int | float) else _kind_of(value)
 
 
 def _shortened(text: str, limit: int = 100) -> str:

@@ -20,6 +20,9 @@ logger = logging.getLogger(__name__)
 def barrier(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     """The handler with its exceptions turned into JSON-RPC errors.
 
+    A handler may be a function, a coroutine function, or a generator function in pygls's sense: it runs at once up to
+    its `yield handler, args, kwargs`, and goes on with that handler's result.
+
     Errors meant for people keep their message; of others the response says which handler failed, and the log where.
     """
     if inspect.iscoroutinefunction(handler):
@@ -32,6 +35,17 @@ def barrier(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
                 raise _as_response(name, error) from None
 
         return guarded_async
+
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def guarded_generator(*args: Any) -> Any:
+            try:
+                return (yield from handler(*args))
+            except Exception as error:
+                raise _as_response(name, error) from None
+
+        return guarded_generator
 
     @functools.wraps(handler)
     def guarded(*args: Any) -> Any:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Sequence
+from typing import Any, TypeAlias
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcInvalidParams
@@ -12,7 +12,7 @@ from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcIn
 from risk_lsp.errors import RiskError, WorkerError
 from risk_lsp.model.supervisor import WorkerState
 from risk_lsp.server.analysis import Analysis, Analyzer
-from risk_lsp.server.barrier import REQUEST_FAILED, log_failure
+from risk_lsp.server.barrier import REQUEST_FAILED, barrier, log_failure
 from risk_lsp.server.client import Client
 from risk_lsp.server.configuration import Configuration
 from risk_lsp.server.convert import changes_of, document_of
@@ -29,6 +29,9 @@ from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.settings import SECTION, Settings
 from risk_lsp.text.document import Document
 from risk_lsp.text.positions import PositionEncoding
+
+# A generator in pygls's sense: it yields a handler to run with its arguments, gets the result, and returns the answer.
+Step: TypeAlias = "Generator[tuple[Callable[..., Any], tuple[Any, ...], None], Any, dict[str, Any]]"
 
 
 class Session:
@@ -166,13 +169,16 @@ class Session:
             return reason
         return "this text is being scored" if outcome is None else f"this document was not scored: {outcome}"
 
-    async def _query(self, params: Any) -> dict[str, Any]:
+    # These two pick the snapshot before the next message is handled: it may be an edit.
+
+    def _query(self, params: Any) -> Step:
         document = self._document_of(params)
         spans = spans_of(params, document, self._encoding)
-        return query_answer(await self._analysis_of(document), spans)
+        return query_answer((yield barrier(QUERY, self._analysis_of), (document,), None), spans)
 
-    async def _lines(self, params: Any) -> dict[str, Any]:
-        return lines_answer(await self._analysis_of(self._document_of(params)))
+    def _lines(self, params: Any) -> Step:
+        document = self._document_of(params)
+        return lines_answer((yield barrier(LINES, self._analysis_of), (document,), None))
 
     def _document_of(self, params: object) -> Document:
         uri = uri_of(params)

@@ -128,9 +128,9 @@ class LspClient:
         """The diagnostics published for a version of a document; waits for them."""
 
         def matches(message: dict[str, Any]) -> bool:
-            params = message.get("params")
-            published = message.get("method") == "textDocument/publishDiagnostics"
-            return published and params["uri"] == uri and params.get("version") == version
+            if message.get("method") != "textDocument/publishDiagnostics":
+                return False
+            return (message["params"]["uri"], message["params"].get("version")) == (uri, version)
 
         published = (await self.message(matches, after))["params"]["diagnostics"]
         assert isinstance(published, list)

@@ -1,0 +1,164 @@
+"""When documents are scored: debounced, newest wins, one run at a time per document."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from risk_lsp.errors import BadInput, RiskError, WorkerError
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.server.analysis import Analysis, Analyzer
+from risk_lsp.server.workspace import OpenDocuments
+from risk_lsp.text.document import Document, TextChange
+from risk_lsp.text.positions import PositionEncoding
+from tests.server.scripted_worker import by_rule
+
+URI = "file:///a.py"
+
+
+class Desk:
+    """An analyzer with a scorer that waits for the test, and what came out."""
+
+    def __init__(self) -> None:
+        self.documents = OpenDocuments(PositionEncoding.UTF16)
+        self.published: list[int] = []
+        self.scored: list[int] = []
+        self.errors: list[RiskError] = []
+        self.running = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.started = asyncio.Event()
+        self.analyzer = Analyzer(self.documents, self._score, self._publish)
+
+    async def _score(self, document: Document) -> RiskMap:
+        self.scored.append(document.version)
+        self.running += 1
+        assert self.running == 1, "two runs at a time for one document"
+        self.started.set()
+        try:
+            await self.gate.wait()
+        finally:
+            self.running -= 1
+        if self.errors:
+            raise self.errors.pop(0)
+        return by_rule(document.text)
+
+    def _publish(self, analysis: Analysis) -> None:
+        self.published.append(analysis.document.version)
+
+    def open(self, version: int = 1) -> Document:
+        self.documents.open(Document(URI, version, "x = 1  # BUG", "python"))
+        return self.newest()
+
+    def edit(self, version: int, quiet: float = 0.0) -> Document:
+        assert self.documents.change(URI, version, [TextChange(None, None, f"x = {version}")])
+        self.analyzer.schedule(URI, quiet)
+        return self.newest()
+
+    def newest(self) -> Document:
+        document = self.documents.get(URI)
+        assert document is not None
+        return document
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+async def test_edits_in_quick_succession_are_scored_once_as_they_are_in_the_end(desk: Desk) -> None:
+    desk.open()
+    for version in range(2, 30):
+        desk.edit(version, quiet=0.02)
+    last = desk.edit(30, quiet=0.02)
+    while desk.analyzer.outcome(last) is None:
+        await asyncio.sleep(0.005)
+    assert desk.scored == desk.published == [30]
+
+
+async def test_a_result_for_an_old_version_is_dropped(desk: Desk) -> None:
+    desk.gate.clear()
+    first = desk.open()
+    desk.analyzer.schedule(URI)
+    await desk.started.wait()
+    second = desk.edit(2)
+    desk.gate.set()
+    assert isinstance(await desk.analyzer.of_newest(second), Analysis)
+    assert (desk.scored, desk.published) == ([1, 2], [2])
+    assert desk.analyzer.outcome(first) is None
+
+
+async def test_who_waits_for_a_version_is_sent_away_by_an_edit(desk: Desk) -> None:
+    desk.gate.clear()
+    waiting = asyncio.create_task(desk.analyzer.of_newest(desk.open()))
+    await desk.started.wait()
+    desk.edit(2)
+    assert await waiting is None
+
+
+async def test_who_waits_for_a_document_is_sent_away_when_it_is_closed(desk: Desk) -> None:
+    desk.gate.clear()
+    waiting = asyncio.create_task(desk.analyzer.of_newest(desk.open()))
+    await desk.started.wait()
+    desk.documents.close(URI)
+    desk.analyzer.forget(URI)
+    assert await waiting is None
+    assert desk.running == 0
+
+
+async def test_a_question_does_not_wait_for_the_quiet_period(desk: Desk) -> None:
+    desk.open()
+    document = desk.edit(2, quiet=3600)
+    assert isinstance(await desk.analyzer.of_newest(document), Analysis)
+
+
+async def test_several_questions_share_one_run(desk: Desk) -> None:
+    document = desk.open()
+    outcomes = await asyncio.gather(*(desk.analyzer.of_newest(document) for _ in range(5)))
+    assert all(outcome is outcomes[0] for outcome in outcomes)
+    assert desk.scored == [1]
+
+
+async def test_a_refused_text_is_not_tried_again_until_it_is_edited(desk: Desk) -> None:
+    refusal = BadInput("no")
+    desk.errors = [refusal]
+    document = desk.open()
+    assert await desk.analyzer.of_newest(document) is refusal
+    desk.analyzer.schedule(URI)
+    assert await desk.analyzer.of_newest(document) is refusal
+    assert isinstance(await desk.analyzer.of_newest(desk.edit(2)), Analysis)
+    assert desk.scored == [1, 2]
+
+
+async def test_after_the_worker_is_back_everything_is_scored_again(desk: Desk) -> None:
+    document = desk.open()
+    await desk.analyzer.of_newest(document)
+    desk.analyzer.rescore_all()
+    assert desk.analyzer.outcome(document) is None
+    assert isinstance(await desk.analyzer.of_newest(document), Analysis)
+    assert desk.published == [1, 1]
+
+
+async def test_a_text_that_ends_the_worker_is_tried_twice_and_forgiven_on_request(desk: Desk) -> None:
+    desk.errors = [WorkerError("gone"), WorkerError("gone")]
+    waiting = asyncio.create_task(desk.analyzer.of_newest(desk.open()))
+    while desk.errors:
+        await asyncio.sleep(0)
+        desk.analyzer.rescore_all()
+    outcome = await waiting
+    assert isinstance(outcome, RiskError) and not isinstance(outcome, WorkerError)
+    desk.analyzer.rescore_all()
+    assert await desk.analyzer.of_newest(desk.newest()) is outcome
+    desk.analyzer.rescore_all(forgive=True)
+    assert isinstance(await desk.analyzer.of_newest(desk.newest()), Analysis)
+
+
+async def test_an_unexpected_exception_is_an_outcome_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Document) -> None:
+        raise ZeroDivisionError("the user's text")
+
+    monkeypatch.setattr(desk.analyzer, "_score", broken)
+    outcome = await desk.analyzer.of_newest(desk.open())
+    assert isinstance(outcome, RiskError)
+    assert "the user's text" not in str(outcome)

@@ -1,0 +1,137 @@
+"""Settings take effect without a restart, whoever sends them, and are refused from where they may not come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.server.lsp_client import LspClient, server_command
+
+URI = "file:///work/program.py"
+TEXT = "a = 1  # MAYBE\nb = 2  # BUG\n"
+MESSAGE = "window/showMessage"
+
+
+def runs(folder: Path) -> int:
+    """How often the worker has read a text."""
+    path = folder / "runs"
+    return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+
+
+def loads(folder: Path) -> list[str]:
+    """What the workers were started with."""
+    return (folder / "loads").read_text(encoding="utf-8").splitlines()
+
+
+async def reconfigure(client: LspClient, configuration: object) -> int:
+    """Change the client's configuration; returns the index from which on messages are new."""
+    seen = len(client.received)
+    client.configuration = configuration
+    client.notify("workspace/didChangeConfiguration", {"settings": None})
+    return seen
+
+
+async def test_a_new_threshold_republishes_without_reading_the_text_again(client: LspClient, tmp_path: Path) -> None:
+    await client.initialize()
+    client.open(URI, TEXT)
+    assert len(await client.diagnostics(URI, 1)) == 1
+    seen = await reconfigure(client, {"threshold": 0.1})
+    assert len(await client.diagnostics(URI, 1, seen)) == 2
+    assert (runs(tmp_path), len(loads(tmp_path))) == (1, 1)
+
+
+async def test_a_new_cap_republishes(client: LspClient) -> None:
+    await client.initialize(initializationOptions={"threshold": 0.1})
+    client.open(URI, TEXT)
+    assert len(await client.diagnostics(URI, 1)) == 2
+    seen = await reconfigure(client, {"maxDiagnostics": 1})
+    (diagnostic,) = await client.diagnostics(URI, 1, seen)
+    assert diagnostic["range"]["start"]["line"] == 1
+
+
+async def test_configuration_is_asked_for_by_section_once_initialized(client: LspClient) -> None:
+    client.configuration = {"threshold": 0.1}
+    await client.initialize()
+    assert await client.notification("workspace/configuration") == {"items": [{"section": "riskLsp"}]}
+    client.open(URI, TEXT)
+    assert len(await client.diagnostics(URI, 1)) == 2
+
+
+async def test_a_client_without_configuration_requests_may_push_settings(client: LspClient) -> None:
+    await client.initialize("nvim-0.7")
+    client.open(URI, TEXT)
+    await client.diagnostics(URI, 1)
+    seen = len(client.received)
+    client.notify("workspace/didChangeConfiguration", {"settings": {"riskLsp": {"threshold": 0.1}}})
+    assert len(await client.diagnostics(URI, 1, seen)) == 2
+    assert client.all_of("workspace/configuration") == []
+
+
+async def test_turning_off_clears_everything_and_turning_on_brings_it_back(client: LspClient) -> None:
+    await client.initialize()
+    client.open(URI, TEXT)
+    await client.diagnostics(URI, 1)
+    seen = await reconfigure(client, {"enabled": False})
+    assert await client.diagnostics(URI, 1, seen) == []
+    assert await client.hover(URI, line=1) is None
+    seen = await reconfigure(client, {"enabled": True})
+    assert len(await client.diagnostics(URI, 1, seen)) == 1
+
+
+async def test_all_bad_values_are_named_in_one_message_and_the_rest_counts(client: LspClient) -> None:
+    await client.initialize(initializationOptions={"threshold": 7, "treshold": 0.1, "maxDiagnostics": 1})
+    message = await client.notification(MESSAGE)
+    assert "threshold: expected a number from 0 to 1, got 7" in message["message"]
+    assert "treshold: unknown setting; did you mean threshold?" in message["message"]
+    client.open(URI, TEXT + "c = 3  # BUG\n")
+    assert len(await client.diagnostics(URI, 1)) == 1
+    assert len(client.all_of(MESSAGE)) == 1
+
+
+async def test_the_same_problem_is_not_reported_again(client: LspClient) -> None:
+    client.configuration = {"threshold": 7}
+    await client.initialize()
+    await client.notification(MESSAGE)
+    client.open(URI, TEXT)
+    await client.diagnostics(URI, 1)
+    seen = await reconfigure(client, {"threshold": 7, "maxDiagnostics": 0})
+    assert await client.diagnostics(URI, 1, seen) == []
+    assert len(client.all_of(MESSAGE)) == 1
+
+
+async def test_a_workspace_that_names_a_model_is_refused(client: LspClient, tmp_path: Path) -> None:
+    client.configuration = {"bundle": "./evil", "threshold": 0.1}
+    await client.initialize(initializationOptions={"bundle": "/mine"})
+    message = (await client.notification(MESSAGE))["message"]
+    assert "bundle: './evil' is refused, because a workspace may not set it" in message
+    client.open(URI, TEXT)
+    assert len(await client.diagnostics(URI, 1)) == 2, "its other settings count"
+    (load,) = loads(tmp_path)
+    assert "'bundle': '/mine'" in load
+
+
+async def test_a_user_may_let_workspaces_name_the_model(client: LspClient, tmp_path: Path) -> None:
+    await client.initialize(initializationOptions={"allowWorkspaceModel": True})
+    client.open(URI, TEXT)
+    await client.diagnostics(URI, 1)
+    seen = await reconfigure(client, {"bundle": "/theirs", "threads": 3})
+    await client.diagnostics(URI, 1, seen)
+    assert "'bundle': '/theirs', 'threads': 3" in loads(tmp_path)[-1]
+    assert client.all_of(MESSAGE) == []
+
+
+async def test_the_command_line_wins_over_initialization_options(tmp_path: Path) -> None:
+    client = await LspClient.start(server_command(tmp_path, bundle="/given", threads=2))
+    try:
+        await client.initialize(initializationOptions={"bundle": "/mine"})
+        client.open(URI, TEXT)
+        await client.diagnostics(URI, 1)
+        assert "'bundle': '/given', 'threads': 2" in loads(tmp_path)[0]
+    finally:
+        await client.kill()
+
+
+async def test_changes_are_subscribed_to_where_the_client_wants_that(client: LspClient) -> None:
+    await client.initialize("vscode-1.139")
+    (registration,) = (await client.notification("client/registerCapability"))["registrations"]
+    assert registration["method"] == "workspace/didChangeConfiguration"
+    assert registration["registerOptions"] == {"section": "riskLsp"}

@@ -1,0 +1,74 @@
+"""The life of a document as pytest-lsp sees it, which checks every message against the client's capabilities."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from lsprotocol import types
+from lsprotocol.converters import get_converter
+from pytest_lsp import ClientServerConfig, LanguageClient
+
+from tests.server.lsp_client import CAPABILITIES, server_command
+
+URI = "file:///work/program.py"
+ROOT = Path(__file__).parents[2]
+
+
+@pytest_asyncio.fixture
+async def language_client(tmp_path: Path) -> AsyncIterator[LanguageClient]:
+    """pytest-lsp's client, connected to a server with the scripted worker."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    client = await ClientServerConfig(server_command(tmp_path), server_env=environment).start()
+    assert isinstance(client, LanguageClient)
+    client.feature(types.CLIENT_REGISTER_CAPABILITY)(lambda params: None)
+    yield client
+    await client.stop()  # type: ignore[no-untyped-call]
+
+
+def params_of(dump: str) -> types.InitializeParams:
+    """What the named client sends first."""
+    said = json.loads((CAPABILITIES / f"{dump}.json").read_text(encoding="utf-8"))
+    options = {"initializationOptions": {"debounce": 0.0}}
+    params = get_converter().structure({"processId": None, "rootUri": None, **said, **options}, types.InitializeParams)
+    assert isinstance(params, types.InitializeParams)
+    return params
+
+
+async def published(client: LanguageClient) -> tuple[int | None, list[types.Diagnostic]]:
+    """The next diagnostics."""
+    params = await client.wait_for_notification(types.TEXT_DOCUMENT_PUBLISH_DIAGNOSTICS)
+    return params.version, list(params.diagnostics)
+
+
+@pytest.mark.parametrize("dump", sorted(path.stem for path in CAPABILITIES.glob("*.json")))
+async def test_open_diagnostics_hover_edit_diagnostics_close(language_client: LanguageClient, dump: str) -> None:
+    client = language_client
+    await client.initialize_session(params_of(dump))
+
+    client.text_document_did_open(
+        types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, "x = 1\ny = 2  # BUG\n"))
+    )
+    version, (diagnostic,) = await published(client)
+    assert (version, diagnostic.message, diagnostic.range.start.line) == (1, "63% likely to need an edit", 1)
+    assert diagnostic.severity is types.DiagnosticSeverity.Hint
+
+    document = types.TextDocumentIdentifier(URI)
+    hover = await client.text_document_hover_async(types.HoverParams(document, types.Position(1, 0)))
+    assert hover is not None and isinstance(hover.contents, types.MarkupContent)
+    assert "59% were edited, n = 612" in hover.contents.value
+
+    edit = types.TextDocumentContentChangePartial(types.Range(types.Position(1, 0), types.Position(2, 0)), "")
+    client.text_document_did_change(
+        types.DidChangeTextDocumentParams(types.VersionedTextDocumentIdentifier(2, URI), [edit])
+    )
+    assert await published(client) == (2, [])
+
+    client.text_document_did_close(types.DidCloseTextDocumentParams(document))
+    assert await published(client) == (None, [])
+    await client.shutdown_session()
+    assert client.error is None

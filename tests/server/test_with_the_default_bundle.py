@@ -1,0 +1,43 @@
+"""The whole line over stdio: the embedded model, its probe, diagnostics and hover."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.server.lsp_client import LspClient
+
+URI = "file:///work/program.py"
+TEXT = '''def largest(numbers):
+    """The largest of some numbers."""
+    best = 0
+    for number in numbers:
+        if number < best:
+            best = number
+    return best
+'''
+_SERVE = "import sys; from risk_lsp.server.app import *; sys.exit(run_stdio(ServerOptions()))"
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[LspClient]:
+    connected = await LspClient.start([sys.executable, "-c", _SERVE])
+    yield connected
+    await connected.kill()
+
+
+async def test_a_program_is_scored_shown_and_explained(client: LspClient) -> None:
+    await client.initialize("emacs30-eglot", initializationOptions={"threshold": 0.0, "maxDiagnostics": 100})
+    client.open(URI, TEXT)
+    diagnostics = await client.diagnostics(URI, 1)
+    answer = await client.request("riskLsp/lines", {"uri": URI})
+    assert len(answer["lines"]) == 8 and answer["lines"][7] is None
+    shown = {each["range"]["start"]["line"]: each["data"]["probability"] for each in diagnostics}
+    assert shown == {line: pytest.approx(p, abs=1e-4) for line, p in enumerate(answer["lines"][:7])}
+    hover = await client.hover(URI, line=4)
+    assert hover is not None
+    assert "likely to need an edit" in hover["contents"]["value"]
+    assert "Function largest: " in hover["contents"]["value"]
+    assert await client.shut_down() == 0
