@@ -8,14 +8,14 @@ import threading
 import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, BinaryIO, Protocol
+from typing import IO, Any, Protocol
 
 from numpy.typing import NDArray
 
 from risk_lsp.errors import RiskError, WorkerError
 from risk_lsp.model.worker_protocol import Message, pack, read_message
 
-_PARENT_CHECK_SECONDS = 2.0
+_PARENT_CHECK_SECONDS = 1.0
 
 
 class Scorer(Protocol):
@@ -46,13 +46,13 @@ def run_worker(load: Callable[[dict[str, Any]], Scorer]) -> int:
 class _Worker:
     """Answers on the main thread what another thread hears, so that the end and cancellations are noticed at once."""
 
-    def __init__(self, load: Callable[[dict[str, Any]], Scorer], outgoing: BinaryIO) -> None:
+    def __init__(self, load: Callable[[dict[str, Any]], Scorer], outgoing: IO[bytes]) -> None:
         self._load = load
         self._outgoing = outgoing
         self._messages: SimpleQueue[Message] = SimpleQueue()
         self._cancelled: set[int] = set()
 
-    def listen(self, incoming: BinaryIO) -> None:
+    def listen(self, incoming: IO[bytes]) -> None:
         """Queue messages; exit when they end."""
         try:
             while (message := read_message(incoming)) is not None and message.kind != "shutdown":
@@ -99,7 +99,7 @@ class _Worker:
             os._exit(1)
 
 
-def _take_over_pipes() -> tuple[BinaryIO, BinaryIO]:
+def _take_over_pipes() -> tuple[IO[bytes], IO[bytes]]:
     """Keep the two pipes to ourselves, so that a stray print or read cannot corrupt the protocol."""
     sys.stdout.flush()
     incoming, outgoing = os.dup(0), os.dup(1)

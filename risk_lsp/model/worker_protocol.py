@@ -10,7 +10,7 @@ import json
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +102,7 @@ def _arrays(layout: list[Any], body: bytes) -> Iterator[tuple[str, NDArray[Any]]
         raise ValueError("length of the arrays")
 
 
-def read_message(stream: BinaryIO) -> Message | None:
+def read_message(stream: IO[bytes]) -> Message | None:
     """The next message of a stream, None at its end. Raises WorkerError for anything else than whole messages."""
     prefix = _read_exactly(stream, PREFIX_LENGTH)
     if not prefix:
@@ -117,7 +117,7 @@ def read_message(stream: BinaryIO) -> Message | None:
     return unpack(header, body)
 
 
-def _read_exactly(stream: BinaryIO, length: int) -> bytes:
+def _read_exactly(stream: IO[bytes], length: int) -> bytes:
     """`length` bytes, or fewer at the end of the stream. A raw stream may give less than asked for at a time."""
     blocks = []
     while length > 0 and (block := stream.read(min(length, 1 << 20))):
