@@ -19,6 +19,7 @@ from risk_lsp.text.spans import Span
 from risk_lsp.training.shared_programs import read_records
 
 _FORMAT = 'see "labelled programs" in docs/probe.md'
+_FIELDS: dict[str, type] = {"id": str, "group": str, "benchmark": str, "text": str, "scored": list, "passed": bool}
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,14 @@ def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str
     """A weight per program such that every problem weighs 1 and its failing programs have their natural share of it.
 
     Failing programs whose fix is unknown are missing from the labels; `failing_share[group]` is the share they all have
-    among the problem's programs, and those with a known fix stand in for the others. A problem that has failing
-    programs but not one known fix weighs 0: it would teach that its programs need no edit.
+    among the problem's programs (by default the share among `programs`), and those with a known fix stand in for the
+    others. A problem that has failing programs but not one known fix weighs 0: it would teach that its programs need no
+    edit.
     """
     counts = Counter((program.group, program.passed) for program in programs)
     shares: dict[tuple[str, bool], float] = defaultdict(float)
     for group in {program.group for program in programs}:
-        failing = failing_share.get(group, float(counts[group, False] > 0))
+        failing = failing_share.get(group, counts[group, False] / (counts[group, False] + counts[group, True]))
         if failing > 0 and not counts[group, False]:
             continue
         shares[group, False] = failing if counts[group, True] else 1.0
@@ -66,21 +68,40 @@ def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str
     return [shares[program.group, program.passed] / counts[program.group, program.passed] for program in programs]
 
 
+def failing_shares(programs: Sequence[LabelledProgram]) -> dict[str, float]:
+    """The share of failing programs of each problem, those without a known fix counted in."""
+    outcomes: dict[str, list[bool]] = defaultdict(list)
+    for program in programs:
+        outcomes[program.group].append(program.passed)
+    return {group: passed.count(False) / len(passed) for group, passed in outcomes.items()}
+
+
 def _parsed(record: Any, where: str) -> LabelledProgram:
-    try:
-        text, edited = record["text"], record["edited"]
-        program = LabelledProgram(
-            id=record["id"],
-            group=record["group"],
-            benchmark=record["benchmark"],
-            text=text,
-            scored=Span(*record["scored"]),
-            edited=None if edited is None else tuple(Span(*span) for span in edited),
-            passed=record["passed"],
-        )
-    except (KeyError, TypeError) as error:
-        raise BadInput(f"{where} is not a labelled program: {error!r}", _FORMAT) from None
-    for span in (program.scored, *(program.edited or ())):
-        if not 0 <= span.start <= span.end <= len(text):
-            raise BadInput(f"{where}: span {list(span)} leaves its text of {len(text)} characters", _FORMAT)
-    return program
+    if not isinstance(record, dict):
+        raise BadInput(f"{where} is not a labelled program: not a JSON object", _FORMAT)
+    for name, kind in _FIELDS.items():
+        if type(record.get(name)) is not kind:
+            raise BadInput(f"{where} is not a labelled program: {name!r} is missing or not a {kind.__name__}", _FORMAT)
+    if "edited" not in record:
+        raise BadInput(f"{where} is not a labelled program: 'edited' is missing", _FORMAT)
+    text, edited = record["text"], record["edited"]
+    if not (edited is None or isinstance(edited, list)):
+        raise BadInput(f"{where} is not a labelled program: 'edited' is neither a list nor null", _FORMAT)
+    return LabelledProgram(
+        id=record["id"],
+        group=record["group"],
+        benchmark=record["benchmark"],
+        text=text,
+        scored=_span(record["scored"], text, where),
+        edited=None if edited is None else tuple(_span(span, text, where) for span in edited),
+        passed=record["passed"],
+    )
+
+
+def _span(value: Any, text: str, where: str) -> Span:
+    if not isinstance(value, list) or len(value) != 2 or not all(type(offset) is int for offset in value):
+        raise BadInput(f"{where}: {value!r} is not a span", _FORMAT)
+    span = Span(*value)
+    if not 0 <= span.start <= span.end <= len(text):
+        raise BadInput(f"{where}: span {value} leaves its text of {len(text)} characters", _FORMAT)
+    return span

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.splits import Split, split_of
-from risk_lsp.training.labelled import LabelledProgram, natural_weights, read_labelled
+from risk_lsp.training.labelled import LabelledProgram, failing_shares, natural_weights, read_labelled
 from risk_lsp.training.proxy_labels import PROXY_FILE, read_proxy_labelled
 
 
@@ -36,5 +37,17 @@ def read_probe_data(path: Path, per_group: int) -> ProbeData:
             raise BadInput(f"{path} holds no {PROXY_FILE}", "give a .jsonl file of labelled programs (docs/probe.md)")
         programs, shares = read_proxy_labelled(path, per_group)
         return ProbeData(programs, natural_weights(programs, shares), "nearest passing program (proxy)")
-    programs = [program for program in read_labelled(path) if program.edited is not None]
-    return ProbeData(programs, natural_weights(programs, {}), "labelled programs")
+    known = read_labelled(path)
+    programs = _capped([program for program in known if program.edited is not None], per_group)
+    return ProbeData(programs, natural_weights(programs, failing_shares(known)), "labelled programs")
+
+
+def _capped(programs: list[LabelledProgram], per_group: int) -> list[LabelledProgram]:
+    """The first `per_group` passing and as many failing programs of every problem."""
+    taken: Counter[tuple[str, bool]] = Counter()
+    kept = []
+    for program in programs:
+        taken[program.group, program.passed] += 1
+        if taken[program.group, program.passed] <= per_group:
+            kept.append(program)
+    return kept

@@ -43,12 +43,19 @@ def read_records(path: Path) -> Iterator[dict[str, Any]]:
     """The records of one .jsonl or .jsonl.xz file."""
     if not path.is_file():
         raise BadInput(f"no data file at {path}", "point --data at the folder that holds samples_*.jsonl.xz")
-    with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as error:
-                raise BadInput(f"{path}:{number} is not JSON: {error.msg}", "download or rebuild the file") from None
+    for number, line in enumerate(_lines(path), 1):
+        try:
+            yield json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{path}:{number} is not JSON: {error}", "download or rebuild the file") from None
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
+            yield from lines
+    except (lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is damaged: {error}", "download or rebuild the file") from None
 
 
 def read_samples(folder: Path) -> Iterator[Sample]:
