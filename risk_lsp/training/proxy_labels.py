@@ -10,6 +10,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any
 
+from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.training.labelled import LabelledProgram
@@ -45,16 +46,18 @@ def edited_spans(program: str, nearest: str, changed_lines: list[int], insert_be
     """The spans of `program` that differ from `nearest`, on the lines that the comparison named.
 
     A changed line whose words all occur in the other program counts as a whole. Where lines are missing, the first
-    character of the line that would follow them is marked (at the end of the program, of the last line).
+    character of the code line that would follow them is marked (at the end of the program, of the last code line): a
+    comment or a docstring could not carry the label.
     """
     lines = stripped_line_spans(program)
+    code = code_line_spans(program, "python") or [line for line in lines if line.start < line.end]
     differing = list(_differing_words(program, nearest))
     for number in changed_lines:
         words = [span for span in differing if span.start < lines[number].end and span.end > lines[number].start]
         yield from words or [lines[number]]
     for number in insert_before:
-        following = next((span for span in lines[number:] if span.start < span.end), None)
-        anchor = following or next((span for span in reversed(lines) if span.start < span.end), Span(0, 0))
+        place = lines[number].start if number < len(lines) else len(program)
+        anchor = next((line for line in code if line.start >= place), code[-1] if code else Span(0, 0))
         yield Span(anchor.start, min(anchor.start + 1, anchor.end))
 
 
