@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -80,14 +80,13 @@ def pack(
         stale.unlink()
     streams: dict[str, _Stream] = {}
     sources: Counter[tuple[str, str]] = Counter()
-    end = special_ids(tokenizer)[END_OF_TEXT]
+    special = special_ids(tokenizer)
+    end = special[END_OF_TEXT]
     chooser = random.Random(seed)
     for batch in _batches(documents):
         texts = [_arranged(document, chooser, fim_share) for document in batch]
-        flat = [piece for pieces in texts for piece in pieces]
-        encoded = iter(tokenizer.encode_batch(flat, add_special_tokens=False))
-        for document, pieces in zip(batch, texts, strict=True):
-            ids = [token for _ in pieces for token in next(encoded).ids]
+        encoded = _encoded(tokenizer, texts, special)
+        for document, ids in zip(batch, encoded, strict=True):
             name = "held-out" if document.held_out else document.kind
             streams.setdefault(name, _Stream(name, folder)).extend([*ids, end])
             sources[document.source, document.licence] += len(ids)
@@ -117,13 +116,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / "manifest.json"
     if not path.is_file():
         raise BadInput(f"no packed corpus in {folder}", "build one with `risk-lsp corpus build`")
-    manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    if manifest.get("format_version") != FORMAT_VERSION:
-        raise BadInput(
-            f"{path} has format version {manifest.get('format_version')}",
-            f"this program reads version {FORMAT_VERSION}",
-        )
-    return manifest
+    try:
+        manifest = json.loads(path.read_text("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is not JSON: {error}", "rebuild the corpus") from None
+    version = manifest.get("format_version") if isinstance(manifest, dict) else None
+    if version != FORMAT_VERSION:
+        raise BadInput(f"{path} has format version {version}", f"this program reads version {FORMAT_VERSION}")
+    found: dict[str, Any] = manifest
+    return found
 
 
 def read_stream(folder: Path, name: str) -> TokenIds:
@@ -152,10 +153,33 @@ def _batches(documents: Iterable[TrainingDocument]) -> Iterator[list[TrainingDoc
         yield batch
 
 
-def _arranged(document: TrainingDocument, chooser: random.Random, fim_share: float) -> list[str]:
-    """The document's text as the pieces to encode in order; special tokens are written out as themselves."""
+class _Piece(NamedTuple):
+    """A part of a document behind a special token, or behind none."""
+
+    token: str | None
+    text: str
+
+
+def _arranged(document: TrainingDocument, chooser: random.Random, fim_share: float) -> list[_Piece]:
+    """The document's text as the pieces to encode in order."""
     text = document.text
     if document.held_out or len(text) < 3 or chooser.random() >= fim_share:
-        return [text]
+        return [_Piece(None, text)]
     first, second = sorted(chooser.sample(range(1, len(text)), 2))
-    return [FIM_PREFIX, text[:first], FIM_SUFFIX, text[second:], FIM_MIDDLE, text[first:second]]
+    return [
+        _Piece(FIM_PREFIX, text[:first]),
+        _Piece(FIM_SUFFIX, text[second:]),
+        _Piece(FIM_MIDDLE, text[first:second]),
+    ]
+
+
+def _encoded(tokenizer: Tokenizer, texts: list[list[_Piece]], special: dict[str, int]) -> Iterator[list[int]]:
+    """The token ids of each text. A special token's name inside a text is text that somebody wrote."""
+    tokenizer.encode_special_tokens = True
+    encoded = iter(tokenizer.encode_batch([piece.text for text in texts for piece in text], add_special_tokens=False))
+    for text in texts:
+        ids: list[int] = []
+        for piece in text:
+            ids += [special[piece.token]] if piece.token else []
+            ids += next(encoded).ids
+        yield ids
