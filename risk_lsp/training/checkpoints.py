@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn, optim
 
@@ -26,8 +27,11 @@ class Progress:
 
 
 def save_checkpoint(folder: Path, model: nn.Module, optimizers: list[optim.Optimizer], progress: Progress) -> None:
-    """Write weights (float32) and optimizer moments (bfloat16) to `folder`, replacing it only when all is written."""
-    fresh = folder.with_name(folder.name + ".new")
+    """Write weights (float32) and optimizer moments (bfloat16) to `folder`, replacing it only when all is written.
+
+    At every moment there is a whole checkpoint at `folder` or where `find_checkpoint` looks.
+    """
+    fresh, old = _beside(folder)
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     tensors = {f"weights.{name}": tensor for name, tensor in _weights(model).items()}
@@ -43,15 +47,29 @@ def save_checkpoint(folder: Path, model: nn.Module, optimizers: list[optim.Optim
             fresh / f"state-{number:03d}.safetensors",
         )
     (fresh / "progress.json").write_text(json.dumps(asdict(progress)) + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
+    if folder.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
     fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def find_checkpoint(folder: Path) -> bool:
+    """Whether there is a checkpoint at `folder`; one that was about to be replaced is put back."""
+    _, old = _beside(folder)
+    if not folder.is_dir() and old.is_dir():
+        old.rename(folder)
+    return folder.is_dir()
 
 
 def load_checkpoint(folder: Path, model: nn.Module, optimizers: list[optim.Optimizer]) -> Progress:
-    """Restore what `save_checkpoint` wrote; BadInput when it belongs to a model of another shape."""
+    """Restore what `save_checkpoint` wrote; BadInput when it is damaged or belongs to a model of another shape."""
     tensors: dict[str, torch.Tensor] = {}
     for path in sorted(folder.glob("state-*.safetensors")):
-        tensors.update(load_file(path))
+        try:
+            tensors.update(load_file(path))
+        except SafetensorError as error:
+            raise BadInput(f"{path} is damaged: {error}", f"delete {folder} to start again, or restore it") from None
     saved = {name.removeprefix("weights."): tensor for name, tensor in tensors.items() if name.startswith("weights.")}
     own = _weights(model)
     if {name: tuple(t.shape) for name, t in saved.items()} != {name: tuple(t.shape) for name, t in own.items()}:
@@ -63,6 +81,10 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizers: list[optim.Optim
     for index, optimizer in enumerate(optimizers):
         _restore(optimizer, f"optimizer.{index}.", tensors)
     return Progress(**json.loads((folder / "progress.json").read_text("utf-8")))
+
+
+def _beside(folder: Path) -> tuple[Path, Path]:
+    return folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
 
 
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:

@@ -15,11 +15,13 @@ from transformers import Qwen3ForCausalLM
 
 from risk_lsp.errors import BadInput
 from risk_lsp.training.batches import Sequences, Streams
-from risk_lsp.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from risk_lsp.training.checkpoints import Progress, find_checkpoint, load_checkpoint, save_checkpoint
 from risk_lsp.training.model_config import ModelShape, new_model
 from risk_lsp.training.optimizers import build_optimizers, set_rate
 from risk_lsp.training.packing import read_manifest
 from risk_lsp.training.schedule import rate_factor
+
+_HELD_OUT_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ def train(options: TrainingOptions) -> Progress:
     torch.manual_seed(options.seed)
     manifest = read_manifest(options.corpus)
     streams = Streams.read(options.corpus, options.model_written_share)
+    streams.held_out_batches(_HELD_OUT_BATCH, options.length, 1)  # too little of it is told now, not when all is done
     model = new_model(options.shape, manifest["vocabulary_size"], manifest["end_of_text"]).to(options.device)
     optimizers = build_optimizers(model, options.rate, options.weight_decay)
     checkpoint = options.out / "checkpoint"
-    progress = load_checkpoint(checkpoint, model, optimizers) if checkpoint.is_dir() else Progress()
+    progress = load_checkpoint(checkpoint, model, optimizers) if find_checkpoint(checkpoint) else Progress()
     parameters = sum(p.numel() for p in model.parameters())
     _say(f"{parameters:,} parameters, step {progress.step}, {progress.seconds / 60:.1f} min spent")
     _Run(options, model, optimizers, streams, progress).until_spent(checkpoint)
@@ -69,7 +72,8 @@ def held_out_loss(model: Qwen3ForCausalLM, streams: Streams, options: TrainingOp
     model.eval()
     with torch.inference_mode():
         losses = [
-            float(_loss(model, batch, options.device)) for batch in streams.held_out_batches(8, options.length, batches)
+            float(_loss(model, batch, options.device))
+            for batch in streams.held_out_batches(_HELD_OUT_BATCH, options.length, batches)
         ]
     model.train()
     return sum(losses) / len(losses)
