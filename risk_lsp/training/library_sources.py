@@ -8,6 +8,7 @@ import sys
 import sysconfig
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from email.parser import HeaderParser
 from importlib import metadata
@@ -20,6 +21,8 @@ PERMISSIVE = re.compile(
     r"\b(MIT|BSD|Apache|ISC|PSF|Python Software Foundation|0BSD|Unlicense|Zlib|HPND|Biopython)\b", re.I
 )
 COPYLEFT = re.compile(r"\b(A?GPL|LGPL|MPL|EPL|CDDL|Mozilla|GNU)\b|General Public", re.I)
+
+_UNREADABLE = (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, zlib.error)
 
 
 def listed_packages(path: Path) -> list[str]:
@@ -72,8 +75,14 @@ def fetched_packages(folder: Path) -> Iterator[TrainingDocument]:
     if not folder.is_dir():
         raise BadInput(f"no package folder at {folder}", "fetch the packages first, or leave --packages out")
     for archive in sorted(folder.glob("*/*")):
-        members = dict(_python_members(archive))
-        about = HeaderParser().parsestr(next((text for path, text in members.items() if _is_metadata(path)), ""))
+        try:
+            members = dict(_python_members(archive))
+        except _UNREADABLE as error:
+            print(f"left out {archive.name}: it is damaged ({error})", file=sys.stderr)
+            continue
+        # A package can carry others, with metadata of their own, further inside.
+        own = min(filter(_is_metadata, members), key=lambda path: (path.count("/"), path), default="")
+        about = HeaderParser().parsestr(members.get(own, ""))
         licence = licence_of(about)
         if licence is None:
             print(f"left out {archive.name}: no permissive licence in its metadata", file=sys.stderr)
