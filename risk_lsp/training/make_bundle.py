@@ -119,16 +119,21 @@ def _host(args: argparse.Namespace, model: CodeModel) -> Host:
     hashes = (model.weights_hash, model.tokenizer_hash)
     folder = locate_model(args.model, revision=args.revision, offline=True)
     if args.copy_model:
-        target = args.out / "model"
-        shutil.rmtree(target, ignore_errors=True)
-        target.mkdir(parents=True)
-        for pattern in _MODEL_FILES:
-            for file in folder.path.glob(pattern):
-                shutil.copy(file, target / file.name)
+        _copy_model(folder.path, args.out / "model")
         return Host("bundled", "model", *hashes)
     if folder.revision is None:
         return Host("folder", str(folder.path), *hashes)
     return Host("hub", folder.name, *hashes, revision=folder.revision)
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    if source.resolve() == target.resolve():
+        return  # a probe is fitted again to the model that its bundle holds
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for pattern in _MODEL_FILES:
+        for file in source.glob(pattern):
+            shutil.copy(file, target / file.name)
 
 
 def _trained_on(args: argparse.Namespace, training: ProbeData, calibrating: ProbeData) -> dict[str, Any]:
