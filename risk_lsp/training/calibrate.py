@@ -32,6 +32,7 @@ def fit_calibration(
 
     Raises BadInput without both outcomes among the programs, for then there is nothing to calibrate to.
     """
+    weights = weights * store.has_tokens
     if not 0 < store.program_edited[weights > 0].sum() < (weights > 0).sum():
         raise BadInput("the calibration problems hold only one outcome", "give more problems, failing and passing ones")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -73,7 +74,7 @@ def _technique_figures(level: str, test: LevelRecords, raw: Floats, scaled: Floa
     return found
 
 
-def _interval(statistic: Callable[[NDArray[np.float64]], float], test: LevelRecords) -> list[float]:
+def _interval(statistic: Callable[[NDArray[np.float64]], float], test: LevelRecords) -> list[float | None]:
     found = bootstrap_interval(statistic, test.group, test.weights, resamples=_RESAMPLES)
     return [_short(found.low), _short(found.high)]
 
@@ -86,5 +87,6 @@ def _rounded(row: ReliabilityRow) -> dict[str, float]:
     return {key: value if key == "n" else round(value, 4) for key, value in row._asdict().items()}
 
 
-def _short(value: float) -> float:
-    return round(float(value), 4)
+def _short(value: float) -> float | None:
+    """Four digits; None for a figure that the records leave undefined, for JSON has no NaN."""
+    return None if math.isnan(value) else round(float(value), 4)

@@ -45,6 +45,11 @@ class FeatureStore:
         """The program each token belongs to."""
         return self.line_program[self.token_line]
 
+    @property
+    def has_tokens(self) -> NDArray[np.bool_]:
+        """Whether each program holds a token at all, bool[programs]: a blank one can teach nothing."""
+        return np.bincount(self.token_program, minlength=len(self.program_edited)) > 0
+
     def select(self, programs: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> FeatureStore:
         """The tokens and lines of these programs, in this order; a program may occur several times."""
         token_bounds = np.searchsorted(self.token_program, np.arange(len(self.program_edited) + 1))

@@ -23,28 +23,36 @@ def figures_markdown(figures: dict[str, Any]) -> str:
     about = (
         f"{figures['programs']:,} programs of {line['problems']} problems that neither the model nor the probe saw"
         f" ({', '.join(figures['benchmarks'])}); {line['n']:,} lines, {line['base_rate']:.0%} of them edited."
-        f" In {line['probe']['hits_at_3']:.0%} of the failing programs an edited line is among the three likeliest."
+        f" In {_percent(line['probe']['hits_at_3'])} of the failing programs an edited line is among the three likeliest."
     )
     return "\n".join([*rows, "", about])
 
 
 def update_between_markers(path: Path, text: str) -> None:
     """Replace what stands between the markers in the file at `path`."""
-    whole = path.read_text("utf-8")
-    if BEGIN not in whole or END not in whole:
+    whole = path.read_text("utf-8") if path.is_file() else ""
+    before, begin, rest = whole.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
         raise BadInput(f"{path} has no place for the figures", f"put {BEGIN} and {END} where the table belongs")
-    before, rest = whole.split(BEGIN, 1)
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
 
 
 def _cells(found: dict[str, Any]) -> list[str]:
     low, high = found["auc_interval"]
-    within = found.get("within_failing_auc")
     return [
-        f"{found['bss_raw']:.2f}",
-        f"{found['ece_raw']:.3f}",
-        f"{found['auc']:.3f} ({low:.3f}-{high:.3f})",
-        f"{found['bss_platt']:.3f}",
-        f"{found['ece_platt']:.3f}",
-        "" if within is None else f"{within:.3f}",
+        _shown(found["bss_raw"], 2),
+        _shown(found["ece_raw"]),
+        f"{_shown(found['auc'])} ({_shown(low)}-{_shown(high)})",
+        _shown(found["bss_platt"]),
+        _shown(found["ece_platt"]),
+        _shown(found["within_failing_auc"]) if "within_failing_auc" in found else "",
     ]
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.0%}"
+
+
+def _shown(value: float | None, digits: int = 3) -> str:
+    return "n/a" if value is None else f"{value:.{digits}f}"

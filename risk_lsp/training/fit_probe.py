@@ -56,8 +56,9 @@ def fit_head(
     the token, line and program terms is a mean over its spans and counts the same (arXiv 2512.24560).
     """
     torch.manual_seed(options.seed)
-    training = np.flatnonzero(~validation & (weights > 0))
-    held_out = np.flatnonzero(validation & (weights > 0))
+    usable = (weights > 0) & store.has_tokens
+    training = np.flatnonzero(~validation & usable)
+    held_out = np.flatnonzero(validation & usable)
     if not len(training) or not len(held_out):
         raise BadInput(
             "too few labelled problems to fit a probe", "give programs of at least 20 problems, some failing"
