@@ -1,0 +1,101 @@
+"""Verdicts: does a program pass its problem's tests?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from risk_lsp.errors import BadInput
+from risk_lsp.patches.outcome import Limits, Outcome
+from risk_lsp.patches.problems import Problem
+from risk_lsp.patches.sandbox import Job, Sandbox
+
+# What a program gets for all of its problem's tests together.
+TEST_LIMITS = Limits(wall_seconds=8.0, cpu_seconds=2, memory=1536 << 20)
+
+
+class Verdict(NamedTuple):
+    """Whether all tests passed, and what the run told.
+
+    error: "" for a pass; else the class of the exception that ended the run, or the outcome's status, or "exit" for a
+    program that left before its tests were through.
+    """
+
+    passed: bool
+    error: str
+    outcome: Outcome
+
+
+def judge(sandbox: Sandbox, problem: Problem, program: str) -> Verdict:
+    """Run `program` against the tests of `problem`. BadInput for a problem without tests."""
+    return _verdict(sandbox.run(script_with_tests(problem, program)))
+
+
+def judge_many(
+    sandbox: Sandbox, programs: Iterable[tuple[Problem, str]], workers: int = 2
+) -> Iterator[tuple[int, Verdict]]:
+    """Verdicts for many (problem, program) pairs, as they come: (index of the pair, verdict)."""
+    jobs = (Job(script_with_tests(problem, program)) for problem, program in programs)
+    for index, outcome in sandbox.run_many(jobs, workers):
+        yield index, _verdict(outcome)
+
+
+def script_with_tests(problem: Problem, program: str) -> str:
+    """The script that fails unless `program` passes. BadInput for a problem without tests."""
+    if problem.test_kind == "append":
+        return f"{program}\n{problem.tests}"
+    if problem.test_kind == "stdio":
+        return _STDIO_SCRIPT.format(program=program, tests=problem.tests)
+    raise BadInput(f"problem {problem.task_id} has no tests", "leave it out, or give it tests")
+
+
+# Each case runs the whole program in a process of its own, forked from the tests' process: that spares the start of an
+# interpreter. Streams go through files, so that neither side can block the other.
+_STDIO_SCRIPT = """\
+import os as _os, sys as _sys, tempfile as _tempfile
+
+_PROGRAM = {program!r}
+
+
+def _run(stdin):
+    with _tempfile.TemporaryFile() as given, _tempfile.TemporaryFile() as written:
+        given.write(stdin.encode())
+        given.seek(0)
+        child = _os.fork()
+        if child == 0:
+            status = 1
+            try:
+                _os.dup2(given.fileno(), 0)
+                _os.dup2(written.fileno(), 1)
+                _sys.stdin, _sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
+                try:
+                    exec(compile(_PROGRAM, "solution.py", "exec", dont_inherit=True), {{"__name__": "__main__"}})
+                    status = 0
+                except SystemExit as leaving:
+                    status = 0 if leaving.code in (None, 0) else 1
+                _sys.stdout.flush()
+            except BaseException:
+                import traceback
+
+                traceback.print_exc()
+            finally:
+                _os._exit(status)
+        _, status = _os.waitpid(child, 0)
+        if status != 0:
+            raise RuntimeError(f"the program ended with wait status {{status}}")
+        written.seek(0)
+        return written.read().decode(errors="replace")
+
+
+{tests}
+check_stdio(_run)
+"""
+
+
+def _verdict(outcome: Outcome) -> Verdict:
+    # A program that leaves by exit() has status 0 without having met its tests.
+    if outcome.status == "passed" and outcome.completed:
+        return Verdict(True, "", outcome)
+    if outcome.status == "passed":
+        return Verdict(False, "exit", outcome)
+    return Verdict(False, outcome.exception or outcome.status, outcome)
