@@ -13,7 +13,7 @@ if ! command -v bwrap >/dev/null 2>&1; then
     fi
     if command -v apt-get >/dev/null 2>&1; then
         $as_root apt-get update -q
-        DEBIAN_FRONTEND=noninteractive $as_root apt-get install -q -y --no-install-recommends bubblewrap
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends bubblewrap
     elif command -v dnf >/dev/null 2>&1; then
         $as_root dnf install -y bubblewrap
     elif command -v pacman >/dev/null 2>&1; then
