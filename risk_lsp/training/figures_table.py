@@ -23,7 +23,8 @@ def figures_markdown(figures: dict[str, Any]) -> str:
     about = (
         f"{figures['programs']:,} programs of {line['problems']} problems that neither the model nor the probe saw"
         f" ({', '.join(figures['benchmarks'])}); {line['n']:,} lines, {line['base_rate']:.0%} of them edited."
-        f" In {_percent(line['probe']['hits_at_3'])} of the failing programs an edited line is among the three likeliest."
+        f" In {_percent(line['probe']['hits_at_3'])} of the failing programs"
+        " an edited line is among the three likeliest."
     )
     return "\n".join([*rows, "", about])
 
