@@ -1,0 +1,184 @@
+"""Text in, risks out: every text gets a map, whatever it holds, and one run of the model is all a map ever costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.pooled_risk_map import PooledRiskMap
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import SpanRisk
+from tests.probe.tiny import CONTEXT, SAMPLE, change_manifest, save_tiny_bundle
+
+any_text = st.text(st.characters(exclude_categories=()), max_size=60)
+
+
+@contextmanager
+def counted_runs() -> Iterator[list[str]]:
+    """The names of all torch modules that run meanwhile, whoever calls them."""
+    runs: list[str] = []
+
+    def note(module: torch.nn.Module, _args: object) -> None:
+        runs.append(type(module).__name__)
+
+    handle = torch.nn.modules.module.register_module_forward_pre_hook(note)
+    try:
+        yield runs
+    finally:
+        handle.remove()
+
+
+def assert_same_risks(first: SpanRisk, second: SpanRisk) -> None:
+    # Padding and batching change the order of float32 sums, which the tiny models' large weights magnify.
+    np.testing.assert_array_equal(first.starts, second.starts)
+    np.testing.assert_array_equal(first.ends, second.ends)
+    np.testing.assert_allclose(first.token_probabilities(), second.token_probabilities(), atol=1e-4)
+
+
+def test_each_architecture_gives_its_own_kind_of_map(engines: dict[str, Engine]) -> None:
+    assert isinstance(engines["hazard"].score(SAMPLE), RiskMap)
+    assert isinstance(engines["max_pool"].score(SAMPLE), PooledRiskMap)
+
+
+def test_the_map_carries_the_calibration_of_its_bundle(engines: dict[str, Engine]) -> None:
+    risk = engines["hazard"].score(SAMPLE)
+
+    assert isinstance(risk, RiskMap)
+    assert risk.calibration == engines["hazard"].manifest.calibration
+
+
+def test_the_texts_tokens_are_told_apart(engine: Engine) -> None:
+    assert len(np.unique(engine.score(SAMPLE).token_probabilities())) > 20
+
+
+@settings(max_examples=40)
+@given(text=any_text)
+@example(text="\ud800 = '\udfff'")
+@example(text="print('🙂👩‍👩‍👧')")
+@example(text="a = 1\r\nb = 2\r\n")
+@example(text="\r\n")
+@example(text=" \n\t\n ")
+@example(text="\0<|endoftext|>\x0c\u2028")
+def test_every_character_of_any_text_belongs_to_a_token(engine: Engine, text: str) -> None:
+    risk = engine.score(text)
+
+    covered = np.zeros(len(text), dtype=bool)
+    for start, end in zip(risk.starts, risk.ends, strict=True):
+        covered[start:end] = True
+    assert risk.text_length == len(text)
+    assert covered.all()
+
+
+@settings(max_examples=40)
+@given(text=any_text)
+def test_every_span_of_any_text_has_a_probability(engine: Engine, text: str) -> None:
+    risk = engine.score(text)
+    starts, ends = np.triu_indices(len(text) + 1)
+
+    probabilities = risk.probabilities(starts, ends)
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
+
+
+def test_an_empty_text_has_no_tokens_and_no_risk(engine: Engine) -> None:
+    risk = engine.score("")
+
+    assert len(risk.starts) == 0
+    assert risk.probability(0, 0) == 0.0
+
+
+def test_a_text_far_longer_than_the_context_is_scored_to_its_end(engine: Engine) -> None:
+    text = SAMPLE * 30
+    risk = engine.score(text)
+
+    assert len(risk.starts) > 20 * CONTEXT
+    assert risk.ends[-1] == len(text)
+    assert len(np.unique(risk.token_probabilities()[-CONTEXT:])) > 10
+
+
+def test_what_follows_changes_no_risk_of_a_text_within_the_context(engine: Engine) -> None:
+    before = engine.score("x = 1\ny = 2\n")
+    after = engine.score("x = 1\ny = 2\nz = 3\n")
+
+    np.testing.assert_allclose(after.token_probabilities()[:6], before.token_probabilities()[:6], atol=1e-4)
+
+
+def test_a_text_scores_the_same_alone_and_among_others(engine: Engine) -> None:
+    texts = [SAMPLE, "", "x = 1\n", SAMPLE * 3, " ", SAMPLE[:50]]
+
+    for together, text in zip(engine.score_many(texts), texts, strict=True):
+        assert_same_risks(together, engine.score(text))
+
+
+def test_more_texts_than_are_held_at_once_come_back_in_their_order(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risk_lsp.risk.engine._TOKENS_AT_ONCE", 40)
+    texts = ["x = 1\n" * count for count in (9, 1, 0, 5, 12, 2)]
+
+    assert [risk.text_length for risk in engine.score_many(texts)] == [len(text) for text in texts]
+
+
+def test_no_texts_give_no_maps(engine: Engine) -> None:
+    assert engine.score_many([]) == []
+
+
+def test_ten_thousand_queries_run_no_model(engine: Engine) -> None:
+    with counted_runs() as scoring:
+        risk = engine.score(SAMPLE)
+    assert "Qwen2DecoderLayer" in scoring  # the count does see a run
+
+    with counted_runs() as querying:
+        for start in range(100):
+            for end in range(start, start + 100):
+                risk.probability(start, end)
+
+    assert querying == []
+
+
+def test_a_probe_without_statistics_scores_too(model_folder: Path, tmp_path: Path) -> None:
+    path = save_tiny_bundle(tmp_path / "bundle", model_folder, layers=(0, 1), statistics=False)
+
+    assert Engine.load(path).score(SAMPLE).probability(0, len(SAMPLE)) > 0
+
+
+def test_loading_the_whole_model_changes_no_score(model_folder: Path, tmp_path: Path) -> None:
+    path = save_tiny_bundle(tmp_path / "bundle", model_folder, layers=(0, 1), statistics=False)
+
+    assert_same_risks(Engine.load(path).score(SAMPLE), Engine.load(path, whole_model=True).score(SAMPLE))
+
+
+def test_novelty_is_a_share(engine: Engine) -> None:
+    novelty = engine.score(SAMPLE).novelty
+
+    assert novelty is not None and 0 <= novelty <= 1
+
+
+def test_the_description_says_what_is_loaded(bundle: Path) -> None:
+    change_manifest(bundle, name="mine", figures={"programs": 3}, reference={"line": []})
+
+    assert Engine.load(bundle).describe() == {
+        "name": "mine",
+        "model": "model",
+        "context": CONTEXT,
+        "layers": [1, 2],
+        "architecture": "hazard",
+        "created": "2026-01-02T03:04:05+00:00",
+        "figures": {"programs": 3},
+        "reference": {"line": []},
+    }
+
+
+def test_importing_the_engine_imports_no_torch() -> None:
+    program = "import sys, risk_lsp.risk.engine; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
