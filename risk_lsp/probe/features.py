@@ -21,8 +21,8 @@ def token_features(activations: Activations, *, statistics: bool) -> NDArray[np.
 
     Raises ModelError if a number is not finite (a damaged model, or one run in too narrow a type).
     """
-    tokens = len(activations.encoding)
-    parts = [activations.values.reshape(tokens, -1)]
+    tokens, layers, width = activations.values.shape
+    parts = [activations.values.reshape(tokens, layers * width)]
     if statistics:
         if activations.log_probabilities is None or activations.entropies is None:
             raise ModelError(

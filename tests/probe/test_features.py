@@ -50,3 +50,10 @@ def test_statistics_that_were_not_read_are_asked_for() -> None:
 def test_activations_that_are_not_finite_are_refused(value: float) -> None:
     with pytest.raises(ModelError, match="not finite"):
         token_features(activations(value=value), statistics=False)
+
+
+def test_a_text_without_tokens_has_no_rows() -> None:
+    none = np.zeros(0, dtype=np.int32)
+    empty = Activations(Encoding(none, none, none), (1, 2), np.zeros((0, 2, 3), dtype=np.float32))
+
+    assert token_features(empty, statistics=False).shape == (0, 6)
