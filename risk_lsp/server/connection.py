@@ -40,7 +40,8 @@ def stdio_connection() -> Connection:
 
 def accept_one(host: str, port: int, announce: Callable[[str, int], None]) -> Connection:
     """Wait for one client; `announce` gets the address in use (port 0 means: any free one)."""
-    with socket.create_server((host, port)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
         announce(*listener.getsockname()[:2])
         client, _ = listener.accept()
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

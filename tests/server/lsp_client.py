@@ -11,7 +11,7 @@ from typing import Any
 
 _ROOT = Path(__file__).parents[2]
 CAPABILITIES = _ROOT / "tests" / "fixtures" / "client_capabilities"
-PATIENCE = 20.0  # seconds until a test gives up on the server
+PATIENCE = 60.0  # seconds until a test gives up on the server
 
 
 class ResponseError(Exception):

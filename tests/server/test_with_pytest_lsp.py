@@ -18,6 +18,18 @@ from tests.server.lsp_client import CAPABILITIES, server_command
 URI = "file:///work/program.py"
 ROOT = Path(__file__).parents[2]
 
+# What each client's dump leads to: the position encoding, and the kind of text in a hover.
+DUMPS = {
+    "vscode-1.139": ("utf-16", "markdown"),
+    "nvim-0.12": ("utf-8", "markdown"),
+    "nvim-0.10": ("utf-16", "markdown"),
+    "nvim-0.7": ("utf-16", "markdown"),
+    "emacs30-eglot": ("utf-32", "plaintext"),
+    "emacs28-eglot": ("utf-16", "plaintext"),
+    "helix-25": ("utf-8", "markdown"),
+    "vim9-ale": ("utf-16", "plaintext"),
+}
+
 
 @pytest_asyncio.fixture
 async def language_client(tmp_path: Path) -> AsyncIterator[LanguageClient]:
@@ -45,10 +57,16 @@ async def published(client: LanguageClient) -> tuple[int | None, list[types.Diag
     return params.version, list(params.diagnostics)
 
 
-@pytest.mark.parametrize("dump", sorted(path.stem for path in CAPABILITIES.glob("*.json")))
+def test_every_dump_is_covered() -> None:
+    assert {path.stem for path in CAPABILITIES.glob("*.json")} == set(DUMPS)
+
+
+@pytest.mark.parametrize("dump", DUMPS)
 async def test_open_diagnostics_hover_edit_diagnostics_close(language_client: LanguageClient, dump: str) -> None:
     client = language_client
-    await client.initialize_session(params_of(dump))
+    encoding, hover_kind = DUMPS[dump]
+    agreed = await client.initialize_session(params_of(dump))
+    assert agreed.capabilities.position_encoding == encoding
 
     client.text_document_did_open(
         types.DidOpenTextDocumentParams(types.TextDocumentItem(URI, "python", 1, "x = 1\ny = 2  # BUG\n"))
@@ -60,6 +78,7 @@ async def test_open_diagnostics_hover_edit_diagnostics_close(language_client: La
     document = types.TextDocumentIdentifier(URI)
     hover = await client.text_document_hover_async(types.HoverParams(document, types.Position(1, 0)))
     assert hover is not None and isinstance(hover.contents, types.MarkupContent)
+    assert hover.contents.kind == hover_kind
     assert "59% were edited, n = 612" in hover.contents.value
 
     edit = types.TextDocumentContentChangePartial(types.Range(types.Position(1, 0), types.Position(2, 0)), "")
