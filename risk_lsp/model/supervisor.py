@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from risk_lsp.errors import WorkerError
+from risk_lsp.errors import BadInput, RiskError, WorkerError
 from risk_lsp.model.worker_process import WorkerProcess
 from risk_lsp.model.worker_protocol import Message
 
@@ -71,7 +71,7 @@ class _Request:
     language_id: str
     answer: asyncio.Future[ScoredArrays]
 
-    def fail(self, error: WorkerError) -> None:
+    def fail(self, error: RiskError) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
 
@@ -151,8 +151,8 @@ class Supervisor:
     async def score(self, text: str, language_id: str) -> ScoredArrays:
         """Score a text, once the worker is ready and the texts before it are done.
 
-        Raises WorkerError if the worker is stopped or cannot load, dies or takes too long over this text, or if the
-        scorer refuses the text. Cancelling drops the request if the worker has not begun it.
+        Raises BadInput if the scorer refuses the text; WorkerError if the worker is stopped or cannot load, or dies,
+        fails or takes too long over this text. Cancelling drops the request if the worker has not begun it.
         """
         if self._state in (WorkerState.STOPPED, WorkerState.FAILED):
             raise self._failure or WorkerError("the worker is not running", "start it first")
@@ -270,7 +270,8 @@ class Supervisor:
         if message.kind == "result":
             request.answer.set_result(ScoredArrays(message.fields["header"], dict(message.arrays)))
         else:
-            request.fail(WorkerError(message.fields["message"], message.fields["hint"]))
+            kind = BadInput if message.fields["refused"] else WorkerError
+            request.fail(kind(message.fields["message"], message.fields["hint"]))
 
     async def _reply_to(self, request: _Request, process: WorkerProcess, reply: asyncio.Future[Message]) -> Message:
         seconds = self._timings.request + self._timings.request_per_character * len(request.text)

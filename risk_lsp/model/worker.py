@@ -12,7 +12,7 @@ from typing import IO, Any, Protocol
 
 from numpy.typing import NDArray
 
-from risk_lsp.errors import RiskError, WorkerError
+from risk_lsp.errors import BadInput, RiskError, WorkerError
 from risk_lsp.model.worker_protocol import Message, pack, read_message
 
 _PARENT_CHECK_SECONDS = 1.0
@@ -22,7 +22,7 @@ class Scorer(Protocol):
     """What the worker hosts."""
 
     def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """A JSON header and named arrays for one text. May raise RiskError."""
+        """A JSON header and named arrays for one text. Raises BadInput for a text that cannot be scored."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -84,7 +84,8 @@ class _Worker:
             header, arrays = scorer.score(request.fields["text"], request.fields["language_id"])
             frame = pack(Message("result", {"id": request_id, "header": header}, arrays))
         except Exception as error:
-            frame = pack(Message("error", {"id": request_id, **_explain(error)}))
+            refused = isinstance(error, BadInput)
+            frame = pack(Message("error", {"id": request_id, **_explain(error), "refused": refused}))
         self._cancelled.discard(request_id)
         self._write(frame)
 

@@ -35,7 +35,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     "ready": {"description": dict},
     "failed": {"message": str, "hint": str},
     "result": {"id": int, "header": dict},
-    "error": {"id": int, "message": str, "hint": str},
+    "error": {"id": int, "message": str, "hint": str, "refused": bool},  # refused: the text is at fault
 }
 
 PREFIX_LENGTH = _PREFIX.size

@@ -179,10 +179,13 @@ def test_a_beginning_of_text_token_counts_towards_the_context(
     assert model.read(model.encode(sample), (3,)).values.all(axis=-1).all()
 
 
+@pytest.mark.parametrize(
+    ("family", "changes"), [("Granite", {"logits_scaling": 8.0}), ("Gemma2", {"final_logit_softcapping": 1.0})]
+)
 def test_statistics_of_a_model_that_rescales_its_logits_are_refused(
-    tmp_path: Path, save_family: Callable[..., Path]
+    tmp_path: Path, save_family: Callable[..., Path], family: str, changes: dict[str, float]
 ) -> None:
-    model = CodeModel.load(save_family(tmp_path / "model", "Granite", logits_scaling=8.0))
+    model = CodeModel.load(save_family(tmp_path / "model", family, **changes))
     encoding = model.encode("x = 1\n")
 
     assert model.read(encoding, (1,)).values.any()

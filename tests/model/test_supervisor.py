@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from risk_lsp.errors import WorkerError
+from risk_lsp.errors import BadInput, WorkerError
 from risk_lsp.model.supervisor import Supervisor, Timings, WorkerState
 
 CHILD = Path(__file__).with_name("worker_child.py")
@@ -221,7 +221,7 @@ async def test_a_restart_fails_the_text_in_work_and_keeps_those_that_wait(
 async def test_a_text_refused_by_the_scorer_fails_alone(start: Start) -> None:
     watched = await start()
 
-    with pytest.raises(WorkerError, match="the text is refused") as caught:
+    with pytest.raises(BadInput, match="the text is refused") as caught:
         await watched.supervisor.score("refuse", "python")
 
     assert caught.value.hint == "write another"
