@@ -27,7 +27,7 @@ class Job(NamedTuple):
 
 
 class Sandbox:
-    """Runs Python programs within `limits`. A context manager; used by one thread at a time.
+    """Runs Python programs within `limits`. A context manager, for one thread: servers end with the thread.
 
     With `weak` bubblewrap is not used: a program is held by resource limits and, for root, by an unprivileged user
     alone, so it can read files, reach the network, and leave processes behind. Only for code that is trusted.
