@@ -1,0 +1,60 @@
+import { commands, Disposable, type LogOutputChannel, window } from 'vscode';
+import type { HeatMap } from '../heatmap/heatmap';
+import type { Server } from '../server/server';
+import { showMenu } from '../status/menu';
+import { goToRiskyLine } from './goToRiskyLine';
+import { ignoreHere } from './ignore';
+import { copyInstallCommand } from './install';
+import type { Report } from './report';
+import { snooze } from './snooze';
+
+/** The commands of the palette. Those of the server itself are registered by the language client. */
+export function registerCommands(
+  server: Server,
+  heatMap: HeatMap,
+  report: Report,
+  log: LogOutputChannel,
+): Disposable {
+  const actions: Record<string, (...parameters: never[]) => unknown> = {
+    analyseNow: () => analyseNow(server),
+    nextRiskyLine: () => goToRiskyLine(true),
+    previousRiskyLine: () => goToRiskyLine(false),
+    ignoreHere: (where?: 'stored' | 'source') => ignoreHere(server, where),
+    snooze: (minutes?: number) => snooze(server, minutes),
+    toggleHeatMap: () => heatMap.toggle(),
+    showReport: () => report.show(),
+    restart: () => server.restart(),
+    showMenu: () => showMenu(server),
+    showLog: () => log.show(),
+    copyInstallCommand: () => copyInstallCommand(),
+  };
+  return Disposable.from(
+    ...Object.entries(actions).map(([name, action]) =>
+      commands.registerCommand(`risk-lsp.${name}`, (...parameters: never[]) =>
+        guarded(log, action, parameters),
+      ),
+    ),
+  );
+}
+
+async function analyseNow(server: Server): Promise<void> {
+  const document = window.activeTextEditor?.document;
+  if (document) {
+    await server.execute('riskLsp.analyseNow', server.uri(document.uri));
+  }
+}
+
+/** Run an action; what goes wrong is one sentence for the person. */
+async function guarded(
+  log: LogOutputChannel,
+  action: (...parameters: never[]) => unknown,
+  parameters: never[],
+): Promise<void> {
+  try {
+    await action(...parameters);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    log.error(message);
+    void window.showErrorMessage(`risk-lsp: ${message}`);
+  }
+}

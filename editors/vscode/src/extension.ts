@@ -1,0 +1,70 @@
+import { type ConfigurationChangeEvent, commands, type ExtensionContext, window, workspace } from 'vscode';
+import { explainMissing } from './commands/install';
+import { registerCommands } from './commands/register';
+import { Report } from './commands/report';
+import { config, SECTION, ServerSettings } from './config';
+import { isScored } from './documents';
+import { HeatMap } from './heatmap/heatmap';
+import { Server } from './server/server';
+import { StatusItem } from './status/item';
+import { ProbabilityItem } from './status/probability';
+
+let server: Server | undefined;
+
+export function activate(context: ExtensionContext): void {
+  const log = window.createOutputChannel('risk-lsp', { log: true });
+  const settings = new ServerSettings(context);
+  const running = new Server(context, settings, log);
+  server = running;
+  const heatMap = new HeatMap(running);
+  const report = new Report(running);
+  context.subscriptions.push(
+    log,
+    running,
+    heatMap,
+    report,
+    new StatusItem(running),
+    new ProbabilityItem(running),
+    registerCommands(running, heatMap, report, log),
+    running.onDidChangeStatus(() => setContext('running', running.isRunning)),
+    running.onMissing((missing) => void explainMissing(missing)),
+    workspace.onDidOpenTextDocument(() => startIfWanted(running)),
+    workspace.onDidGrantWorkspaceTrust(() => running.isMissing && running.restart()),
+    workspace.onDidChangeConfiguration((event) => configurationChanged(event, running, settings)),
+  );
+  setContext('languages', config.languages());
+  startIfWanted(running);
+}
+
+export async function deactivate(): Promise<void> {
+  await server?.stop();
+}
+
+/** The model takes memory: nothing is started before there is something to score. */
+function startIfWanted(running: Server): void {
+  if (!running.isWanted && workspace.textDocuments.some(isScored)) {
+    void running.restart();
+  }
+}
+
+/** Most settings reach a running server; a new command, model or set of languages takes a new one. */
+function configurationChanged(
+  event: ConfigurationChangeEvent,
+  running: Server,
+  settings: ServerSettings,
+): void {
+  const ofStart = [`${SECTION}.server`, `${SECTION}.languages`, ...settings.machineNames];
+  if (!ofStart.some((name) => event.affectsConfiguration(name))) {
+    return;
+  }
+  setContext('languages', config.languages());
+  if (running.isWanted) {
+    void running.restart();
+  } else {
+    startIfWanted(running);
+  }
+}
+
+function setContext(name: string, value: unknown): void {
+  void commands.executeCommand('setContext', `${SECTION}.${name}`, value);
+}

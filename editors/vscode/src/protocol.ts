@@ -1,0 +1,41 @@
+/** What is spoken with the server beyond the language server protocol; see docs/protocol.md. */
+
+export const LINES = 'riskLsp/lines';
+export const QUERY = 'riskLsp/query';
+export const STATUS = 'riskLsp/status';
+export const ANALYSED = 'riskLsp/analysed';
+
+export type State = 'starting' | 'ready' | 'analysing' | 'paused' | 'failed' | 'off';
+
+export interface Status {
+  state: State;
+  /** One sentence for people. */
+  message: string;
+  /** Name of the probe bundle, once it is loaded. */
+  bundle: string | null;
+  /** End of a snooze, in seconds since the epoch. */
+  until: number | null;
+}
+
+export interface LinesAnswer {
+  version: number;
+  lines: (number | null)[];
+  /** 0 (not shown) to 4 for each line. */
+  steps: number[];
+  /** Why the numbers may not hold for this document. */
+  outside: string | null;
+}
+
+export interface QueryAnswer {
+  version: number;
+  probabilities: number[];
+}
+
+export interface Analysed {
+  uri: string;
+  version: number;
+}
+
+export interface ReportAnswer {
+  html: string;
+}

@@ -1,0 +1,71 @@
+import type { ExtensionContext, LogOutputChannel } from 'vscode';
+import {
+  CloseAction,
+  type CloseHandlerResult,
+  type ErrorHandler,
+  type ErrorHandlerResult,
+  LanguageClient,
+  type LanguageClientOptions,
+  RevealOutputChannelOn,
+} from 'vscode-languageclient/node';
+import { config, SECTION, type ServerSettings } from '../config';
+import { documentSelector } from '../selector';
+import type { Candidate } from './candidates';
+
+/** A client that starts the server with `candidate`. `gaveUp` is called once the server has crashed too often. */
+export function createClient(
+  context: ExtensionContext,
+  candidate: Candidate,
+  settings: ServerSettings,
+  log: LogOutputChannel,
+  gaveUp: () => void,
+): LanguageClient {
+  const options: LanguageClientOptions = {
+    documentSelector: documentSelector(config.languages()),
+    outputChannel: log,
+    revealOutputChannelOn: RevealOutputChannelOn.Never,
+    initializationOptions: () => settings.initializationOptions(),
+    initializationFailedHandler: () => false, // said in the status bar, and the log has the reason
+    middleware: {
+      workspace: {
+        configuration: (params, token, next) =>
+          params.items.every(({ section }) => section === SECTION)
+            ? params.items.map(() => settings.pulled())
+            : next(params, token),
+      },
+    },
+  };
+  // Not in a folder of the workspace: `python -m` takes modules from the folder that it starts in.
+  const run = { command: candidate.command, args: candidate.args, options: { cwd: context.extensionPath } };
+  const client = new LanguageClient(SECTION, 'risk-lsp', run, options);
+  client.clientOptions.errorHandler = new QuietErrorHandler(client.createDefaultErrorHandler(), gaveUp);
+  client.registerFeature({
+    fillClientCapabilities: (capabilities) => {
+      capabilities.experimental = { ...capabilities.experimental, riskLsp: { status: true, analysed: true } };
+    },
+    initialize: () => {},
+    getState: () => ({ kind: 'static' }),
+    clear: () => {},
+  });
+  return client;
+}
+
+/** Restarts a crashed server without a word, as the default handler would with many; gives up when it does. */
+class QuietErrorHandler implements ErrorHandler {
+  constructor(
+    private readonly usual: ErrorHandler,
+    private readonly gaveUp: () => void,
+  ) {}
+
+  async error(...parameters: Parameters<ErrorHandler['error']>): Promise<ErrorHandlerResult> {
+    return { ...(await this.usual.error(...parameters)), handled: true };
+  }
+
+  async closed(): Promise<CloseHandlerResult> {
+    const result = await this.usual.closed();
+    if (result.action === CloseAction.DoNotRestart) {
+      this.gaveUp();
+    }
+    return { ...result, handled: true };
+  }
+}
