@@ -6,7 +6,6 @@ Only the standard library is imported before `initialize` is answered; see `hand
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import sys
@@ -89,8 +88,7 @@ async def _run_session(
             session.closed.set()
 
     loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError):  # Windows
-        loop.add_signal_handler(signal.SIGTERM, session.closed.set)
+    loop.add_signal_handler(signal.SIGTERM, session.closed.set)
     try:
         await session.start()
         handle_buffered()  # what came along with `initialize`

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from lsprotocol import types
 
 from risk_lsp.risk.percent import percent
@@ -24,11 +23,7 @@ def diagnostics_of(analysis: Analysis, settings: Settings, encoding: PositionEnc
     probabilities = line_risks(analysis.risks, analysis.document)
     lines = riskiest_lines(probabilities, settings.max_diagnostics, settings.threshold)
     spans = stripped_line_spans(analysis.document)
-    return [
-        _diagnostic(analysis, spans[line], float(probabilities[line]), encoding)
-        for line in sorted(lines)
-        if not np.isnan(probabilities[line])
-    ]
+    return [_diagnostic(analysis, spans[line], float(probabilities[line]), encoding) for line in sorted(lines)]
 
 
 def driving_spans(analysis: Analysis, span: Span, top: int = 3) -> list[Span]:

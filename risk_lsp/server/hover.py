@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from lsprotocol import types
 
 from risk_lsp.risk.percent import percent
@@ -15,6 +13,8 @@ from risk_lsp.server.diagnostics import driving_spans
 from risk_lsp.server.markup import MARKDOWN, PLAIN_TEXT, Markup
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.spans import Span, stripped_line_spans
+
+_WORTH_EXPLAINING = 0.01
 
 
 def hover_of(
@@ -46,7 +46,7 @@ def _line(analysis: Analysis, span: Span, reference: ReferenceTable, markup: Mar
     probability = analysis.risks.probability(span.start, span.end)
     first = f"{markup.bold(percent(probability))} likely to need an edit"
     tokens = [analysis.document.text[token.start : token.end] for token in driving_spans(analysis, span)]
-    if tokens and not math.isclose(probability, 0.0):
+    if tokens and probability >= _WORTH_EXPLAINING:
         first += ", most of it from " + ", ".join(markup.code(token) for token in tokens)
     meaning = reference.sentence(probability)
     return [first] if meaning is None else [first, markup.text(meaning[:1].upper() + meaning[1:] + ".")]

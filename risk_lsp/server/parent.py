@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sys
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +26,6 @@ def is_alive(process_id: int) -> bool:
     """Whether there is a process with this id."""
     if process_id <= 0:  # to `kill`, these are groups of processes
         return False
-    if sys.platform == "win32":
-        return _is_alive_on_windows(process_id)
     try:
         os.kill(process_id, 0)
     except (ProcessLookupError, OverflowError):
@@ -36,18 +33,3 @@ def is_alive(process_id: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def _is_alive_on_windows(process_id: int) -> bool:
-    # os.kill would end the process there, whatever the signal.
-    import ctypes
-
-    still_active, query_limited_information = 259, 0x1000
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined,unused-ignore]
-    handle = kernel.OpenProcess(query_limited_information, False, process_id)
-    if not handle:
-        return False
-    code = ctypes.c_ulong()
-    kernel.GetExitCodeProcess(handle, ctypes.byref(code))
-    kernel.CloseHandle(handle)
-    return code.value == still_active
