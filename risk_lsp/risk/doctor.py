@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from risk_lsp import __version__
 from risk_lsp.risk.engine import Engine
@@ -85,16 +86,21 @@ def _self_test(engine: Engine) -> Iterator[Finding]:
 
 
 def _problem(first: SpanRisk, second: SpanRisk, *, coherent: bool) -> str | None:
-    lines, document = line_risks(first, _PROGRAM), document_risk(first)
+    lines, document = _scored_lines(first), document_risk(first)
     if len(first.starts) == 0:
         return "failed: the model sees no tokens in a program"
     if not ((lines >= 0) & (lines <= 1)).all() or not 0 <= document <= 1:
         return "failed: a probability is not between 0 and 1"
     if coherent and lines.max() > document:
         return "failed: a line is likelier to need an edit than the document around it"
-    if not np.allclose(lines, line_risks(second, _PROGRAM), atol=1e-4):
+    if not np.allclose(lines, _scored_lines(second), atol=1e-4):
         return "failed: the same program got other probabilities the second time"
     return None
+
+
+def _scored_lines(risk: SpanRisk) -> NDArray[np.float64]:
+    lines = line_risks(risk, _PROGRAM)
+    return lines[~np.isnan(lines)]
 
 
 def _version(package: str) -> str:

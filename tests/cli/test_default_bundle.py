@@ -1,0 +1,67 @@
+"""The bundle that comes with the program: it works at once, offline, and points at real mistakes."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from risk_lsp.risk.check import CheckOptions, CheckResult, check_paths, collected
+from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.reference import ReferenceTable
+from tests.conftest import FIXTURES
+
+SMALL_BUGS = FIXTURES / "small_bugs"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine.load(device="cpu")
+
+
+def check(engine: Engine, folder: Path) -> CheckResult:
+    options = CheckOptions(top=3)
+    reference = ReferenceTable.from_manifest(engine.manifest.reference)
+    return collected(check_paths(engine, [folder], options, reference), options)
+
+
+def test_the_wrong_line_is_among_the_three_most_worth_reading_in_at_least_half_of_the_small_bugs(
+    engine: Engine,
+) -> None:
+    wrong = {bug["file"]: bug["line"] for bug in json.loads((SMALL_BUGS / "bugs.json").read_text())}
+    found = [
+        report.path.name
+        for report in check(engine, SMALL_BUGS).reports
+        if wrong[report.path.name] in [line.line + 1 for line in report.worth_reading]
+    ]
+    assert len(wrong) == 10 and len(found) >= 5, f"found only {found}"
+
+
+def test_every_known_bug_is_where_its_record_says() -> None:
+    for bug in json.loads((SMALL_BUGS / "bugs.json").read_text()):
+        assert (SMALL_BUGS / bug["file"]).read_text().splitlines()[bug["line"] - 1].strip() == bug["wrong"]
+
+
+def test_the_examples_are_checked_without_complaint(engine: Engine) -> None:
+    result = check(engine, EXAMPLES)
+    assert len(result.reports) == 4 and result.failures == ()
+
+
+def test_a_file_of_two_hundred_lines_is_checked_from_a_cold_start_with_six_seconds_of_work(tmp_path: Path) -> None:
+    program = "\n\n".join(path.read_text() for path in sorted(EXAMPLES.glob("*.py")))
+    file = tmp_path / "a.py"
+    file.write_text("".join(program.splitlines(keepends=True)[:200]))
+    before = _children_seconds()
+    subprocess.run([sys.executable, "-m", "risk_lsp", "check", str(file)], check=True, capture_output=True)
+    assert _children_seconds() - before < 6
+
+
+def _children_seconds() -> float:
+    """Processor time: unlike the time on the wall it does not grow with what else the machine does."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime

@@ -1,0 +1,105 @@
+"""What only a real process shows: start-up time, imports, signals, closed pipes, terminals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import FIXTURES
+
+RISK_LSP = [sys.executable, "-m", "risk_lsp"]
+PROGRAM = FIXTURES / "small_bugs" / "binary_search.py"
+
+
+def test_help_is_there_within_three_tenths_of_a_second() -> None:
+    assert min(_seconds([*RISK_LSP, "--help"]) for _ in range(5)) < 0.3
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = "import sys; from risk_lsp.cli import build_parser; build_parser().format_help(); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert {"torch", "transformers", "numpy", "rich", "lsprotocol"}.isdisjoint(modules)
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tiny_bundle: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.py"
+    long.write_text("x = 1\n" * 3000)
+    more_than_a_pipe_holds = ["--format", "json", "--top", "3000"]
+    command = [*RISK_LSP, "check", str(long), *more_than_a_pipe_holds, "--bundle", str(tiny_bundle), "--threads", "1"]
+    # Python ignores what an unbuffered stream could not write, so this has to be the usual, buffered one.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.read(1)
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_an_interrupted_score_leaves_whole_lines_and_can_be_resumed(tiny_bundle: Path, tmp_path: Path) -> None:
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    text = PROGRAM.read_text()
+    source.write_text("".join(json.dumps({"id": each, "text": text}) + "\n" for each in range(200)))
+    command = [*RISK_LSP, "score", str(source), str(target), "--bundle", str(tiny_bundle), "--threads", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        _wait_for_lines(target, process)
+        process.send_signal(signal.SIGINT)
+        process.wait()
+    assert process.returncode == 130
+    before = target.read_text().splitlines()
+    assert 0 < len(before) < 200 and all(json.loads(line) for line in before)
+    subprocess.run(command, check=True, stderr=subprocess.PIPE)
+    after = target.read_text().splitlines()
+    assert after[: len(before)] == before
+    assert [json.loads(line)["id"] for line in after] == list(range(200))
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(("no_color", "expected"), [("", True), ("1", False)])
+def test_colour_is_for_terminals_whose_owner_wants_it(tiny_bundle: Path, no_color: str, expected: bool) -> None:
+    command = [*RISK_LSP, "check", str(PROGRAM), "--bundle", str(tiny_bundle), "--threads", "1"]
+    environment = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": no_color, "PYTHONIOENCODING": "utf-8"}
+    assert (b"\x1b[" in _output_on_a_terminal(command, environment)) is expected
+
+
+def test_output_without_unicode_is_possible(tiny_bundle: Path) -> None:
+    command = [*RISK_LSP, "check", str(PROGRAM), "--bundle", str(tiny_bundle), "--threads", "1"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert subprocess.run(command, env=environment, capture_output=True, check=True).stdout.isascii()
+
+
+def _seconds(command: list[str]) -> float:
+    before = time.perf_counter()
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - before
+
+
+def _wait_for_lines(target: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the first batch is in the file; there is no event to wait for but the file itself."""
+    deadline = time.monotonic() + 60
+    while not (target.exists() and target.stat().st_size):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def _output_on_a_terminal(command: list[str], environment: dict[str, str]) -> bytes:
+    ours, theirs = os.openpty()
+    output = b""
+    with subprocess.Popen(command, stdout=theirs, env=environment) as process:
+        os.close(theirs)
+        try:
+            while chunk := os.read(ours, 65536):
+                output += chunk
+        except OSError:  # the other end is closed
+            pass
+        finally:
+            os.close(ours)
+    assert process.returncode == 0
+    return output
