@@ -216,6 +216,7 @@ def run_check(args: argparse.Namespace) -> int:
     """Check files; the report goes to stdout, errors to stderr."""
     from risk_lsp.risk.check import DEFAULT_THRESHOLD, CheckOptions, check_paths, collected
     from risk_lsp.risk.reference import ReferenceTable
+    from risk_lsp.risk.terminal_text import write_all
 
     options = CheckOptions(args.top, DEFAULT_THRESHOLD if args.fail_above is None else args.fail_above)
     engine = _load(args)
@@ -223,7 +224,7 @@ def run_check(args: argparse.Namespace) -> int:
     result = collected(check_paths(engine, args.paths, options, reference), options)
     for failure in result.failures:
         print_error(failure.error)
-    _print(_report(args.format, result, engine))
+    write_all(sys.stdout, _report(args.format, result, engine))
     if result.failures:
         return BAD_INPUT
     return FINDINGS if args.fail_above is not None and result.has_findings else OK
@@ -233,6 +234,7 @@ def _report(form: str, result: Any, engine: Engine) -> str:
     from risk_lsp.risk.report_json import json_report
     from risk_lsp.risk.report_sarif import sarif_report
     from risk_lsp.risk.report_text import TextStyle, svg_report, text_report
+    from risk_lsp.risk.terminal_text import shows_unicode, wants_color
     from risk_lsp.risk.tool import tool_of
 
     if form == "json":
@@ -241,21 +243,8 @@ def _report(form: str, result: Any, engine: Engine) -> str:
         return sarif_report(result, tool_of(engine.manifest), Path.cwd())
     if form == "svg":
         return svg_report(result, "risk-lsp check")
-    return text_report(result, TextStyle(color=_wants_color(), ascii_only=not _prints_unicode()))
-
-
-def _wants_color() -> bool:
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def _prints_unicode() -> bool:
-    return (sys.stdout.encoding or "").lower().replace("-", "").startswith("utf")
-
-
-def _print(text: str) -> None:
-    """Characters that the output's encoding lacks are escaped, not refused."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    style = TextStyle(color=wants_color(sys.stdout, os.environ), ascii_only=not shows_unicode(sys.stdout))
+    return text_report(result, style)
 
 
 # --- score
@@ -295,9 +284,11 @@ def run_query(args: argparse.Namespace) -> int:
     """Print the probability of one span."""
     from risk_lsp.risk.query import describe_span
     from risk_lsp.risk.reference import ReferenceTable
+    from risk_lsp.risk.terminal_text import write_all
 
     engine = _load(args)
-    _print(describe_span(engine, args.file, args.span, ReferenceTable.from_manifest(engine.manifest.reference)))
+    reference = ReferenceTable.from_manifest(engine.manifest.reference)
+    write_all(sys.stdout, describe_span(engine, args.file, args.span, reference))
     return OK
 
 
@@ -313,10 +304,11 @@ def run_doctor(args: argparse.Namespace) -> int:
     """Print what there is to know, as it becomes known."""
     from risk_lsp.probe.locate import bundle_path
     from risk_lsp.risk.doctor import examine
+    from risk_lsp.risk.terminal_text import write_all
 
     healthy = True
     for finding in examine(lambda: _load(args), bundle_path(args.bundle), offline=not args.online):
-        _print(f"{finding.name:>12}  {finding.value}\n")
+        write_all(sys.stdout, f"{finding.name:>12}  {finding.value}\n")
         sys.stdout.flush()
         healthy = healthy and finding.ok
     return OK if healthy else FINDINGS

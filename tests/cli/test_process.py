@@ -10,8 +10,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 from tests.conftest import FIXTURES
 
 RISK_LSP = [sys.executable, "-m", "risk_lsp"]
@@ -61,20 +59,6 @@ def test_an_interrupted_score_leaves_whole_lines_and_can_be_resumed(tiny_bundle:
     assert [json.loads(line)["id"] for line in after] == list(range(200))
 
 
-@pytest.mark.skipif(not hasattr(os, "openpty"), reason="needs a pseudo-terminal")
-@pytest.mark.parametrize(("no_color", "expected"), [("", True), ("1", False)])
-def test_colour_is_for_terminals_whose_owner_wants_it(tiny_bundle: Path, no_color: str, expected: bool) -> None:
-    command = [*RISK_LSP, "check", str(PROGRAM), "--bundle", str(tiny_bundle), "--threads", "1"]
-    environment = {**os.environ, "TERM": "xterm-256color", "NO_COLOR": no_color, "PYTHONIOENCODING": "utf-8"}
-    assert (b"\x1b[" in _output_on_a_terminal(command, environment)) is expected
-
-
-def test_output_without_unicode_is_possible(tiny_bundle: Path) -> None:
-    command = [*RISK_LSP, "check", str(PROGRAM), "--bundle", str(tiny_bundle), "--threads", "1"]
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    assert subprocess.run(command, env=environment, capture_output=True, check=True).stdout.isascii()
-
-
 def _seconds(command: list[str]) -> float:
     before = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True)
@@ -87,19 +71,3 @@ def _wait_for_lines(target: Path, process: subprocess.Popen[bytes]) -> None:
     while not (target.exists() and target.stat().st_size):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.005)
-
-
-def _output_on_a_terminal(command: list[str], environment: dict[str, str]) -> bytes:
-    ours, theirs = os.openpty()
-    output = b""
-    with subprocess.Popen(command, stdout=theirs, env=environment) as process:
-        os.close(theirs)
-        try:
-            while chunk := os.read(ours, 65536):
-                output += chunk
-        except OSError:  # the other end is closed
-            pass
-        finally:
-            os.close(ours)
-    assert process.returncode == 0
-    return output
