@@ -1,4 +1,4 @@
-"""Which probe is best: variants fitted on the train problems, compared on the calibration problems, never the test ones.
+"""Which probe is best: variants fitted on train problems, compared on calibration problems, never on test problems.
 
     python benchmarks/probe_variants.py MODEL DATA [--cache FOLDER] [--injected N]
 

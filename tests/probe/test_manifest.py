@@ -109,9 +109,7 @@ def test_json_that_is_no_object_is_refused(bundle: Path, value: object) -> None:
 
 @given(st.binary(max_size=200))
 @example(b"\xef\xbb\xbf{}")
-def test_no_bytes_at_all_bring_anything_but_a_refusal(
-    tmp_path_factory: pytest.TempPathFactory, content: bytes
-) -> None:
+def test_no_bytes_at_all_bring_anything_but_a_refusal(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     folder = tmp_path_factory.getbasetemp() / "random-manifest"
     folder.mkdir(exist_ok=True)
     (folder / "manifest.json").write_bytes(content)
