@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from pathlib import Path
@@ -82,12 +83,12 @@ def test_a_manifest_with_a_wrong_part_is_refused_by_name(bundle: Path, changes: 
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="no probe bundle at .*nowhere"):
+    with pytest.raises(BundleError, match=r"no probe bundle at .*nowhere"):
         read_manifest(tmp_path / "nowhere")
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="it has no manifest.json"):
+    with pytest.raises(BundleError, match=r"it has no manifest\.json"):
         read_manifest(tmp_path)
 
 
@@ -136,7 +137,5 @@ def test_any_value_in_any_place_is_read_or_refused(bundle: Path, data: st.DataOb
     shutil.copy(whole, bundle / "manifest.json")
     change_manifest(bundle, **{data.draw(st.sampled_from(places)): data.draw(json_values)})
 
-    try:
-        read_manifest(bundle)
-    except RiskError as error:
-        assert error.hint
+    with contextlib.suppress(RiskError):
+        assert read_manifest(bundle).width > 0

@@ -1,0 +1,89 @@
+"""Small things that the training tests share: documents, packed corpora, labelled programs, stores of features."""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from risk_lsp.evaluation.splits import Split, split_of
+from risk_lsp.text.spans import Span
+from risk_lsp.training.documents import TrainingDocument
+from risk_lsp.training.feature_store import FeatureStore
+from risk_lsp.training.labelled import LabelledProgram
+from risk_lsp.training.packing import pack
+from risk_lsp.training.tokenizer import save_tokenizer
+
+LINES = ("for value in values:", "    total = total + value", "return total", "if total is None:", "    total = 0")
+
+
+def document(text: str, *, kind: str = "library", held_out: bool = False, source: str = "some") -> TrainingDocument:
+    return TrainingDocument(source, "MIT", "a.py", kind, text, held_out)
+
+
+def save_corpus(folder: Path, tokenizer: Tokenizer, documents: Iterable[TrainingDocument], **options: Any) -> Path:
+    """A packed corpus with its tokenizer."""
+    save_tokenizer(tokenizer, folder)
+    pack(documents, tokenizer, folder, **{"fim_share": 0.0, "seed": 1, "command": "risk-lsp corpus build", **options})
+    return folder
+
+
+def write_records(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """JSON Lines, compressed if the name says so."""
+    text = "".join(json.dumps(record) + "\n" for record in records)
+    path.write_bytes(lzma.compress(text.encode()) if path.suffix == ".xz" else text.encode())
+
+
+def group_in(split: Split, place: int = 0) -> str:
+    """The name of a problem of that split."""
+    return [name for name in (f"toy/{index}" for index in range(200)) if split_of(name) == split][place]
+
+
+def program(
+    text: str,
+    *,
+    edited: Iterable[tuple[int, int]] | None = (),
+    scored: tuple[int, int] | None = None,
+    group: str = "toy/0",
+    passed: bool | None = None,
+    id: str = "p",
+) -> LabelledProgram:
+    """A labelled program; it failed unless its fix is empty."""
+    spans = None if edited is None else tuple(Span(*span) for span in edited)
+    outcome = spans == () if passed is None else passed
+    return LabelledProgram(id, group, "toy", text, Span(*(scored or (0, len(text)))), spans, outcome)
+
+
+def toy_programs(problems: int) -> list[LabelledProgram]:
+    """For each problem one program that adds, and one that subtracts although it should add."""
+    made = []
+    for index in range(problems):
+        head = f"def combine_{index}(first, second):\n    result = first\n"
+        right, wrong = f"{head}    return result + second\n", f"{head}    return result - second\n"
+        place = wrong.index("- second")
+        made.append(program(right, group=f"toy/{index}", id=f"{index}/right"))
+        made.append(program(wrong, edited=[(place, place + 1)], group=f"toy/{index}", id=f"{index}/wrong"))
+    return made
+
+
+def store_of(
+    features: NDArray[np.floating[Any]], edited: NDArray[np.bool_], tokens_per_line: int, lines_per_program: int
+) -> FeatureStore:
+    """Tokens in lines of one length and programs of one length; a line or program is edited if a token of it is."""
+    lines = np.arange(len(edited)) // tokens_per_line
+    line_edited = edited.reshape(-1, tokens_per_line).any(axis=1)
+    return FeatureStore(
+        features=features.astype(np.float16),
+        token_edited=edited,
+        token_line=lines.astype(np.int64),
+        line_edited=line_edited,
+        line_scored=np.ones(len(line_edited), dtype=np.bool_),
+        line_program=np.arange(len(line_edited)) // lines_per_program,
+        program_edited=line_edited.reshape(-1, lines_per_program).any(axis=1),
+    )
