@@ -13,7 +13,15 @@ from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.risk.files import FoundFile, find_files, without_repeats
 from risk_lsp.risk.reference import ReferenceTable
 from risk_lsp.risk.span_risk import Scorer, SpanRisk
-from risk_lsp.risk.views import FunctionRisk, document_risk, driving_words, function_risks, line_risks, riskiest_lines
+from risk_lsp.risk.views import (
+    FunctionRisk,
+    code_line_risks,
+    document_risk,
+    driving_words,
+    function_risks,
+    line_risks,
+    riskiest_lines,
+)
 from risk_lsp.text.languages import language_of
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.reading import read_source
@@ -51,13 +59,18 @@ class LineRisk:
 
 @dataclass(frozen=True)
 class FileReport:
-    """The risks of one file. `line_probabilities` is float64[lines], NaN for blank lines."""
+    """The risks of one file.
+
+    `line_probabilities` and `code_probabilities` are float64[lines]: NaN for blank lines, and in the latter, from which
+    lines are picked, for comments and docstrings too.
+    """
 
     path: Path
     language_id: str
     lines: LineIndex
     document: float
     line_probabilities: NDArray[np.float64]
+    code_probabilities: NDArray[np.float64]
     functions: tuple[FunctionRisk, ...]
     worth_reading: tuple[LineRisk, ...]
     findings: tuple[LineRisk, ...]
@@ -127,7 +140,7 @@ def check_text(engine: Scorer, text: str, path: Path, options: CheckOptions, ref
     language_id = language_of(path)
     risk = engine.score(text, language_id)
     lines = LineIndex(text)
-    probabilities = line_risks(risk, text)
+    probabilities = code_line_risks(risk, text, language_id)
     described = _LineDescriber(risk, text, probabilities, reference)
     above = int(np.count_nonzero(probabilities > options.threshold))
     return FileReport(
@@ -135,7 +148,8 @@ def check_text(engine: Scorer, text: str, path: Path, options: CheckOptions, ref
         language_id=language_id,
         lines=lines,
         document=document_risk(risk),
-        line_probabilities=probabilities,
+        line_probabilities=line_risks(risk, text),
+        code_probabilities=probabilities,
         functions=tuple(function_risks(risk, parse_structure(text, language_id))),
         worth_reading=described.riskiest(options.top),
         findings=described.riskiest(above),

@@ -90,14 +90,14 @@ def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
         else:
             indent = report.text[report.lines.start(line) : spans[line].start]
             code = report.text[spans[line].start : spans[line].end]
-            yield _row(line, float(report.line_probabilities[line]), indent, code, digits, style)
+            yield _row(line, float(report.code_probabilities[line]), indent, code, digits, style)
 
 
 def _row(line: int, probability: float, indent: str, code: str, digits: int, style: TextStyle) -> Text:
-    blank = math.isnan(probability)
-    step = 0 if blank else _step(probability)
+    is_code = not math.isnan(probability)
+    step = _step(probability) if is_code else 0
     block, rule = ("#", "|") if style.ascii_only else ("█", "│")
-    gutter = f"  {'' if blank else percent(probability):>4} {block * step:<3} {line + 1:>{digits}} {rule} "
+    gutter = f"  {percent(probability) if is_code else '':>4} {block * step:<3} {line + 1:>{digits}} {rule} "
     return Text.assemble(
         (gutter, "bold" if step == len(_STEPS) else "dim"), printable(indent), (printable(code), _STYLES[step])
     )
@@ -109,7 +109,7 @@ def _step(probability: float) -> int:
 
 def _shown_lines(report: FileReport) -> Iterator[int | None]:
     """The lines to show, in order; None stands for a run that is left out."""
-    probabilities = report.line_probabilities
+    probabilities = report.code_probabilities
     if report.lines.start(report.lines.count - 1) == len(report.text):
         probabilities = probabilities[:-1]  # what follows the last line break is no line to people
     if len(probabilities) <= _SHOWN_WHOLE:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.document import Document
 from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.text.structure import Structure, StructureNode
@@ -28,6 +29,16 @@ def line_risks(risk: SpanRisk, source: Document | str) -> NDArray[np.float64]:
     probabilities = risk.probabilities(spans[:, 0], spans[:, 1])
     probabilities[spans[:, 0] == spans[:, 1]] = np.nan
     return probabilities
+
+
+def code_line_risks(risk: SpanRisk, text: str, language_id: str) -> NDArray[np.float64]:
+    """The same, but NaN also where the line holds a comment or docstring and no code.
+
+    Edits to those were not what probes learnt from, so such a line is never one to point at.
+    """
+    probabilities = line_risks(risk, text)
+    code = set(code_line_spans(text, language_id))
+    return np.where([span in code for span in stripped_line_spans(text)], probabilities, np.nan)
 
 
 def document_risk(risk: SpanRisk) -> float:

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import pytest
 
 from risk_lsp.cli import COMMANDS, main
+from risk_lsp.text.code_lines import code_line_spans
 from tests.conftest import FIXTURES
 
 PROGRAM = FIXTURES / "small_bugs" / "binary_search.py"
@@ -60,8 +61,7 @@ def test_check_exits_with_0_if_no_line_is_above_the_limit(risk_lsp: Runner) -> N
 
 def test_check_reports_every_line_above_the_limit_as_a_sarif_result(risk_lsp: Runner) -> None:
     log = json.loads(risk_lsp("check", PROGRAM, "--format", "sarif", "--fail-above", "0").out)
-    code_lines = [line for line in PROGRAM.read_text().splitlines() if line.strip()]
-    assert len(log["runs"][0]["results"]) == len(code_lines)
+    assert len(log["runs"][0]["results"]) == len(code_line_spans(PROGRAM.read_text(), "python"))
 
 
 def test_check_says_what_is_wrong_with_a_bad_file_and_reports_the_others(risk_lsp: Runner, tmp_path: Path) -> None:

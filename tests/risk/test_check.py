@@ -38,6 +38,12 @@ def test_findings_are_all_lines_above_the_threshold_however_few_are_named(tmp_pa
     assert ([line.line for line in report.findings], len(report.worth_reading)) == ([0, 1, 2], 1)
 
 
+def test_comments_and_docstrings_have_probabilities_but_are_never_pointed_at(tmp_path: Path) -> None:
+    (report,) = check(write(tmp_path / "a.py", '"""\nBUG\n"""\n# BUG\nx = MAYBE\n')).reports
+    assert (report.line_probabilities[[1, 3]] > 0.5).all() and report.findings == ()
+    assert [line.line for line in report.worth_reading] == [4]
+
+
 def test_functions_are_part_of_the_report(tmp_path: Path) -> None:
     (report,) = check(write(tmp_path / "a.py")).reports
     assert [function.node.name for function in report.functions] == ["f"]

@@ -42,8 +42,10 @@ def test_each_line_has_its_percentage_and_a_bar_of_four_steps(result: CheckResul
     assert any(re.fullmatch(r" +20% █   4 │ x = MAYBE", row) for row in rows)
 
 
-def test_a_blank_line_has_no_percentage(result: CheckResult) -> None:
-    assert any(re.fullmatch(r" +3 │ ?", row) for row in text_report(result, TextStyle()).splitlines())
+def test_blank_lines_and_comments_have_no_percentage(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n\n# BUG\n")
+    rows = text_report(check(tmp_path / "a.py"), TextStyle()).splitlines()
+    assert any(re.fullmatch(r" +2 │ ?", row) for row in rows) and any(re.fullmatch(r" +3 │ # BUG", row) for row in rows)
 
 
 def test_the_lines_most_worth_reading_are_named_with_reason_and_meaning(result: CheckResult) -> None:
