@@ -1,0 +1,103 @@
+"""The one map from hazards to probabilities, recovered from data that such a map made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from risk_lsp.errors import BadInput
+from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.heads import HazardHead
+from risk_lsp.training.calibrate import fit_calibration, token_hazards
+from risk_lsp.training.feature_store import FeatureStore
+from tests.probe.tiny import random_head
+from tests.training.makers import store_of
+
+PROGRAMS, LINES, TOKENS = 3000, 3, 4
+
+
+@pytest.fixture(scope="module")
+def head() -> HazardHead:
+    found = random_head("hazard", 5)
+    assert isinstance(found, HazardHead)
+    # Hazards of tokens from a tenth to ten: the map is known only where there is data.
+    found.output.weight.data.mul_(6).abs_()
+    found.output.bias.data.fill_(-1)
+    return found
+
+
+def simulated(head: HazardHead, truth: Calibration, seed: int = 0) -> FeatureStore:
+    """Programs whose tokens, lines and outcome are edited with the probability that `truth` gives their hazards."""
+    random = np.random.default_rng(seed)
+    count = PROGRAMS * LINES * TOKENS
+    store = store_of(random.normal(size=(count, 5)) * 2, np.zeros(count, dtype=bool), TOKENS, LINES)
+    hazards = token_hazards(head, store)
+    by_line, by_program = (np.bincount(ids, hazards) for ids in (store.token_line, store.token_program))
+    tokens, lines, programs = (
+        random.random(len(sums)) < truth.probability(sums) for sums in (hazards, by_line, by_program)
+    )
+    return replace(store, token_edited=tokens, line_edited=lines, program_edited=programs)
+
+
+@pytest.mark.parametrize(
+    "truth",
+    [Calibration(1.0, 1.0, 1.0), Calibration(2.0, 0.3, 0.7), Calibration(0.2, 0.1, 1.3)],
+    ids=["as trained", "too sure", "not sure enough"],
+)
+def test_the_probabilities_that_made_the_data_are_recovered(head: HazardHead, truth: Calibration) -> None:
+    found = fit_calibration(head, simulated(head, truth), np.ones(PROGRAMS))
+
+    sums = np.geomspace(1e-3, 50, 50)
+    np.testing.assert_allclose(found.probability(sums), truth.probability(sums), atol=0.025)
+
+
+def test_the_parameters_that_made_the_data_are_recovered(head: HazardHead) -> None:
+    found = fit_calibration(head, simulated(head, Calibration(0.2, 0.1, 1.3)), np.ones(PROGRAMS))
+
+    assert found.power == pytest.approx(1.3, rel=0.05)
+    assert found.scale == pytest.approx(0.1, rel=0.1)
+    assert found.theta == pytest.approx(0.2, abs=0.1)
+
+
+def test_programs_that_weigh_nothing_do_not_count(head: HazardHead) -> None:
+    store, weights = simulated(head, Calibration(1.0, 0.5, 1.0)), np.ones(PROGRAMS)
+    weights[1000:] = 0
+    flipped = replace(
+        store,
+        token_edited=store.token_edited ^ (store.token_program >= 1000),
+        line_edited=store.line_edited ^ (store.line_program >= 1000),
+        program_edited=store.program_edited ^ (np.arange(PROGRAMS) >= 1000),
+    )
+
+    assert fit_calibration(head, flipped, weights) == fit_calibration(head, store, weights)
+
+
+def test_lines_that_are_not_scored_do_not_count(head: HazardHead) -> None:
+    store = simulated(head, Calibration(1.0, 0.5, 1.0))
+    scored = np.arange(len(store.line_edited)) % 2 == 0
+    some = replace(store, line_scored=scored)
+    flipped = replace(
+        some,
+        token_edited=store.token_edited ^ ~scored[store.token_line],
+        line_edited=store.line_edited ^ ~scored,
+    )
+
+    assert fit_calibration(head, flipped, np.ones(PROGRAMS)) == fit_calibration(head, some, np.ones(PROGRAMS))
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_data_with_only_one_outcome_is_refused(head: HazardHead, edited: bool) -> None:
+    store = simulated(head, Calibration())
+    same = replace(store, program_edited=np.full(PROGRAMS, edited))
+
+    with pytest.raises(BadInput, match="only one outcome"):
+        fit_calibration(head, same, np.ones(PROGRAMS))
+
+
+def test_hazards_can_be_read_from_some_of_the_columns(head: HazardHead) -> None:
+    store = simulated(head, Calibration())
+    wider = replace(store, features=np.concatenate([store.features * 0, store.features], axis=1))
+
+    np.testing.assert_allclose(token_hazards(head, wider, np.arange(5, 10)), token_hazards(head, store), rtol=1e-4)

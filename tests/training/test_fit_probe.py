@@ -1,0 +1,121 @@
+"""A probe finds a signal that is there, and stops when there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput
+from risk_lsp.evaluation.metrics import auc
+from risk_lsp.probe.heads import ARCHITECTURES, Architecture, SpanHead
+from risk_lsp.training.feature_store import FeatureStore
+from risk_lsp.training.fit_probe import FitOptions, fit_head
+from tests.training.makers import store_of
+
+PROGRAMS, LINES, TOKENS, FEATURES = 240, 3, 4, 6
+VALIDATION = np.arange(PROGRAMS) % 5 == 0
+EVENLY = np.ones(PROGRAMS)
+OPTIONS = FitOptions(hidden=8, rate=1e-2, epochs=12)
+
+
+def planted(seed: int, *, signal: bool = True) -> FeatureStore:
+    """Tokens of which one in twelve is edited; a direction in feature space tells which, or nothing does."""
+    random = np.random.default_rng(seed)
+    features = random.normal(size=(PROGRAMS * LINES * TOKENS, FEATURES)) * 3 + 10
+    direction = np.array([1.0, -1.0, 0.5, 0, 0, 0])
+    edited = (features - 10) @ direction > np.quantile((features - 10) @ direction, 11 / 12)
+    return store_of(features, edited if signal else random.permutation(edited), TOKENS, LINES)
+
+
+def span_scores(head: SpanHead, store: FeatureStore, spans: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    with torch.inference_mode():
+        logits = head.span_logits(torch.from_numpy(store.features).float(), torch.from_numpy(spans), count)
+    return logits.double().numpy()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_planted_signal_is_found_at_every_level(architecture: Architecture) -> None:
+    head = fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, architecture=architecture)).head
+
+    fresh = planted(2)
+    tokens = np.arange(len(fresh.token_edited))
+    assert auc(span_scores(head, fresh, tokens, len(tokens)), fresh.token_edited) > 0.9
+    assert auc(span_scores(head, fresh, fresh.token_line, len(fresh.line_edited)), fresh.line_edited) > 0.9
+    assert auc(span_scores(head, fresh, fresh.token_program, PROGRAMS), fresh.program_edited) > 0.85
+
+
+def test_the_brier_loss_finds_it_too() -> None:
+    head = fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, loss="brier")).head
+
+    fresh = planted(2)
+    assert auc(span_scores(head, fresh, fresh.token_line, len(fresh.line_edited)), fresh.line_edited) > 0.9
+
+
+def test_fitting_stops_early_where_there_is_nothing_to_find() -> None:
+    fit = fit_head(planted(1, signal=False), EVENLY, VALIDATION, replace(OPTIONS, epochs=100, patience=3))
+
+    assert len(fit.validation_losses) < 50
+
+
+def test_fitting_stops_as_many_epochs_after_the_best_as_it_has_patience() -> None:
+    losses = fit_head(
+        planted(1, signal=False), EVENLY, VALIDATION, replace(OPTIONS, epochs=100, patience=3)
+    ).validation_losses
+
+    assert len(losses) - 1 - int(np.argmin(losses)) == 3
+
+
+def test_the_same_seed_gives_the_same_probe() -> None:
+    options = replace(OPTIONS, epochs=2)
+    first, second = (fit_head(planted(1), EVENLY, VALIDATION, options).head.state_dict() for _ in range(2))
+
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_the_fitted_head_does_not_drop_features_out() -> None:
+    assert not fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, epochs=1)).head.training
+
+
+def test_features_are_standardised_by_the_training_programs() -> None:
+    head = fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, epochs=1)).head
+
+    np.testing.assert_allclose(head.encoder.mean.numpy(), 10, atol=0.3)
+    np.testing.assert_allclose(head.encoder.scale.numpy(), 3, atol=0.3)
+
+
+def test_a_program_that_weighs_nothing_teaches_nothing() -> None:
+    store, weights = planted(1), EVENLY.copy()
+    weights[100:] = 0
+    spoilt = replace(store, features=np.where((store.token_program >= 100)[:, None], np.float16(999), store.features))
+
+    options = replace(OPTIONS, epochs=2)
+    first = fit_head(store, weights, VALIDATION, options).head.state_dict()
+    second = fit_head(spoilt, weights, VALIDATION, options).head.state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_only_the_columns_that_were_chosen_are_read() -> None:
+    head = fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, epochs=1), columns=np.array([0, 2])).head
+
+    assert head.encoder.mean.shape == (2,)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_blank_programs_teach_nothing(architecture: Architecture) -> None:
+    store = planted(1)
+    blank = replace(store, program_edited=np.append(store.program_edited, [True] * 30))
+    weights, validation = np.append(EVENLY, [1.0] * 30), np.append(VALIDATION, [True] * 15 + [False] * 15)
+
+    options = replace(OPTIONS, architecture=architecture, epochs=2)
+    with_blank = fit_head(blank, weights, validation, options).validation_losses
+    assert with_blank == fit_head(store, EVENLY, VALIDATION, options).validation_losses
+
+
+@pytest.mark.parametrize("validation", [np.zeros(PROGRAMS, dtype=bool), np.ones(PROGRAMS, dtype=bool)])
+def test_too_few_problems_for_training_or_validation_are_refused(validation: NDArray[np.bool_]) -> None:
+    with pytest.raises(BadInput, match="too few labelled problems"):
+        fit_head(planted(1), EVENLY, validation, OPTIONS)
