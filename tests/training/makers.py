@@ -73,11 +73,11 @@ def toy_programs(problems: int) -> list[LabelledProgram]:
 
 
 def store_of(
-    features: NDArray[np.floating[Any]], edited: NDArray[np.bool_], tokens_per_line: int, lines_per_program: int
+    features: NDArray[np.number[Any]], edited: NDArray[np.bool_], tokens_per_line: int, lines_per_program: int
 ) -> FeatureStore:
     """Tokens in lines of one length and programs of one length; a line or program is edited if a token of it is."""
     lines = np.arange(len(edited)) // tokens_per_line
-    line_edited = edited.reshape(-1, tokens_per_line).any(axis=1)
+    line_edited = np.any(edited.reshape(-1, tokens_per_line), axis=1)
     return FeatureStore(
         features=features.astype(np.float16),
         token_edited=edited,
@@ -85,5 +85,5 @@ def store_of(
         line_edited=line_edited,
         line_scored=np.ones(len(line_edited), dtype=np.bool_),
         line_program=np.arange(len(line_edited)) // lines_per_program,
-        program_edited=line_edited.reshape(-1, lines_per_program).any(axis=1),
+        program_edited=np.any(line_edited.reshape(-1, lines_per_program), axis=1),
     )

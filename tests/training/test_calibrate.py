@@ -34,7 +34,9 @@ def simulated(head: HazardHead, truth: Calibration, seed: int = 0) -> FeatureSto
     count = PROGRAMS * LINES * TOKENS
     store = store_of(random.normal(size=(count, 5)) * 2, np.zeros(count, dtype=bool), TOKENS, LINES)
     hazards = token_hazards(head, store)
-    by_line, by_program = (np.bincount(ids, hazards) for ids in (store.token_line, store.token_program))
+    by_line, by_program = (
+        np.bincount(ids, hazards).astype(np.float64) for ids in (store.token_line, store.token_program)
+    )
     tokens, lines, programs = (
         random.random(len(sums)) < truth.probability(sums) for sums in (hazards, by_line, by_program)
     )

@@ -61,15 +61,16 @@ def test_training_goes_on_as_if_it_had_not_been_interrupted(tmp_path: Path) -> N
 
 
 def test_a_tied_weight_is_kept_once_and_stays_tied(tmp_path: Path) -> None:
-    model = nn.ModuleDict({"embed": nn.Embedding(4, 8), "head": nn.Linear(8, 4, bias=False)})
-    model["head"].weight = model["embed"].weight
+    embed, head = nn.Embedding(4, 8), nn.Linear(8, 4, bias=False)
+    head.weight = embed.weight
+    model = nn.ModuleDict({"embed": embed, "head": head})
     save_checkpoint(tmp_path / "checkpoint", model, [], PROGRESS)
-    kept = model["embed"].weight.detach().clone()
-    torch.nn.init.zeros_(model["embed"].weight)
+    kept = embed.weight.detach().clone()
+    torch.nn.init.zeros_(embed.weight)
 
     load_checkpoint(tmp_path / "checkpoint", model, [])
 
-    assert torch.equal(model["embed"].weight, kept) and model["head"].weight is model["embed"].weight
+    assert torch.equal(embed.weight, kept) and head.weight is embed.weight
 
 
 def test_every_file_is_at_most_sixteen_mebibytes(tmp_path: Path) -> None:

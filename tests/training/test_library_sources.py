@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import sysconfig
 import tarfile
 import zipfile
 from email.message import Message
@@ -12,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.training import library_sources
 from risk_lsp.training.library_sources import (
     fetch_packages,
     fetched_packages,
@@ -160,7 +161,7 @@ def test_a_package_that_was_fetched_before_is_not_fetched_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     save_wheel(tmp_path / "some" / "some.whl", {})
-    monkeypatch.setattr(library_sources.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
 
     fetch_packages(["some"], tmp_path)
 
@@ -171,7 +172,7 @@ def test_a_package_that_was_fetched_before_is_not_fetched_again(
 def test_a_package_that_cannot_be_fetched_is_left_out_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(library_sources.sys, "executable", "false")
+    monkeypatch.setattr(sys, "executable", "false")
 
     fetch_packages(["some"], tmp_path)
 
@@ -190,7 +191,7 @@ def test_the_standard_library_comes_without_what_is_installed_beside_it(
     for name in ("json/decoder.py", "site-packages/other/core.py"):
         (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("x = 1\n")
-    monkeypatch.setattr(library_sources.sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
+    monkeypatch.setattr(sysconfig, "get_paths", lambda: {"stdlib": str(tmp_path)})
 
     found = [(each.source, each.licence, each.path) for each in standard_library()]
     assert found == [("python-standard-library", "PSF-2.0", "json/decoder.py")]

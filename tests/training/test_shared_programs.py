@@ -150,7 +150,7 @@ def test_a_folder_without_samples_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.xz"])
 def test_records_come_back_from_plain_and_compressed_files(tmp_path: Path, name: str) -> None:
-    records = [{"a": "ü\n"}, {"b": 2}]
+    records: list[dict[str, Any]] = [{"a": "ü\n"}, {"b": 2}]
     write_records(tmp_path / name, records)
 
     assert list(read_records(tmp_path / name)) == records
