@@ -80,6 +80,16 @@ class CodeModel:
         return self._folder.revision
 
     @property
+    def device(self) -> str:
+        """Where the model runs, as torch names it."""
+        return str(self._host.device)
+
+    @property
+    def dtype(self) -> str:
+        """The number format of the weights, such as "float32"."""
+        return str(self._host.dtype).removeprefix("torch.")
+
+    @property
     def width(self) -> int:
         """Width of the residual stream."""
         return self._host.width

@@ -44,6 +44,7 @@ class TransformersHost:
         self._blocks = _decoder_blocks(self._base, text_config.num_hidden_layers)
         self._head_is_plain: bool | None = None
         self.device = device
+        self.dtype: torch.dtype = model.dtype
         self.layer_count = layer_count
         self.top_layer = text_config.num_hidden_layers
         self.width = int(text_config.hidden_size)

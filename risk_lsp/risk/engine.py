@@ -63,11 +63,13 @@ class Engine:
         return self._bundle.model
 
     def describe(self) -> dict[str, Any]:
-        """The bundle in a few words, as JSON: name, model, layers, held-out figures and reference table."""
+        """The bundle in a few words, as JSON: name, model, device, layers, held-out figures, reference table."""
         model, manifest = self._bundle.model, self.manifest
         return {
             "name": manifest.name,
             "model": model.name,
+            "device": model.device,
+            "dtype": model.dtype,
             "context": model.context,
             "layers": list(manifest.layers),
             "architecture": manifest.architecture,
