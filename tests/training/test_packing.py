@@ -77,7 +77,7 @@ def test_held_out_documents_are_kept_apart_and_never_rearranged(tokenizer: Token
 
 def test_the_name_of_a_special_token_in_a_document_is_text(tokenizer: Tokenizer, tmp_path: Path) -> None:
     text = "end = '<|endoftext|>'; prefix = '<|fim_prefix|>'\n"
-    save_corpus(tmp_path, tokenizer, [document(text)], fim_share=1.0)
+    save_corpus(tmp_path, tokenizer, [document(text)])
 
     ids = read_stream(tmp_path, "library").tolist()
     assert [put_back(tokenizer, each) for each in documents_of(tokenizer, ids)] == [text]
