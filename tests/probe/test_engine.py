@@ -169,6 +169,8 @@ def test_the_description_says_what_is_loaded(bundle: Path) -> None:
     assert Engine.load(bundle).describe() == {
         "name": "mine",
         "model": "model",
+        "device": "cpu",
+        "dtype": "float32",
         "context": CONTEXT,
         "layers": [1, 2],
         "architecture": "hazard",
