@@ -1,0 +1,32 @@
+-- The commands' names, and nothing else: what a command needs is loaded when it runs.
+if vim.g.loaded_risk_lsp or vim.fn.has('nvim-0.8') == 0 then
+  return
+end
+vim.g.loaded_risk_lsp = true
+
+local function ignore_kinds()
+  return { 'stored', 'source', 'stop' }
+end
+
+local function styles()
+  return { 'on', 'off', 'text', 'line' }
+end
+
+local commands = {
+  RiskQuery = { range = true, desc = 'Probability that the range has to be edited' },
+  RiskNext = { count = 1, desc = 'Go to the next risky line' },
+  RiskPrev = { count = 1, desc = 'Go to the previous risky line' },
+  RiskHeatmap = { nargs = '?', complete = styles, desc = 'Show or hide the heat map' },
+  RiskSnooze = { nargs = '?', desc = 'Show nothing for some minutes' },
+  RiskIgnore = { nargs = '?', complete = ignore_kinds, desc = 'Ignore the line from now on' },
+  RiskGenerated = { range = true, bang = true, desc = 'Mark the range as written by a model' },
+  RiskAnalyse = { desc = 'Score the buffer at once' },
+  RiskReport = { nargs = '?', complete = 'file', desc = 'Write the HTML report and open it' },
+  RiskRestart = { desc = 'Restart the server' },
+}
+
+for name, attributes in pairs(commands) do
+  vim.api.nvim_create_user_command(name, function(args)
+    require('risk_lsp.commands')[name](args)
+  end, attributes)
+end
