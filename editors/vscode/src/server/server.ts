@@ -1,11 +1,4 @@
-import {
-  type CancellationToken,
-  type Disposable,
-  EventEmitter,
-  type ExtensionContext,
-  type LogOutputChannel,
-  Uri,
-} from 'vscode';
+import { type Disposable, EventEmitter, type ExtensionContext, type LogOutputChannel, Uri } from 'vscode';
 import { type LanguageClient, LSPErrorCodes, ResponseError, State } from 'vscode-languageclient/node';
 import type { ServerSettings } from '../config';
 import { ANALYSED, type Analysed, STATUS, type Status } from '../protocol';
@@ -70,12 +63,12 @@ export class Server implements Disposable {
   }
 
   /** Ask something that may have no answer: no server, an older one, or a text that has changed meanwhile. */
-  async ask<T>(method: string, params: unknown, token?: CancellationToken): Promise<Answer<T>> {
+  async ask<T>(method: string, params: unknown): Promise<Answer<T>> {
     if (!this.client || !this.isRunning) {
       return 'none';
     }
     try {
-      return { value: await this.client.sendRequest<T>(method, params, token) };
+      return { value: await this.client.sendRequest<T>(method, params) };
     } catch (error) {
       return isForLater(error) ? 'later' : 'none';
     }

@@ -1,0 +1,59 @@
+// The editor's interfaces in the words of the suite.
+const path = require('node:path');
+const vscode = require('vscode');
+
+const PATIENCE_MS = 30_000;
+
+/** Wait for events until `isSo` holds. */
+exports.until = (what, isSo) =>
+  new Promise((resolve, reject) => {
+    const look = () => {
+      if (isSo()) {
+        finish(resolve);
+      }
+    };
+    const finish = (end, value) => {
+      clearTimeout(timer);
+      clearInterval(poll);
+      listener.dispose();
+      end(value);
+    };
+    const timer = setTimeout(() => finish(reject, new Error(`waited too long for ${what}`)), PATIENCE_MS);
+    const listener = vscode.languages.onDidChangeDiagnostics(look);
+    const poll = setInterval(look, 100);
+    look();
+  });
+
+exports.open = async (name) => {
+  const folder = vscode.workspace.workspaceFolders[0].uri.fsPath;
+  const document = await vscode.workspace.openTextDocument(path.join(folder, name));
+  const editor = await vscode.window.showTextDocument(document);
+  editor.selection = new vscode.Selection(0, 0, 0, 0);
+  return document;
+};
+
+exports.close = () => vscode.commands.executeCommand('workbench.action.closeActiveEditor');
+
+exports.newest = (document) =>
+  vscode.languages
+    .getDiagnostics(document.uri)
+    .filter(({ source }) => source === 'risk-lsp')
+    .sort((a, b) => a.range.start.line - b.range.start.line);
+
+/** The hints of a document once there are so many of them. */
+exports.risks = async (document, count) => {
+  await exports.until(
+    () => `${count} hints in ${document.fileName}`,
+    () => exports.newest(document).length === count,
+  );
+  return exports.newest(document);
+};
+
+exports.edit = async (document, describe) => {
+  const change = new vscode.WorkspaceEdit();
+  describe(change);
+  await vscode.workspace.applyEdit(change);
+};
+
+exports.settings = (name, value) =>
+  vscode.workspace.getConfiguration('riskLsp').update(name, value, vscode.ConfigurationTarget.Global);

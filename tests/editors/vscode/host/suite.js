@@ -1,0 +1,104 @@
+// What the extension does, by the editor's own interfaces. Lines with BUG are the likely ones: see tests/server/scripted_worker.py.
+const assert = require('node:assert/strict');
+const vscode = require('vscode');
+const { close, edit, newest, open, risks, settings, until } = require('./editor.js');
+
+const LIKELY = /^63% likely to need an edit/;
+
+exports.suite = [
+  ['a likely line gets a hint, others do not', async () => {
+    const document = await open('sample.py');
+    const [hint] = await risks(document, 1);
+    assert.equal(hint.range.start.line, 4);
+    assert.equal(hint.severity, vscode.DiagnosticSeverity.Hint);
+    assert.match(hint.message, LIKELY);
+  }],
+
+  ['hover says the probability', async () => {
+    const document = await open('sample.py');
+    const hovers = await vscode.commands.executeCommand('vscode.executeHoverProvider', document.uri, new vscode.Position(4, 6));
+    assert.match(hovers.flatMap(({ contents }) => contents.map(({ value }) => value)).join('\n'), /63%/);
+  }],
+
+  ...['emoji.py', 'cjk.py', 'combining.py', 'crlf.py', 'formfeed.py'].map((name) => [
+    `hints are on the right characters: ${name}`,
+    async () => {
+      const document = await open(name);
+      const expected = [...document.getText().matchAll(/\S[^\r\n]*BUG[^\r\n]*/g)].map(([text]) => text.trimEnd());
+      const hints = await risks(document, expected.length);
+      assert.deepEqual(hints.map(({ range }) => document.getText(range)), expected);
+    },
+  ]),
+
+  ['hints follow an edit', async () => {
+    const document = await open('edited.py');
+    await risks(document, 1);
+    await edit(document, (change) => change.insert(document.uri, new vscode.Position(0, 0), 'first = "BUG"\n'));
+    assert.deepEqual((await risks(document, 2)).map(({ range }) => range.start.line), [0, 2]);
+  }],
+
+  ['hints go when the likely line goes', async () => {
+    const document = await open('edited.py');
+    await edit(document, (change) => change.delete(document.uri, new vscode.Range(0, 0, document.lineCount, 0)));
+    await risks(document, 0);
+    await document.save(); // An unsaved file would ask a question when it is closed.
+  }],
+
+  ['next and previous risky line go around the end of the file', async () => {
+    const document = await open('three.py');
+    await risks(document, 3);
+    const visited = [];
+    for (const name of ['next', 'next', 'next', 'next', 'previous', 'previous']) {
+      await vscode.commands.executeCommand(`risk-lsp.${name}RiskyLine`);
+      visited.push(vscode.window.activeTextEditor.selection.active.line);
+    }
+    assert.deepEqual(visited, [1, 3, 5, 1, 5, 3]);
+  }],
+
+  ['a threshold takes effect without a restart', async () => {
+    const document = await open('three.py');
+    await settings('threshold', 0.9);
+    await risks(document, 0);
+    await settings('threshold', undefined);
+    await risks(document, 3);
+  }],
+
+  ['turned off it shows nothing, and on again it does', async () => {
+    const document = await open('three.py');
+    await settings('enabled', false);
+    await risks(document, 0);
+    await settings('enabled', undefined);
+    await risks(document, 3);
+  }],
+
+  ['a document in another language is left alone unless it is asked for', async () => {
+    const document = await open('notes.txt');
+    await risks(await open('sample.py'), 1);
+    assert.equal(newest(document).length, 0);
+    await settings('languages', ['python', 'plaintext']);
+    await risks(document, 1);
+    await settings('languages', undefined);
+    await until('the hints of the text file to go', () => newest(document).length === 0);
+  }],
+
+  ['closing a document takes its hints away', async () => {
+    const document = await open('sample.py');
+    await risks(document, 1);
+    await close();
+    await until('hints to go', () => newest(document).length === 0);
+  }],
+
+  ['toggling the heat map changes its setting', async () => {
+    const value = () => vscode.workspace.getConfiguration('riskLsp').get('heatMap.enabled');
+    await vscode.commands.executeCommand('risk-lsp.toggleHeatMap');
+    assert.equal(value(), false);
+    await vscode.commands.executeCommand('risk-lsp.toggleHeatMap');
+    assert.equal(value(), true);
+  }],
+
+  ['every command of the palette is there', async () => {
+    const { contributes } = vscode.extensions.getExtension('risk-lsp.risk-lsp').packageJSON;
+    const present = await vscode.commands.getCommands(true);
+    assert.deepEqual(contributes.commands.map(({ command }) => command).filter((name) => !present.includes(name)), []);
+  }],
+];

@@ -1,0 +1,69 @@
+// VS Code in a browser, started and stopped.
+import { execFileSync, spawn } from 'node:child_process';
+import { openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { until } from './checks.mjs';
+
+export class CodeServer {
+  constructor(root, folders, artefacts, extra) {
+    const installed = join(root, '.cache', 'editors', 'code-server', 'node_modules');
+    this.node = join(installed, 'node24', 'bin', 'node');
+    this.entry = join(installed, 'code-server', 'out', 'node', 'entry.js');
+    this.folders = folders;
+    this.artefacts = artefacts;
+    this.env = environment(folders, extra);
+    const config = join(folders.home, 'empty.yaml');
+    this.common = ['--user-data-dir', folders.user, '--extensions-dir', folders.extensions, '--config', config];
+  }
+
+  install(vsix) {
+    execFileSync(this.node, [this.entry, ...this.common, '--install-extension', vsix], { env: this.env, stdio: 'pipe' });
+  }
+
+  async start() {
+    this.port = await freePort();
+    const log = openSync(join(this.artefacts, 'code-server.log'), 'w');
+    const options = ['--auth', 'none', '--bind-addr', `127.0.0.1:${this.port}`, '--disable-telemetry'];
+    options.push('--disable-update-check', '--disable-workspace-trust');
+    this.process = spawn(this.node, [this.entry, ...this.common, ...options], {
+      env: this.env,
+      stdio: ['ignore', log, log],
+      detached: true,
+    });
+    await until('code-server', () => fetch(`http://127.0.0.1:${this.port}/healthz`).then(({ ok }) => ok, () => false));
+  }
+
+  /** Address of the workspace with a file open. */
+  url(file) {
+    const path = join(this.folders.workspace, file);
+    const payload = JSON.stringify([['openFile', `vscode-remote://127.0.0.1:${this.port}${path}`]]);
+    const query = new URLSearchParams({ folder: this.folders.workspace, payload });
+    return `http://127.0.0.1:${this.port}/?${query}`;
+  }
+
+  stop() {
+    try {
+      process.kill(-this.process.pid, 'SIGKILL'); // it leads a group of its own
+    } catch (error) {
+      if (error.code !== 'ESRCH') {
+        throw error;
+      }
+    }
+  }
+}
+
+function environment(folders, extra) {
+  const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('VSCODE_'));
+  const home = { HOME: folders.home, XDG_CONFIG_HOME: join(folders.home, 'config'), XDG_DATA_HOME: join(folders.home, 'data') };
+  return { ...Object.fromEntries(kept), ...home, ...extra };
+}
+
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}

@@ -1,0 +1,61 @@
+// The temporary home of one run: the editor's folders, the workspace, the settings.
+import { copyFileSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { SAMPLES } from './samples.mjs';
+
+const SETTINGS = {
+  'workbench.startupEditor': 'none',
+  'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'workbench.tips.enabled': false,
+  'workbench.enableExperiments': false,
+  'extensions.autoUpdate': false,
+  'extensions.autoCheckUpdates': false,
+  'extensions.ignoreRecommendations': true,
+  'git.enabled': false,
+  'chat.disableAIFeatures': true,
+  'telemetry.telemetryLevel': 'off',
+  'update.mode': 'none',
+  'files.autoSave': 'off',
+  'editor.minimap.enabled': false,
+  'editor.unusualLineTerminators': 'off',
+  'riskLsp.debounce': 0.1,
+};
+
+export function makeFolders(root) {
+  const home = mkdtempSync(join(tmpdir(), 'risk-lsp-vscode-'));
+  const folders = {
+    home,
+    user: join(home, 'user'),
+    extensions: join(home, 'extensions'),
+    workspace: join(home, 'workspace'),
+    scripted: join(home, 'scripted'),
+  };
+  for (const folder of [...Object.values(folders), join(folders.user, 'User'), join(folders.user, 'Machine')]) {
+    mkdirSync(folder, { recursive: true });
+  }
+  for (const [name, text] of Object.entries(SAMPLES)) {
+    writeFileSync(join(folders.workspace, name), text);
+  }
+  copyFileSync(join(root, 'examples', 'interval_merging.py'), join(folders.workspace, 'interval_merging.py'));
+  return folders;
+}
+
+/** The settings that the editor starts with; `machine` says what runs. */
+export function writeSettings(folders, machine) {
+  write(join(folders.user, 'User', 'settings.json'), SETTINGS);
+  write(join(folders.user, 'Machine', 'settings.json'), machine);
+}
+
+export const settingsFile = (folders) => join(folders.home, 'changes.json');
+
+/** Have settings changed while the editor runs, by the tests' own extension; null takes one back. */
+export function changeSettings(folders, changes) {
+  const file = settingsFile(folders);
+  write(`${file}.new`, changes);
+  renameSync(`${file}.new`, file);
+}
+
+function write(file, settings) {
+  writeFileSync(file, `${JSON.stringify(settings, null, 2)}\n`);
+}

@@ -1,0 +1,24 @@
+// Files of the workspace. The scripted server finds BUG likely (63%) and MAYBE less so (22%).
+export const SAMPLES = {
+  'sample.py': [
+    'def mean(values):',
+    '    """The mean of some values."""',
+    '    total = sum(values)  # MAYBE',
+    '    count = len(values)',
+    '    return total / count  # BUG',
+    '',
+    '',
+    'print(mean([1, 2, 3]))',
+    '',
+  ].join('\n'),
+  'three.py': 'a = 1\nb = "BUG"\nc = 3\nd = "BUG"\ne = 5\nf = "BUG"\ng = 7\n',
+  'edited.py': 'one = 1\ntwo = "BUG"\n',
+  'ignored.py': 'one = 1\ntwo = "BUG"\nthree = 3\n',
+  'stored.py': 'one = 1\ntwo = "BUG"\nthree = 3\n',
+  'emoji.py': 'x = "🎉👩‍👩‍👧‍👦"\n    # 🎉 BUG after 🎉 an emoji 🎉\ny = "😀"; z = "BUG"\n',
+  'cjk.py': '名前 = "日本語"\nif 名前:\n    結果 = "漢字 BUG 漢字"\n',
+  'combining.py': 'cafe\u0301 = "e\u0301"\n\tnai\u0308ve = "BUG e\u0301\u0323"   \n',
+  'crlf.py': 'a = 1\r\n    b = "BUG"\r\nc = 3\r\nd = "BUG"\r\n',
+  'formfeed.py': 'a = 1\n\f\nb = "BUG"\nc = "x\x0bBUG\u2028still the same line"\n',
+  'notes.txt': 'A BUG is mentioned here.\n',
+};

@@ -1,0 +1,79 @@
+// What a person sees and does, with the scripted server: a line with BUG is 63% likely to need an edit, with MAYBE 22%.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { must, until } from './lib/checks.mjs';
+import { changeSettings } from './lib/folders.mjs';
+import { serverProcesses } from './lib/processes.mjs';
+
+export function personChecks(window, folders) {
+  return [
+    ['a likely line is underlined', async () => {
+      await window.openFile('sample.py');
+      await window.waitForUnderlines(1);
+    }],
+
+    ['hover says the probability in words', async () => {
+      const text = await window.hover('return');
+      must(/63% likely to need an edit/.test(text), text);
+      await window.screenshot('hover');
+    }],
+
+    ['the status bar says the probability of the line, and follows the cursor', async () => {
+      await window.goToLine(5);
+      await window.statusItem(/^Line 63%$/);
+      await window.goToLine(4);
+      await window.statusItem(/^Line <1%$/);
+    }],
+
+    ['the status bar says the probability of the selection, without a model run', async () => {
+      await window.goToLine(3);
+      const runs = modelRuns(folders);
+      await window.page.keyboard.press('Home');
+      for (let line = 0; line < 3; line += 1) {
+        await window.page.keyboard.press('Shift+ArrowDown');
+      }
+      await window.statusItem(/^Selection 71%$/);
+      must(modelRuns(folders) === runs, 'the model was run');
+      await window.screenshot('selection');
+    }],
+
+    ['the heat map tints likely lines and marks them in the margin', async () => {
+      const tints = await until('tints', async () => (await window.tints()).length && window.tints());
+      must(tints.length === 2 && new Set(tints).size === 2, `tints ${tints}`);
+      must((await window.bars()) === 2, `${await window.bars()} bars`);
+    }],
+
+    ['the heat map goes and comes back by command', async () => {
+      await window.command('Risk: Toggle Heat Map');
+      await until('the tints to go', async () => (await window.tints()).length === 0);
+      await window.screenshot('heat-map-off');
+      await window.command('Risk: Toggle Heat Map');
+      await until('the tints to come', async () => (await window.tints()).length === 2);
+    }],
+
+    ['a changed setting takes effect without a reload or a new server', async () => {
+      const before = serverProcesses(folders.home);
+      changeSettings(folders, { 'riskLsp.threshold': 0.2 });
+      await window.waitForUnderlines(2);
+      changeSettings(folders, { 'riskLsp.threshold': null });
+      await window.waitForUnderlines(1);
+      must(String(serverProcesses(folders.home)) === String(before), 'the server is another one');
+    }],
+
+    ['a killed server comes back by itself', async () => {
+      const before = serverProcesses(folders.home);
+      must(before.length > 0, 'no server is running');
+      before.forEach((id) => process.kill(id, 'SIGKILL'));
+      await until('a new server', () => serverProcesses(folders.home).some((id) => !before.includes(id)));
+      await window.goToLine(5);
+      await window.statusItem(/^Line 63%$/);
+      await window.waitForUnderlines(1);
+      must(/63%/.test(await window.hover('return')), 'no hover');
+    }],
+  ];
+}
+
+/** How often the scripted model was run. */
+function modelRuns(folders) {
+  return readFileSync(join(folders.scripted, 'runs'), 'utf8').split('\n').length;
+}
