@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from risk_lsp.settings import SECTION
+
 
 @dataclass(frozen=True)
 class Client:
@@ -21,6 +23,8 @@ class Client:
     work_done_progress: bool
     configuration: bool
     registers_configuration_changes: bool
+    wants_status: bool
+    wants_analysed: bool
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Client:
@@ -36,6 +40,8 @@ class Client:
             registers_configuration_changes=(
                 _at(params, "capabilities", "workspace", "didChangeConfiguration", "dynamicRegistration") is True
             ),
+            wants_status=_at(params, "capabilities", "experimental", SECTION, "status") is True,
+            wants_analysed=_at(params, "capabilities", "experimental", SECTION, "analysed") is True,
         )
 
 

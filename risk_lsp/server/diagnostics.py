@@ -7,10 +7,10 @@ from typing import Any
 from lsprotocol import types
 
 from risk_lsp.risk.percent import percent
-from risk_lsp.risk.views import driving_tokens, line_risks, riskiest_lines
+from risk_lsp.risk.views import driving_words
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.convert import range_of
-from risk_lsp.settings import Settings
+from risk_lsp.server.line_view import LineView
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.spans import Span, stripped_line_spans
 
@@ -18,18 +18,15 @@ SOURCE = "risk-lsp"
 CODE = "likely-edit"
 
 
-def diagnostics_of(analysis: Analysis, settings: Settings, encoding: PositionEncoding) -> list[types.Diagnostic]:
-    """One hint per line at or above the threshold, the `max_diagnostics` likeliest, in the order of the text."""
-    probabilities = line_risks(analysis.risks, analysis.document)
-    lines = riskiest_lines(probabilities, settings.max_diagnostics, settings.threshold)
-    spans = stripped_line_spans(analysis.document)
-    return [_diagnostic(analysis, spans[line], float(probabilities[line]), encoding) for line in sorted(lines)]
+def diagnostics_of(view: LineView, encoding: PositionEncoding) -> list[types.Diagnostic]:
+    """One hint per line worth showing, in the order of the text."""
+    spans = stripped_line_spans(view.analysis.document) if view.shown else []
+    return [_diagnostic(view.analysis, spans[line], float(view.probabilities[line]), encoding) for line in view.shown]
 
 
-def driving_spans(analysis: Analysis, span: Span, top: int = 3) -> list[Span]:
+def driving_spans(analysis: Analysis, span: Span) -> list[Span]:
     """The tokens that carry most of a span's risk, without the white space that tokens begin with."""
-    stripped = (_without_space(analysis.document.text, token) for token in driving_tokens(analysis.risks, span, top))
-    return [token for token in stripped if token.start < token.end]
+    return driving_words(analysis.risks, analysis.document.text, span)
 
 
 def _diagnostic(analysis: Analysis, span: Span, probability: float, encoding: PositionEncoding) -> types.Diagnostic:
@@ -58,9 +55,3 @@ def _data(analysis: Analysis, span: Span, probability: float, encoding: Position
             for token in tokens
         ],
     }
-
-
-def _without_space(text: str, span: Span) -> Span:
-    piece = text[span.start : span.end]
-    start = span.start + len(piece) - len(piece.lstrip())
-    return Span(start, max(start, span.start + len(piece.rstrip())))

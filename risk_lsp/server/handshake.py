@@ -21,6 +21,8 @@ INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
 SERVER_NOT_INITIALIZED = -32002
 
+COMMANDS = ("riskLsp.analyseNow", "riskLsp.snooze", "riskLsp.restart")
+
 _POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 _INCREMENTAL = 2
 
@@ -93,6 +95,7 @@ def server_capabilities(encoding: str) -> dict[str, Any]:
         "positionEncoding": encoding,
         "textDocumentSync": {"openClose": True, "change": _INCREMENTAL},
         "hoverProvider": True,
+        "executeCommandProvider": {"commands": list(COMMANDS)},
         "experimental": {"riskLsp": {"requests": ["riskLsp/query", "riskLsp/lines"]}},
     }
 

@@ -10,6 +10,7 @@ from risk_lsp.risk.views import document_risk
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.convert import offset_of, range_of
 from risk_lsp.server.diagnostics import driving_spans
+from risk_lsp.server.line_view import LineView
 from risk_lsp.server.markup import MARKDOWN, PLAIN_TEXT, Markup
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.spans import Span, stripped_line_spans
@@ -18,7 +19,7 @@ _WORTH_EXPLAINING = 0.01
 
 
 def hover_of(
-    analysis: Analysis,
+    view: LineView,
     position: types.Position,
     encoding: PositionEncoding,
     reference: ReferenceTable,
@@ -26,14 +27,18 @@ def hover_of(
 ) -> types.Hover:
     """The hover at a position. On a blank line it speaks of the function and the document only."""
     markup = MARKDOWN if markdown else PLAIN_TEXT
-    offset = offset_of(analysis.document, position, encoding)
-    span = stripped_line_spans(analysis.document)[analysis.document.lines.line_of(offset)]
+    document = view.analysis.document
+    offset = offset_of(document, position, encoding)
+    line = document.lines.line_of(offset)
+    span = stripped_line_spans(document)[line]
     is_blank = span.start == span.end
     anchor = offset if is_blank else min(max(offset, span.start), span.end - 1)
-    paragraphs = [_around(analysis, anchor, markup)]
+    paragraphs = [_around(view.analysis, anchor, markup)]
     if not is_blank:
-        paragraphs = [*_line(analysis, span, reference, markup), *paragraphs]
-    return types.Hover(_contents(paragraphs, markup), None if is_blank else range_of(analysis.document, span, encoding))
+        paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
+    if view.outside is not None:
+        paragraphs.append(markup.text(f"Outside its calibrated range: {view.outside}."))
+    return types.Hover(_contents(paragraphs, markup), None if is_blank else range_of(document, span, encoding))
 
 
 def note(text: str, markdown: bool) -> types.Hover:
@@ -42,8 +47,8 @@ def note(text: str, markdown: bool) -> types.Hover:
     return types.Hover(_contents([markup.text(f"risk-lsp: {text}")], markup))
 
 
-def _line(analysis: Analysis, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:
-    probability = analysis.risks.probability(span.start, span.end)
+def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:
+    analysis, probability = view.analysis, float(view.probabilities[line])
     first = f"{markup.bold(percent(probability))} likely to need an edit"
     tokens = [analysis.document.text[token.start : token.end] for token in driving_spans(analysis, span)]
     if tokens and probability >= _WORTH_EXPLAINING:

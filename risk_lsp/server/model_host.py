@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from risk_lsp.errors import BadInput, BundleError, ModelError, WorkerError
+from risk_lsp.errors import BundleError, ModelError, WorkerError
 from risk_lsp.model.supervisor import Supervisor, WorkerState
 from risk_lsp.probe.locate import DEFAULT
 from risk_lsp.risk.reference import ReferenceTable
@@ -46,6 +46,17 @@ class ModelHost:
         """What probabilities have meant for the loaded bundle; empty while none is loaded."""
         return self._reference
 
+    @property
+    def state(self) -> WorkerState:
+        """Where the worker is now."""
+        return WorkerState.STOPPED if self._supervisor is None else self._supervisor.state
+
+    @property
+    def bundle_name(self) -> str | None:
+        """What the loaded bundle calls itself; None while none is loaded."""
+        name = None if self._supervisor is None else self._supervisor.description.get("name")
+        return name if isinstance(name, str) else None
+
     async def apply(self, settings: Settings) -> None:
         """Bring the worker in line with the settings: start, stop, or restart it if what it runs with has changed."""
         async with self._applying:
@@ -57,6 +68,13 @@ class ModelHost:
             elif options != self._options:
                 self._options = options
                 await self._supervisor.restart(options)
+
+    async def restart(self) -> None:
+        """Replace the worker by a new one. Raises ModelError if there is none."""
+        async with self._applying:
+            if self._supervisor is None:
+                raise ModelError("the model is not running")
+            await self._supervisor.restart()
 
     async def stop(self) -> None:
         """End the worker."""
@@ -85,7 +103,7 @@ class ModelHost:
         """The document's risks, as soon as the model is ready.
 
         Raises WorkerError if the worker went away over this text, BadInput if it refused the text, and ModelError if
-        there is no model to wait for.
+        it failed over the text and lives on, or there is no model to wait for.
         """
         async with self._one_at_a_time:
             await self._settled.wait()
@@ -98,11 +116,9 @@ class ModelHost:
                 raise self._told_apart(supervisor, error) from None
         return risk_from_arrays(scored.header, scored.arrays)
 
-    def _told_apart(self, supervisor: Supervisor, error: WorkerError) -> BadInput | ModelError | WorkerError:
-        """The supervisor has one error for three things; the state it is in says which."""
-        if supervisor.state is WorkerState.READY:
-            return BadInput(error.message, error.hint)
-        if supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
+    def _told_apart(self, supervisor: Supervisor, error: WorkerError) -> ModelError | WorkerError:
+        """A WorkerError is one that a new worker follows; where none does, another try would not help."""
+        if supervisor.state in (WorkerState.READY, WorkerState.FAILED, WorkerState.STOPPED):
             return ModelError(error.message, error.hint)
         return error
 

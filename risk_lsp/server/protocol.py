@@ -17,7 +17,8 @@ from risk_lsp.server.handshake import INVALID_PARAMS, INVALID_REQUEST, Handshake
 
 logger = logging.getLogger(__name__)
 
-# pygls would keep its own copy of every document, with lines that are not the protocol's; exiting is ours too.
+# pygls would keep its own copy of every document, with lines that are not the protocol's; commands and exiting are ours
+# too.
 _NOT_BUILT_IN = (
     types.TEXT_DOCUMENT_DID_OPEN,
     types.TEXT_DOCUMENT_DID_CHANGE,
@@ -25,9 +26,11 @@ _NOT_BUILT_IN = (
     types.NOTEBOOK_DOCUMENT_DID_OPEN,
     types.NOTEBOOK_DOCUMENT_DID_CHANGE,
     types.NOTEBOOK_DOCUMENT_DID_CLOSE,
+    types.WORKSPACE_EXECUTE_COMMAND,
     types.EXIT,
 )
 OWN_METHODS = "riskLsp/"
+_COMMAND = types.WORKSPACE_EXECUTE_COMMAND  # with arguments of our own
 
 
 class RiskProtocol(LanguageServerProtocol):
@@ -73,7 +76,7 @@ class RiskProtocol(LanguageServerProtocol):
     def _structured(self, message: dict[str, Any]) -> Any:
         """The message as a typed object; our own requests keep their params as sent and check them themselves."""
         method = message.get("method")
-        if "id" in message and isinstance(method, str) and method.startswith(OWN_METHODS):
+        if "id" in message and isinstance(method, str) and (method.startswith(OWN_METHODS) or method == _COMMAND):
             return JsonRPCRequestMessage(message["id"], method, "2.0", message.get("params"))
         return self.structure_message({"jsonrpc": "2.0", **message})
 

@@ -8,9 +8,9 @@ from typing import Any
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
-from risk_lsp.risk.views import line_risks
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.convert import span_of
+from risk_lsp.server.line_view import LineView
 from risk_lsp.text.document import Document
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.spans import Span
@@ -41,10 +41,14 @@ def query_answer(analysis: Analysis, spans: list[Span]) -> dict[str, Any]:
     return {"version": analysis.document.version, "probabilities": probabilities.tolist()}
 
 
-def lines_answer(analysis: Analysis) -> dict[str, Any]:
-    """{"version", "lines": one probability per line, null for a blank one}."""
-    lines = [None if value != value else value for value in line_risks(analysis.risks, analysis.document).tolist()]
-    return {"version": analysis.document.version, "lines": lines}
+def lines_answer(view: LineView) -> dict[str, Any]:
+    """{"version", "lines": one probability per line or null, "steps": for a heat map, "outside": None or why}."""
+    return {
+        "version": view.analysis.document.version,
+        "lines": [None if value != value else value for value in view.probabilities.tolist()],
+        "steps": list(view.steps),
+        "outside": view.outside,
+    }
 
 
 def _range(value: object, place: int) -> types.Range:

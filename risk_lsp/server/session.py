@@ -3,35 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcException
 
-from risk_lsp.errors import RiskError, WorkerError
+from risk_lsp.errors import WorkerError
 from risk_lsp.model.supervisor import WorkerState
 from risk_lsp.server.analysis import Analysis, Analyzer
-from risk_lsp.server.barrier import REQUEST_FAILED, barrier, log_failure
+from risk_lsp.server.arguments import Arguments
+from risk_lsp.server.barrier import REQUEST_FAILED, log_failure
 from risk_lsp.server.client import Client
+from risk_lsp.server.commands import Commands
 from risk_lsp.server.configuration import Configuration
 from risk_lsp.server.convert import changes_of, document_of
 from risk_lsp.server.diagnostics import diagnostics_of
 from risk_lsp.server.endpoint import Endpoint
 from risk_lsp.server.handshake import Handshake
-from risk_lsp.server.hover import hover_of, note
 from risk_lsp.server.limits import reason_not_scored
+from risk_lsp.server.line_view import LineView
+from risk_lsp.server.line_views import LineViews
 from risk_lsp.server.model_host import ModelHost, worker_options
 from risk_lsp.server.options import ServerOptions
 from risk_lsp.server.progress import LoadingProgress
-from risk_lsp.server.query import LINES, QUERY, lines_answer, query_answer, spans_of, uri_of
+from risk_lsp.server.questions import Questions
+from risk_lsp.server.snooze import Snooze
+from risk_lsp.server.state import State
+from risk_lsp.server.status import StatusReporter, status_of
 from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.settings import SECTION, Settings
 from risk_lsp.text.document import Document
 from risk_lsp.text.positions import PositionEncoding
 
-# A generator in pygls's sense: it yields a handler to run with its arguments, gets the result, and returns the answer.
-Step: TypeAlias = "Generator[tuple[Callable[..., Any], tuple[Any, ...], None], Any, dict[str, Any]]"
+ANALYSED = "riskLsp/analysed"
 
 
 class Session:
@@ -43,24 +50,23 @@ class Session:
         self.client = Client.of(agreed.params)
         self.closed = asyncio.Event()
         self.was_shut_down = False
-        self._encoding = PositionEncoding(agreed.encoding)
-        self._configuration = Configuration(options, self.client.initialization_options)
-        self._documents = OpenDocuments(self._encoding)
-        self._host = ModelHost(command, self._model_changed)
-        self._analyzer = Analyzer(self._documents, self._host.score, self._publish)
+        self.state = self._new_state(agreed, options, command)
+        self._questions = Questions(self.state)
         self._progress = LoadingProgress(self.client.work_done_progress, self.endpoint.request, self.endpoint.notify)
-        self._may_send_requests = False  # until the client is initialized, too
+        self._status = StatusReporter(self.endpoint.notify) if self.client.wants_status else None
+        self._remark: str | None = None  # about the numbers shown last
+        self._is_initialized = False  # until then a server may send next to nothing
         self._tasks: set[asyncio.Task[None]] = set()
         self._register()
 
     @property
     def settings(self) -> Settings:
         """The settings in force."""
-        return self._configuration.current
+        return self.state.settings
 
     async def start(self) -> None:
         """Begin to load the model, without waiting for it."""
-        await self._host.apply(self.settings)
+        await self.state.host.apply(self.settings)
 
     def receive(self, body: bytes) -> None:
         """Handle one message."""
@@ -68,12 +74,35 @@ class Session:
 
     async def stop(self) -> None:
         """End all work and the worker."""
-        self._analyzer.forget_all()
+        self.state.analyzer.forget_all()
+        self.state.snooze.cancel()
         for task in self._tasks:
             task.cancel()
-        await self._host.stop()
+        await self.state.host.stop()
+
+    def _new_state(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> State:
+        encoding = PositionEncoding(agreed.encoding)
+        documents = OpenDocuments(encoding)
+        host = ModelHost(command, self._model_changed)
+        return State(
+            client=self.client,
+            encoding=encoding,
+            configuration=Configuration(options, self.client.initialization_options),
+            documents=documents,
+            host=host,
+            analyzer=Analyzer(documents, host.score, self._publish),
+            views=LineViews(),
+            snooze=Snooze(self._snooze_changed),
+        )
 
     def _register(self) -> None:
+        commands = Commands(
+            {
+                "riskLsp.analyseNow": self._analyse_now,
+                "riskLsp.snooze": self._start_snooze,
+                "riskLsp.restart": self._restart,
+            }
+        )
         handlers: dict[str, Callable[..., Any]] = {
             types.INITIALIZED: self._initialized,
             types.SHUTDOWN: self._shutdown,
@@ -81,10 +110,9 @@ class Session:
             types.TEXT_DOCUMENT_DID_OPEN: self._did_open,
             types.TEXT_DOCUMENT_DID_CHANGE: self._did_change,
             types.TEXT_DOCUMENT_DID_CLOSE: self._did_close,
-            types.TEXT_DOCUMENT_HOVER: self._hover,
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._did_change_configuration,
-            QUERY: self._query,
-            LINES: self._lines,
+            types.WORKSPACE_EXECUTE_COMMAND: commands.execute,
+            **self._questions.handlers(),
         }
         for method, handler in handlers.items():
             self.endpoint.handle(method, handler)
@@ -92,9 +120,10 @@ class Session:
     # The session
 
     def _initialized(self, _: types.InitializedParams) -> None:
-        self._may_send_requests = True
+        self._is_initialized = True
         self._show_progress()
-        self._report(self._configuration.initial_problems)
+        self._tell_status()
+        self._report(self.state.configuration.initial_problems)
         if self.client.registers_configuration_changes:
             method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
             registration = types.Registration(method, method, {"section": SECTION})
@@ -105,6 +134,7 @@ class Session:
 
     async def _shutdown(self, _: object) -> None:
         self._clear_all()
+        self._status = None  # what follows is not news
         await self.stop()
         self.was_shut_down = True
 
@@ -115,89 +145,77 @@ class Session:
 
     def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         document = document_of(params.text_document)
-        self._documents.open(document)
+        self.state.documents.open(document)
         self._consider(document, 0.0)
 
     def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         uri, version = params.text_document.uri, params.text_document.version
-        if self._documents.change(uri, version, changes_of(params.content_changes)):
-            document = self._documents.get(uri)
+        if self.state.documents.change(uri, version, changes_of(params.content_changes)):
+            document = self.state.documents.get(uri)
             assert document is not None
             self._consider(document, self.settings.debounce)
 
     def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
-        self._documents.close(uri)
-        self._analyzer.forget(uri)
+        self.state.documents.close(uri)
+        self.state.analyzer.forget(uri)
+        self.state.views.forget(uri)
         self.endpoint.publish(uri, None, [])
 
     def _consider(self, document: Document, quiet: float) -> None:
-        """Have the document scored, unless it is not to be."""
-        if not self.settings.enabled:
+        """Have the document scored, unless it is not to be, or not now."""
+        if not self.settings.enabled or self.state.snooze.is_on:
             return
         if reason_not_scored(document, self.settings) is None:
-            self._analyzer.schedule(document.uri, quiet)
+            self.state.analyzer.schedule(document.uri, quiet)
             return
-        self._analyzer.forget(document.uri)
+        self.state.analyzer.forget(document.uri)
         self.endpoint.publish(document.uri, document.version, [])
 
     def _publish(self, analysis: Analysis) -> None:
-        diagnostics = diagnostics_of(analysis, self.settings, self._encoding)
-        self.endpoint.publish(analysis.document.uri, analysis.document.version, diagnostics)
+        """Show a result; also one that is shown already, where the circumstances have changed."""
+        view = self.state.views.make(analysis, self.settings, self.state.snooze.is_on)
+        document = analysis.document
+        self.endpoint.publish(document.uri, document.version, diagnostics_of(view, self.state.encoding))
+        if self.client.wants_analysed:
+            self.endpoint.notify(ANALYSED, {"uri": document.uri, "version": document.version})
+        self._remark = _remark(view)
+        self._tell_status()
+
+    def _publish_all(self) -> None:
+        for analysis in self.state.analyzer.analyses():
+            self._publish(analysis)
 
     def _clear_all(self) -> None:
-        self._analyzer.forget_all()
-        for document in self._documents.all():
+        self.state.analyzer.forget_all()
+        for document in self.state.documents.all():
+            self.state.views.forget(document.uri)
             self.endpoint.publish(document.uri, document.version, [])
 
-    # Questions
+    # Commands
 
-    def _hover(self, params: types.HoverParams) -> types.Hover | None:
-        document = self._documents.get(params.text_document.uri)
-        if document is None or not self.settings.enabled:
-            return None
-        outcome = self._analyzer.outcome(document)
-        markdown = self.client.markdown_hover
-        if isinstance(outcome, Analysis):
-            return hover_of(outcome, params.position, self._encoding, self._host.reference, markdown)
-        return note(self._why_no_number(document, outcome), markdown)
+    def _analyse_now(self, arguments: Arguments) -> None:
+        document = self._questions.document_of(arguments.uri(0))
+        self._questions.require_scored(document)
+        if self.state.snooze.is_on:
+            raise JsonRpcException("risk-lsp is paused; riskLsp.snooze [0] ends the pause", REQUEST_FAILED)
+        self.state.analyzer.schedule(document.uri)
 
-    def _why_no_number(self, document: Document, outcome: RiskError | None) -> str:
-        if (reason := reason_not_scored(document, self.settings)) is not None:
-            return reason
-        if (reason := self._host.explanation()) is not None:
-            return reason
-        return "this text is being scored" if outcome is None else f"this document was not scored: {outcome}"
+    def _start_snooze(self, arguments: Arguments) -> None:
+        self.state.snooze.set(arguments.minutes(0))
 
-    # These two pick the snapshot before the next message is handled: it may be an edit.
+    async def _restart(self, _: Arguments) -> None:
+        await self.state.host.restart()
+        self.state.analyzer.rescore_all(forgive=True)
 
-    def _query(self, params: Any) -> Step:
-        document = self._document_of(params)
-        spans = spans_of(params, document, self._encoding)
-        return query_answer((yield barrier(QUERY, self._analysis_of), (document,), None), spans)
-
-    def _lines(self, params: Any) -> Step:
-        document = self._document_of(params)
-        return lines_answer((yield barrier(LINES, self._analysis_of), (document,), None))
-
-    def _document_of(self, params: object) -> Document:
-        uri = uri_of(params)
-        document = self._documents.get(uri)
-        if document is None:
-            raise JsonRpcInvalidParams(f"{uri} is not an open document; open it first")
-        return document
-
-    async def _analysis_of(self, document: Document) -> Analysis:
-        if not self.settings.enabled:
-            raise JsonRpcException("risk-lsp is turned off (setting enabled)", REQUEST_FAILED)
-        if (reason := reason_not_scored(document, self.settings)) is not None:
-            raise JsonRpcException(reason, REQUEST_FAILED)
-        outcome = await self._analyzer.of_newest(document)
-        if outcome is None:
-            raise JsonRpcContentModified("the document changed meanwhile; ask again")
-        if isinstance(outcome, RiskError):
-            raise outcome
-        return outcome
+    def _snooze_changed(self) -> None:
+        """Show nothing, or everything again; what was edited in the pause is scored now."""
+        for document in self.state.documents.all():
+            self.endpoint.publish(document.uri, document.version, [])
+        self._publish_all()
+        for document in self.state.documents.all():
+            self._consider(document, 0.0)
+        self._tell_status()
 
     # Settings
 
@@ -216,7 +234,7 @@ class Session:
 
     def _configured(self, raw: object) -> None:
         before = self.settings
-        self._report(self._configuration.update(raw))
+        self._report(self.state.configuration.update(raw))
         task = asyncio.get_running_loop().create_task(self._put_in_force(before, self.settings))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -224,19 +242,19 @@ class Session:
     async def _put_in_force(self, before: Settings, after: Settings) -> None:
         """Do what a change of settings asks for; only one of the model's own settings needs a new worker."""
         try:
-            await self._host.apply(after)
+            await self.state.host.apply(after)
         except Exception as error:
             log_failure("a change of settings", error)
+        self._tell_status()
         if not after.enabled:
             if before.enabled:
                 self._clear_all()
             return
         if worker_options(before) != worker_options(after):
-            self._analyzer.rescore_all(forgive=True)
+            self.state.analyzer.rescore_all(forgive=True)
         if before != after:
-            for analysis in self._analyzer.analyses():
-                self._publish(analysis)
-            for document in self._documents.all():
+            self._publish_all()
+            for document in self.state.documents.all():
                 self._consider(document, 0.0)
 
     def _report(self, problems: Sequence[str]) -> None:
@@ -247,19 +265,33 @@ class Session:
 
     def _model_changed(self, state: WorkerState, failure: WorkerError | None) -> None:
         self._show_progress()
+        self._tell_status()
         if state is WorkerState.RESTARTING:
             if failure is not None:
                 self._say_restarting(failure)
-            self._analyzer.rescore_all()
+            self.state.analyzer.rescore_all()
         if state is WorkerState.FAILED:
             self.endpoint.tell(types.MessageType.Error, f"risk-lsp: the model could not be loaded: {failure}")
 
     def _show_progress(self) -> None:
-        if not self._host.is_loading():
+        if not self.state.host.is_loading():
             self._progress.end()
-        elif self._may_send_requests:
+        elif self._is_initialized:
             self._progress.begin("loading the model")
+
+    def _tell_status(self) -> None:
+        if self._status is not None and self._is_initialized:
+            state = self.state
+            self._status.report(status_of(self.settings.enabled, state.snooze.until, state.host, self._remark))
 
     def _say_restarting(self, failure: WorkerError) -> None:
         text = f"risk-lsp: {failure.message}; it is started again and open documents are scored anew"
         self.endpoint.tell(types.MessageType.Warning, text, "restart")
+
+
+def _remark(view: LineView) -> str | None:
+    """What the status says about the document shown last."""
+    if view.outside is None:
+        return None
+    name = PurePosixPath(unquote(urlsplit(view.analysis.document.uri).path)).name
+    return f"{name} is outside the calibrated range: {view.outside}"

@@ -143,6 +143,10 @@ class LspClient:
         assert result is None or isinstance(result, dict)
         return result
 
+    async def execute(self, command: str, *arguments: Any) -> Any:
+        """The result of a command."""
+        return await self.request("workspace/executeCommand", {"command": command, "arguments": list(arguments)})
+
     # The end
 
     async def shut_down(self) -> int:

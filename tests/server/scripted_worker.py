@@ -2,7 +2,7 @@
 
 Tokens are the pieces between white space. One on a line with the word BUG has hazard 1.0 divided by the tokens of that
 line, one on a line with MAYBE a quarter of it, any other none. A text with CRASH ends the process, one with REFUSE is
-refused, and one with STALL is answered once the file `release` exists.
+refused, one with BREAK makes the scorer fail, and one with STALL is answered once the file `release` exists.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ class ScriptedScorer:
             os.kill(os.getpid(), signal.SIGKILL)
         if "REFUSE" in text:
             raise BadInput("this text is refused", "write another one")
+        if "BREAK" in text:
+            raise ZeroDivisionError(text)
         if "STALL" in text:
             wait_for(self._folder / "release")
         return by_rule(text).to_arrays()

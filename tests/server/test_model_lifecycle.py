@@ -134,6 +134,19 @@ async def test_a_text_that_the_model_refuses_is_explained(client: LspClient) -> 
     assert len(await client.diagnostics(OTHER, 1)) == 1
 
 
+async def test_a_text_over_which_the_scorer_fails_is_explained_and_the_worker_lives_on(
+    client: LspClient, tmp_path: Path
+) -> None:
+    await client.initialize("emacs30-eglot")
+    client.open(URI, "BREAK secret\n")
+    with pytest.raises(ResponseError, match="the worker met a ZeroDivisionError") as caught:
+        await client.request("riskLsp/lines", {"uri": URI})
+    assert "secret" not in caught.value.message
+    client.open(OTHER, TEXT)
+    assert len(await client.diagnostics(OTHER, 1)) == 1
+    assert (runs(tmp_path), client.all_of(MESSAGE)) == (2, [])
+
+
 async def test_the_server_process_never_loads_torch(client: LspClient) -> None:
     await client.initialize()
     client.open(URI, TEXT)

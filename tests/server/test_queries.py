@@ -45,6 +45,8 @@ async def test_every_line_has_a_probability_and_a_blank_one_null(client: LspClie
     assert await client.request("riskLsp/lines", {"uri": URI}) == {
         "version": 4,
         "lines": [0.0, None, pytest.approx(BUG), None],
+        "steps": [0, 0, 3, 0],
+        "outside": None,
     }
 
 

@@ -1,0 +1,95 @@
+"""What a client asks about a document, answered from its newest text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, TypeAlias
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcInvalidParams
+
+from risk_lsp.errors import RiskError
+from risk_lsp.server.analysis import Analysis
+from risk_lsp.server.barrier import REQUEST_FAILED, barrier
+from risk_lsp.server.hover import hover_of, note
+from risk_lsp.server.limits import reason_not_scored
+from risk_lsp.server.line_view import LineView
+from risk_lsp.server.query import LINES, QUERY, lines_answer, query_answer, spans_of, uri_of
+from risk_lsp.server.state import State
+from risk_lsp.text.document import Document
+
+# A generator in pygls's sense: it yields a handler to run with its arguments, gets the result, and returns the answer.
+Step: TypeAlias = "Generator[tuple[Callable[..., Any], tuple[Any, ...], None], Any, dict[str, Any]]"
+
+
+class Questions:
+    """Handlers of requests that change nothing."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def handlers(self) -> dict[str, Callable[..., Any]]:
+        """The handlers by method."""
+        return {types.TEXT_DOCUMENT_HOVER: self.hover, QUERY: self.query, LINES: self.lines}
+
+    def hover(self, params: types.HoverParams) -> types.Hover | None:
+        """The risk around a position, or why there is no number. Nothing in a pause."""
+        state = self._state
+        document = state.documents.get(params.text_document.uri)
+        if document is None or not state.settings.enabled or state.snooze.is_on:
+            return None
+        outcome = state.analyzer.outcome(document)
+        markdown = state.client.markdown_hover
+        if isinstance(outcome, Analysis):
+            return hover_of(self._view(outcome), params.position, state.encoding, state.host.reference, markdown)
+        return note(self._why_no_number(document, outcome), markdown)
+
+    # These two pick the snapshot before the next message is handled: it may be an edit.
+
+    def query(self, params: Any) -> Step:
+        """`riskLsp/query`."""
+        document = self.document_of(uri_of(params))
+        spans = spans_of(params, document, self._state.encoding)
+        return query_answer((yield barrier(QUERY, self._analysis_of), (document,), None), spans)
+
+    def lines(self, params: Any) -> Step:
+        """`riskLsp/lines`."""
+        document = self.document_of(uri_of(params))
+        return lines_answer(self._view((yield barrier(LINES, self._analysis_of), (document,), None)))
+
+    def document_of(self, uri: str) -> Document:
+        """The newest snapshot of an open document. Raises JsonRpcInvalidParams."""
+        document = self._state.documents.get(uri)
+        if document is None:
+            raise JsonRpcInvalidParams(f"{uri} is not an open document; open it first")
+        return document
+
+    def require_scored(self, document: Document) -> None:
+        """Raise the error that says why the document is not scored, if it is not."""
+        if not self._state.settings.enabled:
+            raise JsonRpcException("risk-lsp is turned off (setting enabled)", REQUEST_FAILED)
+        if (reason := reason_not_scored(document, self._state.settings)) is not None:
+            raise JsonRpcException(reason, REQUEST_FAILED)
+
+    async def _analysis_of(self, document: Document) -> Analysis:
+        self.require_scored(document)
+        outcome = await self._state.analyzer.of_newest(document)
+        if outcome is None:
+            raise JsonRpcContentModified("the document changed meanwhile; ask again")
+        if isinstance(outcome, RiskError):
+            raise outcome
+        return outcome
+
+    def _view(self, analysis: Analysis) -> LineView:
+        """The view that was made when the analysis came in, or the settings changed."""
+        view = self._state.views.get(analysis.document.uri)
+        if view is not None and view.analysis is analysis:
+            return view
+        return self._state.views.make(analysis, self._state.settings, self._state.snooze.is_on)
+
+    def _why_no_number(self, document: Document, outcome: RiskError | None) -> str:
+        if (reason := reason_not_scored(document, self._state.settings)) is not None:
+            return reason
+        if (reason := self._state.host.explanation()) is not None:
+            return reason
+        return "this text is being scored" if outcome is None else f"this document was not scored: {outcome}"
