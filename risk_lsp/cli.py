@@ -42,7 +42,6 @@ COMMANDS = (
     Command("query", "the probability of one span of a file", "risk_lsp.cli:query"),
     Command("doctor", "versions, model, device, memory, and a self-test", "risk_lsp.cli:doctor"),
     Command("corpus build", "files to packed tokens for training", "risk_lsp.training.corpus_command"),
-    Command("train tokenizer", "train a tokenizer", "risk_lsp.training.tokenizer_command"),
     Command("train model", "train a small code model", "risk_lsp.training.model_command"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.training.probe_fit_command"),
     Command("probe evaluate", "measure a bundle on labelled programs", "risk_lsp.training.probe_evaluate_command"),
