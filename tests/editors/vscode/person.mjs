@@ -60,6 +60,29 @@ export function personChecks(window, folders) {
       must(String(serverProcesses(folders.home)) === String(before), 'the server is another one');
     }],
 
+    ['snoozed it shows nothing, says for how long, and comes back', async () => {
+      await window.command('Risk: Snooze...');
+      await window.pick('15 minutes');
+      await window.waitForUnderlines(0);
+      await window.statusItem(/^Risk 15 min$/);
+      must((await window.tints()).length === 0, 'the heat map is still there');
+      await window.screenshot('snoozed');
+      await window.clickStatusItem('Risk 15 min');
+      await window.pick('End the snooze');
+      await window.waitForUnderlines(1);
+      await until('the tints to come', async () => (await window.tints()).length === 2);
+    }],
+
+    ['a click on the state shows what can be done', async () => {
+      await window.clickStatusItem('Risk');
+      const choices = await window.choices();
+      await window.screenshot('menu');
+      await window.page.keyboard.press('Escape');
+      for (const choice of ['Analyse now', 'Show report', 'Snooze', 'Settings', 'Show log', 'Restart server']) {
+        must(choices.some((text) => text.includes(choice)), `${choice} is not among ${choices}`);
+      }
+    }],
+
     ['a killed server comes back by itself', async () => {
       const before = serverProcesses(folders.home);
       must(before.length > 0, 'no server is running');

@@ -4,7 +4,18 @@ import { must, until } from './lib/checks.mjs';
 import { changeSettings } from './lib/folders.mjs';
 import { serverProcesses } from './lib/processes.mjs';
 
-const THEMES = { dark: 'Dark 2026', light: 'Light 2026', 'high-contrast': 'Default High Contrast' };
+const THEMES = {
+  light: 'Light 2026',
+  dark: 'Dark 2026',
+  'high-contrast': 'Default High Contrast',
+  'high-contrast-light': 'Default High Contrast Light',
+};
+const WORKBENCH = {
+  light: '.vs',
+  dark: '.vs-dark',
+  'high-contrast': '.hc-black',
+  'high-contrast-light': '.hc-light',
+};
 
 export function realModelChecks(window, folders, root) {
   return [
@@ -26,12 +37,15 @@ export function realModelChecks(window, folders, root) {
       await window.statusItem(/^Line [<>]?\d+%$/);
     }],
 
-    ...Object.entries(THEMES).map(([name, theme]) => [`a picture of it: ${name}`, async () => {
-      changeSettings(folders, { 'riskLsp.maxDiagnostics': 3, 'workbench.colorTheme': theme });
-      const kind = { dark: '.vs-dark', light: '.vs', 'high-contrast': '.hc-black' }[name];
-      await window.page.locator(`.monaco-workbench${kind}`).waitFor();
-      await window.hover('merge_intervals');
-      await window.screenshot(`theme-${name}`);
-    }]),
+    ['pictures of it', async () => {
+      await window.page.keyboard.press('Control+b');
+      for (const [name, theme] of Object.entries(THEMES)) {
+        changeSettings(folders, { 'riskLsp.threshold': 0.2, 'riskLsp.maxDiagnostics': 3, 'workbench.colorTheme': theme });
+        await window.page.locator(`.monaco-workbench${WORKBENCH[name]}`).waitFor();
+        await window.goToLine(27);
+        await window.hover('sorted');
+        await window.screenshot(`theme-${name}`);
+      }
+    }],
   ];
 }

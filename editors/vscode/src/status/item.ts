@@ -9,7 +9,7 @@ const MINUTE_MS = 60_000;
 
 /** The server's state in the status bar; a click opens the menu. */
 export class StatusItem implements Disposable {
-  private readonly item = window.createStatusBarItem('riskLsp.status', StatusBarAlignment.Right, 101);
+  private readonly item = window.createStatusBarItem('riskLsp.status', StatusBarAlignment.Right, 102);
   private readonly listener: Disposable;
   private timer: NodeJS.Timeout | undefined;
 

@@ -1,19 +1,21 @@
 import { Disposable, type Selection, StatusBarAlignment, type TextEditor, window, workspace } from 'vscode';
 import { config, SECTION } from '../config';
 import { isScored } from '../documents';
-import { percent } from '../percent';
-import { QUERY, type QueryAnswer } from '../protocol';
+import { LINES, type LinesAnswer, QUERY, type QueryAnswer } from '../protocol';
 import type { Server } from '../server/server';
+import { probabilityView } from './probabilityView';
 
 /** Long enough to skip what a held arrow key passes over, too short to be noticed. */
 const DEBOUNCE_MS = 80;
 
 /** The probability of the selection, or of the cursor's line, in the status bar. No question runs the model. */
 export class ProbabilityItem implements Disposable {
-  private readonly item = window.createStatusBarItem('riskLsp.probability', StatusBarAlignment.Right, 100);
+  private readonly item = window.createStatusBarItem('riskLsp.probability', StatusBarAlignment.Right, 101);
   private readonly disposables: Disposable[];
   private timer: NodeJS.Timeout | undefined;
   private newest = 0;
+  /** Why the numbers may not hold for a version of a document, as the server said last. */
+  private outside: { uri: string; version: number; reason: string | null } | undefined;
 
   constructor(private readonly server: Server) {
     this.item.name = 'risk-lsp: probability';
@@ -48,10 +50,11 @@ export class ProbabilityItem implements Disposable {
     this.newest += 1;
     const question = this.newest;
     const { selection } = editor;
-    const answer = await this.server.ask<QueryAnswer>(QUERY, {
-      uri: this.server.uri(editor.document.uri),
-      ranges: [rangeOf(editor, selection)],
-    });
+    const uri = this.server.uri(editor.document.uri);
+    const answer = await this.server.ask<QueryAnswer>(QUERY, { uri, ranges: [rangeOf(editor, selection)] });
+    if (answer !== 'later' && answer !== 'none') {
+      await this.askWhetherOutside(uri, answer.value.version);
+    }
     if (question !== this.newest || answer === 'later') {
       return; // What is shown stays until a newer question is answered.
     }
@@ -63,15 +66,29 @@ export class ProbabilityItem implements Disposable {
     }
   }
 
+  private async askWhetherOutside(uri: string, version: number): Promise<void> {
+    if (this.outside?.uri === uri && this.outside.version === version) {
+      return;
+    }
+    const answer = await this.server.ask<LinesAnswer>(LINES, { uri });
+    if (answer !== 'later' && answer !== 'none') {
+      this.outside = { uri, version: answer.value.version, reason: answer.value.outside };
+    }
+  }
+
   private hasNumbers(): boolean {
     return this.server.isRunning && ['ready', 'analysing'].includes(this.server.status.state);
   }
 
   private show(editor: TextEditor, selection: Selection, probability: number): void {
     const isBlank = selection.isEmpty && editor.document.lineAt(selection.active.line).isEmptyOrWhitespace;
-    const what = selection.isEmpty ? 'Line' : 'Selection';
-    this.item.text = `${what} ${isBlank ? '–' : percent(probability)}`;
-    this.item.tooltip = `Probability that the ${what.toLowerCase()} needs an edit`;
+    const view = probabilityView(
+      selection.isEmpty,
+      isBlank ? null : probability,
+      this.outside?.reason ?? null,
+    );
+    this.item.text = view.text;
+    this.item.tooltip = view.tooltip;
     this.item.show();
   }
 }

@@ -107,6 +107,17 @@ export class Window {
     );
   }
 
+  async clickStatusItem(text) {
+    await this.page.locator('.statusbar-item', { hasText: new RegExp(`^\\s*${text}\\s*$`) }).click();
+  }
+
+  /** What an open quick pick offers. */
+  async choices() {
+    const rows = this.page.locator('.quick-input-list .monaco-list-row');
+    await rows.first().waitFor();
+    return rows.allInnerTexts();
+  }
+
   async codeActions() {
     await this.page.keyboard.press('Control+.');
     const rows = this.page.locator('.action-widget .monaco-list-row');
