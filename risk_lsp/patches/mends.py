@@ -1,0 +1,107 @@
+"""Edits that mend what models often leave out: imports, returns, a conversion of the result, a return too deep."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator
+
+from risk_lsp.patches.edits import Edit
+from risk_lsp.patches.lexemes import read_code
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span
+
+_MODULES = frozenset(
+    "bisect collections copy datetime decimal fractions functools hashlib heapq itertools json math operator os random "
+    "re statistics string sys time typing".split()
+)
+_HOMES = {
+    "collections": "Counter OrderedDict defaultdict deque namedtuple",
+    "functools": "cmp_to_key lru_cache reduce",
+    "heapq": "heapify heappop heappush nlargest nsmallest",
+    "itertools": "accumulate chain combinations groupby permutations product zip_longest",
+    "math": "ceil comb factorial floor gcd log pi sqrt",
+    "typing": "Any Dict List Optional Set Tuple Union",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+_CONVERSIONS = ("list", "tuple", "set", "sorted", "str", "int", "float", "bool", "len", "abs", "sum")
+
+
+def mending_edits(text: str, given: int) -> list[Edit]:
+    """Mends of a program behind the offset `given`; none if it does not parse."""
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    return [edit for edit in _Mends(text, given).edits(tree) if edit.span.start >= given]
+
+
+class _Mends:
+    def __init__(self, text: str, given: int) -> None:
+        self._text = text
+        self._given = given
+        self._lines = LineIndex(text)
+        self._code = read_code(text)
+
+    def edits(self, tree: ast.Module) -> Iterator[Edit]:
+        yield from self._imports(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                yield from self._missing_return(node)
+                yield from self._shallower(node)
+            elif isinstance(node, ast.Return) and node.value is not None:
+                yield from self._converted(node.value)
+
+    def _imports(self, tree: ast.Module) -> Iterator[Edit]:
+        read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+        bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+        bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                bound |= {alias.asname or alias.name for alias in node.names}
+        line = next((line for line in self._code.lines if line.content.start >= self._given), None)
+        for name in sorted(read - bound - set(dir(builtins))):
+            statement = f"import {name}" if name in _MODULES else f"from {_HOME_OF.get(name)} import {name}"
+            if line is not None and (name in _MODULES or name in _HOME_OF):
+                indentation = self._text[line.start : line.content.start]
+                yield Edit(Span(line.start, line.start), f"{indentation}{statement}\n", "import")
+
+    def _missing_return(self, function: ast.FunctionDef) -> Iterator[Edit]:
+        last = function.body[-1]
+        end = self._offset(last.end_lineno, last.end_col_offset)
+        start = self._offset(last.lineno, last.col_offset)
+        if isinstance(last, ast.Expr):
+            value = last.value
+            yield Edit(Span(start, start), "return ", "return")
+            if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "print":
+                yield Edit(Span(start, start + len("print")), "return ", "return")
+        elif not isinstance(last, (ast.Return, ast.Raise)):
+            indentation = self._text[self._lines.start(last.lineno - 1) : start]
+            names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
+            names &= {
+                *(node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)),
+                *(argument.arg for argument in function.args.args),
+            }
+            for value in [*sorted(names), "True", "False"]:
+                yield Edit(Span(end, end), f"\n{indentation}return {value}", "return")
+
+    def _shallower(self, function: ast.FunctionDef) -> Iterator[Edit]:
+        """Returns that stand one block too deep, such as inside of a loop that they end at once."""
+        for level, line in ((line.level, line) for line in self._code.lines):
+            inside = function.lineno <= self._lines.line_of(line.content.start) + 1 <= (function.end_lineno or 0)
+            if inside and line.words[0] == "return" and level >= 2:
+                yield Edit(Span(line.start, line.content.start), self._code.indentation(level - 1), "indentation")
+
+    def _converted(self, value: ast.expr) -> Iterator[Edit]:
+        start = self._offset(value.lineno, value.col_offset)
+        end = self._offset(value.end_lineno, value.end_col_offset)
+        for name in _CONVERSIONS:
+            yield Edit(Span(start, end), f"{name}({self._text[start:end]})", "conversion")
+        yield Edit(Span(start, end), f"round({self._text[start:end]}, 2)", "conversion")
+        yield Edit(Span(start, end), f"not ({self._text[start:end]})", "condition negated")
+
+    def _offset(self, line: int | None, column: int | None) -> int:
+        assert line is not None and column is not None  # ast.parse sets both
+        start = self._lines.start(line - 1)
+        content = self._text[start : self._lines.content_end(line - 1)]
+        return start + len(content.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "surrogatepass"))
