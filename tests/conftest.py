@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from hypothesis import HealthCheck, settings
 # How long an example takes says how busy the machine is, nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+# Device "auto" means the CPU in float32 on every machine that runs the tests.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -36,7 +36,10 @@ def locate_model(source: str | Path, *, revision: str | None = None, offline: bo
         name = str(source).removeprefix(HUB_PREFIX)
         path = _fetch(name, revision, offline)
         return ModelFolder(name, path, path.name, _checked_config(path, name))
-    path = Path(source).expanduser()
+    try:
+        path = Path(source).expanduser()
+    except RuntimeError as error:
+        raise ModelError(f"{source} names a home folder that is not there", "write the whole path") from error
     if revision is not None:
         raise ModelError(f"{path} is a folder, which has no revision {revision}", "drop the revision, or name a hub id")
     if not path.is_dir():
