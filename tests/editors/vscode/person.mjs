@@ -83,6 +83,48 @@ export function personChecks(window, folders) {
       }
     }],
 
+    ['code actions offer to ignore a likely line', async () => {
+      await window.openFile('three.py');
+      await window.waitForUnderlines(3);
+      await window.goToLine(2);
+      const actions = await window.codeActions();
+      await window.screenshot('code-actions');
+      await window.page.keyboard.press('Escape');
+      must(actions.some((action) => /ignore/i.test(action)), `${actions}`);
+    }],
+
+    ['a line ignored in the source has a comment and no underline', async () => {
+      await window.openFile('ignored.py');
+      await window.waitForUnderlines(1);
+      await window.goToLine(2);
+      await window.command('Risk: Ignore This Line...');
+      await window.pick('Write a comment');
+      await window.waitForUnderlines(0);
+      must(/# risk: ignore$/.test(await window.line(2)), await window.line(2));
+    }],
+
+    ['a line ignored for oneself stays ignored when lines come before it, and the file is as it was', async () => {
+      await window.openFile('stored.py');
+      await window.waitForUnderlines(1);
+      await window.goToLine(2);
+      await window.command('Risk: Ignore This Line...');
+      await window.pick('Remember it for me');
+      await window.waitForUnderlines(0);
+      must((await window.line(2)) === 'two = "BUG"', await window.line(2));
+      await window.goToLine(1);
+      await window.page.keyboard.type('another = "BUG"\n');
+      await window.waitForUnderlines(1);
+    }],
+
+    ['the report opens beside the file', async () => {
+      await window.openFile('sample.py');
+      await window.command('Risk: Show Report');
+      await window.embedded('sample.py');
+      await window.screenshot('report');
+      await window.command('View: Close All Editor Groups');
+      await window.openFile('sample.py');
+    }],
+
     ['a killed server comes back by itself', async () => {
       const before = serverProcesses(folders.home);
       must(before.length > 0, 'no server is running');

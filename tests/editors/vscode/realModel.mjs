@@ -10,6 +10,8 @@ const THEMES = {
   'high-contrast': 'Default High Contrast',
   'high-contrast-light': 'Default High Contrast Light',
 };
+/** The editor, for a picture of it alone. */
+const EDITOR = { x: 53, y: 92, width: 720, height: 470 };
 const WORKBENCH = {
   light: '.vs',
   dark: '.vs-dark',
@@ -19,11 +21,18 @@ const WORKBENCH = {
 
 export function realModelChecks(window, folders, root) {
   return [
-    ['a changed command starts another server', async () => {
-      const before = serverProcesses(folders.home);
+    ['without a server it says how to install one', async () => {
+      changeSettings(folders, { 'riskLsp.server.command': null });
+      await window.message('pip install risk-lsp');
+      await window.screenshot('not-installed');
+      await until('the end of the server', () => serverProcesses(folders.home).length === 0);
+      await window.command('Notifications: Clear All Notifications');
+    }],
+
+    ['a changed command starts the server', async () => {
       const command = [join(root, '.venv', 'bin', 'risk-lsp'), 'serve'];
       changeSettings(folders, { 'riskLsp.threshold': 0, 'riskLsp.threads': 1, 'riskLsp.server.command': command });
-      await until('another server', () => serverProcesses(folders.home).some((id) => !before.includes(id)));
+      await until('a server', () => serverProcesses(folders.home).length > 0);
     }],
 
     ['the model that comes with it underlines lines, and hover says a probability', async () => {
@@ -45,6 +54,7 @@ export function realModelChecks(window, folders, root) {
         await window.goToLine(27);
         await window.hover('sorted');
         await window.screenshot(`theme-${name}`);
+        await window.screenshot(`heat-map-${name}`, { clip: EDITOR });
       }
     }],
   ];

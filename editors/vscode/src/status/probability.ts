@@ -1,4 +1,12 @@
-import { Disposable, type Selection, StatusBarAlignment, type TextEditor, window, workspace } from 'vscode';
+import {
+  Disposable,
+  type Position,
+  type Selection,
+  StatusBarAlignment,
+  type TextEditor,
+  window,
+  workspace,
+} from 'vscode';
 import { config, SECTION } from '../config';
 import { isScored } from '../documents';
 import { LINES, type LinesAnswer, QUERY, type QueryAnswer } from '../protocol';
@@ -93,8 +101,16 @@ export class ProbabilityItem implements Disposable {
   }
 }
 
+/** The selection, or the cursor's line without the white space around it, as the server takes lines. */
 function rangeOf(editor: TextEditor, selection: Selection): { start: object; end: object } {
-  const { start, end } = selection.isEmpty ? editor.document.lineAt(selection.active.line).range : selection;
-  const plain = ({ line, character }: typeof start) => ({ line, character });
-  return { start: plain(start), end: plain(end) };
+  const plain = ({ line, character }: Position) => ({ line, character });
+  if (!selection.isEmpty) {
+    return { start: plain(selection.start), end: plain(selection.end) };
+  }
+  const { line } = selection.active;
+  const { text, firstNonWhitespaceCharacterIndex: start } = editor.document.lineAt(line);
+  return {
+    start: { line, character: start },
+    end: { line, character: Math.max(start, text.trimEnd().length) },
+  };
 }

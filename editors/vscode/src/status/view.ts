@@ -27,10 +27,10 @@ export function viewOf(status: Status, now: number): View {
   };
 }
 
-/** Whole minutes until a snooze ends, at least one; null when there is none. */
+/** Minutes until a snooze ends, rounded, at least one; null when there is none. */
 export function minutesLeft(status: Status, now: number): number | null {
   if (status.state !== 'paused' || status.until === null) {
     return null;
   }
-  return Math.max(1, Math.ceil((1000 * status.until - now) / 60_000));
+  return Math.max(1, Math.round((1000 * status.until - now) / 60_000));
 }

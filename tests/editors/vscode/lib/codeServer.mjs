@@ -55,8 +55,9 @@ export class CodeServer {
 
 function environment(folders, extra) {
   const kept = Object.entries(process.env).filter(([name]) => !name.startsWith('VSCODE_'));
-  const home = { HOME: folders.home, XDG_CONFIG_HOME: join(folders.home, 'config'), XDG_DATA_HOME: join(folders.home, 'data') };
-  return { ...Object.fromEntries(kept), ...home, ...extra };
+  // No server is to be found by chance.
+  const home = { PATH: '/usr/bin:/bin', HOME: folders.home, XDG_CONFIG_HOME: join(folders.home, 'config') };
+  return { ...Object.fromEntries(kept), ...home, XDG_DATA_HOME: join(folders.home, 'data'), ...extra };
 }
 
 function freePort() {

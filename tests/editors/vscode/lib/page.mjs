@@ -33,8 +33,8 @@ export class Window {
     return this.browser.close();
   }
 
-  screenshot(name) {
-    return this.page.screenshot({ path: join(this.artefacts, `${name}.png`) });
+  screenshot(name, options = {}) {
+    return this.page.screenshot({ path: join(this.artefacts, `${name}.png`), animations: 'disabled', ...options });
   }
 
   /** Run a command by its title in the palette. */
@@ -116,6 +116,28 @@ export class Window {
     const rows = this.page.locator('.quick-input-list .monaco-list-row');
     await rows.first().waitFor();
     return rows.allInnerTexts();
+  }
+
+  /** Wait for a message to the person; its text. */
+  async message(pattern) {
+    const toast = this.page.locator('.notification-toast', { hasText: pattern }).first();
+    await toast.waitFor();
+    return toast.innerText();
+  }
+
+  /** Wait for a page in the editor, such as a report, with this text. */
+  async embedded(text) {
+    await until(`a page that says ${text}`, async () => {
+      const pages = this.page.frames().filter((frame) => frame !== this.page.mainFrame());
+      const found = pages.map((frame) => frame.locator('body', { hasText: text }).count().catch(() => 0));
+      return (await Promise.all(found)).some((count) => count > 0);
+    });
+  }
+
+  /** Text of a line, as shown. */
+  async line(number) {
+    const lines = this.page.locator('.editor-instance .view-line');
+    return (await lines.nth(number - 1).innerText()).replaceAll('\u00a0', ' ');
   }
 
   async codeActions() {
