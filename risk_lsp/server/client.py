@@ -8,6 +8,8 @@ from typing import Any
 
 from risk_lsp.settings import SECTION
 
+_TEXT_DOCUMENT = ("capabilities", "textDocument")
+
 
 @dataclass(frozen=True)
 class Client:
@@ -23,6 +25,9 @@ class Client:
     work_done_progress: bool
     configuration: bool
     registers_configuration_changes: bool
+    code_action_literals: bool
+    document_changes: bool
+    apply_edit: bool
     wants_status: bool
     wants_analysed: bool
 
@@ -30,7 +35,7 @@ class Client:
     def of(cls, params: Mapping[str, Any]) -> Client:
         """Read the params of `initialize`; what is missing counts as not supported."""
         process_id = params.get("processId")
-        formats = _at(params, "capabilities", "textDocument", "hover", "contentFormat")
+        formats = _at(params, *_TEXT_DOCUMENT, "hover", "contentFormat")
         return cls(
             process_id=process_id if type(process_id) is int else None,
             initialization_options=params.get("initializationOptions"),
@@ -40,6 +45,9 @@ class Client:
             registers_configuration_changes=(
                 _at(params, "capabilities", "workspace", "didChangeConfiguration", "dynamicRegistration") is True
             ),
+            code_action_literals=_at(params, *_TEXT_DOCUMENT, "codeAction", "codeActionLiteralSupport") is not None,
+            document_changes=_at(params, "capabilities", "workspace", "workspaceEdit", "documentChanges") is True,
+            apply_edit=_at(params, "capabilities", "workspace", "applyEdit") is True,
             wants_status=_at(params, "capabilities", "experimental", SECTION, "status") is True,
             wants_analysed=_at(params, "capabilities", "experimental", SECTION, "analysed") is True,
         )

@@ -15,6 +15,8 @@ from risk_lsp.server.handshake import COMMANDS
 _USAGE: dict[str, str] = {
     "riskLsp.analyseNow": "[uri]",
     "riskLsp.snooze": "[minutes]",
+    "riskLsp.ignoreLine": '[uri, line, "source" or "stored"]',
+    "riskLsp.stopIgnoring": "[uri, line]",
     "riskLsp.restart": "[]",
 }
 

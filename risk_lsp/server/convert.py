@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from lsprotocol import types
 
+from risk_lsp.text.comments import Insertion
 from risk_lsp.text.document import Document, TextChange
 from risk_lsp.text.positions import Position, PositionEncoding, to_offset, to_position
 from risk_lsp.text.spans import Span
@@ -39,6 +40,18 @@ def span_of(document: Document, range_: types.Range, encoding: PositionEncoding)
 def offset_of(document: Document, position: types.Position, encoding: PositionEncoding) -> int:
     """A client's position as an offset, clamped to the document."""
     return to_offset(document, Position(position.line, position.character), encoding)
+
+
+def edit_inserting(
+    document: Document, insertion: Insertion, encoding: PositionEncoding, versioned: bool
+) -> types.WorkspaceEdit:
+    """An edit that inserts text; `versioned` for clients that check that it is of the version they show."""
+    place = range_of(document, Span(insertion.offset, insertion.offset), encoding)
+    edit = types.TextEdit(place, insertion.text)
+    if not versioned:
+        return types.WorkspaceEdit({document.uri: [edit]})
+    identifier = types.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
+    return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, [edit])])
 
 
 def _change_of(event: types.TextDocumentContentChangeEvent) -> TextChange:

@@ -21,7 +21,13 @@ INVALID_REQUEST = -32600
 INVALID_PARAMS = -32602
 SERVER_NOT_INITIALIZED = -32002
 
-COMMANDS = ("riskLsp.analyseNow", "riskLsp.snooze", "riskLsp.restart")
+COMMANDS = (
+    "riskLsp.analyseNow",
+    "riskLsp.snooze",
+    "riskLsp.ignoreLine",
+    "riskLsp.stopIgnoring",
+    "riskLsp.restart",
+)
 
 _POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 _INCREMENTAL = 2
@@ -95,6 +101,7 @@ def server_capabilities(encoding: str) -> dict[str, Any]:
         "positionEncoding": encoding,
         "textDocumentSync": {"openClose": True, "change": _INCREMENTAL},
         "hoverProvider": True,
+        "codeActionProvider": {"codeActionKinds": ["quickfix"]},
         "executeCommandProvider": {"commands": list(COMMANDS)},
         "experimental": {"riskLsp": {"requests": ["riskLsp/query", "riskLsp/lines"]}},
     }

@@ -10,12 +10,17 @@ from risk_lsp.risk.views import document_risk
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.convert import offset_of, range_of
 from risk_lsp.server.diagnostics import driving_spans
+from risk_lsp.server.ignores import Ignored
 from risk_lsp.server.line_view import LineView
 from risk_lsp.server.markup import MARKDOWN, PLAIN_TEXT, Markup
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.spans import Span, stripped_line_spans
 
 _WORTH_EXPLAINING = 0.01
+_IGNORED = {
+    Ignored.SOURCE: "This line is ignored by a comment (risk: ignore).",
+    Ignored.STORED: "This line is ignored, as you asked for; a code action here ends that.",
+}
 
 
 def hover_of(
@@ -34,7 +39,9 @@ def hover_of(
     is_blank = span.start == span.end
     anchor = offset if is_blank else min(max(offset, span.start), span.end - 1)
     paragraphs = [_around(view.analysis, anchor, markup)]
-    if not is_blank:
+    if line in view.ignored:
+        paragraphs = [markup.text(_IGNORED[view.ignored[line]]), *paragraphs]
+    elif not is_blank:
         paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
     if view.outside is not None:
         paragraphs.append(markup.text(f"Outside its calibrated range: {view.outside}."))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from risk_lsp.risk.views import line_risks, riskiest_lines
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.calibrated_range import reason_outside
+from risk_lsp.server.ignores import Ignored
 from risk_lsp.settings import Settings
 
 _NEVER_WARM = 0.01  # a line below this has no place in a heat map, whatever the threshold
@@ -17,7 +19,7 @@ _NEVER_WARM = 0.01  # a line below this has no place in a heat map, whatever the
 
 @dataclass(frozen=True)
 class LineView:
-    """One entry per line: `probabilities` float64, NaN for a blank line; `steps` 0 (not shown) to 4.
+    """One entry per line: `probabilities` float64, NaN for a blank or ignored line; `steps` 0 (not shown) to 4.
 
     `shown` are the lines worth a diagnostic, in the order of the text; `outside` is why the numbers may not hold.
     """
@@ -26,16 +28,18 @@ class LineView:
     probabilities: NDArray[np.float64]
     shown: tuple[int, ...]
     steps: tuple[int, ...]
+    ignored: Mapping[int, Ignored]
     outside: str | None
 
 
-def line_view(analysis: Analysis, settings: Settings, paused: bool) -> LineView:
+def line_view(analysis: Analysis, settings: Settings, ignored: Mapping[int, Ignored], paused: bool) -> LineView:
     """What to show of an analysis with these settings; in a pause nothing."""
     probabilities = line_risks(analysis.risks, analysis.document)
+    probabilities[[line for line in ignored if line < len(probabilities)]] = np.nan
     lines = [] if paused else riskiest_lines(probabilities, settings.max_diagnostics, settings.threshold)
     steps = (0,) * len(probabilities) if paused else heat_steps(probabilities, settings.threshold)
     outside = reason_outside(analysis.document, analysis.risks)
-    return LineView(analysis, probabilities, tuple(sorted(lines)), steps, outside)
+    return LineView(analysis, probabilities, tuple(sorted(lines)), steps, ignored, outside)
 
 
 def heat_steps(probabilities: NDArray[np.float64], threshold: float) -> tuple[int, ...]:

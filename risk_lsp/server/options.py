@@ -15,8 +15,9 @@ class ServerOptions:
     device: str | None = None
     dtype: str | None = None
     log_level: str = "warning"
+    data_folder: str | None = None  # where remembered lines are kept, by default in the user's data folder
 
     def settings(self) -> dict[str, Any]:
         """The settings that were given, by the names that editors use."""
-        names = [item.name for item in fields(self) if item.name != "log_level"]
+        names = [item.name for item in fields(self) if item.name not in ("log_level", "data_folder")]
         return {name: getattr(self, name) for name in names if getattr(self, name) is not None}

@@ -11,6 +11,7 @@ from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcIn
 from risk_lsp.errors import RiskError
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.barrier import REQUEST_FAILED, barrier
+from risk_lsp.server.code_actions import Action, code_actions
 from risk_lsp.server.hover import hover_of, note
 from risk_lsp.server.limits import reason_not_scored
 from risk_lsp.server.line_view import LineView
@@ -30,7 +31,12 @@ class Questions:
 
     def handlers(self) -> dict[str, Callable[..., Any]]:
         """The handlers by method."""
-        return {types.TEXT_DOCUMENT_HOVER: self.hover, QUERY: self.query, LINES: self.lines}
+        return {
+            types.TEXT_DOCUMENT_HOVER: self.hover,
+            types.TEXT_DOCUMENT_CODE_ACTION: self.code_action,
+            QUERY: self.query,
+            LINES: self.lines,
+        }
 
     def hover(self, params: types.HoverParams) -> types.Hover | None:
         """The risk around a position, or why there is no number. Nothing in a pause."""
@@ -43,6 +49,10 @@ class Questions:
         if isinstance(outcome, Analysis):
             return hover_of(self._view(outcome), params.position, state.encoding, state.host.reference, markdown)
         return note(self._why_no_number(document, outcome), markdown)
+
+    def code_action(self, params: types.CodeActionParams) -> list[Action]:
+        """What can be done about a line."""
+        return code_actions(self._state, params)
 
     # These two pick the snapshot before the next message is handled: it may be an edit.
 

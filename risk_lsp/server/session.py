@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 
-from risk_lsp.errors import WorkerError
+from risk_lsp.errors import RiskError, WorkerError
 from risk_lsp.model.supervisor import WorkerState
 from risk_lsp.server.analysis import Analysis, Analyzer
 from risk_lsp.server.arguments import Arguments
 from risk_lsp.server.barrier import REQUEST_FAILED, log_failure
 from risk_lsp.server.client import Client
+from risk_lsp.server.code_actions import IGNORE_LINE, STOP_IGNORING
 from risk_lsp.server.commands import Commands
 from risk_lsp.server.configuration import Configuration
-from risk_lsp.server.convert import changes_of, document_of
+from risk_lsp.server.convert import changes_of, document_of, edit_inserting
 from risk_lsp.server.diagnostics import diagnostics_of
 from risk_lsp.server.endpoint import Endpoint
 from risk_lsp.server.handshake import Handshake
+from risk_lsp.server.ignore_store import IgnoreStore, default_data_folder
 from risk_lsp.server.limits import reason_not_scored
 from risk_lsp.server.line_view import LineView
 from risk_lsp.server.line_views import LineViews
@@ -35,6 +37,7 @@ from risk_lsp.server.state import State
 from risk_lsp.server.status import StatusReporter, status_of
 from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.settings import SECTION, Settings
+from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Document
 from risk_lsp.text.positions import PositionEncoding
 
@@ -84,6 +87,7 @@ class Session:
         encoding = PositionEncoding(agreed.encoding)
         documents = OpenDocuments(encoding)
         host = ModelHost(command, self._model_changed)
+        store = IgnoreStore((Path(options.data_folder) if options.data_folder else default_data_folder()) / "ignored")
         return State(
             client=self.client,
             encoding=encoding,
@@ -91,8 +95,9 @@ class Session:
             documents=documents,
             host=host,
             analyzer=Analyzer(documents, host.score, self._publish),
-            views=LineViews(),
+            views=LineViews(store),
             snooze=Snooze(self._snooze_changed),
+            store=store,
         )
 
     def _register(self) -> None:
@@ -100,6 +105,8 @@ class Session:
             {
                 "riskLsp.analyseNow": self._analyse_now,
                 "riskLsp.snooze": self._start_snooze,
+                IGNORE_LINE: self._ignore_line,
+                STOP_IGNORING: self._stop_ignoring,
                 "riskLsp.restart": self._restart,
             }
         )
@@ -182,6 +189,11 @@ class Session:
         self._remark = _remark(view)
         self._tell_status()
 
+    def _publish_again(self, document: Document) -> None:
+        outcome = self.state.analyzer.outcome(document)
+        if isinstance(outcome, Analysis):
+            self._publish(outcome)
+
     def _publish_all(self) -> None:
         for analysis in self.state.analyzer.analyses():
             self._publish(analysis)
@@ -203,6 +215,30 @@ class Session:
 
     def _start_snooze(self, arguments: Arguments) -> None:
         self.state.snooze.set(arguments.minutes(0))
+
+    def _ignore_line(self, arguments: Arguments) -> None:
+        document, line = self._questions.document_of(arguments.uri(0)), arguments.line(1)
+        if arguments.one_of(2, "source", "stored") == "source":
+            self._insert_comment(document, line)
+            return
+        self.state.store.add(document, line)
+        self._publish_again(document)
+
+    def _insert_comment(self, document: Document, line: int) -> None:
+        if not self.client.apply_edit:
+            raise RiskError("this client applies no edits from the server", 'ignore the line as "stored"')
+        insertion = ignoring_comment(document, line) if line < document.lines.count else None
+        if insertion is None:
+            raise RiskError(f"line {line + 1} cannot take a comment", 'ignore the line as "stored"')
+        edit = edit_inserting(document, insertion, self.state.encoding, self.client.document_changes)
+        params = types.ApplyWorkspaceEditParams(edit, "Ignore this line")
+        self.endpoint.request(types.WORKSPACE_APPLY_EDIT, params, lambda _: None)
+
+    def _stop_ignoring(self, arguments: Arguments) -> bool:
+        document = self._questions.document_of(arguments.uri(0))
+        forgotten = self.state.store.remove(document, arguments.line(1))
+        self._publish_again(document)
+        return forgotten
 
     async def _restart(self, _: Arguments) -> None:
         await self.state.host.restart()

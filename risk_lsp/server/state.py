@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from risk_lsp.server.analysis import Analyzer
 from risk_lsp.server.client import Client
 from risk_lsp.server.configuration import Configuration
+from risk_lsp.server.ignore_store import IgnoreStore
 from risk_lsp.server.line_views import LineViews
 from risk_lsp.server.model_host import ModelHost
 from risk_lsp.server.snooze import Snooze
@@ -27,6 +28,7 @@ class State:
     analyzer: Analyzer
     views: LineViews
     snooze: Snooze
+    store: IgnoreStore
 
     @property
     def settings(self) -> Settings:

@@ -12,5 +12,6 @@ from risk_lsp.server.app import run_stdio
 from risk_lsp.server.options import ServerOptions
 
 if __name__ == "__main__":
-    options = ServerOptions(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else ServerOptions()
+    given = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
+    options = ServerOptions(**{"data_folder": f"{sys.argv[1]}/data", **given})
     sys.exit(run_stdio(options, command=(sys.executable, "-m", "tests.server.scripted_worker", sys.argv[1])))

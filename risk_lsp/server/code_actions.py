@@ -1,0 +1,64 @@
+"""Code actions on lines that are shown, and on lines that are ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lsprotocol import types
+
+from risk_lsp.server.convert import edit_inserting
+from risk_lsp.server.diagnostics import CODE, SOURCE
+from risk_lsp.server.state import State
+from risk_lsp.text.comments import ignoring_comment
+from risk_lsp.text.document import Document
+
+IGNORE_LINE = "riskLsp.ignoreLine"
+STOP_IGNORING = "riskLsp.stopIgnoring"
+
+Action = types.CodeAction | types.Command
+
+
+def code_actions(state: State, params: types.CodeActionParams) -> list[Action]:
+    """What can be done about the diagnostics at a place, or about its being ignored."""
+    document = state.documents.get(params.text_document.uri)
+    only = params.context.only
+    if document is None or (only is not None and not any(_includes_quick_fixes(kind) for kind in only)):
+        return []
+    ours = [each for each in params.context.diagnostics if (each.source, each.code) == (SOURCE, CODE)]
+    actions = [action for diagnostic in ours for action in _ignoring(state, document, diagnostic)]
+    line = params.range.start.line
+    if not ours and line in state.store.lines(document):
+        title = "Stop ignoring this line"
+        command = types.Command(title, STOP_IGNORING, None, [document.uri, line])
+        actions.append(types.CodeAction(title, types.CodeActionKind.QuickFix, command=command))
+    return actions if state.client.code_action_literals else [_as_command(action) for action in actions]
+
+
+def _ignoring(state: State, document: Document, diagnostic: types.Diagnostic) -> list[types.CodeAction]:
+    line = diagnostic.range.start.line
+    if line >= document.lines.count:
+        return []
+    actions = []
+    insertion = ignoring_comment(document, line)
+    if insertion is not None:
+        title = "Ignore this line (comment)"
+        edit = edit_inserting(document, insertion, state.encoding, state.client.document_changes)
+        action = types.CodeAction(title, types.CodeActionKind.QuickFix, [diagnostic], edit=edit)
+        action.data = [document.uri, line, "source"]
+        actions.append(action)
+    title = "Ignore this line (remember)"
+    command = types.Command(title, IGNORE_LINE, None, [document.uri, line, "stored"])
+    actions.append(types.CodeAction(title, types.CodeActionKind.QuickFix, [diagnostic], command=command))
+    return actions
+
+
+def _as_command(action: types.CodeAction) -> types.Command:
+    """For clients from before there were code actions."""
+    if action.command is not None:
+        return action.command
+    assert isinstance(action.data, Sequence)
+    return types.Command(action.title, IGNORE_LINE, None, list(action.data))
+
+
+def _includes_quick_fixes(kind: str) -> bool:
+    return kind in ("", types.CodeActionKind.QuickFix.value)
