@@ -1,4 +1,11 @@
-import { type ConfigurationChangeEvent, commands, type ExtensionContext, window, workspace } from 'vscode';
+import {
+  type ConfigurationChangeEvent,
+  commands,
+  type ExtensionContext,
+  languages,
+  window,
+  workspace,
+} from 'vscode';
 import { explainMissing } from './commands/install';
 import { registerCommands } from './commands/register';
 import { Report } from './commands/report';
@@ -32,7 +39,7 @@ export function activate(context: ExtensionContext): void {
     workspace.onDidGrantWorkspaceTrust(() => running.isMissing && running.restart()),
     workspace.onDidChangeConfiguration((event) => configurationChanged(event, running, settings)),
   );
-  setContext('languages', config.languages());
+  void sayLanguages();
   startIfWanted(running);
 }
 
@@ -57,12 +64,18 @@ function configurationChanged(
   if (!ofStart.some((name) => event.affectsConfiguration(name))) {
     return;
   }
-  setContext('languages', config.languages());
+  void sayLanguages();
   if (running.isWanted) {
     void running.restart();
   } else {
     startIfWanted(running);
   }
+}
+
+/** For the menus: which languages are scored, by name. */
+async function sayLanguages(): Promise<void> {
+  const chosen = config.languages();
+  setContext('languages', chosen.includes('*') ? await languages.getLanguages() : chosen);
 }
 
 function setContext(name: string, value: unknown): void {
