@@ -52,7 +52,7 @@ export function realModelChecks(window, folders, root) {
         changeSettings(folders, { 'riskLsp.threshold': 0.2, 'riskLsp.maxDiagnostics': 3, 'workbench.colorTheme': theme });
         await window.page.locator(`.monaco-workbench${WORKBENCH[name]}`).waitFor();
         await window.goToLine(27);
-        await window.hover('if');
+        await window.hover('lambda');
         await window.screenshot(`theme-${name}`);
         await window.screenshot(`heat-map-${name}`, { clip: EDITOR });
       }

@@ -2,6 +2,7 @@ import { commands, Disposable, type LogOutputChannel, window } from 'vscode';
 import type { HeatMap } from '../heatmap/heatmap';
 import type { Server } from '../server/server';
 import { showMenu } from '../status/menu';
+import { markGenerated } from './generated';
 import { goToRiskyLine } from './goToRiskyLine';
 import { ignoreHere } from './ignore';
 import { copyInstallCommand } from './install';
@@ -20,6 +21,8 @@ export function registerCommands(
     nextRiskyLine: () => goToRiskyLine(true),
     previousRiskyLine: () => goToRiskyLine(false),
     ignoreHere: (where?: 'stored' | 'source') => ignoreHere(server, where),
+    markGenerated: () => markGenerated(server, true),
+    unmarkGenerated: () => markGenerated(server, false),
     snooze: (minutes?: number) => snooze(server, minutes),
     toggleHeatMap: () => heatMap.toggle(),
     showReport: () => report.show(),
