@@ -31,7 +31,7 @@ def code_actions(state: State, params: types.CodeActionParams) -> list[Action]:
         title = "Stop ignoring this line"
         command = types.Command(title, STOP_IGNORING, None, [document.uri, line])
         actions.append(types.CodeAction(title, types.CodeActionKind.QuickFix, command=command))
-    return actions if state.client.code_action_literals else [_as_command(action) for action in actions]
+    return [action if state.client.code_action_literals else _as_command(action) for action in actions]
 
 
 def _ignoring(state: State, document: Document, diagnostic: types.Diagnostic) -> list[types.CodeAction]:

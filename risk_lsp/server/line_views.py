@@ -5,12 +5,12 @@ from __future__ import annotations
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.ignore_store import IgnoreStore
 from risk_lsp.server.ignores import ignored_lines
-from risk_lsp.server.line_view import LineView, line_view
+from risk_lsp.server.line_view import Circumstances, LineView, line_view
 from risk_lsp.settings import Settings
 
 
 class LineViews:
-    """Makes views and keeps the newest one of every document."""
+    """Makes views, each in the light of the one before, and keeps the newest one of every document."""
 
     def __init__(self, store: IgnoreStore) -> None:
         self._store = store
@@ -18,8 +18,9 @@ class LineViews:
 
     def make(self, analysis: Analysis, settings: Settings, paused: bool) -> LineView:
         """The view of an analysis that is new, or shown under new circumstances."""
-        view = line_view(analysis, settings, ignored_lines(analysis.document, self._store), paused)
-        self._newest[analysis.document.uri] = view
+        uri = analysis.document.uri
+        now = Circumstances(settings, ignored_lines(analysis.document, self._store), paused)
+        view = self._newest[uri] = line_view(analysis, now, self._newest.get(uri))
         return view
 
     def get(self, uri: str) -> LineView | None:
@@ -29,3 +30,7 @@ class LineViews:
     def forget(self, uri: str) -> None:
         """Drop what is kept of a document."""
         self._newest.pop(uri, None)
+
+    def forget_all(self) -> None:
+        """Drop what is kept of all documents: numbers of another model are nothing to be steady about."""
+        self._newest.clear()

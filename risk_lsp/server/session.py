@@ -200,8 +200,8 @@ class Session:
 
     def _clear_all(self) -> None:
         self.state.analyzer.forget_all()
+        self.state.views.forget_all()
         for document in self.state.documents.all():
-            self.state.views.forget(document.uri)
             self.endpoint.publish(document.uri, document.version, [])
 
     # Commands
@@ -242,6 +242,7 @@ class Session:
 
     async def _restart(self, _: Arguments) -> None:
         await self.state.host.restart()
+        self.state.views.forget_all()
         self.state.analyzer.rescore_all(forgive=True)
 
     def _snooze_changed(self) -> None:
@@ -287,6 +288,7 @@ class Session:
                 self._clear_all()
             return
         if worker_options(before) != worker_options(after):
+            self.state.views.forget_all()
             self.state.analyzer.rescore_all(forgive=True)
         if before != after:
             self._publish_all()
