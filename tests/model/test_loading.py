@@ -119,6 +119,11 @@ def test_a_missing_folder_is_never_looked_up_on_the_hub(source: str | Path, no_n
     assert no_network == []
 
 
+def test_the_home_folder_of_nobody_is_told() -> None:
+    with pytest.raises(ModelError, match="home folder that is not there"):
+        CodeModel.load("~nobody-of-this-name/model")
+
+
 def test_weights_that_are_only_pickled_are_refused(fresh_model: Path) -> None:
     (fresh_model / "model.safetensors").rename(fresh_model / "pytorch_model.bin")
 
