@@ -15,7 +15,9 @@ from risk_lsp import __version__
 from risk_lsp.errors import BadInput, RiskError
 
 if TYPE_CHECKING:
+    from risk_lsp.risk.check import CheckResult
     from risk_lsp.risk.engine import Engine
+    from risk_lsp.risk.reference import ReferenceTable
 
 OK, FINDINGS, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
@@ -37,7 +39,8 @@ class Command:
 
 COMMANDS = (
     Command("serve", "run the language server", "risk_lsp.cli:serve"),
-    Command("check", "report on files and folders", "risk_lsp.cli:check"),
+    Command("check", "report on files and folders, or on what changed in them", "risk_lsp.cli:check"),
+    Command("report", "one page of HTML on files and folders", "risk_lsp.cli:report"),
     Command("score", "score many programs from a JSONL file", "risk_lsp.cli:score"),
     Command("query", "the probability of one span of a file", "risk_lsp.cli:query"),
     Command("doctor", "versions, model, device, memory, and a self-test", "risk_lsp.cli:doctor"),
@@ -45,11 +48,13 @@ COMMANDS = (
     Command("train model", "train a small code model", "risk_lsp.training.model_command"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.training.probe_fit_command"),
     Command("probe evaluate", "measure a bundle on labelled programs", "risk_lsp.training.probe_evaluate_command"),
+    Command("patches build", "minimal patches of failing programs", "risk_lsp.patches.build_command"),
 )
 _GROUPS = {
     "corpus": "the text that models are trained on",
     "train": "the code model",
     "probe": "the probe that reads a model",
+    "patches": "programs of models, and the patches that mend them",
 }
 
 
@@ -77,10 +82,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def print_error(error: RiskError) -> None:
-    """What is wrong, and the way out, on stderr."""
-    print(f"error: {error.message}", file=sys.stderr)
+    """What is wrong, and the way out, on stderr. A name in it, whatever it holds, stays on its line."""
+    from risk_lsp.risk.terminal_text import printable
+
+    print(f"error: {printable(error.message)}", file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(f"hint: {printable(error.hint)}", file=sys.stderr)
 
 
 class _LazyParser(argparse.ArgumentParser):
@@ -152,6 +159,12 @@ def _load(args: argparse.Namespace) -> Engine:
     )
 
 
+def _reference(engine: Engine) -> ReferenceTable:
+    from risk_lsp.risk.reference import ReferenceTable
+
+    return ReferenceTable.from_manifest(engine.manifest.reference)
+
+
 def _at_least_one(text: str) -> int:
     number = int(text)
     if number < 1:
@@ -200,27 +213,35 @@ def run_serve(args: argparse.Namespace) -> int:
 
 def add_arguments_check(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp check`."""
-    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files, or folders with Python files")
-    parser.add_argument("--format", default="text", choices=("text", "json", "sarif", "svg"))
+    parser.add_argument(
+        "paths", nargs="*", type=Path, metavar="PATH", help="files, or folders with Python files (--diff: default .)"
+    )
+    parser.add_argument(
+        "--diff", metavar="BASE", help="check the lines that git says were added or changed since this commit only"
+    )
+    parser.add_argument("--format", default="text", choices=("text", "json", "sarif", "github", "svg"))
     parser.add_argument(
         "--fail-above", type=_probability, metavar="P", help="exit with 1 if a line is likelier than P to need an edit"
     )
     parser.add_argument(
-        "--top", type=int, default=3, metavar="N", help="name the N lines most worth reading (default 3)"
+        "--top", type=int, default=3, metavar="N", help="name the N lines of a file, or a diff, most worth reading (3)"
     )
     _add_bundle_arguments(parser)
 
 
 def run_check(args: argparse.Namespace) -> int:
     """Check files; the report goes to stdout, errors to stderr."""
+    from risk_lsp.risk.changes import changes_since
     from risk_lsp.risk.check import DEFAULT_THRESHOLD, CheckOptions, check_paths, collected
-    from risk_lsp.risk.reference import ReferenceTable
     from risk_lsp.risk.terminal_text import write_all
 
+    if not args.paths and args.diff is None:
+        raise BadInput("no PATH to check", "name files or folders, or what to compare with: --diff BASE")
     options = CheckOptions(args.top, DEFAULT_THRESHOLD if args.fail_above is None else args.fail_above)
+    changes = None if args.diff is None else changes_since(args.diff, Path.cwd())
     engine = _load(args)
-    reference = ReferenceTable.from_manifest(engine.manifest.reference)
-    result = collected(check_paths(engine, args.paths, options, reference), options)
+    outcomes = check_paths(engine, args.paths or [Path()], options, _reference(engine), changes)
+    result = collected(outcomes, options, args.diff)
     for failure in result.failures:
         print_error(failure.error)
     write_all(sys.stdout, _report(args.format, result, engine))
@@ -229,7 +250,8 @@ def run_check(args: argparse.Namespace) -> int:
     return FINDINGS if args.fail_above is not None and result.has_findings else OK
 
 
-def _report(form: str, result: Any, engine: Engine) -> str:
+def _report(form: str, result: CheckResult, engine: Engine) -> str:
+    from risk_lsp.risk.report_github import github_report
     from risk_lsp.risk.report_json import json_report
     from risk_lsp.risk.report_sarif import sarif_report
     from risk_lsp.risk.report_text import TextStyle, svg_report, text_report
@@ -240,10 +262,42 @@ def _report(form: str, result: Any, engine: Engine) -> str:
         return json_report(result, tool_of(engine.manifest))
     if form == "sarif":
         return sarif_report(result, tool_of(engine.manifest), Path.cwd())
+    if form == "github":
+        return github_report(result, Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()))
     if form == "svg":
         return svg_report(result, "risk-lsp check")
     style = TextStyle(color=wants_color(sys.stdout, os.environ), ascii_only=not shows_unicode(sys.stdout))
     return text_report(result, style)
+
+
+# --- report
+
+
+def add_arguments_report(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp report`."""
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="files, or folders with Python files")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="where to write the page (default: stdout)")
+    parser.add_argument(
+        "--top", type=int, default=3, metavar="N", help="name the N lines of a file most worth reading (default 3)"
+    )
+    _add_bundle_arguments(parser)
+
+
+def run_report(args: argparse.Namespace) -> int:
+    """Write the page; what could not be checked is named in it, and on stderr."""
+    from risk_lsp.risk.check import CheckOptions, check_paths, collected
+    from risk_lsp.risk.report_html import html_report, write_page
+    from risk_lsp.risk.tool import tool_of
+
+    options = CheckOptions(args.top)
+    engine = _load(args)
+    reference = _reference(engine)
+    result = collected(check_paths(engine, args.paths, options, reference), options)
+    for failure in result.failures:
+        print_error(failure.error)
+    page = html_report(result.reports, tool_of(engine.manifest), reference, result.failures, result.threshold)
+    write_page(page, args.output)
+    return BAD_INPUT if result.failures else OK
 
 
 # --- score
@@ -282,12 +336,10 @@ def add_arguments_query(parser: argparse.ArgumentParser) -> None:
 def run_query(args: argparse.Namespace) -> int:
     """Print the probability of one span."""
     from risk_lsp.risk.query import describe_span
-    from risk_lsp.risk.reference import ReferenceTable
     from risk_lsp.risk.terminal_text import write_all
 
     engine = _load(args)
-    reference = ReferenceTable.from_manifest(engine.manifest.reference)
-    write_all(sys.stdout, describe_span(engine, args.file, args.span, reference))
+    write_all(sys.stdout, describe_span(engine, args.file, args.span, _reference(engine)))
     return OK
 
 

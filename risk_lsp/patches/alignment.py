@@ -20,7 +20,10 @@ class Pair(NamedTuple):
 
 
 class LineAligner:
-    """Aligns programs given as (level, words) per line. Remembers how alike lines are: programs of a problem share many."""
+    """Aligns programs given as (level, words) per line.
+
+    Remembers how alike lines are, for programs of one problem share many of them.
+    """
 
     def __init__(self) -> None:
         self._costs: dict[tuple[tuple[str, ...], tuple[str, ...]], float] = {}
@@ -38,9 +41,7 @@ class LineAligner:
             tail += 1
         middle, cost = self._middle(own[head : len(own) - tail], other[head : len(other) - tail])
         pairs = [Pair(index, index) for index in range(head)]
-        pairs += [
-            Pair(None if a is None else a + head, None if b is None else b + head) for a, b in middle
-        ]
+        pairs += [Pair(None if a is None else a + head, None if b is None else b + head) for a, b in middle]
         pairs += [Pair(len(own) - back, len(other) - back) for back in range(tail, 0, -1)]
         return pairs, cost
 

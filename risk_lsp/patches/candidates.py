@@ -37,6 +37,11 @@ class CandidatePool:
         if key not in self._entries:
             self._entries[key] = (candidate, _profile(code, bound_names(candidate.program)))
 
+    def distance(self, program: str) -> int:
+        """How far the nearest candidate is from `program`; 0 if there is none."""
+        profile = _profile(read_code(program), bound_names(program))
+        return min((_distance(profile, other) for _, other in self._entries.values()), default=0)
+
     def nearest(self, program: str, count: int) -> list[Candidate]:
         """The candidates that share most with `program`, own names counting half; nearest first."""
         profile = _profile(read_code(program), bound_names(program))

@@ -126,9 +126,7 @@ class Difference:
         own_words, new_words = line.lexemes[own.start : own.end], other.lexemes[new.start : new.end]
         added = ""
         if new_words:
-            added = _without_comments(
-                self._other.text, Span(new_words[0].span.start, new_words[-1].span.end)
-            )
+            added = _without_comments(self._other.text, Span(new_words[0].span.start, new_words[-1].span.end))
         if own_words and new_words:
             place = Span(own_words[0].span.start, own_words[-1].span.end)
         elif own_words:

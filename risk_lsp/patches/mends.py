@@ -12,8 +12,11 @@ from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 
 _MODULES = frozenset(
-    "bisect collections copy datetime decimal fractions functools hashlib heapq itertools json math operator os random "
-    "re statistics string sys time typing".split()
+    (
+        *("bisect", "collections", "copy", "datetime", "decimal", "fractions", "functools", "hashlib", "heapq"),
+        *("itertools", "json", "math", "operator", "os", "random", "re", "statistics", "string", "sys", "time"),
+        "typing",
+    )
 )
 _HOMES = {
     "collections": "Counter OrderedDict defaultdict deque namedtuple",
@@ -54,11 +57,7 @@ class _Mends:
 
     def _imports(self, tree: ast.Module) -> Iterator[Edit]:
         read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-        bound = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
-        bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-        for node in ast.walk(tree):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                bound |= {alias.asname or alias.name for alias in node.names}
+        bound = _bound(tree)
         line = next((line for line in self._code.lines if line.content.start >= self._given), None)
         for name in sorted(read - bound - set(dir(builtins))):
             statement = f"import {name}" if name in _MODULES else f"from {_HOME_OF.get(name)} import {name}"
@@ -77,13 +76,8 @@ class _Mends:
                 yield Edit(Span(start, start + len("print")), "return ", "return")
         elif not isinstance(last, (ast.Return, ast.Raise)):
             indentation = self._text[self._lines.start(last.lineno - 1) : start]
-            names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name)}
-            names &= {
-                *(node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)),
-                *(argument.arg for argument in function.args.args),
-            }
-            for value in [*sorted(names), "True", "False"]:
-                yield Edit(Span(end, end), f"\n{indentation}return {value}", "return")
+            for result in [*sorted(_bound(function)), "True", "False"]:
+                yield Edit(Span(end, end), f"\n{indentation}return {result}", "return")
 
     def _shallower(self, function: ast.FunctionDef) -> Iterator[Edit]:
         """Returns that stand one block too deep, such as inside of a loop that they end at once."""
@@ -105,3 +99,18 @@ class _Mends:
         start = self._lines.start(line - 1)
         content = self._text[start : self._lines.content_end(line - 1)]
         return start + len(content.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "surrogatepass"))
+
+
+def _bound(scope: ast.AST) -> set[str]:
+    """Names that are assigned, taken as parameters, or imported."""
+    names: set[str] = set()
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node is not scope:
+            names.add(node.name)
+    return names

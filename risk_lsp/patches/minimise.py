@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import TypeVar
 
 Change = TypeVar("Change")
@@ -57,4 +57,4 @@ def _first_that_works(sets: list[list[Change]], works: Judge[Change]) -> list[Ch
 
 def _split(changes: list[Change], parts: int) -> list[list[Change]]:
     bounds = [len(changes) * part // parts for part in range(parts + 1)]
-    return [changes[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [changes[start:end] for start, end in pairwise(bounds)]

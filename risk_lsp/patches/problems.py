@@ -28,7 +28,11 @@ _SAMPLE_HINT = "a sample has task_id, benchmark, group, model, program, and prom
 
 @dataclass(frozen=True)
 class Problem:
-    """A task with its tests. `group` names the underlying problem: data are split by it."""
+    """A task with its tests. `group` names the underlying problem: data are split by it.
+
+    text: what was asked, in words, where the prompt is not that. prelude: lines that stand in front of every program,
+    such as a judge's imports, and that nobody would have in a file of their own.
+    """
 
     task_id: str
     benchmark: str
@@ -39,6 +43,8 @@ class Problem:
     tests: str
     reference: str | None
     license: str
+    text: str = ""
+    prelude: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,6 +135,8 @@ def _problem(fields: _Fields) -> Problem:
         tests=fields.get("tests", str, default="") if kind == "none" else fields.get("tests", str),
         reference=fields.optional("reference", str),
         license=fields.get("license", str, default=""),
+        text=fields.get("text", str, default=""),
+        prelude=fields.get("prelude", str, default=""),
     )
 
 

@@ -18,23 +18,21 @@ _IN_BRACES = re.compile(r"\{[^{}]*\}")
 _WORD = re.compile(r"(?<![\w.])[^\W\d]\w*")
 
 
-def renamed_like(program: str, model: str, aligner: LineAligner, keep: Iterable[str] = ()) -> str:
-    """`program` with its own names changed to those of `model` that play the same roles.
+def renamed_like(program: str, model: str, aligner: LineAligner, keep: Iterable[str] = ()) -> list[str]:
+    """Versions of `program` with its own names changed to those of `model` that play the same roles, likeliest first.
 
     Roles come from an alignment of both programs in which own names are all alike: a name becomes the one that stands
-    most often where it stands. Only names that the program binds change, those in `keep` never do, and no two become
-    one. A program that does not parse, before or after, comes back as it was.
+    most often where it stands. In the first version no two names become one; in the second they may, for a model often
+    uses a name again, and then only tests can tell whether the program still works. Only names that the program binds
+    change, and those in `keep` never do. What does not parse is left out; the program itself comes last.
     """
     bound = bound_names(program) - set(keep)
-    if not bound:
-        return program
     code, other = read_code(program), read_code(model)
     others = (bound_names(model) or _plain_names(other) - _RESERVED) - set(keep)
-    mapping = _assignment(_votes(code, other, bound, others, aligner), bound, _plain_names(code))
-    if not mapping:
-        return program
-    renamed = _apply(code, mapping)
-    return renamed if parses(renamed) else program
+    votes = _votes(code, other, bound, others, aligner)
+    mappings = (_assignment(votes, bound, _plain_names(code)), _most_voted(votes))
+    versions = [_apply(code, mapping) for mapping in mappings if mapping]
+    return [*dict.fromkeys(version for version in versions if parses(version)), program]
 
 
 def bound_names(program: str) -> set[str]:
@@ -50,10 +48,8 @@ def bound_names(program: str) -> set[str]:
             names.add(node.arg)
         elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             names.add(node.id)
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            names.add(node.name)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names.add(node.name)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ExceptHandler)):
+            names.add(node.name or "_")
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             imported |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ClassDef):
@@ -63,9 +59,9 @@ def bound_names(program: str) -> set[str]:
 
 
 def parses(program: str) -> bool:
-    """Whether Python can compile the program."""
+    """Whether Python can parse the program."""
     try:
-        compile(program, "program.py", "exec", dont_inherit=True)
+        ast.parse(program)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
         return False
     return True
@@ -81,7 +77,9 @@ def _plain_names(code: Code) -> set[str]:
     return names
 
 
-def _votes(code: Code, other: Code, bound: set[str], others: set[str], aligner: LineAligner) -> Counter[tuple[str, str]]:
+def _votes(
+    code: Code, other: Code, bound: set[str], others: set[str], aligner: LineAligner
+) -> Counter[tuple[str, str]]:
     """How often each own name and each name of the other program stand at corresponding places."""
     own_lines = [_abstract(line, bound) for line in code.lines]
     other_lines = [_abstract(line, others) for line in other.lines]
@@ -119,6 +117,13 @@ def _assignment(votes: Counter[tuple[str, str]], bound: set[str], used: set[str]
         if own in taken:
             mapping[own] = _unused(own, taken | used | set(mapping.values()))
             taken.add(mapping[own])
+    return {own: other for own, other in mapping.items() if own != other}
+
+
+def _most_voted(votes: Counter[tuple[str, str]]) -> dict[str, str]:
+    mapping: dict[str, str] = {}
+    for (own, other), _ in sorted(votes.items(), key=lambda item: (-item[1], item[0][0] != item[0][1], item[0])):
+        mapping.setdefault(own, other)
     return {own: other for own, other in mapping.items() if own != other}
 
 

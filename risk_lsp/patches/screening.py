@@ -15,6 +15,7 @@ from risk_lsp.patches.problems import Problem
 from risk_lsp.patches.sandbox import Sandbox
 
 _BATCH = 32
+_STOPPED = 20  # what a variant costs that does not end by itself, in runs of others
 _WALL_FACTOR = 4.0
 _SLACK_SECONDS = 5.0
 # Room for a variant, for the processes that it may start, and for the process that forks them.
@@ -70,13 +71,14 @@ for _source in _job["scripts"]:
     except BlockingIOError:
         _said = b""
     os.close(_given)
-    os.write(_out, b"+" if _said == b"+" else b"-")
+    os.write(_out, b"+" if _said == b"+" else b"!" if os.WIFSIGNALED(_status) else b"-")
 """
 
 
 class Screen:
-    """Verdicts on programs for one problem; remembers every one. `runs` counts the programs that were run.
+    """Verdicts on programs for one problem; remembers every one.
 
+    runs: how many programs were run. effort: the same, but one that had to be stopped counts many times.
     cpu_seconds: what a variant gets; the wall clock is some times as long. imports: modules that programs are likely to
     import, loaded once for all variants of a batch.
     """
@@ -90,6 +92,7 @@ class Screen:
         self._imports = list(imports)
         self._known: dict[str, bool] = {}
         self.runs = 0
+        self.effort = 0
 
     def passes(self, programs: Sequence[str]) -> list[bool]:
         """For each program, whether it passes the problem's tests within the time."""
@@ -99,22 +102,18 @@ class Screen:
             self._known.update(zip(batch, self._verdicts(batch), strict=True))
         return [self._known[program] for program in programs]
 
-    def first_passing(self, programs: Sequence[str]) -> str | None:
-        """The first program that passes; those far behind it are not run."""
-        for start in range(0, len(programs), _BATCH):
-            batch = programs[start : start + _BATCH]
-            found = next((program for program, does in zip(batch, self.passes(batch), strict=True) if does), None)
-            if found is not None:
-                return found
-        return None
+    def forget(self) -> None:
+        """Drop the remembered verdicts: the next program's variants are others."""
+        self._known.clear()
 
     def _verdicts(self, programs: list[str]) -> list[bool]:
         verdicts: list[bool] = []
         while len(verdicts) < len(programs):
             said = self._run(programs[len(verdicts) :])
+            if len(verdicts) + len(said) < len(programs):
+                said += "!"  # the one that took the whole batch down with it
             verdicts += [mark == "+" for mark in said]
-            if len(verdicts) < len(programs):
-                verdicts.append(False)  # the one that took the whole batch down with it
+            self.effort += len(said) + _STOPPED * said.count("!")
         self.runs += len(programs)
         return verdicts
 

@@ -25,6 +25,7 @@ _PRIORS = (
     *("condition negated", "arithmetic operator", "boolean operator", "call dropped", "sign or negation dropped"),
     *("accumulation dropped", "statement deleted", "argument order", "statement doubled", "name"),
 )
+_BATCH = 32
 _SMALL = 2  # a patch of so few lexemes is not worth the search for a smaller one
 
 
@@ -32,8 +33,8 @@ _SMALL = 2  # a patch of so few lexemes is not worth the search for a smaller on
 class SearchSettings:
     """What the search for one program may cost.
 
-    budget: programs run, but a minimisation that has begun is finished. neighbours: passing programs that are compared;
-    minimised: how many of those that are nearest are cut down.
+    budget: variants run, one that never ends counting for more; a minimisation that has begun is finished. neighbours:
+    passing programs that are compared; minimised: how many of those that are nearest are cut down.
     """
 
     budget: int = 400
@@ -66,36 +67,35 @@ class PatchSearch:
         lines = LineIndex(program)
         given = lines.start(prompt_lines) if prompt_lines < lines.count else len(program)
         one = _OneProgram(self._screen, self._aligner, program, given)
-        limit = self._screen.runs + self._settings.budget
+        limit = self._screen.effort + self._settings.budget
         self._from_candidates(one, limit)
         self._from_edits(one, limit)
         return sorted(one.found, key=lambda patch: patch.size)
 
     def _from_candidates(self, one: _OneProgram, limit: int) -> None:
-        differences = []
+        differences: list[tuple[float, int, str, list[Hunk]]] = []
         for candidate in self._pool.nearest(one.program, self._settings.neighbours):
-            versions = {renamed_like(candidate.program, one.program, self._aligner, self._keep), candidate.program}
-            for version in sorted(versions):
+            for version in renamed_like(candidate.program, one.program, self._aligner, self._keep):
                 difference = Difference(one.code, read_code(version), one.given, self._aligner)
-                differences.append((difference.cost, len(differences), candidate, difference.hunks()))
+                differences.append((difference.cost, len(differences), candidate.source, difference.hunks()))
         differences.sort(key=lambda item: item[:2])
-        tried = [(candidate, hunks) for _, _, candidate, hunks in differences if hunks][: 2 * self._settings.minimised]
+        tried = [(source, hunks) for _, _, source, hunks in differences if hunks][: 4 * self._settings.minimised]
         working = one.works([hunks for _, hunks in tried])
         chosen = [item for item, does in zip(tried, working, strict=True) if does][: self._settings.minimised]
-        for candidate, hunks in chosen:
-            if one.best_change > _SMALL and self._screen.runs < limit:
-                one.minimised(hunks, candidate.source)
+        for source, hunks in chosen:
+            if one.best_change > _SMALL and self._screen.effort < limit:
+                one.minimised(hunks, source)
 
     def _from_edits(self, one: _OneProgram, limit: int) -> None:
         if one.best_change <= _SMALL:
             return
         edits = _ordered(one)
-        room = max(0, limit - self._screen.runs)
+        room = max(0, limit - self._screen.effort)
         texts = list(dict.fromkeys(edit.apply(one.program) for edit in edits))[: room * 3 // 4]
-        mended = one.first_passing(texts)
+        mended = one.first_passing(texts, limit)
         if mended is None and one.best_change > 2 * _SMALL:
-            room = max(0, limit - self._screen.runs)
-            mended = one.first_passing(list(_pairs_applied(one.program, edits, room)))
+            room = max(0, limit - self._screen.effort)
+            mended = one.first_passing(list(_pairs_applied(one.program, edits, room)), limit)
         if mended is not None:
             hunks = Difference(one.code, read_code(mended), one.given, self._aligner).hunks()
             if hunks and one.works([hunks])[0]:
@@ -127,16 +127,26 @@ class _OneProgram:
 
     def works(self, sets: Sequence[Sequence[Hunk]]) -> list[bool]:
         """Whether the program passes with each set of hunks, and has no code cut off by them."""
-        texts = [apply_hunks(self.program, hunks) for hunks in sets]
-        sound = [parses(text) and superseded_statements(text) <= self._superseded for text in texts]
-        passed = iter(self._screen.passes([text for text, is_sound in zip(texts, sound, strict=True) if is_sound]))
-        return [is_sound and next(passed) for is_sound in sound]
+        return self._sound_and_passing([apply_hunks(self.program, hunks) for hunks in sets])
 
-    def first_passing(self, texts: list[str]) -> str | None:
-        """The first of some programs that passes without code cut off."""
-        return self._screen.first_passing(
-            [text for text in texts if parses(text) and superseded_statements(text) <= self._superseded]
-        )
+    def first_passing(self, texts: list[str], limit: int) -> str | None:
+        """The first of some programs that passes without code cut off, if it is met before the effort is spent."""
+        for start in range(0, len(texts), _BATCH):
+            if self._screen.effort >= limit:
+                return None
+            batch = texts[start : start + _BATCH]
+            found = next((text for text, does in zip(batch, self._sound_and_passing(batch), strict=True) if does), None)
+            if found is not None:
+                return found
+        return None
+
+    def _sound_and_passing(self, texts: list[str]) -> list[bool]:
+        parsing = [parses(text) for text in texts]
+        passed = iter(self._screen.passes([text for text, does in zip(texts, parsing, strict=True) if does]))
+        return [
+            does and next(passed) and superseded_statements(text) <= self._superseded
+            for text, does in zip(texts, parsing, strict=True)
+        ]
 
     def minimised(self, hunks: list[Hunk], source: str) -> None:
         """Cut a set of hunks that works down, by lines and then by lexemes, and keep the result."""

@@ -1,0 +1,74 @@
+"""`risk-lsp patches build`: minimal patches from problems and samples."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from risk_lsp.errors import BadInput
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp patches build`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for the data set; a build in it goes on")
+    parser.add_argument("--problems", type=Path, nargs="+", required=True, metavar="FILE", help="problems with tests")
+    parser.add_argument("--samples", type=Path, nargs="+", required=True, metavar="FILE", help="programs of models")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes at work (default 2)")
+    parser.add_argument(
+        "--per-benchmark", type=int, metavar="N", help="patch N failing programs of each benchmark, not all"
+    )
+    parser.add_argument(
+        "--budget", type=int, default=400, metavar="N", help="variants to try for one program (default 400)"
+    )
+    parser.add_argument(
+        "--max-share",
+        type=float,
+        default=1.0,
+        metavar="P",
+        help="a patch that touches more of the model's lines is a rewrite and gives no label (default 1: none is)",
+    )
+    parser.add_argument(
+        "--licences", type=Path, metavar="FILE", help='JSON for the data card: {"origin of samples": "licence", ...}'
+    )
+    parser.add_argument(
+        "--weak-sandbox", action="store_true", help="run programs without bubblewrap: only for code that is trusted"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build; returns the exit code."""
+    from risk_lsp.patches.build import BuildOptions, build
+    from risk_lsp.patches.search import SearchSettings
+
+    if args.workers < 1 or args.budget < 1:
+        raise BadInput("--workers and --budget must be 1 or more", "leave them out for the defaults")
+    if not 0 < args.max_share <= 1:
+        raise BadInput(f"--max-share {args.max_share} is not a share", "give a number above 0, up to 1")
+    options = BuildOptions(
+        problems=tuple(args.problems),
+        samples=tuple(args.samples),
+        out=args.out,
+        search=SearchSettings(budget=args.budget),
+        workers=args.workers,
+        per_benchmark=args.per_benchmark,
+        max_share=args.max_share,
+        licences=_licences(args.licences),
+        weak=args.weak_sandbox,
+    )
+    figures = build(options, sys.stderr).statistics["without_syntax_errors"]
+    print(f"{args.out}: {figures['patched']:,} of {figures['failing']:,} failing programs that parse have a label")
+    return 0
+
+
+def _licences(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        licences = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read: {error}", "give a JSON object of names and licences") from error
+    if not isinstance(licences, dict) or not all(isinstance(value, str) for value in licences.values()):
+        raise BadInput(f"{path} is not a JSON object of texts", "give a JSON object of names and licences")
+    return licences

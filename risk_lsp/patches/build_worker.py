@@ -1,0 +1,101 @@
+"""Finds the patches of one problem's failing programs, in a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any
+
+from risk_lsp.patches.candidates import Candidate, CandidatePool
+from risk_lsp.patches.execution import TEST_LIMITS, Verdict, judge
+from risk_lsp.patches.labels import labelled_record
+from risk_lsp.patches.problems import Problem, Sample
+from risk_lsp.patches.sandbox import Sandbox
+from risk_lsp.patches.screening import Screen
+from risk_lsp.patches.search import Patch, PatchSearch, SearchSettings
+
+# CPU seconds for a variant: the first pair whose former is enough for a program that passes gives the latter.
+_PATIENCE = ((0.07, 0.25), (0.25, 0.8))
+_LONGEST = 2.0
+
+
+@dataclass(frozen=True)
+class BuildTask:
+    """One problem: programs without a record yet, programs known to pass, and programs that were fixed before."""
+
+    problem: Problem
+    pending: tuple[Sample, ...]
+    passing: tuple[str, ...]
+    fixed: tuple[str, ...]
+
+
+def work(connection: Connection, settings: SearchSettings, weak: bool) -> None:
+    """Take tasks from the connection until it ends; answer each with its records, one by one, and None."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends the work
+    with Sandbox(weak=weak) as sandbox:
+        try:
+            while True:
+                task: BuildTask = connection.recv()
+                for record in records_of(task, sandbox, settings):
+                    connection.send(record)
+                connection.send(None)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+def records_of(task: BuildTask, sandbox: Sandbox, settings: SearchSettings) -> Iterator[dict[str, Any]]:
+    """The records of a problem's pending programs, as they are found; those near to a passing program come first."""
+    problem = task.problem
+    pool = CandidatePool([Candidate(program, "passing program") for program in task.passing])
+    if problem.reference:
+        pool.add(Candidate(problem.reference, "reference"))
+    for program in task.fixed:
+        pool.add(Candidate(program, "fixed program"))
+    failing = []
+    for sample in task.pending:
+        if sample.verified is None and _judged(sandbox, problem, sample.program).passed:
+            pool.add(Candidate(sample.program, "passing program"))
+            yield labelled_record(problem, sample, passed=True)
+        else:
+            failing.append(sample)
+    screen = Screen(sandbox, problem, cpu_seconds=_patience(sandbox, task))
+    search = PatchSearch(screen, pool, problem.entry_point, settings)
+    for sample in sorted(failing, key=lambda sample: pool.distance(sample.program)):
+        verdict = _judged(sandbox, problem, sample.program)
+        if verdict.passed:
+            yield labelled_record(problem, sample, passed=True)
+            continue
+        started, runs = time.monotonic(), screen.runs
+        patch = _verified(search.patches(sample.program, sample.prompt_lines), sandbox, problem)
+        record = labelled_record(problem, sample, passed=False, patch=patch)
+        record |= {
+            "error": verdict.error,
+            "runs": screen.runs - runs,
+            "seconds": round(time.monotonic() - started, 2),
+        }
+        if patch is not None:
+            pool.add(Candidate(patch.fixed, "fixed program"))
+        screen.forget()
+        yield record
+
+
+def _verified(patches: list[Patch], sandbox: Sandbox, problem: Problem) -> Patch | None:
+    """The smallest patch that passes by itself, too."""
+    return next((patch for patch in patches if _judged(sandbox, problem, patch.fixed).passed), None)
+
+
+def _patience(sandbox: Sandbox, task: BuildTask) -> float:
+    """CPU seconds for a variant: some times what a program that passes takes."""
+    known = [program for program in (*task.passing[:2], task.problem.reference) if program]
+    for needed, patience in _PATIENCE:
+        if any(Screen(sandbox, task.problem, cpu_seconds=needed).passes(known)):
+            return patience
+    return _LONGEST
+
+
+def _judged(sandbox: Sandbox, problem: Problem, program: str) -> Verdict:
+    sandbox.limits = TEST_LIMITS
+    return judge(sandbox, problem, program)

@@ -1,0 +1,90 @@
+"""Labelled programs (docs/probe.md) from programs and their patches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any
+
+from risk_lsp.patches.hunks import Hunk
+from risk_lsp.patches.intent import with_intent
+from risk_lsp.patches.lexemes import read_code
+from risk_lsp.patches.problems import Problem, Sample
+from risk_lsp.patches.renaming import parses
+from risk_lsp.patches.search import Patch
+from risk_lsp.text.code_lines import code_line_spans
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span
+
+
+def sample_id(sample: Sample) -> str:
+    """A name for the program that depends on what it is, not on where it was found."""
+    digest = sha256(sample.program.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{sample.task_id}/{sample.model}/{digest[:12]}"
+
+
+def labelled_record(problem: Problem, sample: Sample, passed: bool, patch: Patch | None = None) -> dict[str, Any]:
+    """One labelled program: the fields that docs/probe.md names, and those that docs/patches.md adds.
+
+    "edited" is [] for a program that passed and null for a failing one without a patch. Offsets are into "text", which
+    shows what was asked and leaves the problem's prelude out.
+    """
+    lines = LineIndex(sample.program)
+    given = lines.start(sample.prompt_lines) if sample.prompt_lines < lines.count else len(sample.program)
+    dropped = given if problem.prelude else 0
+    text, header = with_intent(sample.program[dropped:], (problem.text or problem.prompt).strip())
+    shift = header - dropped
+    record: dict[str, Any] = {
+        "id": sample_id(sample),
+        "group": sample.group,
+        "benchmark": sample.benchmark,
+        "text": text,
+        "scored": [given + shift, len(text)],
+        "edited": [] if passed else None,
+        "passed": passed,
+        "task_id": sample.task_id,
+        "model": sample.model,
+        "origin": sample.origin,
+        "copies": sample.n,
+    }
+    if not passed:
+        record["syntax_error"] = not parses(sample.program)
+    if patch is not None:
+        edited = merged(span for hunk in patch.hunks for span in hunk.marked)
+        record["edited"] = [[span.start + shift, span.end + shift] for span in edited]
+        record["patch"] = _described(sample.program, given, patch, edited, shift)
+    return record
+
+
+def merged(spans: Iterable[Span]) -> list[Span]:
+    """The union of spans, in order; spans that overlap become one."""
+    union: list[Span] = []
+    for span in sorted(spans):
+        if union and span.start < union[-1].end:
+            union[-1] = Span(union[-1].start, max(union[-1].end, span.end))
+        else:
+            union.append(span)
+    return union
+
+
+def _described(program: str, given: int, patch: Patch, edited: list[Span], shift: int) -> dict[str, Any]:
+    lines = code_line_spans(program, "python", Span(given, len(program)))
+    tokens = [lexeme.span for line in read_code(program).lines for lexeme in line.lexemes if lexeme.span.start >= given]
+    return {
+        "source": patch.source,
+        "fixed": patch.fixed,
+        "hunks": [_hunk(hunk, shift) for hunk in patch.hunks],
+        "lines": len(lines),
+        "lines_touched": _overlapping(lines, edited),
+        "tokens": len(tokens),
+        "tokens_touched": _overlapping(tokens, edited),
+        "tokens_added": sum(hunk.added for hunk in patch.hunks),
+    }
+
+
+def _hunk(hunk: Hunk, shift: int) -> list[Any]:
+    return [hunk.span.start + shift, hunk.span.end + shift, hunk.replacement]
+
+
+def _overlapping(spans: Iterable[Span], edited: list[Span]) -> int:
+    return sum(any(span.start < other.end and other.start < span.end for other in edited) for span in spans)
