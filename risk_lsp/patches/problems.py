@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeVar, cast, get_args
 
 from risk_lsp.errors import BadInput
+from risk_lsp.patches.problem_formats import own_format
 
 # append: run program, newline, tests in one namespace; any exception is a failure.
 # stdio: the tests define check_stdio(run), where run(stdin) gives the stdout of the whole program.
@@ -70,7 +71,10 @@ class Sample:
 
 
 def read_problems(path: Path | str) -> Iterator[Problem]:
-    """The problems of one file. BadInput names the file and the line of a record that is wrong."""
+    """The problems of one file, in our own format or as HumanEval, MBPP or LiveCodeBench publish them.
+
+    BadInput names the file and the line of a record that is wrong.
+    """
     return _read(Path(path), _problem, _PROBLEM_HINT)
 
 
@@ -114,6 +118,13 @@ class _Fields:
         """The field's value, or None where it is absent or null."""
         return None if self._record.get(name) is None else self.get(name, kind)
 
+    def translated(self, translate: Callable[[dict[str, Any]], dict[str, Any]]) -> _Fields:
+        """The same record in other words."""
+        try:
+            return _Fields(translate(self._record), self._where, self._hint)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise self.error(f"its tests cannot be read: {error}") from error
+
     def error(self, what: str) -> BadInput:
         return BadInput(f"{self._where}: {what}", self._hint)
 
@@ -121,7 +132,8 @@ class _Fields:
 _KIND_NAMES: dict[type, str] = {str: "a text", int: "a whole number", bool: "true or false"}
 
 
-def _problem(fields: _Fields) -> Problem:
+def _problem(published: _Fields) -> Problem:
+    fields = published.translated(own_format)
     kind = fields.get("test_kind", str)
     if kind not in get_args(TestKind):
         raise fields.error(f"test_kind is {kind!r}, not one of {', '.join(get_args(TestKind))}")
