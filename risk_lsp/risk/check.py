@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.risk.calibrated_range import reason_outside
+from risk_lsp.risk.changes import Changes, Ranges, changed_mask
 from risk_lsp.risk.files import FoundFile, find_files, without_repeats
 from risk_lsp.risk.reference import ReferenceTable
 from risk_lsp.risk.span_risk import Scorer, SpanRisk
@@ -62,7 +64,8 @@ class FileReport:
     """The risks of one file.
 
     `line_probabilities` and `code_probabilities` are float64[lines]: NaN for blank lines, and in the latter, from which
-    lines are picked, for comments and docstrings too.
+    lines are picked, for comments and docstrings too. `changed` is bool[lines] if lines that did not change are passed
+    over: neither worth reading nor findings.
     """
 
     path: Path
@@ -75,11 +78,17 @@ class FileReport:
     worth_reading: tuple[LineRisk, ...]
     findings: tuple[LineRisk, ...]
     novelty: float | None
+    changed: NDArray[np.bool_] | None = None
 
     @property
     def text(self) -> str:
         """What the file holds."""
         return self.lines.text
+
+    @property
+    def outside(self) -> str | None:
+        """Why the probabilities may not hold for this file, or None."""
+        return reason_outside(self.language_id, self.lines.count, self.novelty)
 
 
 @dataclass(frozen=True)
@@ -92,11 +101,12 @@ class FileFailure:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What became of all files, in their order."""
+    """What became of all files, in their order. `base` is the commit that they were compared with, as it was named."""
 
     reports: tuple[FileReport, ...]
     failures: tuple[FileFailure, ...]
     threshold: float
+    base: str | None = None
 
     @property
     def has_findings(self) -> bool:
@@ -104,45 +114,88 @@ class CheckResult:
         return any(report.findings for report in self.reports)
 
 
-def collected(outcomes: Iterable[FileReport | FileFailure], options: CheckOptions) -> CheckResult:
-    """The outcomes of check_paths, told apart."""
+def collected(
+    outcomes: Iterable[FileReport | FileFailure], options: CheckOptions, base: str | None = None
+) -> CheckResult:
+    """The outcomes of check_paths, told apart. In a comparison the `top` lines count over all files together."""
     everything = tuple(outcomes)
-    return CheckResult(
-        tuple(each for each in everything if isinstance(each, FileReport)),
-        tuple(each for each in everything if isinstance(each, FileFailure)),
-        options.threshold,
-    )
+    reports = tuple(each for each in everything if isinstance(each, FileReport))
+    failures = tuple(each for each in everything if isinstance(each, FileFailure))
+    if base is not None:
+        reports = _top_over_all(reports, options.top)
+    return CheckResult(reports, failures, options.threshold, base)
+
+
+def likeliest_first(
+    reports: Iterable[FileReport], lines: Callable[[FileReport], Sequence[LineRisk]]
+) -> list[tuple[FileReport, LineRisk]]:
+    """Lines of all files, the likeliest first, then in the order of the files."""
+    found = [(report, line) for report in reports for line in lines(report)]
+    return sorted(found, key=lambda each: -each[1].probability)
 
 
 def check_paths(
-    engine: Scorer, paths: Sequence[Path], options: CheckOptions, reference: ReferenceTable
+    engine: Scorer,
+    paths: Sequence[Path],
+    options: CheckOptions,
+    reference: ReferenceTable,
+    changes: Changes | None = None,
 ) -> Iterator[FileReport | FileFailure]:
-    """Check files, and the Python files below folders, one by one; what cannot be read does not stop the others."""
+    """Check files, and the Python files below folders, one by one; what cannot be read does not stop the others.
+
+    With `changes` only files that changed are checked, and only changed lines pointed at.
+    """
     files: list[FoundFile] = []
     for path in paths:
         try:
+            if changes is not None:
+                changes.require_inside(path)
             files += find_files(path)
         except RiskError as error:
             yield FileFailure(path, error)
     for file in without_repeats(files):
+        changed = None if changes is None else changes.of(file)
+        if changed == ():
+            continue
         try:
             text = read_source(file.path)
             if text.strip():
-                yield check_text(engine, text, file.path, options, reference)
-            elif file.named:
+                yield check_text(engine, text, file.path, options, reference, changed)
+            elif file.named and changed is None:
                 raise BadInput(f"{file.path} is empty", "give a file with code in it")
         except RiskError as error:
             yield FileFailure(file.path, error)
 
 
-def check_text(engine: Scorer, text: str, path: Path, options: CheckOptions, reference: ReferenceTable) -> FileReport:
-    """The report on one text, which need not parse."""
+def check_text(
+    engine: Scorer,
+    text: str,
+    path: Path,
+    options: CheckOptions,
+    reference: ReferenceTable,
+    changed: Ranges | None = None,
+) -> FileReport:
+    """The report on one text, which need not parse; on its changed lines, if these are given."""
     language_id = language_of(path)
-    risk = engine.score(text, language_id)
+    return file_report(engine.score(text, language_id), text, path, language_id, options, reference, changed)
+
+
+def file_report(
+    risk: SpanRisk,
+    text: str,
+    path: Path,
+    language_id: str,
+    options: CheckOptions,
+    reference: ReferenceTable,
+    changed: Ranges | None = None,
+) -> FileReport:
+    """The report on a text whose risks are known."""
     lines = LineIndex(text)
+    mask = None if changed is None else changed_mask(lines, changed)
     probabilities = code_line_risks(risk, text, language_id)
-    described = _LineDescriber(risk, text, probabilities, reference)
-    above = int(np.count_nonzero(probabilities > options.threshold))
+    candidates = probabilities if mask is None else np.where(mask, probabilities, np.nan)
+    described = _LineDescriber(risk, text, candidates, reference)
+    above = int(np.count_nonzero(candidates > options.threshold))
     return FileReport(
         path=path,
         language_id=language_id,
@@ -154,6 +207,16 @@ def check_text(engine: Scorer, text: str, path: Path, options: CheckOptions, ref
         worth_reading=described.riskiest(options.top),
         findings=described.riskiest(above),
         novelty=risk.novelty,
+        changed=mask,
+    )
+
+
+def _top_over_all(reports: tuple[FileReport, ...], top: int) -> tuple[FileReport, ...]:
+    chosen = likeliest_first(reports, lambda report: report.worth_reading)[:top]
+    kept = {id(line) for _, line in chosen}
+    return tuple(
+        replace(report, worth_reading=tuple(line for line in report.worth_reading if id(line) in kept))
+        for report in reports
     )
 
 

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+import numpy as np
+
 from risk_lsp.risk.check import CheckResult, FileFailure, FileReport, LineRisk
 from risk_lsp.risk.tool import NAME, Tool
 from risk_lsp.risk.views import FunctionRisk
@@ -21,6 +23,7 @@ def json_report(result: CheckResult, tool: Tool) -> str:
         "tool": {"name": NAME, "version": tool.version},
         "bundle": {"name": tool.bundle, "probe_hash": tool.probe_hash, "weights_hash": tool.weights_hash},
         "threshold": result.threshold,
+        "base": result.base,
         "files": [_file(report) for report in result.reports],
         "errors": [_error(failure) for failure in result.failures],
     }
@@ -39,6 +42,7 @@ def _file(report: FileReport) -> dict[str, Any]:
         "document": rounded(report.document),
         "novelty": None if report.novelty is None else round(report.novelty, 4),
         "lines": [rounded(probability) for probability in report.line_probabilities.tolist()],
+        "changed": None if report.changed is None else (np.flatnonzero(report.changed) + 1).tolist(),
         "worth_reading": [_line(report, line) for line in report.worth_reading],
         "findings": [_line(report, line) for line in report.findings],
         "functions": [_function(report, function) for function in report.functions],

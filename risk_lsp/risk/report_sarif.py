@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote_from_bytes
 
 from risk_lsp.risk.check import CheckResult, FileFailure, FileReport, LineRisk
 from risk_lsp.risk.percent import percent
@@ -105,5 +106,6 @@ def _region(report: FileReport, span: Span) -> dict[str, int]:
 def _artifact(path: Path, root: Path) -> dict[str, Any]:
     resolved = path.resolve()
     if resolved.is_relative_to(root.resolve()):
-        return {"uri": quote(resolved.relative_to(root.resolve()).as_posix()), "uriBaseId": "SRCROOT"}
+        name = resolved.relative_to(root.resolve()).as_posix()
+        return {"uri": quote_from_bytes(os.fsencode(name)), "uriBaseId": "SRCROOT"}
     return {"uri": resolved.as_uri()}

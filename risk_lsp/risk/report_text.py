@@ -14,6 +14,8 @@ from rich.text import Text
 
 from risk_lsp.risk.check import CheckResult, FileReport, LineRisk
 from risk_lsp.risk.percent import percent
+from risk_lsp.risk.reasons import counted, reasons
+from risk_lsp.risk.report_diff import diff_rows
 from risk_lsp.risk.terminal_text import printable
 from risk_lsp.text.spans import stripped_line_spans
 
@@ -25,8 +27,6 @@ _STYLES = ("", "#1f1f1f on #fdf1b8", "#1f1f1f on #f9c97c", "bold #ffffff on #b83
 # A file longer than this is not shown whole: runs of lines of the lowest step are cut down to their ends.
 _SHOWN_WHOLE = 120
 _CONTEXT = 2
-
-_UNLIKE_ALL = 0.99
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,22 @@ def svg_report(result: CheckResult, title: str) -> str:
 
 
 def _print(console: Console, result: CheckResult, style: TextStyle) -> None:
+    rows = diff_rows(result) if result.base is not None else _rows(result, style)
+    for row in rows:
+        console.print(row, soft_wrap=True)
+
+
+def _rows(result: CheckResult, style: TextStyle) -> Iterator[Text]:
     for report in result.reports:
-        for row in _file(report, style):
-            console.print(row, soft_wrap=True)
-    console.print(_summary(result))
+        yield from _file(report, style)
+    yield _summary(result)
 
 
 def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
-    yield Text.assemble((str(report.path), "bold"), f": {percent(report.document)} that something has to be edited")
-    if report.novelty is not None and report.novelty >= _UNLIKE_ALL:
-        yield Text("  unlike the programs that these probabilities were measured on: trust them less", "italic")
+    name = printable(str(report.path))
+    yield Text.assemble((name, "bold"), f": {percent(report.document)} that something has to be edited")
+    if report.outside is not None:
+        yield Text(f"  outside the calibrated range: {report.outside}", "italic")
     for function in report.functions:
         yield Text(f"  {percent(function.probability):>4} {function.node.kind} {function.node.name}")
     yield Text()
@@ -128,14 +134,10 @@ def _shown_lines(report: FileReport) -> Iterator[int | None]:
 def _worth_reading(report: FileReport, line: LineRisk) -> Iterator[Text]:
     code = printable(report.text[line.span.start : line.span.end])
     yield Text(f"  line {line.line + 1}, {percent(line.probability)}: {code}")
-    words = [f"`{printable(report.text[word.start : word.end])}`" for word in line.words]
-    meaning = [f"most of it from {' '.join(words)}"] if words else []
-    meaning += [line.reference] if line.reference else []
-    if meaning:
-        yield Text(f"    {'; '.join(meaning)}", "dim")
+    if why := reasons(report, line):
+        yield Text(f"    {why}", "dim")
 
 
 def _summary(result: CheckResult) -> Text:
     files, lines = len(result.reports), sum(len(report.findings) for report in result.reports)
-    counted = f"{files} {'file' if files == 1 else 'files'}, {lines} {'line' if lines == 1 else 'lines'}"
-    return Text(f"{counted} above {result.threshold:.0%}")
+    return Text(f"{counted(files, 'file')}, {counted(lines, 'line')} above {result.threshold:.0%}")
