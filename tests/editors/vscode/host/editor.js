@@ -2,27 +2,22 @@
 const path = require('node:path');
 const vscode = require('vscode');
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 20_000;
 
-/** Wait for events until `isSo` holds. */
-exports.until = (what, isSo) =>
-  new Promise((resolve, reject) => {
-    const look = () => {
-      if (isSo()) {
-        finish(resolve);
-      }
-    };
-    const finish = (end, value) => {
-      clearTimeout(timer);
-      clearInterval(poll);
-      listener.dispose();
-      end(value);
-    };
-    const timer = setTimeout(() => finish(reject, new Error(`waited too long for ${what}`)), PATIENCE_MS);
-    const listener = vscode.languages.onDidChangeDiagnostics(look);
-    const poll = setInterval(look, 100);
-    look();
-  });
+/** Wait until `look` gives something true; that is returned. */
+exports.until = async (what, look) => {
+  const end = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await look();
+    if (found) {
+      return found;
+    }
+    if (Date.now() > end) {
+      throw new Error(`waited too long for ${what}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+};
 
 exports.open = async (name) => {
   const folder = vscode.workspace.workspaceFolders[0].uri.fsPath;
@@ -43,7 +38,7 @@ exports.newest = (document) =>
 /** The hints of a document once there are so many of them. */
 exports.risks = async (document, count) => {
   await exports.until(
-    () => `${count} hints in ${document.fileName}`,
+    `${count} hints in ${document.fileName}`,
     () => exports.newest(document).length === count,
   );
   return exports.newest(document);

@@ -71,6 +71,35 @@ exports.suite = [
     await risks(document, 3);
   }],
 
+  ['probabilities are written at the ends of likely lines when that is wanted', async () => {
+    const document = await open('three.py');
+    const whole = new vscode.Range(0, 0, document.lineCount, 0);
+    const inLine = () => vscode.commands.executeCommand('vscode.executeInlayHintProvider', document.uri, whole);
+    await risks(document, 3);
+    assert.equal((await inLine()).length, 0);
+    await settings('inlayHints', true);
+    const hints = await until('inlay hints', async () => ((await inLine()).length === 3 ? inLine() : null));
+    assert.deepEqual(hints.map(({ label, position }) => [label, position.line, position.character]), [
+      ['63%', 1, 9],
+      ['63%', 3, 9],
+      ['63%', 5, 9],
+    ]);
+    await settings('inlayHints', undefined);
+    await until('inlay hints to go', async () => (await inLine()).length === 0);
+  }],
+
+  ['functions have a code lens when that is wanted', async () => {
+    const document = await open('sample.py');
+    await risks(document, 1);
+    const above = () => vscode.commands.executeCommand('vscode.executeCodeLensProvider', document.uri, 10);
+    assert.equal((await above()).length, 0);
+    await settings('codeLens', true);
+    const [lens] = await until('code lenses', async () => ((await above()).length === 1 ? above() : null));
+    assert.match(lens.command.title, /71%/);
+    await settings('codeLens', undefined);
+    await until('code lenses to go', async () => (await above()).length === 0);
+  }],
+
   ['a document in another language is left alone unless it is asked for', async () => {
     const document = await open('notes.txt');
     await risks(await open('sample.py'), 1);
