@@ -28,18 +28,12 @@ class Terminal:
     """A tmux server of its own with one window, `size` columns and rows large, that runs `command`."""
 
     def __init__(
-        self,
-        tmux: Path,
-        socket: Path,
-        command: str,
-        environment: Mapping[str, str],
-        *,
-        columns: int = 110,
-        rows: int = 30,
+        self, tmux: Path, socket: Path, command: str, environment: Mapping[str, str], size: tuple[int, int] = (110, 30)
     ) -> None:
+        self.columns, rows = size
         self._tmux = [str(tmux), "-f", "/dev/null", "-u", "-S", str(socket)]
         self._environment = dict(environment)
-        self._run("new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), command)
+        self._run("new-session", "-d", "-x", str(self.columns), "-y", str(rows), command)
         self._run("set-option", "-s", "escape-time", "0")
 
     def press(self, *keys: str) -> None:
@@ -56,7 +50,7 @@ class Terminal:
 
     def escaped_screen(self) -> str:
         """What the screen shows, with the escape sequences of colours and attributes."""
-        return self._run("capture-pane", "-e", "-p")
+        return self._run("capture-pane", "-e", "-p", "-N")
 
     def cells(self) -> list[list[Cell]]:
         """What the screen shows, by lines."""

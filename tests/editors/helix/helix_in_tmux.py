@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.editors.artefacts import keep
 from tests.editors.terminal import Terminal
 
 ROOT = Path(__file__).parents[3]
@@ -74,7 +75,7 @@ def test_the_underline_is_below_exactly_the_text_of_a_line(helix: Terminal, tmp_
 
 
 def test_a_diagnostic_covers_exactly_the_text_of_a_line_with_a_form_feed(helix: Terminal, tmp_path: Path) -> None:
-    # Helix sends form feeds to the terminal, which garbles the screen: what it selects for a diagnostic is read instead.
+    # Helix sends form feeds to the terminal, which garbles the screen: what it selects is read instead.
     open_file(helix, tmp_path / "form_feed.py", '\n\f  a = "🙂\fy" + "\u2028z"  \nb = 2\n')
     selected = tmp_path / "selected"
     helix.wait_for("diagnostics", lambda: "b = 2" in helix.underlined())
@@ -113,10 +114,3 @@ def test_a_line_is_ignored_by_a_code_action(helix: Terminal, tmp_path: Path) -> 
     keep(helix, "helix-actions")
     helix.press("Tab", "Enter")
     wait_for_underlined(helix, ["b = 2"])
-
-
-def keep(helix: Terminal, name: str) -> None:
-    """Keep what the screen shows, for people to look at."""
-    folder = CACHE / "artefacts"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.ansi").write_text(helix.escaped_screen())

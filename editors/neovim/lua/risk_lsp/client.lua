@@ -8,9 +8,6 @@ M.NAME = 'risk_lsp'
 local HAS_0_10 = vim.fn.has('nvim-0.10') == 1
 local HAS_0_11 = vim.fn.has('nvim-0.11') == 1
 
-M.METHOD_NOT_FOUND = -32601
-M.CONTENT_MODIFIED = -32801
-
 ---@alias risk_lsp.OnResult fun(result: any)
 
 --- The client attached to a buffer; without a buffer, any.
@@ -82,19 +79,24 @@ end
 ---@param arguments any[]
 ---@param on_result? risk_lsp.OnResult
 function M.execute(bufnr, command, arguments, on_result)
+  local client = M.get(bufnr)
+  if not client then
+    M.say_not_attached()
+    return
+  end
+  local provider = client.server_capabilities.executeCommandProvider
+  if not provider or not vim.tbl_contains(provider.commands, command) then
+    message.warn(('this server has no command %s; update it'):format(command))
+    return
+  end
   local params = { command = command, arguments = arguments }
-  local sent = M.request(bufnr, 'workspace/executeCommand', params, function(error, result)
-    if error and error.code == M.METHOD_NOT_FOUND then
-      message.warn(('this server has no command %s; update it'):format(command))
-    elseif error then
+  M.request(bufnr, 'workspace/executeCommand', params, function(error, result)
+    if error then
       message.warn(error.message)
     elseif on_result then
       on_result(result)
     end
   end)
-  if not sent then
-    M.say_not_attached()
-  end
 end
 
 function M.say_not_attached()

@@ -22,11 +22,12 @@ local is_shown = false
 ---@param line string
 ---@return table
 local function mark(step, probability, line)
-  local text = ('%s %4s '):format(BARS[step], message.percent(probability))
+  local bar = { BARS[step], 'RiskLspBar' .. step }
+  local percentage = { (' %4s '):format(message.percent(probability)), 'RiskLspPercent' }
   return {
     end_col = #line,
     invalidate = HAS_0_10 and true or nil, -- a deleted line takes its mark along
-    virt_text = { { text, 'RiskLspText' .. step } },
+    virt_text = { bar, percentage },
     virt_text_pos = PLACE,
     hl_mode = 'combine',
     line_hl_group = options.current.heatmap.style == 'line' and 'RiskLspLine' .. step or nil,

@@ -1,13 +1,14 @@
 --- The heat map's highlight groups. A colour scheme or a user may define them: what others defined is left alone.
 ---
---- RiskLspText1 to 4: bar and percentage; links to groups that every colour scheme has.
---- RiskLspLine1 to 4: background of a line; the text group's colour, thinned with the colour scheme's background.
+--- RiskLspBar1 to 4: the bar; links to groups that every colour scheme has.
+--- RiskLspPercent: the percentage; legible in every colour scheme, which cannot be said of all colours of bars.
+--- RiskLspLine1 to 4: background of a line; the bar's colour, thinned with the colour scheme's background.
 local M = {}
 
 local HAS_0_9 = vim.fn.has('nvim-0.9') == 1
 
-local TEXT = { 'Comment', 'DiagnosticHint', 'DiagnosticWarn', 'DiagnosticError' }
-local SHARE = { 0.06, 0.12, 0.18, 0.25 }
+local BARS = { 'Comment', 'DiagnosticInfo', 'DiagnosticWarn', 'DiagnosticError' }
+local SHARE = { 0.06, 0.1, 0.15, 0.2 }
 
 ---@param name string
 ---@return { fg?: integer, bg?: integer }
@@ -60,9 +61,10 @@ end
 --- Define the groups for the colour scheme in force.
 function M.define()
   local background = colours('Normal').bg or (vim.o.background == 'light' and 0xffffff or 0x000000)
-  for step, group in ipairs(TEXT) do
-    set('RiskLspText' .. step, { link = group })
-    local foreground = colours('RiskLspText' .. step).fg
+  set('RiskLspPercent', { link = 'Comment' })
+  for step, group in ipairs(BARS) do
+    set('RiskLspBar' .. step, { link = group })
+    local foreground = colours('RiskLspBar' .. step).fg
     local line = { link = 'CursorLine' }
     if vim.o.termguicolors and foreground then
       line = { bg = mixed(foreground, background, SHARE[step]) }

@@ -76,6 +76,7 @@ return function(t)
     t.messages = {}
     vim.cmd('1,2RiskGenerated')
     vim.cmd('1,2RiskGenerated!')
+    t.equal(t.messages, {}, 'messages')
     -- Requests are answered in order: when this one is, so are those.
     t.message_of(function()
       vim.cmd('RiskQuery')
