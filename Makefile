@@ -1,5 +1,6 @@
 # `make demo` and `make test` need nothing but make and Python 3.10 or newer; run `make` for the list of targets.
 PYTHON ?= python3
+DATA ?= ../shared/data
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -12,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit picture clean
+.PHONY: help demo test lint types unit figures editors vsix picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
@@ -31,6 +32,19 @@ types: $(VENV)/installed-dev ## mypy --strict
 
 unit: $(VENV)/installed-dev ## all tests
 	$(BIN)/pytest
+
+figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, README, plot (DATA=folder of the labelled programs)
+	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(DATA) --update --readme README.md \
+		--plot docs/images/reliability.png
+
+editors: $(VENV)/installed-dev ## tests in real editors: VS Code, Neovim, Emacs, Helix (installs them into .cache; needs Debian and root)
+	tests/editors/vscode/run
+	tests/editors/neovim/run
+	tests/editors/emacs/run
+	tests/editors/helix/run
+
+vsix: ## build the VS Code extension (needs npm)
+	$(MAKE) -C editors/vscode check vsix
 
 picture: $(VENV)/installed ## make the README's picture again
 	$(BIN)/risk-lsp check examples/interval_merging.py --format svg > docs/images/check.svg
