@@ -80,6 +80,8 @@ class Settings:
     max_diagnostics: int = _setting(
         8, "Show at most this many lines per document, the likeliest ones.", minimum=0, maximum=1000
     )
+    inlay_hints: bool = _setting(False, "Write the probability at the end of each line that is shown.")
+    code_lens: bool = _setting(False, "Write the probability of each function above it.")
     debounce: float = _setting(
         0.7, "Seconds without an edit before a document is scored again.", minimum=0.0, maximum=60.0
     )

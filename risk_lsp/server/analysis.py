@@ -95,7 +95,9 @@ class Analyzer:
             return
         if watch.task is not None:
             watch.task.cancel()
-        self._settle_waiting(watch)
+        for _, future in watch.waiting:
+            if not future.done():
+                future.set_result(None)
 
     def forget_all(self) -> None:
         """Stop all work."""
@@ -118,9 +120,20 @@ class Analyzer:
         if known is not None:
             return known
         watch = self._watches.setdefault(document.uri, _Watch())
+        self._start(document.uri, watch, 0.0)
+        return await self._awaited(watch, document)
+
+    async def in_its_time(self, document: Document) -> Outcome | None:
+        """The same without haste: the outcome of the run that is planned; None also if none is."""
+        known = self.outcome(document)
+        watch = self._watches.get(document.uri)
+        return known if known is not None or watch is None else await self._awaited(watch, document)
+
+    async def _awaited(self, watch: _Watch, document: Document) -> Outcome | None:
+        if not self._documents.is_newest(document):  # edited before this coroutine ran
+            return None
         future: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         watch.waiting.append((document, future))
-        self._start(document.uri, watch, 0.0)
         return await future
 
     def _start(self, uri: str, watch: _Watch, due: float) -> None:

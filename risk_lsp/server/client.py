@@ -28,6 +28,7 @@ class Client:
     code_action_literals: bool
     document_changes: bool
     apply_edit: bool
+    refreshes: frozenset[str]
     wants_status: bool
     wants_analysed: bool
 
@@ -48,9 +49,16 @@ class Client:
             code_action_literals=_at(params, *_TEXT_DOCUMENT, "codeAction", "codeActionLiteralSupport") is not None,
             document_changes=_at(params, "capabilities", "workspace", "workspaceEdit", "documentChanges") is True,
             apply_edit=_at(params, "capabilities", "workspace", "applyEdit") is True,
+            refreshes=_refreshes(params),
             wants_status=_at(params, "capabilities", "experimental", SECTION, "status") is True,
             wants_analysed=_at(params, "capabilities", "experimental", SECTION, "analysed") is True,
         )
+
+
+def _refreshes(params: Mapping[str, Any]) -> frozenset[str]:
+    """The names below `workspace` whose answers the client takes anew when the server says so."""
+    names = ("inlayHint", "codeLens", "diagnostics")
+    return frozenset(name for name in names if _at(params, "capabilities", "workspace", name, "refreshSupport") is True)
 
 
 def _prefers_markdown(formats: object) -> bool:

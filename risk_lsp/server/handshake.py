@@ -95,13 +95,25 @@ def choose_encoding(client_capabilities: dict[str, Any]) -> str:
     return known[0] if known else "utf-16"
 
 
-def server_capabilities(encoding: str) -> dict[str, Any]:
+def pulls_diagnostics(client_capabilities: dict[str, Any]) -> bool:
+    """Whether the client asks for diagnostics, and asks again when told that they changed. No other may pull."""
+    text_document, workspace = client_capabilities.get("textDocument"), client_capabilities.get("workspace")
+    can_pull = isinstance(text_document, dict) and isinstance(text_document.get("diagnostic"), dict)
+    diagnostics = workspace.get("diagnostics") if isinstance(workspace, dict) else None
+    return can_pull and isinstance(diagnostics, dict) and diagnostics.get("refreshSupport") is True
+
+
+def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
     """What the server can do, as sent to the client."""
+    provider = {"identifier": SERVER_NAME, "interFileDependencies": False, "workspaceDiagnostics": False}
     return {
+        **({"diagnosticProvider": provider} if pull else {}),
         "positionEncoding": encoding,
         "textDocumentSync": {"openClose": True, "change": _INCREMENTAL},
         "hoverProvider": True,
         "codeActionProvider": {"codeActionKinds": ["quickfix"]},
+        "inlayHintProvider": True,
+        "codeLensProvider": {},
         "executeCommandProvider": {"commands": list(COMMANDS)},
         "experimental": {"riskLsp": {"requests": ["riskLsp/query", "riskLsp/lines"]}},
     }
@@ -109,8 +121,9 @@ def server_capabilities(encoding: str) -> dict[str, Any]:
 
 def _agree(params: dict[str, Any]) -> Handshake:
     client = params.get("capabilities")
-    encoding = choose_encoding(client if isinstance(client, dict) else {})
-    return Handshake(params, encoding, server_capabilities(encoding))
+    known = client if isinstance(client, dict) else {}
+    encoding = choose_encoding(known)
+    return Handshake(params, encoding, server_capabilities(encoding, pulls_diagnostics(known)))
 
 
 def _initialize_params(message: dict[str, Any]) -> dict[str, Any] | None:

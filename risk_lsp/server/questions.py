@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Generator
 from typing import Any, TypeAlias
 
@@ -9,12 +10,15 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcInvalidParams
 
 from risk_lsp.errors import RiskError
-from risk_lsp.server.analysis import Analysis
+from risk_lsp.server.analysis import Analysis, Outcome
 from risk_lsp.server.barrier import REQUEST_FAILED, barrier
 from risk_lsp.server.code_actions import Action, code_actions
+from risk_lsp.server.diagnostics import diagnostics_of
 from risk_lsp.server.hover import hover_of, note
+from risk_lsp.server.in_line import code_lenses, inlay_hints
 from risk_lsp.server.limits import reason_not_scored
 from risk_lsp.server.line_view import LineView
+from risk_lsp.server.pull import overtaken, report
 from risk_lsp.server.query import LINES, QUERY, lines_answer, query_answer, spans_of, uri_of
 from risk_lsp.server.state import State
 from risk_lsp.text.document import Document
@@ -28,12 +32,16 @@ class Questions:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self.pulling: Counter[str] = Counter()  # by URI, how many wait for the diagnostics of the newest text
 
     def handlers(self) -> dict[str, Callable[..., Any]]:
         """The handlers by method."""
         return {
             types.TEXT_DOCUMENT_HOVER: self.hover,
             types.TEXT_DOCUMENT_CODE_ACTION: self.code_action,
+            types.TEXT_DOCUMENT_INLAY_HINT: self.inlay_hint,
+            types.TEXT_DOCUMENT_CODE_LENS: self.code_lens,
+            types.TEXT_DOCUMENT_DIAGNOSTIC: self.diagnostic,
             QUERY: self.query,
             LINES: self.lines,
         }
@@ -54,7 +62,17 @@ class Questions:
         """What can be done about a line."""
         return code_actions(self._state, params)
 
-    # These two pick the snapshot before the next message is handled: it may be an edit.
+    def inlay_hint(self, params: types.InlayHintParams) -> list[types.InlayHint]:
+        """Probabilities at the end of lines, if the setting is on."""
+        shown = self._shown(params.text_document.uri) if self._state.settings.inlay_hints else None
+        return inlay_hints(*shown, params.range, self._state.encoding) if shown else []
+
+    def code_lens(self, params: types.CodeLensParams) -> list[types.CodeLens]:
+        """Probabilities above functions, if the setting is on."""
+        shown = self._shown(params.text_document.uri) if self._state.settings.code_lens else None
+        return code_lenses(*shown, self._state.encoding) if shown else []
+
+    # These pick the snapshot before the next message is handled: it may be an edit.
 
     def query(self, params: Any) -> Step:
         """`riskLsp/query`."""
@@ -67,6 +85,19 @@ class Questions:
         document = self.document_of(uri_of(params))
         return lines_answer(self._view((yield barrier(LINES, self._analysis_of), (document,), None)))
 
+    def diagnostic(self, params: types.DocumentDiagnosticParams) -> Generator[Any, Any, Any]:
+        """Diagnostics for a client that pulls, once the planned run is done; an edit before that sends it away."""
+        state, uri = self._state, params.text_document.uri
+        document = state.documents.get(uri)
+        items: list[types.Diagnostic] = []
+        if document is not None and not state.snooze.is_on and self._reason_not_scored(document) is None:
+            outcome = yield barrier("pull", self._in_its_time), (document,), None
+            if outcome is None:
+                raise overtaken()
+            if isinstance(outcome, Analysis):
+                items = diagnostics_of(self._view(outcome), state.encoding)
+        return report(items, params.previous_result_id)
+
     def document_of(self, uri: str) -> Document:
         """The newest snapshot of an open document. Raises JsonRpcInvalidParams."""
         document = self._state.documents.get(uri)
@@ -76,10 +107,27 @@ class Questions:
 
     def require_scored(self, document: Document) -> None:
         """Raise the error that says why the document is not scored, if it is not."""
-        if not self._state.settings.enabled:
-            raise JsonRpcException("risk-lsp is turned off (setting enabled)", REQUEST_FAILED)
-        if (reason := reason_not_scored(document, self._state.settings)) is not None:
+        if (reason := self._reason_not_scored(document)) is not None:
             raise JsonRpcException(reason, REQUEST_FAILED)
+
+    def _reason_not_scored(self, document: Document) -> str | None:
+        if not self._state.settings.enabled:
+            return "risk-lsp is turned off (setting enabled)"
+        return reason_not_scored(document, self._state.settings)
+
+    async def _in_its_time(self, document: Document) -> Outcome | None:
+        self.pulling[document.uri] += 1
+        try:
+            return await self._state.analyzer.in_its_time(document)
+        finally:
+            self.pulling[document.uri] -= 1
+
+    def _shown(self, uri: str) -> tuple[LineView, Document] | None:
+        """The newest view and the newest snapshot, which may be of another version; None if nothing is to be shown."""
+        view, document = self._state.views.get(uri), self._state.documents.get(uri)
+        if view is None or document is None or self._state.snooze.is_on:
+            return None
+        return view, document
 
     async def _analysis_of(self, document: Document) -> Analysis:
         self.require_scored(document)

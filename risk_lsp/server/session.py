@@ -32,6 +32,7 @@ from risk_lsp.server.model_host import ModelHost, worker_options
 from risk_lsp.server.options import ServerOptions
 from risk_lsp.server.progress import LoadingProgress
 from risk_lsp.server.questions import Questions
+from risk_lsp.server.refresher import Refresher
 from risk_lsp.server.snooze import Snooze
 from risk_lsp.server.state import State
 from risk_lsp.server.status import StatusReporter, status_of
@@ -55,6 +56,8 @@ class Session:
         self.was_shut_down = False
         self.state = self._new_state(agreed, options, command)
         self._questions = Questions(self.state)
+        self._pull = "diagnosticProvider" in agreed.capabilities
+        self._refresher = Refresher(self.client.refreshes, self.endpoint.request)
         self._progress = LoadingProgress(self.client.work_done_progress, self.endpoint.request, self.endpoint.notify)
         self._status = StatusReporter(self.endpoint.notify) if self.client.wants_status else None
         self._remark: str | None = None  # about the numbers shown last
@@ -142,6 +145,7 @@ class Session:
     async def _shutdown(self, _: object) -> None:
         self._clear_all()
         self._status = None  # what follows is not news
+        self._refresher.stop()
         await self.stop()
         self.was_shut_down = True
 
@@ -167,7 +171,8 @@ class Session:
         self.state.documents.close(uri)
         self.state.analyzer.forget(uri)
         self.state.views.forget(uri)
-        self.endpoint.publish(uri, None, [])
+        if not self._pull:
+            self.endpoint.publish(uri, None, [])
 
     def _consider(self, document: Document, quiet: float) -> None:
         """Have the document scored, unless it is not to be, or not now."""
@@ -177,17 +182,35 @@ class Session:
             self.state.analyzer.schedule(document.uri, quiet)
             return
         self.state.analyzer.forget(document.uri)
-        self.endpoint.publish(document.uri, document.version, [])
+        self._publish_nothing(document)
 
     def _publish(self, analysis: Analysis) -> None:
         """Show a result; also one that is shown already, where the circumstances have changed."""
         view = self.state.views.make(analysis, self.settings, self.state.snooze.is_on)
         document = analysis.document
-        self.endpoint.publish(document.uri, document.version, diagnostics_of(view, self.state.encoding))
+        if self._pull:
+            self._refresher.want(() if self._questions.pulling[document.uri] else ("diagnostics",))
+        else:
+            self.endpoint.publish(document.uri, document.version, diagnostics_of(view, self.state.encoding))
+        self._refresh_in_line()
         if self.client.wants_analysed:
             self.endpoint.notify(ANALYSED, {"uri": document.uri, "version": document.version})
         self._remark = _remark(view)
         self._tell_status()
+
+    def _publish_nothing(self, document: Document) -> None:
+        """The document's diagnostics are void."""
+        if self._pull:
+            self._refresher.want(("diagnostics",))
+        else:
+            self.endpoint.publish(document.uri, document.version, [])
+
+    def _refresh_in_line(self) -> None:
+        """Have what is written into texts asked for again."""
+        settings = self.settings
+        self._refresher.want(
+            kind for kind, is_on in (("inlayHint", settings.inlay_hints), ("codeLens", settings.code_lens)) if is_on
+        )
 
     def _publish_again(self, document: Document) -> None:
         outcome = self.state.analyzer.outcome(document)
@@ -202,7 +225,7 @@ class Session:
         self.state.analyzer.forget_all()
         self.state.views.forget_all()
         for document in self.state.documents.all():
-            self.endpoint.publish(document.uri, document.version, [])
+            self._publish_nothing(document)
 
     # Commands
 
@@ -248,7 +271,7 @@ class Session:
     def _snooze_changed(self) -> None:
         """Show nothing, or everything again; what was edited in the pause is scored now."""
         for document in self.state.documents.all():
-            self.endpoint.publish(document.uri, document.version, [])
+            self._publish_nothing(document)
         self._publish_all()
         for document in self.state.documents.all():
             self._consider(document, 0.0)
@@ -283,6 +306,14 @@ class Session:
         except Exception as error:
             log_failure("a change of settings", error)
         self._tell_status()
+        self._refresher.want(
+            kind
+            for kind, changed in (
+                ("inlayHint", before.inlay_hints != after.inlay_hints or before.enabled != after.enabled),
+                ("codeLens", before.code_lens != after.code_lens or before.enabled != after.enabled),
+            )
+            if changed
+        )
         if not after.enabled:
             if before.enabled:
                 self._clear_all()

@@ -21,6 +21,7 @@ class ResponseError(Exception):
         super().__init__(error["message"])
         self.code: int = error["code"]
         self.message: str = error["message"]
+        self.data: Any = error.get("data")
 
 
 class LspClient:
@@ -46,9 +47,14 @@ class LspClient:
             )
         )
 
-    async def initialize(self, dump: str = "vscode-1.139", **params: Any) -> dict[str, Any]:
-        """Shake hands as the named client would; returns the server's capabilities."""
+    async def initialize(self, dump: str = "vscode-1.139", *, pull: bool = False, **params: Any) -> dict[str, Any]:
+        """Shake hands as the named client would; returns the server's capabilities.
+
+        Unless it is to `pull`, the client does not say that it could: the server then publishes diagnostics.
+        """
         said = json.loads((CAPABILITIES / f"{dump}.json").read_text(encoding="utf-8"))
+        if not pull:
+            said["capabilities"]["textDocument"].pop("diagnostic", None)
         result = await self.request("initialize", {"processId": None, "rootUri": None, **said, **params})
         self.notify("initialized", {})
         capabilities = result["capabilities"]
@@ -98,11 +104,11 @@ class LspClient:
 
     async def notification(self, method: str, after: int = 0) -> Any:
         """The params of the first notification or request of the method; waits for it."""
-        return (await self.message(lambda message: message.get("method") == method, after))["params"]
+        return (await self.message(lambda message: message.get("method") == method, after)).get("params")
 
     def all_of(self, method: str) -> list[Any]:
         """The params of everything of this method received so far."""
-        return [message["params"] for message in self.received if message.get("method") == method]
+        return [message.get("params") for message in self.received if message.get("method") == method]
 
     # Documents
 

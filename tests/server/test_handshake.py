@@ -48,7 +48,7 @@ def test_the_encoding_is_the_one_that_pygls_would_choose(offered: list[str] | No
 
 
 def test_what_is_announced_is_of_the_protocol() -> None:
-    capabilities = get_converter().structure(server_capabilities("utf-8"), types.ServerCapabilities)
+    capabilities = get_converter().structure(server_capabilities("utf-8", pull=True), types.ServerCapabilities)
     assert capabilities.position_encoding == types.PositionEncodingKind.Utf8
     sync = capabilities.text_document_sync
     assert isinstance(sync, types.TextDocumentSyncOptions)
