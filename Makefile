@@ -13,10 +13,10 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit figures editors vsix picture clean
+.PHONY: help demo test lint types unit figures test-editors vsix picture clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 demo: $(VENV)/installed ## install, then show where to look in examples/
 	$(BIN)/risk-lsp check examples
@@ -37,7 +37,7 @@ figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, RE
 	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(DATA) --update --readme README.md \
 		--plot docs/images/reliability.png
 
-editors: $(VENV)/installed-dev ## tests in real editors: VS Code, Neovim, Emacs, Helix (installs them into .cache; needs Debian and root)
+test-editors: $(VENV)/installed-dev ## tests in real editors: VS Code, Neovim, Emacs, Helix (installs them into .cache; needs Debian and root)
 	tests/editors/vscode/run
 	tests/editors/neovim/run
 	tests/editors/emacs/run
