@@ -10,6 +10,7 @@ from risk_lsp.patches.alignment import LineAligner, Pair, word_changes
 from risk_lsp.patches.lexemes import Code, CodeLine, Lexeme, comments_between
 from risk_lsp.text.spans import Span
 
+_LINE_COST = 6
 _WORD_EDGE = re.compile(r"\w\w")
 _OPERATOR_EDGE = re.compile(r"[-+*/%<>=!&|^:@.]{2}")
 
@@ -19,6 +20,7 @@ class Hunk(NamedTuple):
 
     marked: what the hunk touches, as spans of the program; for an insertion one character of what stands next to it.
     removed, added: numbers of lexemes. line: hunks of one line share a number; whole lines have one of their own.
+    touches: the line of the program, from 0, that holds the marks.
     """
 
     span: Span
@@ -28,13 +30,17 @@ class Hunk(NamedTuple):
     removed: int
     added: int
     line: int
+    touches: int
 
 
 class Size(NamedTuple):
-    """How large a patch is; the smaller one wins. Lexemes removed and added, lexemes touched, then lines touched."""
+    """How large a patch is; the smaller one wins. A line that is touched counts as much as some lexemes.
 
+    changed: lexemes removed or added. lines: lines of the program that are touched; an insertion touches the next one.
+    """
+
+    cost: int
     changed: int
-    touched: int
     lines: int
 
 
@@ -51,10 +57,9 @@ def apply_hunks(text: str, hunks: Iterable[Hunk]) -> str:
 
 def size_of(hunks: Sequence[Hunk]) -> Size:
     """The size of a patch."""
-    removed = sum(hunk.removed for hunk in hunks)
-    inserted_at = {hunk.marked for hunk in hunks if not hunk.removed}
-    touched = removed + len(inserted_at)
-    return Size(removed + sum(hunk.added for hunk in hunks), touched, len({hunk.line for hunk in hunks}))
+    changed = sum(hunk.removed + hunk.added for hunk in hunks)
+    lines = len({hunk.touches for hunk in hunks})
+    return Size(changed + _LINE_COST * lines, changed, lines)
 
 
 class Difference:
@@ -101,26 +106,35 @@ class Difference:
         if before is None:
             last = self._own.lines[-1]
             end = _physical_line_end(self._own.text, last.content.end)
-            return Hunk(Span(end, end), f"\n{content}", number, (_first_character(last),), 0, added, -1 - number)
+            return Hunk(
+                Span(end, end),
+                f"\n{content}",
+                number,
+                (_first_character(last),),
+                0,
+                added,
+                -1 - number,
+                len(self._own.lines) - 1,
+            )
         following = self._own.lines[before]
         place = Span(following.start, following.start)
         separator = "; " if self._own.text[: following.start].rstrip(" \t").endswith(";") else "\n"
-        return Hunk(place, content + separator, number, (_first_character(following),), 0, added, -1 - number)
+        return Hunk(place, content + separator, number, (_first_character(following),), 0, added, -1 - number, before)
 
     def _changed(self, pair: Pair, number: int) -> Iterator[Hunk]:
         assert pair.own is not None
         line = self._own.lines[pair.own]
         if pair.other is None:
             removed = Span(line.start, line.content.end)
-            yield Hunk(removed, "", number, _marks(line.lexemes), len(line.lexemes), 0, number)
+            yield Hunk(removed, "", number, _marks(line.lexemes), len(line.lexemes), 0, number, pair.own)
             return
         other = self._other.lines[pair.other]
         if line.level != other.level:
             indentation = Span(line.start, line.content.start)
             replacement = self._own.indentation(other.level)
-            yield Hunk(indentation, replacement, number, (_first_character(line),), 0, 1, number)
+            yield Hunk(indentation, replacement, number, (_first_character(line),), 0, 1, number, pair.own)
         for a, b, c, d in word_changes(line.words, other.words):
-            yield self._words(line, other, Span(a, b), Span(c, d), number)
+            yield self._words(line, other, Span(a, b), Span(c, d), number)._replace(touches=pair.own)
 
     def _words(self, line: CodeLine, other: CodeLine, own: Span, new: Span, number: int) -> Hunk:
         own_words, new_words = line.lexemes[own.start : own.end], other.lexemes[new.start : new.end]
@@ -140,7 +154,7 @@ class Difference:
             place = Span(end, end)
             added = self._gap(other, new.start) + added
         marked = _marks(own_words) if own_words else (_beside(line, own.start),)
-        return Hunk(place, added, number, marked, len(own_words), len(new_words), number)
+        return Hunk(place, added, number, marked, len(own_words), len(new_words), number, 0)
 
     def _gap(self, line: CodeLine, index: int) -> str:
         """The white space in front of a lexeme of the other program."""

@@ -1,4 +1,4 @@
-"""Quick verdicts on many variants of a program: one run of the sandbox tries a whole batch, each in a fork of its own.
+"""Quick verdicts on many variants of a program: one run of the sandbox tries a whole batch.
 
 Variants of a batch share the sandbox of that run, so a verdict is good for a search, and what a search finds is judged
 once more by itself (`execution.judge`).
@@ -15,14 +15,16 @@ from risk_lsp.patches.problems import Problem
 from risk_lsp.patches.sandbox import Sandbox
 
 _BATCH = 32
+_TOGETHER = 64
+_CHEAPER = 4  # so many runs in a shared process cost what one in its own does
 _STOPPED = 20  # what a variant costs that does not end by itself, in runs of others
 _WALL_FACTOR = 4.0
 _SLACK_SECONDS = 5.0
 # Room for a variant, for the processes that it may start, and for the process that forks them.
 SCREEN_LIMITS = Limits(wall_seconds=_SLACK_SECONDS, cpu_seconds=60, memory=1536 << 20)
 
-# The variants' own output goes nowhere. A variant passes if its last statement was reached and its process then ended
-# well; the timers' signals end it where it stands, so that it cannot go on after it was stopped.
+# The variants' own output goes nowhere. A variant passes if its last statement was reached; timers' signals end the
+# process that runs it. What started processes of its own loses them with the group.
 _BATCH_SCRIPT = """\
 import json, os, signal, sys, types
 _out = os.dup(1)
@@ -30,48 +32,55 @@ _null = os.open(os.devnull, os.O_RDWR)
 for _fd in (0, 1, 2):
     os.dup2(_null, _fd)
 _job = json.loads({job!r})
-for _name in _job["imports"]:
-    try:
-        __import__(_name)
-    except BaseException:
-        pass
 
 
-def _run(source, report):
+def _run(sources, report):
     os.setpgid(0, 0)
-    signal.setitimer(signal.ITIMER_PROF, _job["cpu"])
-    signal.setitimer(signal.ITIMER_REAL, _job["wall"])
     os.close(_out)
-    module = types.ModuleType("__main__")
-    sys.modules["__main__"] = module
-    sys.argv = ["program.py"]
-    try:
-        exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
-        os.write(report, b"+")
-    finally:
-        os._exit(0)
+    for source in sources:
+        signal.setitimer(signal.ITIMER_PROF, _job["cpu"])
+        signal.setitimer(signal.ITIMER_REAL, _job["wall"])
+        module = sys.modules["__main__"] = types.ModuleType("__main__")
+        sys.argv = ["program.py"]
+        mark = b"-"
+        try:
+            exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
+            mark = b"+"
+        except BaseException:
+            pass
+        os.write(report, mark)
 
 
-for _source in _job["scripts"]:
-    _given, _report = os.pipe()
-    _child = os.fork()
-    if _child == 0:
-        os.close(_given)
-        _run(_source, _report)
-    os.close(_report)
-    os.waitid(os.P_PID, _child, os.WEXITED | os.WNOWAIT)
+def _tried(sources):
+    given, report = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(given)
+            _run(sources, report)
+        finally:
+            os._exit(0)
+    os.close(report)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
     try:
-        os.killpg(_child, signal.SIGKILL)
+        os.killpg(child, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
-    _, _status = os.waitpid(_child, 0)
-    os.set_blocking(_given, False)
+    os.waitpid(child, 0)
+    os.set_blocking(given, False)
     try:
-        _said = os.read(_given, 1) if _status == 0 else b""
+        said = os.read(given, len(sources))
     except BlockingIOError:
-        _said = b""
-    os.close(_given)
-    os.write(_out, b"+" if _said == b"+" else b"!" if os.WIFSIGNALED(_status) else b"-")
+        said = b""
+    os.close(given)
+    return said if len(said) == len(sources) else said + b"!"
+
+
+_left = _job["scripts"]
+while _left:
+    _said = _tried(_left[: _job["together"]])
+    os.write(_out, _said)
+    _left = _left[len(_said) :]
 """
 
 
@@ -79,49 +88,51 @@ class Screen:
     """Verdicts on programs for one problem; remembers every one.
 
     runs: how many programs were run. effort: the same, but one that had to be stopped counts many times.
-    cpu_seconds: what a variant gets; the wall clock is some times as long. imports: modules that programs are likely to
-    import, loaded once for all variants of a batch.
+    cpu_seconds: what a variant gets; the wall clock is some times as long.
     """
 
-    def __init__(
-        self, sandbox: Sandbox, problem: Problem, *, cpu_seconds: float = 1.0, imports: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, sandbox: Sandbox, problem: Problem, *, cpu_seconds: float = 1.0) -> None:
         self._sandbox = sandbox
         self._problem = problem
         self._cpu_seconds = cpu_seconds
-        self._imports = list(imports)
         self._known: dict[str, bool] = {}
         self.runs = 0
         self.effort = 0
 
     def passes(self, programs: Sequence[str]) -> list[bool]:
-        """For each program, whether it passes the problem's tests within the time."""
+        """For each program, whether it passes the problem's tests within the time; each in a process of its own."""
         unknown = list(dict.fromkeys(program for program in programs if program not in self._known))
         for start in range(0, len(unknown), _BATCH):
             batch = unknown[start : start + _BATCH]
-            self._known.update(zip(batch, self._verdicts(batch), strict=True))
+            self._known.update(zip(batch, self._verdicts(batch, together=1), strict=True))
         return [self._known[program] for program in programs]
+
+    def promising(self, programs: Sequence[str]) -> list[str]:
+        """Those that pass when many run in one process: quick, but one variant may spoil another's run."""
+        unknown = [program for program in dict.fromkeys(programs) if not self._known.get(program)]
+        verdicts = self._verdicts(unknown, together=_TOGETHER)
+        return [program for program, does in zip(unknown, verdicts, strict=True) if does]
 
     def forget(self) -> None:
         """Drop the remembered verdicts: the next program's variants are others."""
         self._known.clear()
 
-    def _verdicts(self, programs: list[str]) -> list[bool]:
+    def _verdicts(self, programs: list[str], together: int) -> list[bool]:
         verdicts: list[bool] = []
         while len(verdicts) < len(programs):
-            said = self._run(programs[len(verdicts) :])
+            said = self._run(programs[len(verdicts) :], together)
             if len(verdicts) + len(said) < len(programs):
                 said += "!"  # the one that took the whole batch down with it
             verdicts += [mark == "+" for mark in said]
-            self.effort += len(said) + _STOPPED * said.count("!")
+            self.effort += len(said) // (1 if together == 1 else _CHEAPER) + _STOPPED * said.count("!")
         self.runs += len(programs)
         return verdicts
 
-    def _run(self, programs: Sequence[str]) -> str:
+    def _run(self, programs: Sequence[str], together: int) -> str:
         """One character per variant that was tried; fewer than there are variants if one stopped the batch."""
         wall = _WALL_FACTOR * self._cpu_seconds
         scripts = [script_with_tests(self._problem, program) for program in programs]
-        job = {"imports": self._imports, "scripts": scripts, "cpu": self._cpu_seconds, "wall": wall}
+        job = {"scripts": scripts, "cpu": self._cpu_seconds, "wall": wall, "together": together}
         self._sandbox.limits = Limits(
             wall_seconds=wall * len(programs) + _SLACK_SECONDS,
             cpu_seconds=SCREEN_LIMITS.cpu_seconds,
