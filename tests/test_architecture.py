@@ -33,6 +33,7 @@ HOMES: dict[str, set[str]] = {
     "lsprotocol": {"server"},
     "pygls": {"server"},
     "rich": {"risk"},
+    "jinja2": {"risk"},
     "tree_sitter": {"text"},
     "tree_sitter_python": {"text"},
 }

@@ -150,7 +150,7 @@ def test_a_corrupt_bundle_is_named_with_the_way_out(tmp_path: Path, capsys: pyte
     [
         ([], "COMMAND"),
         (["chekc"], "invalid choice"),
-        (["check"], "PATH"),
+        (["report"], "PATH"),
         (["check", "x.py", "--fail-above", "30"], "not a probability"),
         (["check", "x.py", "--fail-above", "nan"], "not a probability"),
         (["check", "x.py", "--threads", "0"], "below 1"),
