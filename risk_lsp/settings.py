@@ -80,6 +80,11 @@ class Settings:
     max_diagnostics: int = _setting(
         8, "Show at most this many lines per document, the likeliest ones.", minimum=0, maximum=1000
     )
+    scope: str = _setting(
+        "document",
+        "Where lines are shown: in the whole 'document', or only where text was 'generated', as far as can be told.",
+        choices=("document", "generated"),
+    )
     inlay_hints: bool = _setting(False, "Write the probability at the end of each line that is shown.")
     code_lens: bool = _setting(False, "Write the probability of each function above it.")
     debounce: float = _setting(

@@ -17,6 +17,8 @@ _USAGE: dict[str, str] = {
     "riskLsp.snooze": "[minutes]",
     "riskLsp.ignoreLine": '[uri, line, "source" or "stored"]',
     "riskLsp.stopIgnoring": "[uri, line]",
+    "riskLsp.markGenerated": "[uri, range]",
+    "riskLsp.unmarkGenerated": "[uri, range]",
     "riskLsp.restart": "[]",
 }
 

@@ -26,6 +26,8 @@ COMMANDS = (
     "riskLsp.snooze",
     "riskLsp.ignoreLine",
     "riskLsp.stopIgnoring",
+    "riskLsp.markGenerated",
+    "riskLsp.unmarkGenerated",
     "riskLsp.restart",
 )
 

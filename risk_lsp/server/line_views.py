@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from risk_lsp.server.analysis import Analysis
+from risk_lsp.server.generated import GeneratedRegions
 from risk_lsp.server.ignore_store import IgnoreStore
 from risk_lsp.server.ignores import ignored_lines
 from risk_lsp.server.line_view import Circumstances, LineView, line_view
@@ -12,14 +13,16 @@ from risk_lsp.settings import Settings
 class LineViews:
     """Makes views, each in the light of the one before, and keeps the newest one of every document."""
 
-    def __init__(self, store: IgnoreStore) -> None:
+    def __init__(self, store: IgnoreStore, regions: GeneratedRegions) -> None:
         self._store = store
+        self._regions = regions
         self._newest: dict[str, LineView] = {}
 
     def make(self, analysis: Analysis, settings: Settings, paused: bool) -> LineView:
         """The view of an analysis that is new, or shown under new circumstances."""
         uri = analysis.document.uri
-        now = Circumstances(settings, ignored_lines(analysis.document, self._store), paused)
+        within = self._regions.lines(analysis.document) if settings.scope == "generated" else None
+        now = Circumstances(settings, ignored_lines(analysis.document, self._store), within, paused)
         view = self._newest[uri] = line_view(analysis, now, self._newest.get(uri))
         return view
 

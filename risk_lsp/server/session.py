@@ -9,20 +9,19 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
 
-from risk_lsp.errors import RiskError, WorkerError
+from risk_lsp.errors import WorkerError
 from risk_lsp.model.supervisor import WorkerState
+from risk_lsp.server.actions import Actions
 from risk_lsp.server.analysis import Analysis, Analyzer
-from risk_lsp.server.arguments import Arguments
-from risk_lsp.server.barrier import REQUEST_FAILED, log_failure
+from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.client import Client
-from risk_lsp.server.code_actions import IGNORE_LINE, STOP_IGNORING
 from risk_lsp.server.commands import Commands
 from risk_lsp.server.configuration import Configuration
-from risk_lsp.server.convert import changes_of, document_of, edit_inserting
+from risk_lsp.server.convert import changes_of, document_of
 from risk_lsp.server.diagnostics import diagnostics_of
 from risk_lsp.server.endpoint import Endpoint
+from risk_lsp.server.generated import GeneratedRegions
 from risk_lsp.server.handshake import Handshake
 from risk_lsp.server.ignore_store import IgnoreStore, default_data_folder
 from risk_lsp.server.limits import reason_not_scored
@@ -38,7 +37,6 @@ from risk_lsp.server.state import State
 from risk_lsp.server.status import StatusReporter, status_of
 from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.settings import SECTION, Settings
-from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Document
 from risk_lsp.text.positions import PositionEncoding
 
@@ -88,7 +86,8 @@ class Session:
 
     def _new_state(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> State:
         encoding = PositionEncoding(agreed.encoding)
-        documents = OpenDocuments(encoding)
+        regions = GeneratedRegions()
+        documents = OpenDocuments(encoding, lambda document, edit: regions.follow(document, edit, documents.all()))
         host = ModelHost(command, self._model_changed)
         store = IgnoreStore((Path(options.data_folder) if options.data_folder else default_data_folder()) / "ignored")
         return State(
@@ -98,21 +97,14 @@ class Session:
             documents=documents,
             host=host,
             analyzer=Analyzer(documents, host.score, self._publish),
-            views=LineViews(store),
+            views=LineViews(store, regions),
             snooze=Snooze(self._snooze_changed),
             store=store,
+            regions=regions,
         )
 
     def _register(self) -> None:
-        commands = Commands(
-            {
-                "riskLsp.analyseNow": self._analyse_now,
-                "riskLsp.snooze": self._start_snooze,
-                IGNORE_LINE: self._ignore_line,
-                STOP_IGNORING: self._stop_ignoring,
-                "riskLsp.restart": self._restart,
-            }
-        )
+        actions = Actions(self.state, self._questions, self.endpoint, self._publish_again)
         handlers: dict[str, Callable[..., Any]] = {
             types.INITIALIZED: self._initialized,
             types.SHUTDOWN: self._shutdown,
@@ -121,7 +113,7 @@ class Session:
             types.TEXT_DOCUMENT_DID_CHANGE: self._did_change,
             types.TEXT_DOCUMENT_DID_CLOSE: self._did_close,
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._did_change_configuration,
-            types.WORKSPACE_EXECUTE_COMMAND: commands.execute,
+            types.WORKSPACE_EXECUTE_COMMAND: Commands(actions.handlers()).execute,
             **self._questions.handlers(),
         }
         for method, handler in handlers.items():
@@ -171,6 +163,7 @@ class Session:
         self.state.documents.close(uri)
         self.state.analyzer.forget(uri)
         self.state.views.forget(uri)
+        self.state.regions.forget(uri)
         if not self._pull:
             self.endpoint.publish(uri, None, [])
 
@@ -227,46 +220,7 @@ class Session:
         for document in self.state.documents.all():
             self._publish_nothing(document)
 
-    # Commands
-
-    def _analyse_now(self, arguments: Arguments) -> None:
-        document = self._questions.document_of(arguments.uri(0))
-        self._questions.require_scored(document)
-        if self.state.snooze.is_on:
-            raise JsonRpcException("risk-lsp is paused; riskLsp.snooze [0] ends the pause", REQUEST_FAILED)
-        self.state.analyzer.schedule(document.uri)
-
-    def _start_snooze(self, arguments: Arguments) -> None:
-        self.state.snooze.set(arguments.minutes(0))
-
-    def _ignore_line(self, arguments: Arguments) -> None:
-        document, line = self._questions.document_of(arguments.uri(0)), arguments.line(1)
-        if arguments.one_of(2, "source", "stored") == "source":
-            self._insert_comment(document, line)
-            return
-        self.state.store.add(document, line)
-        self._publish_again(document)
-
-    def _insert_comment(self, document: Document, line: int) -> None:
-        if not self.client.apply_edit:
-            raise RiskError("this client applies no edits from the server", 'ignore the line as "stored"')
-        insertion = ignoring_comment(document, line) if line < document.lines.count else None
-        if insertion is None:
-            raise RiskError(f"line {line + 1} cannot take a comment", 'ignore the line as "stored"')
-        edit = edit_inserting(document, insertion, self.state.encoding, self.client.document_changes)
-        params = types.ApplyWorkspaceEditParams(edit, "Ignore this line")
-        self.endpoint.request(types.WORKSPACE_APPLY_EDIT, params, lambda _: None)
-
-    def _stop_ignoring(self, arguments: Arguments) -> bool:
-        document = self._questions.document_of(arguments.uri(0))
-        forgotten = self.state.store.remove(document, arguments.line(1))
-        self._publish_again(document)
-        return forgotten
-
-    async def _restart(self, _: Arguments) -> None:
-        await self.state.host.restart()
-        self.state.views.forget_all()
-        self.state.analyzer.rescore_all(forgive=True)
+    # Pauses
 
     def _snooze_changed(self) -> None:
         """Show nothing, or everything again; what was edited in the pause is scored now."""

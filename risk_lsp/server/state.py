@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from risk_lsp.server.analysis import Analyzer
 from risk_lsp.server.client import Client
 from risk_lsp.server.configuration import Configuration
+from risk_lsp.server.generated import GeneratedRegions
 from risk_lsp.server.ignore_store import IgnoreStore
 from risk_lsp.server.line_views import LineViews
 from risk_lsp.server.model_host import ModelHost
@@ -29,6 +30,7 @@ class State:
     views: LineViews
     snooze: Snooze
     store: IgnoreStore
+    regions: GeneratedRegions
 
     @property
     def settings(self) -> Settings:

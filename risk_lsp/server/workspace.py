@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from risk_lsp.text.document import Document, TextChange, apply_changes
+from risk_lsp.text.edits import Edit, edit_of
 from risk_lsp.text.positions import PositionEncoding
 
 logger = logging.getLogger(__name__)
@@ -14,8 +15,11 @@ logger = logging.getLogger(__name__)
 class OpenDocuments:
     """The newest snapshot of every open document, by URI. Snapshots are compared by identity."""
 
-    def __init__(self, encoding: PositionEncoding) -> None:
+    def __init__(
+        self, encoding: PositionEncoding, on_edit: Callable[[Document, Edit], None] = lambda document, edit: None
+    ) -> None:
         self.encoding = encoding
+        self._on_edit = on_edit
         self._documents: dict[str, Document] = {}
 
     def open(self, document: Document) -> None:
@@ -23,14 +27,19 @@ class OpenDocuments:
         self._documents[document.uri] = document
 
     def change(self, uri: str, version: int, changes: Sequence[TextChange]) -> bool:
-        """Apply one notification's edits; False if the document is not open."""
+        """Apply one notification's edits, each after `on_edit` has seen it; False if the document is not open."""
         document = self._documents.get(uri)
         if document is None:
             logger.warning("an edit of a document that is not open was ignored")
             return False
         if version <= document.version:
             logger.warning("document version went from %d to %d", document.version, version)
-        self._documents[uri] = apply_changes(document, changes, version, self.encoding)
+        if not changes:  # a version is news, too
+            self._documents[uri] = apply_changes(document, (), version, self.encoding)
+        for change in changes:
+            document = self._documents[uri]
+            self._on_edit(document, edit_of(document, change, self.encoding))
+            self._documents[uri] = apply_changes(document, [change], version, self.encoding)
         return True
 
     def close(self, uri: str) -> None:

@@ -1,0 +1,92 @@
+"""Which parts of the open documents a model seems to have written."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from risk_lsp.text.document import Document
+from risk_lsp.text.edits import Edit, by_lines, moved_spans
+from risk_lsp.text.generated import content_lines, is_large, looks_generated
+from risk_lsp.text.spans import Span
+
+_REMOVALS_KEPT = 20
+_MOSTLY = 0.8  # of the lines, for text to count as what was removed a moment ago
+
+
+class GeneratedRegions:
+    """Regions by document, moved along with every edit. A person's mark counts as much as what was found."""
+
+    def __init__(self) -> None:
+        self._spans: dict[str, list[Span]] = {}
+        self._removals: deque[tuple[frozenset[str], bool]] = deque(maxlen=_REMOVALS_KEPT)  # lines; were they marked?
+
+    def follow(self, before: Document, edit: Edit, open_documents: Iterable[Document]) -> None:
+        """Take note of an edit of a document, given as it was before."""
+        open_now = (before, *open_documents)
+        for part in by_lines(edit):
+            self._follow(before.uri, part, open_now)
+
+    def _follow(self, uri: str, edit: Edit, open_now: Iterable[Document]) -> None:
+        was_marked = any(edit.start < span.end and span.start < edit.end for span in self._spans.get(uri, ()))
+        self._spans[uri] = moved_spans(self._spans.get(uri, ()), edit)
+        removed = content_lines(edit.removed)
+        if is_large(removed):
+            self._removals.append((frozenset(removed), was_marked))
+        if self._is_generated(edit.inserted, open_now):
+            self._add(uri, Span(edit.start, edit.start + len(edit.inserted)))
+
+    def mark(self, document: Document, span: Span) -> None:
+        """A person says that a model wrote this; an empty span means its line."""
+        self._add(document.uri, span if span.start < span.end else _line_at(document, span.start))
+
+    def unmark(self, document: Document, span: Span) -> None:
+        """A person says that no model wrote this; an empty span means the region around it."""
+        if span.start == span.end:
+            around = (each for each in self._spans.get(document.uri, ()) if each.start <= span.start <= each.end)
+            span = next(around, span)
+        kept = [part for each in self._spans.get(document.uri, ()) for part in _without(each, span)]
+        self._spans[document.uri] = kept
+
+    def forget(self, uri: str) -> None:
+        """Drop what is known of a document."""
+        self._spans.pop(uri, None)
+
+    def lines(self, document: Document) -> frozenset[int]:
+        """The lines of the newest text that a region touches."""
+        index = document.lines
+        spans = self._spans.get(document.uri, ())
+        touched = (range(index.line_of(span.start), index.line_of(span.end - 1) + 1) for span in spans)
+        return frozenset(line for lines in touched for line in lines)
+
+    def _is_generated(self, text: str, open_now: Iterable[Document]) -> bool:
+        """Text that was removed a moment ago is what it was then."""
+        lines = content_lines(text)
+        if not is_large(lines):
+            return False
+        for removed, was_marked in reversed(self._removals):
+            if sum(line in removed for line in lines) >= _MOSTLY * len(lines):
+                return was_marked
+        known = {line for document in open_now for line in content_lines(document.text)}
+        return looks_generated(text, known.__contains__)
+
+    def _add(self, uri: str, span: Span) -> None:
+        """Add a span; spans that touch become one."""
+        joined: list[Span] = []
+        for each in sorted([*self._spans.get(uri, ()), span]):
+            if joined and each.start <= joined[-1].end:
+                joined[-1] = Span(joined[-1].start, max(joined[-1].end, each.end))
+            else:
+                joined.append(each)
+        self._spans[uri] = joined
+
+
+def _without(span: Span, hole: Span) -> list[Span]:
+    """What is left of a span outside of a hole."""
+    parts = (Span(span.start, min(span.end, hole.start)), Span(max(span.start, hole.end), span.end))
+    return [part for part in parts if part.start < part.end]
+
+
+def _line_at(document: Document, offset: int) -> Span:
+    line = document.lines.line_of(offset)
+    return Span(document.lines.start(line), document.lines.content_end(line))
