@@ -20,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--per-benchmark", type=int, metavar="N", help="patch N failing programs of each benchmark, not all"
     )
     parser.add_argument(
-        "--budget", type=int, default=400, metavar="N", help="variants to try for one program (default 400)"
+        "--budget",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="what the search for one program may cost, in runs (default 1000)",
     )
     parser.add_argument(
         "--max-share",

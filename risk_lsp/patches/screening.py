@@ -17,7 +17,7 @@ from risk_lsp.patches.sandbox import Sandbox
 _BATCH = 32
 _TOGETHER = 64
 _CHEAPER = 4  # so many runs in a shared process cost what one in its own does
-_STOPPED = 20  # what a variant costs that does not end by itself, in runs of others
+_STOPPED = 40  # what a variant costs that does not end by itself, in runs of others
 _WALL_FACTOR = 4.0
 _SLACK_SECONDS = 5.0
 # Room for a variant, for the processes that it may start, and for the process that forks them.

@@ -30,7 +30,7 @@ class SearchSettings:
     those are cut down.
     """
 
-    budget: int = 400
+    budget: int = 1000
     neighbours: int = 16
     minimised: int = 4
 
