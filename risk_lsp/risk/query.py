@@ -26,7 +26,7 @@ def describe_span(engine: Scorer, path: Path, argument: str, reference: Referenc
     span = parse_span(argument, text)
     risk = engine.score(text, language_of(path))
     probability = risk.probability(span.start, span.end)
-    rows = [f"{path} {_place(text, span)}: {percent(probability)} likely to need an edit"]
+    rows = [f"{printable(str(path))} {_place(text, span)}: {percent(probability)} likely to need an edit"]
     words = driving_words(risk, text, span)
     if words:
         rows.append("  most of it from " + " ".join(f"`{printable(text[word.start : word.end])}`" for word in words))
