@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -41,6 +42,7 @@ class Actions:
             STOP_IGNORING: self.stop_ignoring,
             "riskLsp.markGenerated": lambda arguments: self._mark(arguments, self._state.regions.mark),
             "riskLsp.unmarkGenerated": lambda arguments: self._mark(arguments, self._state.regions.unmark),
+            "riskLsp.report": lambda arguments: self._report(self._document(arguments)),
             "riskLsp.restart": self.restart,
         }
 
@@ -73,6 +75,13 @@ class Actions:
         await self._state.host.restart()
         self._state.views.forget_all()
         self._state.analyzer.rescore_all(forgive=True)
+
+    async def _report(self, document: Document) -> dict[str, str]:
+        from risk_lsp.server.report import report_of  # and with it what makes pages, which is seldom needed
+
+        view = self._questions.view(await self._questions.analysis_of(document))
+        host = self._state.host
+        return {"html": await asyncio.to_thread(report_of, view, host.bundle_name, host.reference)}
 
     def _mark(self, arguments: Arguments, mark: Callable[[Document, Span], None]) -> None:
         document = self._document(arguments)

@@ -19,6 +19,7 @@ _USAGE: dict[str, str] = {
     "riskLsp.stopIgnoring": "[uri, line]",
     "riskLsp.markGenerated": "[uri, range]",
     "riskLsp.unmarkGenerated": "[uri, range]",
+    "riskLsp.report": "[uri]",
     "riskLsp.restart": "[]",
 }
 

@@ -28,6 +28,7 @@ COMMANDS = (
     "riskLsp.stopIgnoring",
     "riskLsp.markGenerated",
     "riskLsp.unmarkGenerated",
+    "riskLsp.report",
     "riskLsp.restart",
 )
 

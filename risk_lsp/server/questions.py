@@ -55,7 +55,7 @@ class Questions:
         outcome = state.analyzer.outcome(document)
         markdown = state.client.markdown_hover
         if isinstance(outcome, Analysis):
-            return hover_of(self._view(outcome), params.position, state.encoding, state.host.reference, markdown)
+            return hover_of(self.view(outcome), params.position, state.encoding, state.host.reference, markdown)
         return note(self._why_no_number(document, outcome), markdown)
 
     def code_action(self, params: types.CodeActionParams) -> list[Action]:
@@ -78,12 +78,12 @@ class Questions:
         """`riskLsp/query`."""
         document = self.document_of(uri_of(params))
         spans = spans_of(params, document, self._state.encoding)
-        return query_answer((yield barrier(QUERY, self._analysis_of), (document,), None), spans)
+        return query_answer((yield barrier(QUERY, self.analysis_of), (document,), None), spans)
 
     def lines(self, params: Any) -> Step:
         """`riskLsp/lines`."""
         document = self.document_of(uri_of(params))
-        return lines_answer(self._view((yield barrier(LINES, self._analysis_of), (document,), None)))
+        return lines_answer(self.view((yield barrier(LINES, self.analysis_of), (document,), None)))
 
     def diagnostic(self, params: types.DocumentDiagnosticParams) -> Generator[Any, Any, Any]:
         """Diagnostics for a client that pulls, once the planned run is done; an edit before that sends it away."""
@@ -95,7 +95,7 @@ class Questions:
             if outcome is None:
                 raise overtaken()
             if isinstance(outcome, Analysis):
-                items = diagnostics_of(self._view(outcome), state.encoding)
+                items = diagnostics_of(self.view(outcome), state.encoding)
         return report(items, params.previous_result_id)
 
     def document_of(self, uri: str) -> Document:
@@ -129,7 +129,8 @@ class Questions:
             return None
         return view, document
 
-    async def _analysis_of(self, document: Document) -> Analysis:
+    async def analysis_of(self, document: Document) -> Analysis:
+        """The analysis of a snapshot, which is made at once if need be. Raises what the client is to be answered."""
         self.require_scored(document)
         outcome = await self._state.analyzer.of_newest(document)
         if outcome is None:
@@ -138,7 +139,7 @@ class Questions:
             raise outcome
         return outcome
 
-    def _view(self, analysis: Analysis) -> LineView:
+    def view(self, analysis: Analysis) -> LineView:
         """The view that was made when the analysis came in, or the settings changed."""
         view = self._state.views.get(analysis.document.uri)
         if view is not None and view.analysis is analysis:
