@@ -2,6 +2,7 @@
 local M = {}
 
 local client = require('risk_lsp.client')
+local client_config = require('risk_lsp.config')
 local lines = require('risk_lsp.lines')
 local message = require('risk_lsp.message')
 local options = require('risk_lsp.options')
@@ -26,48 +27,11 @@ function M.attached()
   return attached
 end
 
----@return table
-local function capabilities()
-  local all = vim.lsp.protocol.make_client_capabilities()
-  all.general = nil -- position encodings: Neovim's defaults, or what the user set for all servers
-  all.experimental = { riskLsp = { status = true, analysed = true } }
-  return all
-end
-
----@return table<string, function>
-local function handlers()
-  local show_diagnostics = vim.lsp.handlers['textDocument/publishDiagnostics']
-  return {
-    ['textDocument/publishDiagnostics'] = function(error, params, context, config)
-      show_diagnostics(error, params, context, config)
-      state.seen_numbers()
-      lines.scored(params.uri, params.version)
-    end,
-    ['riskLsp/status'] = function(_, params)
-      state.reported(params)
-    end,
-    ['riskLsp/analysed'] = function(_, params)
-      lines.scored(params.uri, params.version)
-    end,
-  }
-end
-
----@param lsp_client vim.lsp.Client
-local function configure_diagnostics(lsp_client)
-  local config = options.current.diagnostics
-  local get_namespace = vim.lsp.diagnostic.get_namespace
-  vim.diagnostic.config(config, get_namespace(lsp_client.id))
-  local provider = lsp_client.server_capabilities.diagnosticProvider
-  if type(provider) == 'table' then
-    vim.diagnostic.config(config, get_namespace(lsp_client.id, true, provider.identifier))
-  end
-end
-
 ---@param lsp_client vim.lsp.Client
 ---@param result table the answer to `initialize`
 local function on_init(lsp_client, result)
   started_at = os.time()
-  configure_diagnostics(lsp_client)
+  client_config.configure_diagnostics(lsp_client)
   state.started(vim.tbl_get(result, 'serverInfo', 'version'))
 end
 
@@ -122,29 +86,6 @@ local function reuse_client(running, config)
     return false
   end
   return not client.is_stopped(running)
-end
-
---- The client's configuration, as for |vim.lsp.start()|.
----@param cmd string[]
----@return table
-local function client_config(cmd)
-  local settings = options.current.settings
-  local config = {
-    name = client.NAME,
-    cmd = cmd,
-    filetypes = options.current.filetypes,
-    init_options = next(settings) and vim.deepcopy(settings) or vim.empty_dict(),
-    settings = { riskLsp = next(settings) and vim.deepcopy(settings) or vim.empty_dict() },
-    capabilities = capabilities(),
-    handlers = handlers(),
-    on_init = on_init,
-    on_attach = on_attach,
-    on_exit = on_exit,
-  }
-  if HAS_CONFIG then
-    config.reuse_client = reuse_client
-  end
-  return config
 end
 
 ---@type table? the configuration in force
@@ -206,7 +147,12 @@ function M.enable()
       M.detached(event.buf, event.event)
     end,
   })
-  current_config = client_config(cmd)
+  current_config = client_config.build(cmd, {
+    on_init = on_init,
+    on_attach = on_attach,
+    on_exit = on_exit,
+    reuse_client = reuse_client,
+  })
   if HAS_CONFIG then
     vim.lsp.config(client.NAME, current_config)
     vim.lsp.enable(client.NAME)

@@ -5,14 +5,11 @@ local function marks(bufnr)
   local all = vim.api.nvim_buf_get_extmarks(bufnr, heatmap.NAMESPACE, 0, -1, { details = true })
   for _, mark in ipairs(all) do
     if not mark[4].invalid then
-      table.insert(
-        found,
-        {
-          row = mark[2],
-          details = mark[4],
-          text = mark[4].virt_text[1][1] .. mark[4].virt_text[2][1],
-        }
-      )
+      table.insert(found, {
+        row = mark[2],
+        details = mark[4],
+        text = mark[4].virt_text[1][1] .. mark[4].virt_text[2][1],
+      })
     end
   end
   return found

@@ -1,4 +1,3 @@
--- Needs no server.
 local options = require('risk_lsp.options')
 local server = require('risk_lsp.server')
 
@@ -67,5 +66,14 @@ return function(t)
     t.open('b = 1\n')
     t.equal(#t.messages, 1, 'number of messages')
     t.matches(t.messages[1], '/no/such/program')
+  end)
+
+  t.test('a plugin manager may load it after the file was opened', function()
+    local bufnr = t.open('a = 1\n')
+    require('risk_lsp').setup({
+      cmd = { vim.env.RISK_LSP, 'serve' },
+      settings = { threshold = 0 },
+    })
+    t.wait_for_diagnostics(bufnr)
   end)
 end

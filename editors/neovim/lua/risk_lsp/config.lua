@@ -1,0 +1,73 @@
+--- The client's configuration: what the server is told, and what is done with what it tells.
+local M = {}
+
+local client = require('risk_lsp.client')
+local lines = require('risk_lsp.lines')
+local options = require('risk_lsp.options')
+local state = require('risk_lsp.state')
+
+local HAS_CONFIG = vim.fn.has('nvim-0.11') == 1
+
+---@return table
+local function capabilities()
+  local all = vim.lsp.protocol.make_client_capabilities()
+  all.general = nil -- position encodings: Neovim's defaults, or what the user set for all servers
+  all.experimental = { riskLsp = { status = true, analysed = true } }
+  return all
+end
+
+---@return table<string, function>
+local function handlers()
+  local show_diagnostics = vim.lsp.handlers['textDocument/publishDiagnostics']
+  return {
+    ['textDocument/publishDiagnostics'] = function(error, params, context, config)
+      show_diagnostics(error, params, context, config)
+      state.seen_numbers()
+      lines.scored(params.uri, params.version)
+    end,
+    ['riskLsp/status'] = function(_, params)
+      state.reported(params)
+    end,
+    ['riskLsp/analysed'] = function(_, params)
+      lines.scored(params.uri, params.version)
+    end,
+  }
+end
+
+--- Show this server's diagnostics as the user wants them.
+---@param lsp_client vim.lsp.Client
+function M.configure_diagnostics(lsp_client)
+  local config = options.current.diagnostics
+  local get_namespace = vim.lsp.diagnostic.get_namespace
+  vim.diagnostic.config(config, get_namespace(lsp_client.id))
+  local provider = lsp_client.server_capabilities.diagnosticProvider
+  if type(provider) == 'table' then
+    vim.diagnostic.config(config, get_namespace(lsp_client.id, true, provider.identifier))
+  end
+end
+
+--- The client's configuration, as for |vim.lsp.start()|.
+---@param cmd string[]
+---@param callbacks { on_init: function, on_attach: function, on_exit: function, reuse_client: function }
+---@return table
+function M.build(cmd, callbacks)
+  local settings = options.current.settings
+  local config = {
+    name = client.NAME,
+    cmd = cmd,
+    filetypes = options.current.filetypes,
+    init_options = next(settings) and vim.deepcopy(settings) or vim.empty_dict(),
+    settings = { riskLsp = next(settings) and vim.deepcopy(settings) or vim.empty_dict() },
+    capabilities = capabilities(),
+    handlers = handlers(),
+    on_init = callbacks.on_init,
+    on_attach = callbacks.on_attach,
+    on_exit = callbacks.on_exit,
+  }
+  if HAS_CONFIG then
+    config.reuse_client = callbacks.reuse_client
+  end
+  return config
+end
+
+return M
