@@ -106,16 +106,9 @@ class Difference:
         if before is None:
             last = self._own.lines[-1]
             end = _physical_line_end(self._own.text, last.content.end)
-            return Hunk(
-                Span(end, end),
-                f"\n{content}",
-                number,
-                (_first_character(last),),
-                0,
-                added,
-                -1 - number,
-                len(self._own.lines) - 1,
-            )
+            order = len(self._pairs) + number  # behind what changes at the end of the last line
+            marked = (_first_character(last),)
+            return Hunk(Span(end, end), f"\n{content}", order, marked, 0, added, -1 - number, len(self._own.lines) - 1)
         following = self._own.lines[before]
         place = Span(following.start, following.start)
         separator = "; " if self._own.text[: following.start].rstrip(" \t").endswith(";") else "\n"

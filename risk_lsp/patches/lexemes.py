@@ -14,9 +14,9 @@ _LEXEME = re.compile(
       |"(?:\\(?:\r\n|.)|[^"\\\r\n])*"|'(?:\\(?:\r\n|.)|[^'\\\r\n])*'))
   | (?P<number>(?:0[xXoObB][\da-fA-F_]+|(?:\d[\d_]*\.?[\d_]*|\.\d[\d_]*)(?:[eE][+-]?\d+)?)[jJ]?)
   | (?P<name>[^\W\d]\w*)
+  | (?P<joined>\\(?:\r\n|\r|\n))
   | (?P<operator>\*\*=|//=|>>=|<<=|\.\.\.|->|:=|\*\*|//|>>|<<|[<>=!+\-*/%&|^@]=|[^\s\w])
   | (?P<newline>\r\n|\r|\n)
-  | (?P<joined>\\(?:\r\n|\r|\n))
   | (?P<space>\s)
     """,
     re.VERBOSE | re.DOTALL,
