@@ -14,6 +14,8 @@ from risk_lsp.patches.lexemes import Code, CodeLine, read_code
 
 _RESERVED = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {"self", "cls", "_"}
 _ANY_NAME = "$"
+# Parameters are often given to the model, and callers may use their names.
+_PARAMETER_VOTES = 20
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
 _WORD = re.compile(r"(?<![\w.])[^\W\d]\w*")
 
@@ -91,9 +93,10 @@ def _votes(
     for own, partner in pairs:
         if own is None or partner is None:
             continue
+        weight = _PARAMETER_VOTES if own_lines[own][0] == "def" else 1
         for a, b in matching_words(own_lines[own], other_lines[partner]):
             if own_lines[own][a] == _ANY_NAME:
-                votes[code.lines[own].lexemes[a].text, other.lines[partner].lexemes[b].text] += 1
+                votes[code.lines[own].lexemes[a].text, other.lines[partner].lexemes[b].text] += weight
     return votes
 
 

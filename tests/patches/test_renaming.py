@@ -24,6 +24,12 @@ def test_names_that_trade_places_are_told_apart() -> None:
     assert renamed(program) == MODEL
 
 
+def test_a_parameter_becomes_the_parameter_in_its_place() -> None:
+    assert renamed("def total(xs):\n    s = xs\n    return s\n", "def total(ys):\n    return ys\n").startswith(
+        "def total(ys):"
+    )
+
+
 def test_attributes_keep_their_names() -> None:
     program = "def total(xs):\n    s = xs.s\n    return s\n"
 
