@@ -102,7 +102,7 @@ def program_of(text: str, problem: Problem) -> tuple[str, int]:
     blocks = [block for language, block in _FENCED.findall(text) if language.lower() in ("", "py", "python", "python3")]
     program = max(blocks, key=len, default=text).strip("\n") + "\n"
     starts_inside = program[0] in " \t" or (problem.entry_point and problem.entry_point not in bound_names(program))
-    if _is_code(problem.prompt) and starts_inside:
+    if program.strip() and starts_inside and _is_code(problem.prompt):
         prompt = problem.prompt if problem.prompt.endswith("\n") else problem.prompt + "\n"
         whole = prompt + program
         if parses(whole) or not parses(program):

@@ -15,7 +15,9 @@ from risk_lsp.patches.sandbox import Sandbox
 from risk_lsp.patches.screening import Screen
 from risk_lsp.patches.search import Patch, PatchSearch, SearchSettings
 
-PROMPT = 'def largest_gap(values):\n    """The largest difference of neighbours in sorted order; 0 for fewer than two."""\n'
+PROMPT = (
+    'def largest_gap(values):\n    """The largest difference of neighbours in sorted order; 0 for fewer than two."""\n'
+)
 PROBLEM = Problem(
     *("Own/1", "own", "Own/1", PROMPT, "largest_gap", "append"),
     "assert largest_gap([5, 1, 2]) == 3\nassert largest_gap([4]) == 0\nassert largest_gap([]) == 0\n"

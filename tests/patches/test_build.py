@@ -1,0 +1,170 @@
+"""`risk-lsp patches build`, from problems and samples to a data set, in the real sandbox."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from risk_lsp.cli import main
+from risk_lsp.patches.sandbox import Sandbox
+
+pytestmark = pytest.mark.usefixtures("shared_sandbox")
+
+PROGRAMS = {
+    # model: (program, verdict as published)
+    "good": ("def f(a, b):\n    return a + b\n", True),
+    "unknown, good": ("def f(x, y):\n    total = x + y\n    return total\n", None),
+    "unknown, bad": ("def f(x, y):\n    total = x - y\n    return total\n", None),
+    "bad": ("def f(a, b):\n    return a * b\n", False),
+    "broken": ("def f(a, b):\n    return a +\n", False),
+}
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[str]:
+    problems: list[dict[str, Any]] = [
+        {
+            "task_id": f"Own/{number}",
+            "benchmark": "own",
+            "group": f"Own/{number}",
+            "prompt": "Add.",
+            "test_kind": "append",
+            "tests": "assert f(2, 3) == 5\nassert f(0, 1) == 1\n",
+            "license": "MIT",
+        }
+        for number in range(2)
+    ]
+    samples = [
+        {
+            "task_id": problem["task_id"],
+            "benchmark": "own",
+            "group": problem["group"],
+            "model": model,
+            "program": program,
+            "prompt_lines": 0,
+            "verified": verdict,
+            "origin": "somebody/something:file",
+        }
+        for problem in problems
+        for model, (program, verdict) in PROGRAMS.items()
+    ]
+    paths = [tmp_path / "problems.jsonl", tmp_path / "samples.jsonl"]
+    for path, records in zip(paths, (problems, samples), strict=True):
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return ["--problems", str(paths[0]), "--samples", str(paths[1]), "--workers", "1"]
+
+
+def build(out: Path, arguments: Iterable[str]) -> None:
+    assert main(["patches", "build", str(out), *arguments]) == 0
+
+
+def released(out: Path) -> list[dict[str, Any]]:
+    shards = json.loads((out / "index.json").read_text())["shards"]
+    texts = [lzma.decompress((out / shard["name"]).read_bytes()).decode() for shard in shards]
+    return [json.loads(line) for line in "".join(texts).splitlines()]
+
+
+def parts(out: Path) -> list[Path]:
+    return sorted((out / "work").glob("part-*.jsonl"))
+
+
+def test_every_program_gets_a_record_with_its_label(tmp_path: Path, inputs: list[str]) -> None:
+    build(tmp_path / "out", inputs)
+    records = {(record["group"], record["model"]): record for record in released(tmp_path / "out")}
+
+    assert len(records) == 2 * len(PROGRAMS)
+    edited = {
+        model: None
+        if (spans := records["Own/0", model]["edited"]) is None
+        else [records["Own/0", model]["text"][slice(*span)] for span in spans]
+        for model in PROGRAMS
+    }
+    assert edited == {"good": [], "unknown, good": [], "unknown, bad": ["-"], "bad": ["*"], "broken": ["+"]}
+
+
+def test_the_data_card_says_where_everything_comes_from(tmp_path: Path, inputs: list[str]) -> None:
+    licences = tmp_path / "licences.json"
+    licences.write_text('{"somebody/something": "Apache-2.0"}')
+    build(tmp_path / "out", [*inputs, "--licences", str(licences)])
+    card = (tmp_path / "out" / "README.md").read_text()
+
+    assert "| own | MIT |" in card
+    assert "| somebody/something | 10 | Apache-2.0 |" in card
+
+
+def test_statistics_leave_out_what_does_not_parse(tmp_path: Path, inputs: list[str]) -> None:
+    build(tmp_path / "out", inputs)
+    statistics = json.loads((tmp_path / "out" / "statistics.json").read_text())
+
+    assert (statistics["failing"], statistics["syntax_errors"]) == (6, 2)
+    assert statistics["without_syntax_errors"]["coverage"] == 1.0
+
+
+def test_a_patch_that_rewrites_the_program_gives_no_label(tmp_path: Path, inputs: list[str]) -> None:
+    build(tmp_path / "out", [*inputs, "--max-share", "0.4"])
+    unlabelled = {record["model"] for record in released(tmp_path / "out") if record["edited"] is None}
+
+    assert unlabelled == {"bad", "broken"}  # one of two lines
+
+
+def test_what_is_done_is_not_done_again(tmp_path: Path, inputs: list[str]) -> None:
+    out = tmp_path / "out"
+    build(out, [*inputs, "--per-benchmark", "3"])
+    (done,) = parts(out)
+    before = done.read_text()
+    build(out, inputs)
+
+    assert done.read_text() == before
+    assert sum(path.read_text().count("\n") for path in parts(out)) == 8
+
+
+def test_a_record_cut_short_is_made_again(tmp_path: Path, inputs: list[str]) -> None:
+    out = tmp_path / "out"
+    build(out, inputs)
+    expected = len(released(out))
+    (part,) = parts(out)
+    part.write_bytes(part.read_bytes()[:-20])
+    build(out, inputs)
+
+    assert len(released(out)) == expected
+    assert parts(out)[1].read_text().count("\n") == 1
+
+
+def test_a_build_that_is_killed_goes_on(tmp_path: Path, inputs: list[str], shared_sandbox: Sandbox) -> None:
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "risk_lsp", "patches", "build", str(out), *inputs]
+    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while killed.poll() is None and not parts(out):
+        os.sched_yield()
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    build(out, inputs)
+
+    assert len(released(out)) == 2 * len(PROGRAMS)
+
+
+def test_other_settings_need_another_folder(
+    tmp_path: Path, inputs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tmp_path / "out", inputs)
+
+    assert main(["patches", "build", str(tmp_path / "out"), *inputs, "--budget", "7"]) == 2
+    assert "was begun with other settings" in capsys.readouterr().err
+
+
+def test_samples_of_an_unknown_problem_are_refused(
+    tmp_path: Path, inputs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(inputs[1]).write_text("")
+
+    assert main(["patches", "build", str(tmp_path / "out"), *inputs]) == 2
+    assert "no problem Own/0 is known" in capsys.readouterr().err

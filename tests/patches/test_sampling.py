@@ -1,0 +1,150 @@
+"""`risk-lsp patches sample` against a real local server that speaks the chat protocol."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from risk_lsp.cli import main
+from risk_lsp.patches.problems import Problem, read_samples
+from risk_lsp.patches.sampling import program_of
+
+pytest.importorskip("openai")
+
+PROBLEMS = [
+    {"task_id": "A/1", "prompt": 'def double(x):\n    """Double it."""\n', "entry_point": "double", "test": ""},
+    {"task_id": "A/2", "prompt": "def half(x):\n", "entry_point": "half", "test": ""},
+]
+ANSWER = "Here it is:\n\n```python\ndef double(x):\n    return 2 * x\n```\nThat is all."
+
+
+class ChatServer(ThreadingHTTPServer):
+    """Answers every request alike and remembers what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[dict[str, Any]] = []
+        self.status = 200
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: ChatServer
+
+    def do_POST(self) -> None:
+        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        message = {"role": "assistant", "content": ANSWER}
+        body: dict[str, Any] = {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "tiny",
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
+        }
+        if self.server.status != 200:
+            body = {"error": {"message": "no such model"}}
+        data = json.dumps(body).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def problems(tmp_path: Path) -> Path:
+    path = tmp_path / "problems.jsonl"
+    path.write_text("".join(json.dumps(problem) + "\n" for problem in PROBLEMS))
+    return path
+
+
+def sample(server: ChatServer, problems: Path, out: Path, *more: str) -> int:
+    arguments = ["--problems", str(problems), "--model", "tiny", "--base-url", server.url, "--per-problem", "2", *more]
+    return main(["patches", "sample", str(out), *arguments])
+
+
+def test_samples_can_be_read_and_nobody_has_run_them(server: ChatServer, problems: Path, tmp_path: Path) -> None:
+    assert sample(server, problems, tmp_path / "out.jsonl") == 0
+    samples = list(read_samples(tmp_path / "out.jsonl"))
+
+    assert sorted(sample.task_id for sample in samples) == ["A/1", "A/1", "A/2", "A/2"]
+    assert {(sample.model, sample.verified, sample.passed) for sample in samples} == {("tiny", None, None)}
+
+
+def test_the_model_sees_the_prompt_and_the_temperature(server: ChatServer, problems: Path, tmp_path: Path) -> None:
+    sample(server, problems, tmp_path / "out.jsonl", "--temperature", "0.3", "--per-problem", "1")
+
+    assert {request["temperature"] for request in server.asked} == {0.3}
+    assert any(PROBLEMS[0]["prompt"] in request["messages"][0]["content"] for request in server.asked)
+
+
+def test_tokens_are_counted(
+    server: ChatServer, problems: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample(server, problems, tmp_path / "out.jsonl")
+
+    assert "4 programs more, 44 tokens read and 28 written" in capsys.readouterr().out
+
+
+def test_only_what_is_missing_is_asked_for(server: ChatServer, problems: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    sample(server, problems, out, "--per-problem", "1")
+    out.write_bytes(out.read_bytes()[:-30])  # as if killed while writing
+    server.asked.clear()
+    sample(server, problems, out)
+
+    assert len(server.asked) == 3
+    assert len(list(read_samples(out))) == 4
+
+
+def test_a_refusal_is_shown(
+    server: ChatServer, problems: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.status = 404
+
+    assert sample(server, problems, tmp_path / "out.jsonl") == 2
+    assert "refused: 404" in capsys.readouterr().err
+
+
+class TestProgramsInAnswers:
+    PROBLEM = Problem("A/1", "a", "A/1", PROBLEMS[0]["prompt"], "double", "append", "", None, "")
+
+    @pytest.mark.parametrize(
+        ("answer", "program", "given"),
+        [
+            (ANSWER, "def double(x):\n    return 2 * x\n", 0),
+            ("def double(x): return x", "def double(x): return x\n", 0),
+            ("```py\nx\n```\n```\ndef double(x):\n    pass\n```", "def double(x):\n    pass\n", 0),
+            ("```python\ndef double(x):\n    return 2", "def double(x):\n    return 2\n", 0),
+            ("```\n    return 2 * x\n```", PROBLEMS[0]["prompt"] + "    return 2 * x\n", 2),
+            ("", "\n", 0),
+        ],
+        ids=["among words", "without a fence", "the longest of two", "cut short", "only the body", "nothing"],
+    )
+    def test_are_cut_out(self, answer: str, program: str, given: int) -> None:
+        assert program_of(answer, self.PROBLEM) == (program, given)
