@@ -58,8 +58,25 @@ def apply_hunks(text: str, hunks: Iterable[Hunk]) -> str:
 def size_of(hunks: Sequence[Hunk]) -> Size:
     """The size of a patch."""
     changed = sum(hunk.removed + hunk.added for hunk in hunks)
-    lines = len({hunk.touches for hunk in hunks})
+    lines = len({hunk.touches for hunk in _marking(hunks)})
     return Size(changed + _LINE_COST * lines, changed, lines)
+
+
+def edited_spans(hunks: Sequence[Hunk]) -> list[Span]:
+    """What a patch touches, in order; spans that overlap are one."""
+    union: list[Span] = []
+    for span in sorted(span for hunk in _marking(hunks) for span in hunk.marked):
+        if union and span.start < union[-1].end:
+            union[-1] = Span(union[-1].start, max(union[-1].end, span.end))
+        else:
+            union.append(span)
+    return union
+
+
+def _marking(hunks: Sequence[Hunk]) -> list[Hunk]:
+    """The hunks without those that add lines next to a line that changes: there, one line is replaced by several."""
+    changed = {hunk.touches for hunk in hunks if hunk.line >= 0}
+    return [hunk for hunk in hunks if hunk.line >= 0 or not {hunk.touches, hunk.touches - 1} & changed]
 
 
 class Difference:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any
 
-from risk_lsp.patches.hunks import Hunk
+from risk_lsp.patches.hunks import Hunk, edited_spans
 from risk_lsp.patches.intent import with_intent
 from risk_lsp.patches.lexemes import read_code
 from risk_lsp.patches.problems import Problem, Sample
@@ -50,21 +50,10 @@ def labelled_record(problem: Problem, sample: Sample, passed: bool, patch: Patch
     if not passed:
         record["syntax_error"] = not parses(sample.program)
     if patch is not None:
-        edited = merged(span for hunk in patch.hunks for span in hunk.marked)
+        edited = edited_spans(patch.hunks)
         record["edited"] = [[span.start + shift, span.end + shift] for span in edited]
         record["patch"] = _described(sample.program, given, patch, edited, shift)
     return record
-
-
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """The union of spans, in order; spans that overlap become one."""
-    union: list[Span] = []
-    for span in sorted(spans):
-        if union and span.start < union[-1].end:
-            union[-1] = Span(union[-1].start, max(union[-1].end, span.end))
-        else:
-            union.append(span)
-    return union
 
 
 def _described(program: str, given: int, patch: Patch, edited: list[Span], shift: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from itertools import groupby, islice
 
 from risk_lsp.patches.alignment import LineAligner
 from risk_lsp.patches.candidates import CandidatePool
-from risk_lsp.patches.hunks import Difference, Hunk, Size, apply_hunks, size_of
+from risk_lsp.patches.hunks import Difference, Hunk, Size, apply_hunks, edited_spans, size_of
 from risk_lsp.patches.lexemes import Code, read_code
 from risk_lsp.patches.minimise import minimise
 from risk_lsp.patches.reachability import superseded_statements
@@ -128,7 +128,7 @@ class _OneProgram:
     def suspects(self) -> set[int]:
         """The lines of the text, from 0, that the patches so far touch."""
         lines = LineIndex(self.program)
-        return {lines.line_of(span.start) for patch in self.found for hunk in patch.hunks for span in hunk.marked}
+        return {lines.line_of(span.start) for patch in self.found for span in edited_spans(patch.hunks)}
 
     def works(self, sets: Sequence[Sequence[Hunk]]) -> list[bool]:
         """Whether the program passes with each set of hunks, and has no code cut off by them."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.patches.alignment import LineAligner
-from risk_lsp.patches.hunks import Difference, Hunk, apply_hunks
+from risk_lsp.patches.hunks import Difference, Hunk, apply_hunks, edited_spans
 from risk_lsp.patches.lexemes import read_code
 
 STATEMENTS = ["x = 1", "y = x + 1", "f(x)", "return x", "return x - y", "z = [x, y]", "x = not y"]
@@ -22,7 +22,7 @@ def hunks_between(own: str, other: str, given_text: str = "") -> list[Hunk]:
 
 
 def marked(own: str, hunks: list[Hunk]) -> list[str]:
-    return [own[slice(*span)] for hunk in hunks for span in hunk.marked]
+    return [own[slice(*span)] for span in edited_spans(hunks)]
 
 
 def code(text: str) -> list[tuple[int, tuple[str, ...]]]:
@@ -51,6 +51,8 @@ def test_comments_stay_where_they_are() -> None:
         ("x = 1\ny = 2\n", "x = 1\nz = 3 * x\ny = 2\n", ["y"]),
         ("x = 1\n", "x = 1\nprint(x)\n", ["x"]),
         ("x = 1\ny = 2\n", "x = 1\n", ["y", "=", "2"]),
+        ("x = 1\ny = 2\n", "x = 0\nz = 3 * x\ny = 2\n", ["1"]),
+        ("x = 1\ny = 2\n", "x = 1\nz = 3 * x\ny = 4\n", ["2"]),
         ("if x:\n    y = 1\n    z = 2\n", "if x:\n    y = 1\nz = 2\n", ["z"]),
     ],
 )

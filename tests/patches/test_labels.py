@@ -28,7 +28,7 @@ def test_spans_point_into_the_text_that_shows_what_was_asked() -> None:
 
     assert record["text"] == f'"""Count down.\n"""\n{PROGRAM}'
     assert record["text"][slice(*record["scored"])] == PROGRAM
-    assert [record["text"][slice(*span)] for span in record["edited"]] == ["+", "r"]
+    assert [record["text"][slice(*span)] for span in record["edited"]] == ["+"]
 
 
 def test_a_prelude_is_left_out_of_the_text() -> None:
@@ -37,7 +37,7 @@ def test_a_prelude_is_left_out_of_the_text() -> None:
     record = labelled_record(problem, sample, passed=False, patch=patch_of(PRELUDE + PROGRAM, len(PRELUDE)))
 
     assert PRELUDE not in record["text"]
-    assert [record["text"][slice(*span)] for span in record["edited"]] == ["+", "r"]
+    assert [record["text"][slice(*span)] for span in record["edited"]] == ["+"]
 
 
 def test_hunks_applied_to_the_text_give_the_fixed_program() -> None:
@@ -52,8 +52,8 @@ def test_hunks_applied_to_the_text_give_the_fixed_program() -> None:
 def test_shares_count_code_that_the_model_wrote() -> None:
     described = labelled_record(PROBLEM, SAMPLE, passed=False, patch=patch_of(PROGRAM))["patch"]
 
-    assert (described["lines"], described["lines_touched"]) == (3, 2)
-    assert (described["tokens"], described["tokens_touched"]) == (13, 2)
+    assert (described["lines"], described["lines_touched"]) == (3, 1)
+    assert (described["tokens"], described["tokens_touched"]) == (13, 1)
 
 
 def test_what_is_unknown_is_null_and_what_passed_has_no_edit() -> None:
