@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-!|<>~])")
+# Signs of lists, headings and quotations matter at the start of a line only; some clients show needless escapes.
+_SPECIAL = re.compile(r"([\\`*_\[\]<|~])|(?m:^(\s*)([#+\->]))")
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Markup:
 
 
 def _markdown_text(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", text)
+    return _SPECIAL.sub(lambda found: found[2] + "\\" + found[3] if found[3] else "\\" + found[1], text)
 
 
 def _markdown_code(code: str) -> str:

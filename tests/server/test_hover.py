@@ -51,7 +51,7 @@ async def text_at(client: LspClient, line: int, uri: str = URI) -> str:
 async def test_in_markdown_names_and_tokens_are_code_and_the_number_stands_out(markdown_client: LspClient) -> None:
     assert await text_at(markdown_client, 3) == (
         "**63%** likely to need an edit, most of it from `return`, `` BUG_`x` ``\n\n"
-        "Of lines scored 60\\-65%, 59% were edited, n = 612.\n\n"
+        "Of lines scored 60-65%, 59% were edited, n = 612.\n\n"
         "Function `_solve_`: 63%, document: 63%"
     )
 
