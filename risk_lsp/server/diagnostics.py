@@ -21,7 +21,7 @@ CODE = "likely-edit"
 def diagnostics_of(view: LineView, encoding: PositionEncoding) -> list[types.Diagnostic]:
     """One hint per line worth showing, in the order of the text."""
     spans = stripped_line_spans(view.analysis.document) if view.shown else []
-    return [_diagnostic(view.analysis, spans[line], float(view.probabilities[line]), encoding) for line in view.shown]
+    return [_diagnostic(view.analysis, spans[line], float(view.numbers[line]), encoding) for line in view.shown]
 
 
 def driving_spans(analysis: Analysis, span: Span) -> list[Span]:

@@ -55,7 +55,7 @@ def note(text: str, markdown: bool) -> types.Hover:
 
 
 def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:
-    analysis, probability = view.analysis, float(view.probabilities[line])
+    analysis, probability = view.analysis, float(view.numbers[line])
     first = f"{markup.bold(percent(probability))} likely to need an edit"
     tokens = [analysis.document.text[token.start : token.end] for token in driving_spans(analysis, span)]
     if tokens and probability >= _WORTH_EXPLAINING:

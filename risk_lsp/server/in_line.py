@@ -30,7 +30,7 @@ def inlay_hints(
     for before, line in _where_now(view.analysis.document, document, view.shown).items():
         if where.start.line <= line <= where.end.line:
             end = range_of(document, Span(spans[line].end, spans[line].end), encoding).end
-            label = percent(float(view.probabilities[before]))
+            label = percent(float(view.numbers[before]))
             hints.append(types.InlayHint(end, label, tooltip="likely to need an edit", padding_left=True))
     return hints
 

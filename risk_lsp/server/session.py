@@ -317,4 +317,4 @@ def _remark(view: LineView) -> str | None:
     if view.outside is None:
         return None
     name = PurePosixPath(unquote(urlsplit(view.analysis.document.uri).path)).name
-    return f"{name} is outside the calibrated range: {view.outside}"
+    return f"Outside its calibrated range: {name} ({view.outside})."

@@ -24,7 +24,7 @@ class Status:
 
 
 def status_of(enabled: bool, until: float | None, host: ModelHost, remark: str | None) -> Status:
-    """The status as it is now; `remark` is something worth knowing about the numbers shown last."""
+    """The status as it is now; `remark` is a sentence worth knowing about the numbers shown last."""
     bundle = host.bundle_name
     if not enabled:
         return Status("off", "Turned off by the setting enabled.", bundle)
@@ -38,7 +38,7 @@ def status_of(enabled: bool, until: float | None, host: ModelHost, remark: str |
         return Status("starting", _sentence(explanation), bundle)
     state = "analysing" if host.state is WorkerState.BUSY else "ready"
     first = "Scoring a document." if state == "analysing" else "Ready."
-    return Status(state, first if remark is None else f"{first} {_sentence(remark)}", bundle)
+    return Status(state, first if remark is None else f"{first} {remark}", bundle)
 
 
 class StatusReporter:

@@ -93,11 +93,11 @@ async def test_a_document_outside_the_calibrated_range_is_remarked_on(client: Ls
     await initialize(client)
     client.open("file:///work/a%20page.js", TEXT, language_id="javascript")
     await client.notification(ANALYSED)
-    assert (await client.message(lambda m: m.get("method") == STATUS and "outside" in m["params"]["message"]))[
+    assert (await client.message(lambda m: m.get("method") == STATUS and "calibrated" in m["params"]["message"]))[
         "params"
     ]["message"] == (
-        "Ready. A page.js is outside the calibrated range: the numbers were measured on Python programs,"
-        " and this document's language is javascript."
+        "Ready. Outside its calibrated range: a page.js (the numbers were measured on Python programs,"
+        " and the language of this one is javascript)."
     )
 
 
