@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 OK, FINDINGS, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
-# What the extra `train` installs.
-_TRAINING_PACKAGES = ("matplotlib", "scipy", "sklearn")
+# Which extra installs what a command may lack.
+_EXTRAS = {"matplotlib": "train", "scipy": "train", "sklearn": "train", "openai": "endpoint"}
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_error(error)
         return BAD_INPUT
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _TRAINING_PACKAGES:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
             raise
-        print_error(BadInput(f"this command needs {error.name}", "install the extra: pip install 'risk-lsp[train]'"))
+        print_error(BadInput(f"this command needs {error.name}", f"install the extra: pip install 'risk-lsp[{extra}]'"))
         return BAD_INPUT
     except KeyboardInterrupt:
         return INTERRUPTED
