@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,8 @@ class Engine:
 
         With `whole_model` token statistics can be read even if the bundle's probe does without them.
         """
+        # Read when torch is first imported: threads that wait sleep, and do not spin against the editor.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from risk_lsp.probe.bundle import load_bundle
 
         path = bundle_path or default_bundle_path()
