@@ -12,6 +12,7 @@ from risk_lsp.errors import ModelError, RiskError, WorkerError
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.workspace import OpenDocuments
+from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.document import Document
 from risk_lsp.text.structure import Structure, parse_structure
 
@@ -30,6 +31,13 @@ class Analysis:
     def structure(self) -> Structure:
         """The snapshot's functions and classes; parsed when first asked for."""
         return parse_structure(self.document.text, self.document.language_id)
+
+    @cached_property
+    def code_lines(self) -> frozenset[int]:
+        """The lines that hold more than a comment or docstring: only those are ever pointed at."""
+        document = self.document
+        spans = code_line_spans(document.text, document.language_id, structure=self.structure)
+        return frozenset(document.lines.line_of(span.start) for span in spans)
 
 
 Outcome: TypeAlias = "Analysis | RiskError"

@@ -58,7 +58,9 @@ class LineView:
         """How strongly a heat map shows each line, from 0 (not at all) to 4."""
         if self.circumstances.paused:
             return (0,) * len(self.numbers)
-        return heat_steps(_showable(self.numbers, self.circumstances), self.circumstances.settings.threshold)
+        return heat_steps(
+            _showable(self.numbers, self.circumstances, self.analysis), self.circumstances.settings.threshold
+        )
 
     @property
     def outside(self) -> str | None:
@@ -72,14 +74,14 @@ def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = 
     fresh = line_risks(analysis.risks, analysis.document)
     top, threshold = now.settings.max_diagnostics, now.settings.threshold
     if before is None:
-        lines = sorted(riskiest_lines(_showable(fresh, now), top, threshold))
+        lines = sorted(riskiest_lines(_showable(fresh, now, analysis), top, threshold))
         return LineView(analysis, now, fresh, tuple(lines))
     match = match_lines(before.analysis.document, analysis.document)
     numbers = steady_numbers(fresh, before.numbers, match)
     were_shown = np.zeros(len(before.numbers), dtype=np.bool_)
     if now.settings == before.circumstances.settings:
         were_shown[list(before.chosen)] = True
-    lines = steady_lines(_showable(numbers, now), threshold, top, were_shown, match)
+    lines = steady_lines(_showable(numbers, now, analysis), threshold, top, were_shown, match)
     return LineView(analysis, now, numbers, tuple(lines))
 
 
@@ -90,9 +92,9 @@ def _without(numbers: NDArray[np.float64], circumstances: Circumstances) -> NDAr
     return left
 
 
-def _showable(numbers: NDArray[np.float64], circumstances: Circumstances) -> NDArray[np.float64]:
-    """The numbers with NaN for lines that are ignored or not within what may be shown."""
+def _showable(numbers: NDArray[np.float64], circumstances: Circumstances, analysis: Analysis) -> NDArray[np.float64]:
+    """The numbers with NaN for lines that are ignored, hold no code, or are not within what may be shown."""
     left = _without(numbers, circumstances)
-    if circumstances.within is not None:
-        left[[line for line in range(len(left)) if line not in circumstances.within]] = np.nan
+    within = analysis.code_lines if circumstances.within is None else analysis.code_lines & circumstances.within
+    left[[line for line in range(len(left)) if line not in within]] = np.nan
     return left
