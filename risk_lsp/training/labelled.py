@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ class LabelledProgram:
 
 def read_labelled(path: Path) -> list[LabelledProgram]:
     """The programs of a .jsonl or .jsonl.xz file. BadInput names the file and line of a record that is wrong."""
-    return [_parsed(record, f"{path}:{number}") for number, record in enumerate(read_records(path), 1)]
+    with closing(read_records(path)) as records:  # a bad record leaves it half read
+        return [_parsed(record, f"{path}:{number}") for number, record in enumerate(records, 1)]
 
 
 def write_labelled(programs: Iterable[LabelledProgram], path: Path) -> None:

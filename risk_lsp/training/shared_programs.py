@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import lzma
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -39,7 +39,7 @@ class Sample:
     dropped_lines: int
 
 
-def read_records(path: Path) -> Iterator[dict[str, Any]]:
+def read_records(path: Path) -> Generator[dict[str, Any], None, None]:
     """The records of one .jsonl or .jsonl.xz file."""
     if not path.is_file():
         raise BadInput(f"no data file at {path}", "point --data at the folder that holds samples_*.jsonl.xz")
