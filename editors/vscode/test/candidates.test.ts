@@ -5,11 +5,11 @@ function around(changes: Partial<Surroundings>): Surroundings {
   return {
     platform: 'linux',
     home: '/home/ada',
-    searchPath: '/usr/bin:/work/project/bin',
+    searchPath: '/usr/bin:/home/ada/project/bin',
     command: [],
     interpreter: '',
     isTrusted: true,
-    folders: ['/work/project'],
+    folders: ['/home/ada/project'],
     ...changes,
   };
 }
@@ -52,7 +52,7 @@ describe('in a trusted workspace', () => {
       '/usr/bin/risk-lsp',
       '/envs/a/bin/risk-lsp',
       '/envs/a/bin/python/bin/risk-lsp',
-      '/work/project/.venv/bin/risk-lsp',
+      '/home/ada/project/.venv/bin/risk-lsp',
     ]);
   });
 });
