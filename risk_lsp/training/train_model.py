@@ -26,7 +26,7 @@ _HELD_OUT_BATCH = 8
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What a run may be told; `minutes` is the whole budget, earlier sittings of a resumed run counted in."""
+    """What a run may be told; `minutes` is the whole budget, earlier parts of a resumed run counted in."""
 
     corpus: Path
     out: Path
@@ -104,7 +104,7 @@ def save_model(model: Qwen3ForCausalLM, options: TrainingOptions, progress: Prog
 
 
 class _Run:
-    """One sitting of training: steps until the budget is spent, with checkpoints, measurements and progress lines."""
+    """One stretch of training: steps until the budget is spent, with checkpoints, measurements and progress lines."""
 
     def __init__(
         self,
