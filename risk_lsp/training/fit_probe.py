@@ -30,7 +30,7 @@ class FitOptions:
     epochs: int = 30
     patience: int = 5
     batch_programs: int = 48
-    rate: float = 1e-3
+    rate: float = 2e-4
     weight_decay: float = 0.05
     seed: int = 1
 
