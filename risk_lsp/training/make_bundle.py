@@ -55,7 +55,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         fitted,
         np.asarray(learnt.weights),
         np.array([is_held_out(program.group, _VALIDATION_SHARE) for program in learnt.programs]),
-        FitOptions(architecture=args.architecture, hidden=args.hidden, loss=args.loss, seed=args.seed),
+        FitOptions(architecture=args.architecture, hidden=args.hidden, loss=args.loss, rate=args.rate, seed=args.seed),
     )
     print(f"validation loss after each epoch: {[round(loss, 4) for loss in fit.validation_losses]}", file=sys.stderr)
     held_out = collect_features(model, calibrating.programs, layers, statistics=statistics)
@@ -157,7 +157,12 @@ def _counts(data: ProbeData) -> dict[str, Any]:
 
 
 def _command(args: argparse.Namespace) -> str:
-    parts = [f"--architecture {args.architecture}", f"--hidden {args.hidden}", f"--loss {args.loss}"]
+    parts = [
+        f"--architecture {args.architecture}",
+        f"--hidden {args.hidden}",
+        f"--loss {args.loss}",
+        f"--rate {args.rate:g}",
+    ]
     parts += [f"--layers {args.layers}"] if args.layers else []
     parts += ["--no-statistics"] if args.no_statistics else []
     parts += ["--copy-model"] if args.copy_model else []

@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hidden", type=int, default=32, help="width of the probe (default 32)")
     parser.add_argument("--loss", choices=("log", "brier"), default="log")
     parser.add_argument(
+        "--rate", type=float, default=2e-4, help="learning rate; higher for few programs (default 0.0002)"
+    )
+    parser.add_argument(
         "--no-statistics",
         action="store_true",
         help="leave surprisal and entropy out; the layers above the taps never run",

@@ -56,7 +56,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, data: Pat
     printed: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("builtins.print", lambda *values, **_: printed.append(" ".join(map(str, values))))
-        assert risk_lsp("probe", "fit", bundle, "--model", model_folder, "--data", data, "--copy-model") == 0
+        assert (
+            risk_lsp("probe", "fit", bundle, "--model", model_folder, "--data", data, "--copy-model", "--rate", 1e-3)
+            == 0
+        )
         measure = ("probe", "evaluate", bundle, "--data", data, "--update", "--readme", readme, "--plot", plot)
         assert risk_lsp(*measure) == 0
     return Made(bundle, data, plot, readme, "\n".join(printed))
@@ -71,7 +74,8 @@ def test_the_bundle_holds_its_model_and_needs_no_other(made: Made, tmp_path: Pat
 def test_the_bundle_is_named_after_its_folder_and_says_how_it_was_made(made: Made) -> None:
     assert made.manifest.name == "toy"
     assert made.manifest.command == (
-        "risk-lsp probe fit --architecture hazard --hidden 32 --loss log --copy-model --per-group 30 --seed 1"
+        "risk-lsp probe fit --architecture hazard --hidden 32 --loss log --rate 0.001 --copy-model"
+        " --per-group 30 --seed 1"
     )
 
 
