@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -27,8 +27,8 @@ from risk_lsp.patches.search import SearchSettings
 class BuildOptions:
     """What to build from, where to, and how.
 
-    per_benchmark: patch only so many failing programs of each benchmark, always the same ones first. max_share: a patch
-    that touches a larger share of the lines a model wrote is a rewrite and gives no label.
+    per_benchmark, per_problem: patch only so many failing programs of each, always the same ones first. max_share: a
+    patch that touches a larger share of the lines a model wrote is a rewrite and gives no label.
     """
 
     problems: tuple[Path, ...]
@@ -37,6 +37,7 @@ class BuildOptions:
     search: SearchSettings
     workers: int = 2
     per_benchmark: int | None = None
+    per_problem: int | None = None
     max_share: float = 1.0
     licences: dict[str, str] | None = None
     weak: bool = False
@@ -48,7 +49,7 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
     samples = _usable(options.samples, problems)
     with BuildStore(options.out / "work", asdict(options.search)) as store:
         records = {record["id"]: record for record in store.records()}
-        pending = _pending(samples, records, options.per_benchmark)
+        pending = _pending(samples, options) - set(records)
         messages.write(
             f"{len(samples):,} programs of {len({sample.task_id for sample in samples.values()}):,} problems with "
             f"tests, {len(records):,} of them done, {len(pending):,} to do\n"
@@ -79,14 +80,17 @@ def _usable(paths: Iterable[Path], problems: dict[str, Problem]) -> dict[str, Sa
     return usable
 
 
-def _pending(samples: dict[str, Sample], records: dict[str, Any], per_benchmark: int | None) -> set[str]:
+def _pending(samples: dict[str, Sample], options: BuildOptions) -> set[str]:
     """The programs to run: those that failed, or that nobody ran, in an order that depends on nothing else."""
-    chosen: dict[str, list[str]] = defaultdict(list)
+    chosen: set[str] = set()
+    counts: Counter[str] = Counter()
     for name in sorted(samples, key=lambda name: sha256(name.encode("utf-8", "surrogatepass")).digest()):
         sample = samples[name]
-        if not sample.verified and (per_benchmark is None or len(chosen[sample.benchmark]) < per_benchmark):
-            chosen[sample.benchmark].append(name)
-    return {name for names in chosen.values() for name in names} - set(records)
+        limits = {sample.benchmark: options.per_benchmark, sample.task_id: options.per_problem}
+        if not sample.verified and all(limit is None or counts[key] < limit for key, limit in limits.items()):
+            chosen.add(name)
+            counts.update(limits.keys())
+    return chosen
 
 
 def _tasks(

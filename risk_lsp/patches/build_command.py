@@ -20,6 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--per-benchmark", type=int, metavar="N", help="patch N failing programs of each benchmark, not all"
     )
     parser.add_argument(
+        "--per-problem", type=int, metavar="N", help="patch N failing programs of each problem, not all"
+    )
+    parser.add_argument(
         "--budget",
         type=int,
         default=1000,
@@ -57,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         search=SearchSettings(budget=args.budget),
         workers=args.workers,
         per_benchmark=args.per_benchmark,
+        per_problem=args.per_problem,
         max_share=args.max_share,
         licences=_licences(args.licences),
         weak=args.weak_sandbox,

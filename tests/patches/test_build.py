@@ -127,6 +127,15 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, inputs: list[str]) -> No
     assert sum(path.read_text().count("\n") for path in parts(out)) == 8
 
 
+def test_one_program_of_each_problem_can_be_patched_first(tmp_path: Path, inputs: list[str]) -> None:
+    out = tmp_path / "out"
+    build(out, [*inputs, "--per-problem", "1"])
+    (part,) = parts(out)
+    problems = [json.loads(line)["task_id"] for line in part.read_text().splitlines()]
+
+    assert len(problems) == len(set(problems)) == 2
+
+
 def test_a_record_cut_short_is_made_again(tmp_path: Path, inputs: list[str]) -> None:
     out = tmp_path / "out"
     build(out, inputs)
