@@ -62,7 +62,9 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
             progress(done)
         records |= _known_to_pass(problems, samples, records)
     licences = {problems[sample.task_id].benchmark: problems[sample.task_id].license for sample in samples.values()}
-    return write_release(options.out, records.values(), options.max_share, licences, options.licences or {})
+    return write_release(
+        options.out, records.values(), options.max_share, licences, options.licences or {}, _outcomes(samples, records)
+    )
 
 
 def _usable(paths: Iterable[Path], problems: dict[str, Problem]) -> dict[str, Sample]:
@@ -151,6 +153,16 @@ def _received(connection: Connection) -> dict[str, Any] | None:
             "a worker process ended before its work was done", "see its error above; what was found so far is kept"
         ) from None
     return record
+
+
+def _outcomes(samples: dict[str, Sample], records: dict[str, dict[str, Any]]) -> dict[str, list[int]]:
+    """By problem, how many of its programs pass and fail: of those that nobody patched the published run counts."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for name, sample in samples.items():
+        passed = records[name]["passed"] if name in records else sample.verified
+        if passed is not None:
+            counts[sample.group][0 if passed else 1] += 1
+    return dict(sorted(counts.items()))
 
 
 def _known_to_pass(

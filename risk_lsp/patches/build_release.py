@@ -32,8 +32,12 @@ def write_release(
     max_share: float,
     problem_licences: dict[str, str],
     sample_licences: dict[str, str],
+    outcomes: dict[str, list[int]],
 ) -> Release:
     """Write the data set. Files are replaced one by one, whole; the index comes last and names the shards that count.
+
+    `outcomes` are the passing and failing programs of each problem, those without a record counted in: a build of part
+    of the failing programs still says how many there are.
 
     A patch that touches more than `max_share` of the lines stays in its record, but its program has no label.
     """
@@ -46,7 +50,8 @@ def write_release(
     _replace(folder / "statistics.json", (json.dumps(statistics, indent=1) + "\n").encode())
     card = data_card(statistics, ordered, problem_licences, sample_licences)
     _replace(folder / "README.md", card.encode())
-    _replace(folder / "index.json", (json.dumps({"format_version": 1, "shards": shards}, indent=1) + "\n").encode())
+    index = {"format_version": 1, "shards": shards, "outcomes": outcomes}
+    _replace(folder / "index.json", (json.dumps(index, indent=1) + "\n").encode())
     return Release(folder, statistics)
 
 

@@ -136,6 +136,14 @@ def test_one_program_of_each_problem_can_be_patched_first(tmp_path: Path, inputs
     assert len(problems) == len(set(problems)) == 2
 
 
+def test_the_index_counts_the_failing_programs_that_nobody_patched_too(tmp_path: Path, inputs: list[str]) -> None:
+    build(tmp_path / "out", [*inputs, "--per-problem", "1"])
+    outcomes = json.loads((tmp_path / "out" / "index.json").read_text())["outcomes"]
+
+    # "bad" and "broken" were published as failing; whether an unknown one was run depends on which came first.
+    assert all(passing >= 1 and failing >= 2 for passing, failing in outcomes.values())
+
+
 def test_a_record_cut_short_is_made_again(tmp_path: Path, inputs: list[str]) -> None:
     out = tmp_path / "out"
     build(out, inputs)
