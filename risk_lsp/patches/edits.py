@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.patches.node_spans import NodeSpans
 from risk_lsp.text.spans import Span
 
 
@@ -89,8 +89,8 @@ class _Walker:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._lines = LineIndex(text)
-        self._ascii = text.isascii()
+        self._places = NodeSpans(text)
+        self._span = self._places.span
 
     def edits(self, tree: ast.Module) -> Iterator[Edit]:
         for scope in [
@@ -222,10 +222,10 @@ class _Walker:
 
     def _deleted(self, node: ast.stmt) -> Iterator[Edit]:
         span = self._span(node)
-        line = self._lines.line_of(span.start)
+        line = self._places.lines.line_of(span.start)
         start, end = (
-            self._lines.start(line),
-            self._lines.content_end(self._lines.line_of(max(span.start, span.end - 1))),
+            self._places.lines.start(line),
+            self._places.lines.content_end(self._places.lines.line_of(max(span.start, span.end - 1))),
         )
         if self._text[start : span.start].strip() or self._text[span.end : end].strip():
             return  # not alone on its lines
@@ -236,18 +236,6 @@ class _Walker:
 
     def _cut(self, span: Span) -> str:
         return self._text[span.start : span.end]
-
-    def _span(self, node: ast.expr | ast.stmt) -> Span:
-        assert node.end_lineno is not None and node.end_col_offset is not None  # ast.parse sets both
-        return Span(self._offset(node.lineno, node.col_offset), self._offset(node.end_lineno, node.end_col_offset))
-
-    def _offset(self, line: int, column: int) -> int:
-        """Code-point offset of a line (from 1) and UTF-8 column."""
-        start = self._lines.start(line - 1)
-        if self._ascii:
-            return start + column
-        content = self._text[start : self._lines.content_end(line - 1)]
-        return start + len(content.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "surrogatepass"))
 
 
 def _assigned(scope: ast.AST) -> set[str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from risk_lsp.patches.edits import Edit
 from risk_lsp.patches.lexemes import read_code
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.patches.node_spans import NodeSpans
 from risk_lsp.text.spans import Span
 
 _MODULES = frozenset(
@@ -43,7 +43,7 @@ class _Mends:
     def __init__(self, text: str, given: int) -> None:
         self._text = text
         self._given = given
-        self._lines = LineIndex(text)
+        self._places = NodeSpans(text)
         self._code = read_code(text)
 
     def edits(self, tree: ast.Module) -> Iterator[Edit]:
@@ -67,38 +67,30 @@ class _Mends:
 
     def _missing_return(self, function: ast.FunctionDef) -> Iterator[Edit]:
         last = function.body[-1]
-        end = self._offset(last.end_lineno, last.end_col_offset)
-        start = self._offset(last.lineno, last.col_offset)
+        start, end = self._places.span(last)
         if isinstance(last, ast.Expr):
             value = last.value
             yield Edit(Span(start, start), "return ", "return")
             if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "print":
                 yield Edit(Span(start, start + len("print")), "return ", "return")
         elif not isinstance(last, (ast.Return, ast.Raise)):
-            indentation = self._text[self._lines.start(last.lineno - 1) : start]
+            indentation = self._text[self._places.lines.start(last.lineno - 1) : start]
             for result in [*sorted(_bound(function)), "True", "False"]:
                 yield Edit(Span(end, end), f"\n{indentation}return {result}", "return")
 
     def _shallower(self, function: ast.FunctionDef) -> Iterator[Edit]:
         """Returns that stand one block too deep, such as inside of a loop that they end at once."""
         for level, line in ((line.level, line) for line in self._code.lines):
-            inside = function.lineno <= self._lines.line_of(line.content.start) + 1 <= (function.end_lineno or 0)
+            inside = function.lineno <= self._places.lines.line_of(line.content.start) + 1 <= (function.end_lineno or 0)
             if inside and line.words[0] == "return" and level >= 2:
                 yield Edit(Span(line.start, line.content.start), self._code.indentation(level - 1), "indentation")
 
     def _converted(self, value: ast.expr) -> Iterator[Edit]:
-        start = self._offset(value.lineno, value.col_offset)
-        end = self._offset(value.end_lineno, value.end_col_offset)
+        start, end = self._places.span(value)
         for name in _CONVERSIONS:
             yield Edit(Span(start, end), f"{name}({self._text[start:end]})", "conversion")
         yield Edit(Span(start, end), f"round({self._text[start:end]}, 2)", "conversion")
         yield Edit(Span(start, end), f"not ({self._text[start:end]})", "condition negated")
-
-    def _offset(self, line: int | None, column: int | None) -> int:
-        assert line is not None and column is not None  # ast.parse sets both
-        start = self._lines.start(line - 1)
-        content = self._text[start : self._lines.content_end(line - 1)]
-        return start + len(content.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "surrogatepass"))
 
 
 def _bound(scope: ast.AST) -> set[str]:
