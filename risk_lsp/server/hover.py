@@ -55,13 +55,24 @@ def note(text: str, markdown: bool) -> types.Hover:
 
 
 def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:
-    analysis, probability = view.analysis, float(view.numbers[line])
-    first = f"{markup.bold(percent(probability))} likely to need an edit"
-    tokens = [analysis.document.text[token.start : token.end] for token in driving_spans(analysis, span)]
-    if tokens and probability >= _WORTH_EXPLAINING:
-        first += ", most of it from " + ", ".join(markup.code(token) for token in tokens)
+    probability = float(view.numbers[line])
     meaning = reference.sentence(probability)
+    first = _probability(view, line, span, markup)
     return [first] if meaning is None else [first, markup.text(meaning[:1].upper() + meaning[1:] + ".")]
+
+
+def _probability(view: LineView, line: int, span: Span, markup: Markup) -> str:
+    """How likely, and what drives it. Many clients show a line's diagnostic above its hover: what that says is not said
+    again, but the hover makes sense alone, too."""
+    analysis, probability = view.analysis, float(view.numbers[line])
+    number = markup.bold(percent(probability))
+    tokens = [analysis.document.text[token.start : token.end] for token in driving_spans(analysis, span)]
+    if not tokens or probability < _WORTH_EXPLAINING:
+        return f"{number} likely to need an edit"
+    words = ", ".join(markup.code(token) for token in tokens)
+    if line in view.shown:
+        return f"Most of the {number} chance of an edit comes from {words}"
+    return f"{number} likely to need an edit, most of it from {words}"
 
 
 def _around(analysis: Analysis, offset: int, markup: Markup) -> str:

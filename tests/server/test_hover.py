@@ -50,7 +50,7 @@ async def text_at(client: LspClient, line: int, uri: str = URI) -> str:
 
 async def test_in_markdown_names_and_tokens_are_code_and_the_number_stands_out(markdown_client: LspClient) -> None:
     assert await text_at(markdown_client, 3) == (
-        "**63%** likely to need an edit, most of it from `return`, `` BUG_`x` ``\n\n"
+        "Most of the **63%** chance of an edit comes from `return`, `` BUG_`x` ``\n\n"
         "Of lines scored 60-65%, 59% were edited, n = 612.\n\n"
         "Function `_solve_`: 63%, document: 63%"
     )
@@ -58,10 +58,17 @@ async def test_in_markdown_names_and_tokens_are_code_and_the_number_stands_out(m
 
 async def test_in_plain_text_nothing_is_marked_up(client: LspClient) -> None:
     assert await text_at(client, 3) == (
-        "63% likely to need an edit, most of it from return, BUG_`x`\n"
+        "Most of the 63% chance of an edit comes from return, BUG_`x`\n"
         "Of lines scored 60-65%, 59% were edited, n = 612.\n"
         "Function _solve_: 63%, document: 63%"
     )
+
+
+async def test_a_line_without_a_diagnostic_is_told_in_full(client: LspClient) -> None:
+    uri = "file:///work/maybe.py"
+    client.open(uri, "a = MAYBE\n")
+    assert await client.diagnostics(uri, 1) == []
+    assert (await text_at(client, 0, uri)).startswith("22% likely to need an edit, most of it from ")
 
 
 async def test_a_line_without_risk_has_no_tokens_to_name(client: LspClient) -> None:

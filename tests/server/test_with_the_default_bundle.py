@@ -40,6 +40,6 @@ async def test_a_program_is_scored_shown_and_explained(client: LspClient) -> Non
     assert shown == {line: pytest.approx(p, abs=1e-4) for line, p in code.items()}
     hover = await client.hover(URI, line=4)
     assert hover is not None
-    assert "likely to need an edit" in hover["contents"]["value"]
+    assert "% chance of an edit comes from " in hover["contents"]["value"]
     assert "Function largest: " in hover["contents"]["value"]
     assert await client.shut_down() == 0
