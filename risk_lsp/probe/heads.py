@@ -1,15 +1,13 @@
-"""The span probes: small networks over the features of a run of tokens."""
+"""The span probes as they are fitted: small networks over the features of a run of tokens. reader.py runs them."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import torch
 from torch import nn
 from torch.nn import functional
 
-Architecture = Literal["hazard", "max_pool"]
-ARCHITECTURES: tuple[Architecture, ...] = ("hazard", "max_pool")
+from risk_lsp.probe.reader import Architecture, ProbeReader
+
 _DROPOUT = 0.2
 _INITIAL_HAZARD_LOGIT = -4.0  # softplus gives about .02: close to the share of tokens that are edited
 
@@ -47,13 +45,16 @@ class HazardHead(nn.Module):
         self.log_theta = nn.Parameter(torch.zeros(()))
         nn.init.constant_(self.output.bias, _INITIAL_HAZARD_LOGIT)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """float32[n, features] -> hazards float32[n]."""
+    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """float32[n, features] -> hazards float32[n]; `lengths` int64[texts] are the tokens of each text (one text)."""
         return functional.softplus(self.output(self.encoder(features)).squeeze(-1))
 
-    def span_logits(self, features: torch.Tensor, spans: torch.Tensor, count: int) -> torch.Tensor:
-        """Log-odds float32[count] that each span is edited; `spans` int64[n] is the span each token belongs to."""
-        sums = torch.zeros(count, dtype=features.dtype).index_add_(0, spans, self(features))
+    def span_logits(self, values: torch.Tensor, spans: torch.Tensor, count: int) -> torch.Tensor:
+        """Log-odds float32[count] that each span is edited.
+
+        `values` are what forward gave for n tokens; `spans` int64[n] is the span each of them belongs to.
+        """
+        sums = torch.zeros(count, dtype=values.dtype).index_add_(0, spans, values)
         theta = self.log_theta.exp()
         log_survival = -torch.log1p(theta * sums) / theta
         return torch.log(-torch.expm1(log_survival) + 1e-9) - log_survival
@@ -69,16 +70,15 @@ class MaxPoolHead(nn.Module):
         self.encoder = _TokenEncoder(features, hidden)
         self.output = nn.Linear(hidden, 1)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
         """float32[n, features] -> pooled-over features float32[n, hidden]."""
         encoded: torch.Tensor = self.encoder(features)
         return encoded
 
-    def span_logits(self, features: torch.Tensor, spans: torch.Tensor, count: int) -> torch.Tensor:
-        """Log-odds float32[count] that each span is edited; `spans` int64[n] is the span each token belongs to."""
-        encoded = self(features)
-        index = spans.unsqueeze(1).expand_as(encoded)
-        pooled = torch.full((count, encoded.shape[1]), -1e4).scatter_reduce(0, index, encoded, "amax")
+    def span_logits(self, values: torch.Tensor, spans: torch.Tensor, count: int) -> torch.Tensor:
+        """Log-odds float32[count] that each span is edited, as for the hazard probe."""
+        index = spans.unsqueeze(1).expand_as(values)
+        pooled = torch.full((count, values.shape[1]), -1e4).scatter_reduce(0, index, values, "amax")
         logits: torch.Tensor = self.output(pooled).squeeze(-1)
         return logits
 
@@ -89,3 +89,8 @@ SpanHead = HazardHead | MaxPoolHead
 def new_head(architecture: Architecture, features: int, hidden: int) -> SpanHead:
     """An untrained head of the named architecture."""
     return HazardHead(features, hidden) if architecture == "hazard" else MaxPoolHead(features, hidden)
+
+
+def reader_of(head: SpanHead) -> ProbeReader:
+    """The fitted head as it is used from then on."""
+    return ProbeReader(head.architecture, {name: tensor.numpy() for name, tensor in head.state_dict().items()})

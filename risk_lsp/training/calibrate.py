@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.heads import HazardHead
-from risk_lsp.training.feature_store import FeatureStore
+from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms
 
 # The line is what people are shown; tokens and whole programs keep the map honest at both ends.
 _LEVEL_SHARES = {"token": 0.2, "line": 0.6, "program": 0.2}
 _TINY = 1e-12
+_TOKENS_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True)
@@ -25,21 +27,19 @@ class _Level:
     weights: NDArray[np.float64]
 
 
-def fit_calibration(
-    head: HazardHead, store: FeatureStore, weights: NDArray[np.float64], columns: NDArray[np.int64] | None = None
-) -> Calibration:
-    """Theta, scale and power of least log-loss over tokens, lines and programs; `weights` float64[programs].
+def fit_calibration(head: HazardHead, data: WeightedPrograms, columns: NDArray[np.int64] | None = None) -> Calibration:
+    """Theta, scale and power of least log-loss over tokens, lines and programs.
 
     Raises BadInput without both outcomes among the programs, for then there is nothing to calibrate to.
     """
-    weights = weights * store.has_tokens
-    if not 0 < store.program_edited[weights > 0].sum() < (weights > 0).sum():
+    weights = data.weights * data.store.has_tokens
+    if not 0 < data.store.program_edited[weights > 0].sum() < (weights > 0).sum():
         raise BadInput("the calibration problems hold only one outcome", "give more problems, failing and passing ones")
     try:
         from scipy.optimize import minimize
     except ImportError as error:
         raise RiskError("calibration needs scipy", "pip install 'risk-lsp[train]'") from error
-    levels = _levels(head, store, weights, columns)
+    levels = _levels(head, data, columns)
 
     def objective(parameters: NDArray[np.float64]) -> float:
         calibration = _calibration(parameters)
@@ -53,13 +53,23 @@ def token_hazards(
     head: HazardHead, store: FeatureStore, columns: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """The hazard of every token of the store, float64[tokens]."""
-    features = store.features if columns is None else store.features[:, columns]
+    parts: list[NDArray[np.float32]] = []
     with torch.inference_mode():
-        parts = [
-            head(torch.from_numpy(features[first : first + 65_536]).float()).numpy()
-            for first in range(0, len(features), 65_536)
-        ]
+        for first, last in _parts(store.token_bounds):
+            start, end = store.token_bounds[first], store.token_bounds[last]
+            features = store.features[start:end] if columns is None else store.features[start:end][:, columns]
+            lengths = torch.from_numpy(np.diff(store.token_bounds[first : last + 1]))
+            parts.append(head(torch.from_numpy(features.astype(np.float32)), lengths).numpy())
     return np.concatenate(parts).astype(np.float64)
+
+
+def _parts(bounds: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Runs of programs [first, last) of some tens of thousands of tokens together, or of one program that has more."""
+    first = 0
+    while first < len(bounds) - 1:
+        last = int(np.searchsorted(bounds, bounds[first] + _TOKENS_AT_ONCE, side="right")) - 1
+        yield first, max(last, first + 1)
+        first = max(last, first + 1)
 
 
 def _calibration(parameters: NDArray[np.float64]) -> Calibration:
@@ -68,18 +78,15 @@ def _calibration(parameters: NDArray[np.float64]) -> Calibration:
     return Calibration(float(theta), float(scale), float(power))
 
 
-def _levels(
-    head: HazardHead, store: FeatureStore, weights: NDArray[np.float64], columns: NDArray[np.int64] | None
-) -> dict[str, _Level]:
-    hazards = token_hazards(head, store, columns)
-    programs = len(store.program_edited)
-    by_line = np.bincount(store.token_line, hazards, len(store.line_edited)).astype(np.float64)
-    by_program = np.bincount(store.token_program, hazards, programs).astype(np.float64)
-    line_weights = weights[store.line_program] * store.line_scored
+def _levels(head: HazardHead, data: WeightedPrograms, columns: NDArray[np.int64] | None) -> dict[str, _Level]:
+    store, hazards = data.store, token_hazards(head, data.store, columns)
+    on_line = store.token_line != OFF_LINE
+    by_line = np.bincount(store.token_line[on_line], hazards[on_line], len(store.line_edited)).astype(np.float64)
+    by_program = np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64)
     return {
-        "token": _Level(hazards, store.token_edited, line_weights[store.token_line]),
-        "line": _Level(by_line, store.line_edited, line_weights),
-        "program": _Level(by_program, store.program_edited, weights),
+        "token": _Level(hazards, store.token_edited, data.token_weights),
+        "line": _Level(by_line, store.line_edited, data.line_weights),
+        "program": _Level(by_program, store.program_edited, data.weights * store.has_tokens),
     }
 
 

@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.evaluation.bootstrap import bootstrap_interval
+from risk_lsp.evaluation.level_records import LevelRecords
 from risk_lsp.evaluation.metrics import auc, base_rate, brier_skill_score, expected_calibration_error
 from risk_lsp.evaluation.program_metrics import hits_at_k, within_group_auc
 from risk_lsp.evaluation.reliability import ReliabilityRow, platt_apply, platt_fit, reliability_table
-from risk_lsp.training.span_records import LEVELS, Floats, LevelRecords
+from risk_lsp.evaluation.spans import LEVELS, Level
 
 # The classes that the hover quotes: wide where lines are many and alike, so that each holds enough of them.
 REFERENCE_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.45, 0.55, 0.65, 1.0)
 _RESAMPLES = 300
+Floats = NDArray[np.float64]
 
 
-def figures(calibration: dict[str, LevelRecords], test: dict[str, LevelRecords]) -> dict[str, Any]:
+def figures(calibration: dict[Level, LevelRecords], test: dict[Level, LevelRecords]) -> dict[str, Any]:
     """Per level and technique: BSS, ECE and AUC, raw and after a Platt map that was fitted on the calibration problems.
 
     "within_failing_auc" is the mean AUC inside failing programs, "hits_at_3" the share of failing programs whose three
@@ -29,7 +31,7 @@ def figures(calibration: dict[str, LevelRecords], test: dict[str, LevelRecords])
     return {level: _level_figures(level, calibration[level], test[level]) for level in LEVELS}
 
 
-def reference(test: dict[str, LevelRecords]) -> dict[str, list[dict[str, float]]]:
+def reference(test: dict[Level, LevelRecords]) -> dict[str, list[dict[str, float]]]:
     """What the shipped probabilities meant on the test problems, level by level, as the manifest keeps it."""
     return {
         level: [_rounded(row) for row in _table(records, records.scores["probe"], REFERENCE_EDGES)]
@@ -37,7 +39,7 @@ def reference(test: dict[str, LevelRecords]) -> dict[str, list[dict[str, float]]
     }
 
 
-def reliability_curves(test: dict[str, LevelRecords]) -> dict[str, list[ReliabilityRow]]:
+def reliability_curves(test: dict[Level, LevelRecords]) -> dict[str, list[ReliabilityRow]]:
     """Ten equal bins a level, for the reliability diagram."""
     edges = tuple(np.linspace(0, 1, 11))
     return {f"{level}s": _table(records, records.scores["probe"], edges) for level, records in test.items()}
@@ -66,7 +68,7 @@ def _technique_figures(level: str, test: LevelRecords, raw: Floats, scaled: Floa
         "bss_platt_interval": _interval(lambda w: brier_skill_score(scaled, labels, w), test),
         "ece_platt": _short(expected_calibration_error(scaled, labels, weights)),
     }
-    if level != "program":
+    if level not in ("function", "program"):
         inside = weights * test.failing
         found["within_failing_auc"] = _short(within_group_auc(raw, labels, test.program, inside))
     if level == "line":

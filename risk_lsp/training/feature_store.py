@@ -2,68 +2,79 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.model.activations import Activations
+from risk_lsp.evaluation.spans import touched
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.probe.features import token_features
+from risk_lsp.model.encoding import Encoding
 from risk_lsp.text.code_lines import code_line_spans
-from risk_lsp.text.spans import Span, stripped_line_spans
-from risk_lsp.text.structure import statement_starts
+from risk_lsp.text.spans import stripped_line_spans
+from risk_lsp.training.feature_matrix import read_features
 from risk_lsp.training.labelled import LabelledProgram
 
-_PROGRAMS_AT_ONCE = 128
-_HALF_LIMIT = 60_000.0  # float16 ends at 65,504
+Floats = NDArray[np.float64]
+OFF_LINE = -1  # the line of a token that is on none: line breaks and indentation
 
 
 @dataclass(frozen=True)
 class FeatureStore:
-    """Tokens of the lines, blank ones aside, of many programs, one after the other.
+    """The tokens and lines (blank ones aside) of many programs, one program after the other.
 
-    `features` float16[tokens, features]; `token_edited` bool[tokens]; `token_line` int64[tokens] is the line each token
-    is on; `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and false for
-    prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts; `line_program`
-    int64[lines]; `program_edited` bool[programs]. Tokens, lines and programs are in order, so those of one program are
-    one run.
+    `features` float16[tokens, features], possibly mapped from a file; `token_start`, `token_end` int32[tokens] into the
+    text; `token_edited` bool[tokens]; `token_line` int64[tokens], OFF_LINE for white space; `token_program`
+    int64[tokens]. `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and
+    false for prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts;
+    `line_program` int64[lines]. `program_edited` bool[programs]. All in order, so those of one program are one run.
     """
 
     features: NDArray[np.float16]
+    token_start: NDArray[np.int32]
+    token_end: NDArray[np.int32]
     token_edited: NDArray[np.bool_]
     token_line: NDArray[np.int64]
+    token_program: NDArray[np.int64]
     line_edited: NDArray[np.bool_]
     line_scored: NDArray[np.bool_]
     line_program: NDArray[np.int64]
     program_edited: NDArray[np.bool_]
 
     @property
-    def token_program(self) -> NDArray[np.int64]:
-        """The program each token belongs to."""
-        return self.line_program[self.token_line]
-
-    @property
     def has_tokens(self) -> NDArray[np.bool_]:
-        """Whether each program holds a token at all, bool[programs]: a blank one can teach nothing."""
-        return np.bincount(self.token_program, minlength=len(self.program_edited)) > 0
+        """Whether each program holds a token at all, bool[programs]: an empty one can teach nothing."""
+        return np.diff(self.token_bounds) > 0
+
+    @cached_property
+    def token_bounds(self) -> NDArray[np.int64]:
+        """Where each program's tokens begin, int64[programs + 1]; the last is the number of tokens."""
+        return np.searchsorted(self.token_program, np.arange(len(self.program_edited) + 1))
+
+    @cached_property
+    def line_bounds(self) -> NDArray[np.int64]:
+        """Where each program's lines begin, int64[programs + 1]; the last is the number of lines."""
+        return np.searchsorted(self.line_program, np.arange(len(self.program_edited) + 1))
 
     def select(self, programs: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> FeatureStore:
         """The tokens and lines of these programs, in this order; a program may occur several times."""
-        token_bounds = np.searchsorted(self.token_program, np.arange(len(self.program_edited) + 1))
-        line_bounds = np.searchsorted(self.line_program, np.arange(len(self.program_edited) + 1))
-        tokens = _runs(token_bounds, programs)
-        lines = _runs(line_bounds, programs)
-        line_counts = (line_bounds[1:] - line_bounds[:-1])[programs]
-        shift = np.concatenate(([0], np.cumsum(line_counts)[:-1])) - line_bounds[programs]
-        token_counts = (token_bounds[1:] - token_bounds[:-1])[programs]
-        features = self.features[tokens] if columns is None else self.features[np.ix_(tokens, columns)]
+        tokens = _runs(self.token_bounds, programs)
+        lines = _runs(self.line_bounds, programs)
+        line_counts = np.diff(self.line_bounds)[programs]
+        token_counts = np.diff(self.token_bounds)[programs]
+        shift = np.cumsum(line_counts) - line_counts - self.line_bounds[programs]
+        token_line = self.token_line[tokens]
+        features = self.features[tokens]
         return FeatureStore(
-            features,
+            features if columns is None else features[:, columns],
+            self.token_start[tokens],
+            self.token_end[tokens],
             self.token_edited[tokens],
-            self.token_line[tokens] + np.repeat(shift, token_counts),
+            np.where(token_line == OFF_LINE, OFF_LINE, token_line + np.repeat(shift, token_counts)),
+            np.repeat(np.arange(len(programs)), token_counts),
             self.line_edited[lines],
             self.line_scored[lines],
             np.repeat(np.arange(len(programs)), line_counts),
@@ -71,79 +82,115 @@ class FeatureStore:
         )
 
 
+@dataclass(frozen=True)
+class WeightedPrograms:
+    """The programs of a store and what each weighs, float64[programs]: as a whole, and with its tokens and lines."""
+
+    store: FeatureStore
+    weights: Floats
+    span_weights: Floats
+
+    @property
+    def emphasis(self) -> Floats:
+        """How much the tokens and lines of a program count if it is drawn by its weight; 0 where they are unknown."""
+        return np.divide(self.span_weights, self.weights, out=np.zeros_like(self.weights), where=self.weights > 0)
+
+    @cached_property
+    def line_weights(self) -> Floats:
+        """What each line weighs, float64[lines]: the scored lines of a program share its weight equally."""
+        return _shared(self.span_weights, self.store.line_program, self.store.line_scored)
+
+    @cached_property
+    def token_weights(self) -> Floats:
+        """What each token weighs, float64[tokens]: those on the scored lines of a program share its weight equally."""
+        line = self.store.token_line
+        scored = (line != OFF_LINE) & self.store.line_scored[line]
+        return _shared(self.span_weights, self.store.token_program, scored)
+
+    def only(self, wanted: NDArray[np.bool_]) -> WeightedPrograms:
+        """The same programs, but those outside `wanted` bool[programs] weigh nothing."""
+        return WeightedPrograms(self.store, self.weights * wanted, self.span_weights * wanted)
+
+
 def collect_features(
-    model: CodeModel, programs: Sequence[LabelledProgram], layers: Sequence[int], *, statistics: bool
+    model: CodeModel,
+    programs: Sequence[LabelledProgram],
+    layers: Sequence[int],
+    *,
+    statistics: bool,
+    cache: Path | None = None,
 ) -> FeatureStore:
-    """Run the model over every program once and keep what the probe may look at."""
-    pieces: list[_Piece] = []
-    for first in range(0, len(programs), _PROGRAMS_AT_ONCE):
-        batch = programs[first : first + _PROGRAMS_AT_ONCE]
-        encodings = [model.encode(program.text) for program in batch]
-        boundaries = [
-            encoding.tokens_at(statement_starts(program.text, "python")).tolist()
-            for program, encoding in zip(batch, encodings, strict=True)
-        ]
-        read = model.read_many(encodings, layers, boundaries=boundaries, statistics=statistics)
-        pieces += [_piece(*pair, statistics=statistics) for pair in zip(batch, read, strict=True)]
-        if first % (8 * _PROGRAMS_AT_ONCE) == 0:
-            print(f"read {first + len(batch):,} of {len(programs):,} programs", file=sys.stderr, flush=True)
-    return _joined(pieces, programs)
+    """Run the model over every program once and keep what the probe may look at; with `cache`, once and for all."""
+    encodings = [model.encode(program.text) for program in programs]
+    texts = [program.text for program in programs]
+    features = read_features(model, texts, encodings, layers, statistics=statistics, cache=cache)
+    return _joined(features, [_labels(*pair) for pair in zip(programs, encodings, strict=True)], programs)
 
 
 @dataclass(frozen=True)
-class _Piece:
-    features: NDArray[np.float16]
+class _Labels:
+    """One program's tokens and lines, numbered from 0."""
+
+    encoding: Encoding
     token_edited: NDArray[np.bool_]
     token_line: NDArray[np.int64]
     line_edited: NDArray[np.bool_]
     line_scored: NDArray[np.bool_]
 
 
-def _piece(program: LabelledProgram, activations: Activations, *, statistics: bool) -> _Piece:
+def _labels(program: LabelledProgram, encoding: Encoding) -> _Labels:
     lines = [line for line in stripped_line_spans(program.text) if line.start < line.end]
     scored = set(code_line_spans(program.text, "python", program.scored))
     edited = program.edited or ()
-    starts, ends = activations.encoding.starts, activations.encoding.ends
+    starts, ends = encoding.starts, encoding.ends
     line_starts = np.array([line.start for line in lines], dtype=np.int64)
     line_ends = np.array([line.end for line in lines], dtype=np.int64)
     # The first line that reaches past the token's start, if it also begins before the token ends.
-    line_of = np.searchsorted(line_ends, starts, side="right")
+    line_of = np.searchsorted(line_ends, starts, side="right").astype(np.int64)
     on_line = np.zeros(len(starts), dtype=np.bool_)
     reachable = line_of < len(lines)
     on_line[reachable] = line_starts[line_of[reachable]] < ends[reachable]
-    features = np.clip(token_features(activations, statistics=statistics)[on_line], -_HALF_LIMIT, _HALF_LIMIT)
-    return _Piece(
-        features.astype(np.float16),
-        _touched(starts[on_line], ends[on_line], edited),
-        line_of[on_line].astype(np.int64),
-        _touched(line_starts, line_ends, edited),
+    return _Labels(
+        encoding,
+        touched(starts, ends, edited),
+        np.where(on_line, line_of, OFF_LINE),
+        touched(line_starts, line_ends, edited),
         np.array([line in scored for line in lines], dtype=np.bool_),
     )
 
 
-def _touched(starts: NDArray[np.integer], ends: NDArray[np.integer], edited: Sequence[Span]) -> NDArray[np.bool_]:
-    touched = np.zeros(len(starts), dtype=np.bool_)
-    for start, end in edited:
-        touched |= (starts < end) & (ends > start)
-    return touched
-
-
-def _joined(pieces: Sequence[_Piece], programs: Sequence[LabelledProgram]) -> FeatureStore:
-    line_counts = [len(piece.line_edited) for piece in pieces]
-    first_lines = np.concatenate(([0], np.cumsum(line_counts)[:-1])).astype(np.int64)
+def _joined(
+    features: NDArray[np.float16], labels: Sequence[_Labels], programs: Sequence[LabelledProgram]
+) -> FeatureStore:
+    token_counts = [len(each.token_line) for each in labels]
+    line_counts = [len(each.line_edited) for each in labels]
+    first_lines = np.cumsum([0, *line_counts[:-1]])
+    shifted = [
+        np.where(each.token_line == OFF_LINE, OFF_LINE, each.token_line + first)
+        for each, first in zip(labels, first_lines, strict=True)
+    ]
     return FeatureStore(
-        np.concatenate([piece.features for piece in pieces]),
-        np.concatenate([piece.token_edited for piece in pieces]),
-        np.concatenate([piece.token_line + first for piece, first in zip(pieces, first_lines, strict=True)]),
-        np.concatenate([piece.line_edited for piece in pieces]),
-        np.concatenate([piece.line_scored for piece in pieces]),
-        np.repeat(np.arange(len(pieces)), line_counts),
+        features,
+        np.concatenate([each.encoding.starts for each in labels]),
+        np.concatenate([each.encoding.ends for each in labels]),
+        np.concatenate([each.token_edited for each in labels]),
+        np.concatenate(shifted),
+        np.repeat(np.arange(len(labels)), token_counts),
+        np.concatenate([each.line_edited for each in labels]),
+        np.concatenate([each.line_scored for each in labels]),
+        np.repeat(np.arange(len(labels)), line_counts),
         np.array([not program.passed for program in programs], dtype=np.bool_),
     )
 
 
+def _shared(weights: Floats, program: NDArray[np.int64], counted: NDArray[np.bool_]) -> Floats:
+    """The weight of each program in equal parts for those of its spans that count; 0 for the others."""
+    counts = np.bincount(program[counted], minlength=len(weights))
+    return np.where(counted, (weights / np.maximum(counts, 1))[program], 0.0)
+
+
 def _runs(bounds: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
     """The indices of the runs [bounds[c], bounds[c + 1]) for each chosen c, one after the other."""
-    counts = (bounds[1:] - bounds[:-1])[chosen]
-    before = np.concatenate(([0], np.cumsum(counts)[:-1])) if len(counts) else counts
+    counts = np.diff(bounds)[chosen]
+    before = np.cumsum(counts) - counts
     return np.repeat(bounds[chosen] - before, counts) + np.arange(counts.sum())

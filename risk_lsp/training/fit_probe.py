@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.heads import Architecture, SpanHead, new_head
-from risk_lsp.training.feature_store import FeatureStore
+from risk_lsp.probe.heads import SpanHead, new_head
+from risk_lsp.probe.reader import Architecture
+from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms
 
 Loss = Literal["log", "brier"]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -44,41 +46,39 @@ class Fit:
 
 
 def fit_head(
-    store: FeatureStore,
-    weights: NDArray[np.float64],
+    data: WeightedPrograms,
     validation: NDArray[np.bool_],
     options: FitOptions,
     columns: NDArray[np.int64] | None = None,
 ) -> Fit:
-    """Fit a head on the programs outside `validation`, stopping early on those inside.
+    """Fit a head on the programs outside `validation` bool[programs], stopping early on those inside.
 
-    `weights` float64[programs] says how often a program is drawn; `columns` picks features (all by default). Each of
-    the token, line and program terms is a mean over its spans and counts the same (arXiv 2512.24560).
+    A program is drawn as often as it weighs; its tokens and lines count as its emphasis says. `columns` picks features
+    (all by default). Each of the token, line and program terms is a mean over its spans and counts the same
+    (arXiv 2512.24560).
     """
     torch.manual_seed(options.seed)
-    usable = (weights > 0) & store.has_tokens
+    usable = (data.weights > 0) & data.store.has_tokens
     training = np.flatnonzero(~validation & usable)
     held_out = np.flatnonzero(validation & usable)
     if not len(training) or not len(held_out):
         raise BadInput(
             "too few labelled problems to fit a probe", "give programs of at least 20 problems, some failing"
         )
-    width = store.features.shape[1] if columns is None else len(columns)
+    width = data.store.features.shape[1] if columns is None else len(columns)
     head = new_head(options.architecture, width, options.hidden)
-    _standardise(head, store.select(training[:: max(1, len(training) // 2000)], columns))
+    _standardise(head, data.store.select(training[:: max(1, len(training) // 2000)], columns))
     optimizer = torch.optim.AdamW(head.parameters(), lr=options.rate, weight_decay=options.weight_decay)
     chooser = np.random.default_rng(options.seed)
-    probabilities = weights[training] / weights[training].sum()
     best, best_loss, losses = copy.deepcopy(head.state_dict()), math.inf, []
     for _ in range(options.epochs):
         head.train()
-        drawn = chooser.choice(training, size=len(training), p=probabilities)
-        for batch in _batches(drawn, options.batch_programs):
+        for batch in _batches(_drawn(data.weights, training, chooser), options.batch_programs):
             optimizer.zero_grad()
-            loss = torch.stack(_terms(head, store.select(batch, columns), options.loss)).sum()
+            loss = _loss(head, data, batch, options.loss, columns)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        losses.append(_validation_loss(head, store, weights, held_out, options, columns))
+        losses.append(_validation_loss(head, data, held_out, columns))
         if losses[-1] < best_loss:
             best, best_loss = copy.deepcopy(head.state_dict()), losses[-1]
         elif len(losses) - 1 - int(np.argmin(losses)) >= options.patience:
@@ -90,49 +90,53 @@ def fit_head(
 
 @torch.inference_mode()
 def _validation_loss(
-    head: SpanHead,
-    store: FeatureStore,
-    weights: NDArray[np.float64],
-    programs: NDArray[np.int64],
-    options: FitOptions,
-    columns: NDArray[np.int64] | None,
+    head: SpanHead, data: WeightedPrograms, programs: NDArray[np.int64], columns: NDArray[np.int64] | None
 ) -> float:
     """Log-loss summed over the three terms, programs drawn by weight, always the same ones."""
     head.eval()
-    probabilities = weights[programs] / weights[programs].sum()
-    drawn = np.random.default_rng(0).choice(programs, size=len(programs), p=probabilities)
-    sums = [
-        sum(float(term) for term in _terms(head, store.select(batch, columns), "log")) for batch in _batches(drawn, 64)
-    ]
-    return float(np.mean(sums))
+    drawn = _drawn(data.weights, programs, np.random.default_rng(0))
+    return float(np.mean([float(_loss(head, data, batch, "log", columns)) for batch in _batches(drawn, 64)]))
 
 
-def _terms(head: SpanHead, batch: FeatureStore, loss: Loss) -> list[torch.Tensor]:
-    """The token, line and program terms of a batch."""
-    features = torch.from_numpy(batch.features).float()
+def _loss(
+    head: SpanHead, data: WeightedPrograms, programs: NDArray[np.int64], loss: Loss, columns: NDArray[np.int64] | None
+) -> torch.Tensor:
+    """The token, line and program terms of a batch, summed."""
+    batch = data.store.select(programs, columns)
+    emphasis = torch.from_numpy(data.emphasis[programs]).float()
+    values = head(torch.from_numpy(batch.features).float(), torch.from_numpy(np.diff(batch.token_bounds)))
+    on_line = torch.from_numpy(batch.token_line != OFF_LINE)
+    token_line, token_program = torch.from_numpy(batch.token_line), torch.from_numpy(batch.token_program)
     levels = (
-        (np.arange(len(batch.token_edited)), batch.token_edited),
-        (batch.token_line, batch.line_edited),
-        (batch.token_program, batch.program_edited),
+        (values, torch.arange(len(values)), batch.token_edited, emphasis[token_program]),
+        (values[on_line], token_line[on_line], batch.line_edited, emphasis[torch.from_numpy(batch.line_program)]),
+        (values, token_program, batch.program_edited, torch.ones(len(programs))),
     )
-    return [
-        _span_loss(
-            head.span_logits(features, torch.from_numpy(spans), len(labels)), torch.from_numpy(labels).float(), loss
-        )
-        for spans, labels in levels
+    terms = [
+        _term(head.span_logits(tokens, spans, len(edited)), torch.from_numpy(edited).float(), weights, loss)
+        for tokens, spans, edited, weights in levels
     ]
+    return torch.stack(terms).sum()
 
 
-def _span_loss(logits: torch.Tensor, labels: torch.Tensor, loss: Loss) -> torch.Tensor:
+def _term(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, loss: Loss) -> torch.Tensor:
+    """The weighted mean loss over the spans of one level; 0 for spans that all weigh nothing."""
     if loss == "brier":
-        return functional.mse_loss(torch.sigmoid(logits), labels)
-    return functional.binary_cross_entropy_with_logits(logits, labels)
+        losses = functional.mse_loss(torch.sigmoid(logits), labels, reduction="none")
+    else:
+        losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return (losses * weights).sum() / weights.sum().clamp(min=1e-9)
 
 
 def _standardise(head: SpanHead, sample: FeatureStore) -> None:
     features = sample.features.astype(np.float32)
     head.encoder.mean.copy_(torch.from_numpy(features.mean(axis=0)))
     head.encoder.scale.copy_(torch.from_numpy(features.std(axis=0).clip(1e-3)))
+
+
+def _drawn(weights: Floats, programs: NDArray[np.int64], chooser: np.random.Generator) -> NDArray[np.int64]:
+    """As many programs as there are, drawn by weight."""
+    return chooser.choice(programs, size=len(programs), p=weights[programs] / weights[programs].sum())
 
 
 def _batches(programs: NDArray[np.int64], size: int) -> Iterator[NDArray[np.int64]]:

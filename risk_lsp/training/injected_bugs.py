@@ -61,6 +61,8 @@ def _injected(program: LabelledProgram, edit: Edit) -> LabelledProgram:
         scored=Span(program.scored.start, program.scored.end + growth),
         edited=(edited,),
         passed=False,
+        task_id=program.task_id,
+        model=program.model,
     )
 
 

@@ -2,7 +2,8 @@
 
 One record per program: {"id", "group", "benchmark", "text", "scored": [start, end], "edited": [[start, end], ...] or
 null, "passed": bool}. Offsets are code points into "text". Only "scored" was written by a model; "edited" is what the
-smallest known fix touches (empty for a program that passed, null where a failing program has no known fix).
+smallest known fix touches (empty for a program that passed, null where a failing program has no known fix). Optional:
+"task_id" and "model", which tell the programs that one model wrote for one task.
 """
 
 from __future__ import annotations
@@ -34,6 +35,13 @@ class LabelledProgram:
     scored: Span
     edited: tuple[Span, ...] | None
     passed: bool
+    task_id: str = ""
+    model: str = ""
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it is known what a fix touches."""
+        return self.edited is not None
 
 
 def read_labelled(path: Path) -> list[LabelledProgram]:
@@ -54,10 +62,9 @@ def write_labelled(programs: Iterable[LabelledProgram], path: Path) -> None:
 def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:
     """A weight per program such that every problem weighs 1 and its failing programs have their natural share of it.
 
-    Failing programs whose fix is unknown are missing from the labels; `failing_share[group]` is the share they all have
-    among the problem's programs (by default the share among `programs`), and those with a known fix stand in for the
-    others. A problem that has failing programs but not one known fix weighs 0: it would teach that its programs need no
-    edit.
+    `failing_share[group]` is the share of failing programs among all of the problem (by default the share among
+    `programs`); those that are here stand in for those that are not. A problem that has failing programs but none here
+    weighs 0: it would teach that its programs need no edit.
     """
     counts = Counter((program.group, program.passed) for program in programs)
     shares: dict[tuple[str, bool], float] = defaultdict(float)
@@ -68,6 +75,12 @@ def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str
         shares[group, False] = failing if counts[group, True] else 1.0
         shares[group, True] = 1.0 - failing if counts[group, False] else 1.0
     return [shares[program.group, program.passed] / counts[program.group, program.passed] for program in programs]
+
+
+def span_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:
+    """`natural_weights` of the programs whose fix is known; 0 for the others, whose tokens and lines tell nothing."""
+    weights = iter(natural_weights([program for program in programs if program.is_labelled], failing_share))
+    return [next(weights) if program.is_labelled else 0.0 for program in programs]
 
 
 def failing_shares(programs: Sequence[LabelledProgram]) -> dict[str, float]:
@@ -97,7 +110,17 @@ def _parsed(record: Any, where: str) -> LabelledProgram:
         scored=_span(record["scored"], text, where),
         edited=None if edited is None else tuple(_span(span, text, where) for span in edited),
         passed=record["passed"],
+        task_id=_text(record, "task_id", where),
+        model=_text(record, "model", where),
     )
+
+
+def _text(record: dict[str, Any], name: str, where: str) -> str:
+    """An optional text."""
+    value = record.get(name, "")
+    if not isinstance(value, str):
+        raise BadInput(f"{where} is not a labelled program: {name!r} is not a str", _FORMAT)
+    return value
 
 
 def _span(value: Any, text: str, where: str) -> Span:

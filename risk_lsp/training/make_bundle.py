@@ -12,20 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
 from risk_lsp.probe.bundle import save_bundle, save_head
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.heads import HazardHead, SpanHead
+from risk_lsp.probe.heads import HazardHead, SpanHead, reader_of
 from risk_lsp.probe.manifest import Host, Manifest
 from risk_lsp.probe.novelty import novelty_table
 from risk_lsp.probe.reading import text_distance
 from risk_lsp.training.calibrate import fit_calibration
 from risk_lsp.training.documents import is_held_out
-from risk_lsp.training.feature_store import FeatureStore, collect_features
+from risk_lsp.training.feature_store import WeightedPrograms, collect_features
 from risk_lsp.training.fit_probe import FitOptions, fit_head
 from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
@@ -50,15 +49,13 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     layers = _layers(args.layers, model.layer_count)
     statistics = not args.no_statistics
     learnt = _with_injected(training, args.injected, args.seed)
-    fitted = collect_features(model, learnt.programs, layers, statistics=statistics)
     fit = fit_head(
-        fitted,
-        np.asarray(learnt.weights),
+        _read(model, learnt, layers, args.cache, statistics=statistics),
         np.array([is_held_out(program.group, _VALIDATION_SHARE) for program in learnt.programs]),
         FitOptions(architecture=args.architecture, hidden=args.hidden, loss=args.loss, rate=args.rate, seed=args.seed),
     )
     print(f"validation loss after each epoch: {[round(loss, 4) for loss in fit.validation_losses]}", file=sys.stderr)
-    held_out = collect_features(model, calibrating.programs, layers, statistics=statistics)
+    held_out = _read(model, calibrating, layers, args.cache, statistics=statistics)
     manifest = Manifest(
         name=args.name or args.out.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -70,7 +67,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         architecture=args.architecture,
         hidden=args.hidden,
         probe_hash=save_head(fit.head, args.out),
-        calibration=_calibration(fit.head, held_out, np.asarray(calibrating.weights)),
+        calibration=_calibration(fit.head, held_out),
         trained_on=_trained_on(args, training, calibrating),
         novelty=_novelty(fit.head, model, calibrating, layers, statistics=statistics),
     )
@@ -87,7 +84,16 @@ def _with_injected(training: ProbeData, count: int, seed: int) -> ProbeData:
     injected = with_injected_bugs(training.programs, count, seed)
     weight = 0.5 * sum(training.weights) / max(1, len(injected))
     weights = [0.0 if is_held_out(program.group, _VALIDATION_SHARE) else weight for program in injected]
-    return ProbeData(training.programs + injected, training.weights + weights, training.labels)
+    return ProbeData(
+        training.programs + injected, training.weights + weights, training.span_weights + weights, training.labels
+    )
+
+
+def _read(
+    model: CodeModel, data: ProbeData, layers: tuple[int, ...], cache: Path | None, *, statistics: bool
+) -> WeightedPrograms:
+    store = collect_features(model, data.programs, layers, statistics=statistics, cache=cache)
+    return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
 def _layers(text: str | None, layer_count: int) -> tuple[int, ...]:
@@ -102,8 +108,8 @@ def _layers(text: str | None, layer_count: int) -> tuple[int, ...]:
     return layers
 
 
-def _calibration(head: SpanHead, store: FeatureStore, weights: NDArray[np.float64]) -> Calibration:
-    return fit_calibration(head, store, weights) if isinstance(head, HazardHead) else Calibration()
+def _calibration(head: SpanHead, data: WeightedPrograms) -> Calibration:
+    return fit_calibration(head, data) if isinstance(head, HazardHead) else Calibration()
 
 
 def _novelty(
@@ -111,7 +117,8 @@ def _novelty(
 ) -> dict[str, Any]:
     encodings = [model.encode(program.text) for program in data.programs[:_NOVELTY_PROGRAMS]]
     read = model.read_many(encodings, layers, statistics=statistics)
-    return novelty_table([text_distance(head, activations, statistics=statistics) for activations in read])
+    reader = reader_of(head)
+    return novelty_table([text_distance(reader, activations, statistics=statistics) for activations in read])
 
 
 def _host(args: argparse.Namespace, model: CodeModel) -> Host:
@@ -152,6 +159,7 @@ def _counts(data: ProbeData) -> dict[str, Any]:
         "problems": len({program.group for program in data.programs}),
         "programs": len(data.programs),
         "failing": sum(not program.passed for program in data.programs),
+        "without_known_fix": sum(not program.is_labelled for program in data.programs),
         "by_benchmark": dict(Counter(program.benchmark for program in data.programs)),
     }
 

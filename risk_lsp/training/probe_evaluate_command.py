@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from risk_lsp.training.probe_data import DATA_HELP
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp probe evaluate`."""
     parser.add_argument("bundle", type=Path, help="the bundle to measure")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="labelled programs: a .jsonl file or the data set's folder"
-    )
+    parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     parser.add_argument("--plot", type=Path, help="write the reliability diagram to this PNG")
     parser.add_argument(
         "--update", action="store_true", help="write figures and reference tables into the bundle's manifest"
@@ -43,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
     data = read_probe_data(args.data, args.per_group)
     calibrating, testing = data.of("calibration"), data.of("test")
     engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
-    calibration = score_programs(engine, calibrating.programs, calibrating.weights)
-    test = score_programs(engine, testing.programs, testing.weights)
+    calibration, test = score_programs(engine, calibrating), score_programs(engine, testing)
     found = {
         "labels": data.labels,
         "programs": len(testing.programs),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from risk_lsp.training.probe_data import DATA_HELP
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp probe fit`."""
@@ -12,9 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, help="the code model: a folder or a hub id")
     parser.add_argument("--revision", help="commit of a hub model")
     parser.add_argument("--online", action="store_true", help="let a hub model be downloaded")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="labelled programs: a .jsonl file or the data set's folder"
-    )
+    parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     parser.add_argument("--name", help="name of the bundle (default: the folder's name)")
     parser.add_argument("--layers", help="tapped layers, such as 2,4 (default: the middle and the last)")
     parser.add_argument("--architecture", choices=("hazard", "max_pool"), default="hazard")
@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--injected", type=int, default=0, help="programs with a bug made by machine to learn from as well (default 0)"
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="keep what the model gives there, for fits to come (some gigabytes)",
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")

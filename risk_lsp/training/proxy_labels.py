@@ -77,6 +77,8 @@ def _labelled(sample: Sample, prompt: str, patch: dict[str, Any] | None) -> Labe
         scored=Span(given + shift, len(text)),
         edited=edited,
         passed=bool(sample.passed),
+        task_id=sample.task_id,
+        model=sample.model,
     )
 
 

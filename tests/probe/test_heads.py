@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.heads import ARCHITECTURES, HazardHead, MaxPoolHead
+from risk_lsp.probe.heads import HazardHead, MaxPoolHead
+from risk_lsp.probe.reader import ARCHITECTURES
 from tests.probe.tiny import random_head
 
 FEATURES = 6
@@ -45,8 +46,8 @@ def test_hazard_span_logits_are_the_log_odds_of_the_frailty_formula(seed: int, l
     features, spans = random_features(30, seed), random_spans(30, 5, seed)
 
     with torch.inference_mode():
-        logits = head.span_logits(features, spans, 5).double().numpy()
         hazards = head(features).double().numpy()
+        logits = head.span_logits(head(features), spans, 5).double().numpy()
 
     theta = float(np.exp(np.float64(head.log_theta.item())))
     for span in set(spans.tolist()):
@@ -62,8 +63,8 @@ def test_max_pool_span_logits_are_one_linear_layer_over_each_spans_maxima(seed: 
     features, spans = random_features(30, seed), random_spans(30, 5, seed)
 
     with torch.inference_mode():
-        logits = head.span_logits(features, spans, 5)
         encoded = head(features)
+        logits = head.span_logits(encoded, spans, 5)
 
     weight, bias = head.output.weight.detach()[0], head.output.bias.item()
     for span in set(spans.tolist()):

@@ -15,9 +15,10 @@ from tokenizers import Tokenizer
 from risk_lsp.evaluation.splits import Split, split_of
 from risk_lsp.text.spans import Span
 from risk_lsp.training.documents import TrainingDocument
-from risk_lsp.training.feature_store import FeatureStore
+from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.training.labelled import LabelledProgram
 from risk_lsp.training.packing import pack
+from risk_lsp.training.probe_data import ProbeData
 from risk_lsp.training.tokenizer import save_tokenizer
 
 LINES = ("for value in values:", "    total = total + value", "return total", "if total is None:", "    total = 0")
@@ -76,14 +77,35 @@ def store_of(
     features: NDArray[np.number[Any]], edited: NDArray[np.bool_], tokens_per_line: int, lines_per_program: int
 ) -> FeatureStore:
     """Tokens in lines of one length and programs of one length; a line or program is edited if a token of it is."""
-    lines = np.arange(len(edited)) // tokens_per_line
+    tokens = np.arange(len(edited))
+    lines = tokens // tokens_per_line
     line_edited = np.any(edited.reshape(-1, tokens_per_line), axis=1)
     return FeatureStore(
         features=features.astype(np.float16),
+        token_start=tokens.astype(np.int32),
+        token_end=(tokens + 1).astype(np.int32),
         token_edited=edited,
         token_line=lines.astype(np.int64),
+        token_program=lines // lines_per_program,
         line_edited=line_edited,
         line_scored=np.ones(len(line_edited), dtype=np.bool_),
         line_program=np.arange(len(line_edited)) // lines_per_program,
         program_edited=np.any(line_edited.reshape(-1, lines_per_program), axis=1),
     )
+
+
+def evenly(store: FeatureStore) -> WeightedPrograms:
+    """Programs that all weigh the same."""
+    return weighted(store, np.ones(len(store.program_edited)))
+
+
+def weighted(store: FeatureStore, weights: NDArray[np.float64]) -> WeightedPrograms:
+    """Programs whose tokens and lines weigh what they weigh themselves."""
+    return WeightedPrograms(store, weights, weights)
+
+
+def probe_data(*programs: LabelledProgram, weights: Iterable[float] | None = None) -> ProbeData:
+    """Programs with weights, by default 1 each; those without a known fix weigh nothing with their spans."""
+    found = [1.0] * len(programs) if weights is None else list(weights)
+    spans = [weight * program.is_labelled for weight, program in zip(found, programs, strict=True)]
+    return ProbeData(list(programs), found, spans, "labelled programs")

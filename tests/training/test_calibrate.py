@@ -13,7 +13,7 @@ from risk_lsp.probe.heads import HazardHead
 from risk_lsp.training.calibrate import fit_calibration, token_hazards
 from risk_lsp.training.feature_store import FeatureStore
 from tests.probe.tiny import random_head
-from tests.training.makers import store_of
+from tests.training.makers import evenly, store_of, weighted
 
 PROGRAMS, LINES, TOKENS = 3000, 3, 4
 
@@ -49,14 +49,14 @@ def simulated(head: HazardHead, truth: Calibration, seed: int = 0) -> FeatureSto
     ids=["as trained", "too sure", "not sure enough"],
 )
 def test_the_probabilities_that_made_the_data_are_recovered(head: HazardHead, truth: Calibration) -> None:
-    found = fit_calibration(head, simulated(head, truth), np.ones(PROGRAMS))
+    found = fit_calibration(head, evenly(simulated(head, truth)))
 
     sums = np.geomspace(1e-3, 50, 50)
     np.testing.assert_allclose(found.probability(sums), truth.probability(sums), atol=0.025)
 
 
 def test_the_parameters_that_made_the_data_are_recovered(head: HazardHead) -> None:
-    found = fit_calibration(head, simulated(head, Calibration(0.2, 0.1, 1.3)), np.ones(PROGRAMS))
+    found = fit_calibration(head, evenly(simulated(head, Calibration(0.2, 0.1, 1.3))))
 
     assert found.power == pytest.approx(1.3, rel=0.05)
     assert found.scale == pytest.approx(0.1, rel=0.1)
@@ -73,7 +73,7 @@ def test_programs_that_weigh_nothing_do_not_count(head: HazardHead) -> None:
         program_edited=store.program_edited ^ (np.arange(PROGRAMS) >= 1000),
     )
 
-    assert fit_calibration(head, flipped, weights) == fit_calibration(head, store, weights)
+    assert fit_calibration(head, weighted(flipped, weights)) == fit_calibration(head, weighted(store, weights))
 
 
 def test_lines_that_are_not_scored_do_not_count(head: HazardHead) -> None:
@@ -86,7 +86,7 @@ def test_lines_that_are_not_scored_do_not_count(head: HazardHead) -> None:
         line_edited=store.line_edited ^ ~scored,
     )
 
-    assert fit_calibration(head, flipped, np.ones(PROGRAMS)) == fit_calibration(head, some, np.ones(PROGRAMS))
+    assert fit_calibration(head, evenly(flipped)) == fit_calibration(head, evenly(some))
 
 
 @pytest.mark.parametrize("edited", [True, False])
@@ -95,7 +95,7 @@ def test_data_with_only_one_outcome_is_refused(head: HazardHead, edited: bool) -
     same = replace(store, program_edited=np.full(PROGRAMS, edited))
 
     with pytest.raises(BadInput, match="only one outcome"):
-        fit_calibration(head, same, np.ones(PROGRAMS))
+        fit_calibration(head, evenly(same))
 
 
 def test_hazards_can_be_read_from_some_of_the_columns(head: HazardHead) -> None:

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import BadInput
+from risk_lsp.evaluation.level_records import LevelRecords
+from risk_lsp.evaluation.spans import LEVELS, Level
 from risk_lsp.training.evaluate_probe import REFERENCE_EDGES, figures, reference, reliability_curves
 from risk_lsp.training.figures_table import BEGIN, END, figures_markdown, update_between_markers
-from risk_lsp.training.span_records import LEVELS, LevelRecords
 
 # Four programs of four lines; the first two fail, each for one line. The probe sees it in the first, and puts three
 # lines before it in the second.
@@ -35,7 +36,7 @@ def records(**changes: Any) -> LevelRecords:
     return LevelRecords(**values)
 
 
-def levels(**changes: Any) -> dict[str, LevelRecords]:
+def levels(**changes: Any) -> dict[Level, LevelRecords]:
     return {level: records(**changes) for level in LEVELS}
 
 
@@ -112,7 +113,7 @@ def test_the_reference_table_says_what_the_probabilities_meant() -> None:
 
 
 def test_there_is_a_reliability_curve_for_every_level() -> None:
-    assert list(reliability_curves(levels())) == ["tokens", "lines", "programs"]
+    assert list(reliability_curves(levels())) == ["tokens", "lines", "statements", "functions", "programs"]
 
 
 def all_figures(found: dict[str, Any]) -> dict[str, Any]:
@@ -122,10 +123,10 @@ def all_figures(found: dict[str, Any]) -> dict[str, Any]:
 def test_the_table_has_a_row_for_each_level_and_technique(found: dict[str, Any]) -> None:
     lines = figures_markdown(all_figures(found)).split("\n")
 
-    assert [line.split(" | ")[:2] for line in lines[2:8]] == [
+    assert [line.split(" | ")[:2] for line in lines[2:12]] == [
         [f"| {level}", technique] for level in LEVELS for technique in ("probe", "token probability")
     ]
-    assert len({line.count("|") for line in lines[:8]}) == 1
+    assert len({line.count("|") for line in lines[:12]}) == 1
 
 
 def test_the_sentence_under_the_table_says_what_was_measured(found: dict[str, Any]) -> None:

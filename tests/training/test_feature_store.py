@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from risk_lsp.model.activations import Activations
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.probe.features import token_features
-from risk_lsp.training.feature_store import FeatureStore, collect_features
+from risk_lsp.probe.features import feature_count, token_features
+from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.training.labelled import LabelledProgram
 from tests.probe.tiny import CONTEXT
 from tests.training.makers import program, store_of
@@ -38,15 +42,15 @@ def lines_of_tokens(model: CodeModel) -> list[int | None]:
 def test_every_token_is_on_its_own_line(model: CodeModel) -> None:
     lines = collect(model, PROGRAM).token_line.tolist()
 
-    assert lines == [line for line in lines_of_tokens(model) if line is not None]
+    assert lines == [OFF_LINE if line is None else line for line in lines_of_tokens(model)]
 
 
-def test_line_breaks_and_indentation_are_left_out(model: CodeModel) -> None:
-    encoding = model.encode(TEXT)
-    breaks = sum("\n" in TEXT[start:end] for start, end in zip(encoding.starts, encoding.ends, strict=True))
+def test_line_breaks_and_indentation_are_on_no_line(model: CodeModel) -> None:
+    store = collect(model, PROGRAM)
+    breaks = ["\n" in TEXT[start:end] for start, end in zip(store.token_start, store.token_end, strict=True)]
 
-    assert breaks > 0
-    assert len(collect(model, PROGRAM).token_line) <= len(encoding) - breaks
+    assert any(breaks)
+    assert (store.token_line[breaks] == OFF_LINE).all()
 
 
 def test_the_features_are_those_the_engine_will_see(model: CodeModel) -> None:
@@ -54,8 +58,59 @@ def test_the_features_are_those_the_engine_will_see(model: CodeModel) -> None:
     encoding = model.encode(TEXT)
     features = token_features(model.read(encoding, (1, 2), statistics=True), statistics=True)
 
-    kept = [token for token, line in enumerate(lines_of_tokens(model)) if line is not None]
-    np.testing.assert_allclose(store.features, features[kept], rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(store.features, features, rtol=2e-3, atol=2e-3)
+
+
+def test_what_the_model_gives_is_kept_and_not_computed_again(
+    model: CodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+    monkeypatch.setattr(model, "read_many", None)
+    again = collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+
+    np.testing.assert_array_equal(again.features, first.features)
+    np.testing.assert_array_equal(again.features, np.load(next(tmp_path.glob("*.npy"))))
+
+
+@pytest.mark.parametrize(
+    ("programs", "layers", "statistics"),
+    [([program("x = 2\n")], (1, 2), True), ([PROGRAM], (2,), True), ([PROGRAM], (1, 2), False)],
+    ids=["other texts", "other layers", "without statistics"],
+)
+def test_what_the_model_gives_for_something_else_is_kept_apart(
+    model: CodeModel, tmp_path: Path, programs: list[LabelledProgram], layers: tuple[int, ...], statistics: bool
+) -> None:
+    collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+    store = collect_features(model, programs, layers, statistics=statistics, cache=tmp_path)
+
+    expected = collect_features(model, programs, layers, statistics=statistics)
+    np.testing.assert_array_equal(store.features, expected.features)
+
+
+def test_other_labels_of_the_same_texts_need_no_run_of_the_model(
+    model: CodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+    monkeypatch.setattr(model, "read_many", None)
+    store = collect_features(model, [program(TEXT)], (1, 2), statistics=True, cache=tmp_path)
+
+    assert not store.token_edited.any()
+
+
+def test_a_run_that_was_cut_short_is_made_again(
+    model: CodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "read_many", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+    monkeypatch.undo()
+    store = collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+
+    np.testing.assert_array_equal(store.features, collect(model, PROGRAM).features)
+
+
+def interrupted(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_only_code_that_a_model_wrote_is_scored(model: CodeModel) -> None:
@@ -68,7 +123,7 @@ def test_the_edited_token_and_its_line_and_program_are_edited(model: CodeModel) 
     store = collect(model, program("x = 1\n"), PROGRAM)
 
     assert np.flatnonzero(store.line_edited).tolist() == [1 + LINES.index("if a > 1:")]
-    assert set(store.token_line[store.token_edited]) == {1 + LINES.index("if a > 1:")}
+    assert set(store.token_line[store.token_edited].tolist()) == {1 + LINES.index("if a > 1:")}
     assert store.program_edited.tolist() == [False, True]
 
 
@@ -76,11 +131,12 @@ def test_lines_and_tokens_are_numbered_through_all_programs(model: CodeModel) ->
     store = collect(model, PROGRAM, program("x = 1\n"), PROGRAM)
 
     assert store.line_program.tolist() == [0] * len(LINES) + [1] + [2] * len(LINES)
-    assert (np.diff(store.token_line) >= 0).all() and store.token_line[-1] == len(store.line_edited) - 1
+    on_line = store.token_line[store.token_line != OFF_LINE]
+    assert (np.diff(on_line) >= 0).all() and on_line[-1] == len(store.line_edited) - 1
 
 
-def test_a_blank_program_has_its_place_but_no_tokens(model: CodeModel) -> None:
-    store = collect(model, program("x = 1\n"), program(" \n"), program("y = 2\n"))
+def test_an_empty_program_has_its_place_but_no_tokens(model: CodeModel) -> None:
+    store = collect(model, program("x = 1\n"), program(""), program("y = 2\n"))
 
     assert store.has_tokens.tolist() == [True, False, True]
     assert set(store.token_program) == {0, 2}
@@ -93,10 +149,10 @@ def test_a_program_longer_than_the_context_is_read_to_its_end(model: CodeModel) 
 
 
 def test_numbers_beyond_half_precision_are_clipped(model: CodeModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def enormous(*_: object, **__: object) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:
-        return np.full((len(model.encode("x = 1\n")), 3), 1e9, dtype=np.float32)
+    def enormous(read: Activations, *, statistics: bool) -> NDArray[np.float32]:
+        return np.full((len(read.values), feature_count(2, model.width, statistics=statistics)), 1e9, dtype=np.float32)
 
-    monkeypatch.setattr("risk_lsp.training.feature_store.token_features", enormous)
+    monkeypatch.setattr("risk_lsp.training.feature_matrix.token_features", enormous)
 
     assert set(collect(model, program("x = 1\n")).features.ravel().tolist()) == {60_000.0}
 
@@ -139,6 +195,15 @@ def test_a_selection_can_be_of_some_columns(model: CodeModel) -> None:
 
 
 def test_programs_without_tokens_can_be_selected(model: CodeModel) -> None:
-    store = collect(model, program(" \n"), program("x = 1\n"))
+    store = collect(model, program(""), program("x = 1\n"))
 
     assert store.select(np.array([0, 1, 0])).has_tokens.tolist() == [False, True, False]
+
+
+def test_the_scored_lines_and_tokens_of_a_program_share_its_weight(model: CodeModel) -> None:
+    store = collect(model, PROGRAM, program("x = 1\n"))
+    data = WeightedPrograms(store, np.array([1.0, 1.0]), np.array([0.5, 2.0]))
+
+    assert data.line_weights.tolist() == [0.0, 0.125, 0.0, 0.125, 0.125, 0.125, 2.0]
+    assert np.bincount(store.token_program, data.token_weights).tolist() == pytest.approx([0.5, 2.0])
+    assert not data.token_weights[store.token_line == OFF_LINE].any()

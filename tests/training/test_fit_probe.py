@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.metrics import auc
-from risk_lsp.probe.heads import ARCHITECTURES, Architecture, SpanHead
-from risk_lsp.training.feature_store import FeatureStore
+from risk_lsp.probe.heads import SpanHead
+from risk_lsp.probe.reader import ARCHITECTURES, Architecture
+from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.training.fit_probe import FitOptions, fit_head
-from tests.training.makers import store_of
+from tests.training.makers import evenly, store_of, weighted
 
 PROGRAMS, LINES, TOKENS, FEATURES = 240, 3, 4, 6
 VALIDATION = np.arange(PROGRAMS) % 5 == 0
@@ -33,13 +34,14 @@ def planted(seed: int, *, signal: bool = True) -> FeatureStore:
 
 def span_scores(head: SpanHead, store: FeatureStore, spans: NDArray[np.int64], count: int) -> NDArray[np.float64]:
     with torch.inference_mode():
-        logits = head.span_logits(torch.from_numpy(store.features).float(), torch.from_numpy(spans), count)
+        values = head(torch.from_numpy(store.features).float(), torch.from_numpy(np.diff(store.token_bounds)))
+        logits = head.span_logits(values, torch.from_numpy(spans), count)
     return logits.double().numpy()
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_planted_signal_is_found_at_every_level(architecture: Architecture) -> None:
-    head = fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, architecture=architecture)).head
+    head = fit_head(evenly(planted(1)), VALIDATION, replace(OPTIONS, architecture=architecture)).head
 
     fresh = planted(2)
     tokens = np.arange(len(fresh.token_edited))
@@ -49,21 +51,21 @@ def test_a_planted_signal_is_found_at_every_level(architecture: Architecture) ->
 
 
 def test_the_brier_loss_finds_it_too() -> None:
-    head = fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, loss="brier")).head
+    head = fit_head(evenly(planted(1)), VALIDATION, replace(OPTIONS, loss="brier")).head
 
     fresh = planted(2)
     assert auc(span_scores(head, fresh, fresh.token_line, len(fresh.line_edited)), fresh.line_edited) > 0.9
 
 
 def test_fitting_stops_early_where_there_is_nothing_to_find() -> None:
-    fit = fit_head(planted(1, signal=False), EVENLY, VALIDATION, replace(OPTIONS, epochs=100, patience=3))
+    fit = fit_head(evenly(planted(1, signal=False)), VALIDATION, replace(OPTIONS, epochs=100, patience=3))
 
     assert len(fit.validation_losses) < 50
 
 
 def test_fitting_stops_as_many_epochs_after_the_best_as_it_has_patience() -> None:
     losses = fit_head(
-        planted(1, signal=False), EVENLY, VALIDATION, replace(OPTIONS, epochs=100, patience=3)
+        evenly(planted(1, signal=False)), VALIDATION, replace(OPTIONS, epochs=100, patience=3)
     ).validation_losses
 
     assert len(losses) - 1 - int(np.argmin(losses)) == 3
@@ -71,17 +73,17 @@ def test_fitting_stops_as_many_epochs_after_the_best_as_it_has_patience() -> Non
 
 def test_the_same_seed_gives_the_same_probe() -> None:
     options = replace(OPTIONS, epochs=2)
-    first, second = (fit_head(planted(1), EVENLY, VALIDATION, options).head.state_dict() for _ in range(2))
+    first, second = (fit_head(evenly(planted(1)), VALIDATION, options).head.state_dict() for _ in range(2))
 
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_the_fitted_head_does_not_drop_features_out() -> None:
-    assert not fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, epochs=1)).head.training
+    assert not fit_head(evenly(planted(1)), VALIDATION, replace(OPTIONS, epochs=1)).head.training
 
 
 def test_features_are_standardised_by_the_training_programs() -> None:
-    head = fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, epochs=1)).head
+    head = fit_head(evenly(planted(1)), VALIDATION, replace(OPTIONS, epochs=1)).head
 
     np.testing.assert_allclose(head.encoder.mean.numpy(), 10, atol=0.3)
     np.testing.assert_allclose(head.encoder.scale.numpy(), 3, atol=0.3)
@@ -93,13 +95,13 @@ def test_a_program_that_weighs_nothing_teaches_nothing() -> None:
     spoilt = replace(store, features=np.where((store.token_program >= 100)[:, None], np.float16(999), store.features))
 
     options = replace(OPTIONS, epochs=2)
-    first = fit_head(store, weights, VALIDATION, options).head.state_dict()
-    second = fit_head(spoilt, weights, VALIDATION, options).head.state_dict()
+    first = fit_head(weighted(store, weights), VALIDATION, options).head.state_dict()
+    second = fit_head(weighted(spoilt, weights), VALIDATION, options).head.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_only_the_columns_that_were_chosen_are_read() -> None:
-    head = fit_head(planted(1), EVENLY, VALIDATION, replace(OPTIONS, epochs=1), columns=np.array([0, 2])).head
+    head = fit_head(evenly(planted(1)), VALIDATION, replace(OPTIONS, epochs=1), columns=np.array([0, 2])).head
 
     assert head.encoder.mean.shape == (2,)
 
@@ -111,11 +113,34 @@ def test_blank_programs_teach_nothing(architecture: Architecture) -> None:
     weights, validation = np.append(EVENLY, [1.0] * 30), np.append(VALIDATION, [True] * 15 + [False] * 15)
 
     options = replace(OPTIONS, architecture=architecture, epochs=2)
-    with_blank = fit_head(blank, weights, validation, options).validation_losses
-    assert with_blank == fit_head(store, EVENLY, VALIDATION, options).validation_losses
+    with_blank = fit_head(weighted(blank, weights), validation, options).validation_losses
+    assert with_blank == fit_head(evenly(store), VALIDATION, options).validation_losses
 
 
 @pytest.mark.parametrize("validation", [np.zeros(PROGRAMS, dtype=bool), np.ones(PROGRAMS, dtype=bool)])
 def test_too_few_problems_for_training_or_validation_are_refused(validation: NDArray[np.bool_]) -> None:
     with pytest.raises(BadInput, match="too few labelled problems"):
-        fit_head(planted(1), EVENLY, validation, OPTIONS)
+        fit_head(evenly(planted(1)), validation, OPTIONS)
+
+
+def test_a_failing_program_whose_fix_is_unknown_teaches_that_programs_like_it_fail_and_nothing_about_its_lines() -> (
+    None
+):
+    store = planted(1)
+    # The failing programs are told apart by one feature; no token or line of theirs is known to be edited.
+    failing = np.arange(PROGRAMS) % 2 == 0
+    features = store.features.copy()
+    features[:, 5] = failing[store.token_program]
+    unknown = replace(
+        store,
+        features=features,
+        token_edited=np.zeros_like(store.token_edited),
+        line_edited=np.zeros_like(store.line_edited),
+        program_edited=failing,
+    )
+    data = WeightedPrograms(unknown, EVENLY, np.where(failing, 0.0, 1.0))
+    head = fit_head(data, VALIDATION, OPTIONS).head
+
+    assert auc(span_scores(head, unknown, unknown.token_program, PROGRAMS), failing) > 0.95
+    lines = span_scores(head, unknown, unknown.token_line, len(unknown.line_edited))
+    assert lines[failing[unknown.line_program]].mean() > lines[~failing[unknown.line_program]].mean() + 1

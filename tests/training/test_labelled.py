@@ -39,7 +39,9 @@ def labelled_programs(draw: st.DrawFn) -> LabelledProgram:
     spans = st.tuples(st.integers(0, len(text)), st.integers(0, len(text))).map(lambda ends: Span(*sorted(ends)))
     edited = draw(st.none() | st.lists(spans, max_size=3).map(tuple))
     name = st.text(max_size=5)
-    return LabelledProgram(draw(name), draw(name), draw(name), text, draw(spans), edited, draw(st.booleans()))
+    return LabelledProgram(
+        draw(name), draw(name), draw(name), text, draw(spans), edited, draw(st.booleans()), draw(name), draw(name)
+    )
 
 
 @given(st.lists(labelled_programs(), max_size=4))
@@ -61,6 +63,7 @@ def test_programs_come_back_as_they_were_written(
         ({"passed": "yes"}, "'passed' is missing or not a bool"),
         ({"edited": ...}, "'edited' is missing"),
         ({"edited": 3}, "'edited' is neither a list nor null"),
+        ({"model": 3}, "'model' is not a str"),
         ({"edited": [3]}, "3 is not a span"),
         ({"edited": [["a", "b"]]}, "['a', 'b'] is not a span"),
         ({"scored": [1]}, "[1] is not a span"),
@@ -138,20 +141,20 @@ def write(path: Path, *programs: LabelledProgram) -> Path:
     return path / "data.jsonl"
 
 
-def test_programs_whose_fix_is_unknown_are_left_out_but_count_for_their_problem(tmp_path: Path) -> None:
+def test_known_fixes_stand_in_for_the_unknown_ones_but_every_program_counts_as_a_whole(tmp_path: Path) -> None:
     path = write(
         tmp_path, program("a"), program("b", edited=[(0, 1)]), program("c", edited=None), program("d", edited=None)
     )
 
     data = read_probe_data(path, per_group=9)
-    assert [each.text for each in data.programs] == ["a", "b"]
-    assert data.weights == pytest.approx([0.25, 0.75])
+    assert data.weights == pytest.approx([0.25] * 4)
+    assert data.span_weights == pytest.approx([0.25, 0.75, 0, 0])
 
 
-def test_a_problem_whose_failing_programs_have_no_known_fix_weighs_nothing(tmp_path: Path) -> None:
+def test_lines_of_a_problem_weigh_nothing_if_none_of_its_failing_programs_has_a_known_fix(tmp_path: Path) -> None:
     path = write(tmp_path, program("a"), program("b", edited=None))
 
-    assert read_probe_data(path, per_group=9).weights == [0]
+    assert read_probe_data(path, per_group=9).span_weights == [0, 0]
 
 
 def test_no_more_programs_of_a_problem_and_outcome_are_taken_than_asked(tmp_path: Path) -> None:
@@ -177,5 +180,5 @@ def test_a_split_without_programs_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_patches_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="holds no proxy_patches"):
+    with pytest.raises(BadInput, match="holds neither"):
         read_probe_data(tmp_path, per_group=9)

@@ -12,8 +12,8 @@ import pytest
 from risk_lsp.cli import build_parser
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.splits import split_of
-from risk_lsp.probe.heads import Architecture
 from risk_lsp.probe.manifest import Manifest, read_manifest
+from risk_lsp.probe.reader import Architecture
 from risk_lsp.risk.engine import Engine
 from risk_lsp.training.figures_table import BEGIN, END
 from risk_lsp.training.labelled import write_labelled
@@ -96,6 +96,7 @@ def test_the_manifest_counts_what_the_probe_learnt_from_by_split(made: Made) -> 
         "problems": problems.count("calibration"),
         "programs": 2 * problems.count("calibration"),
         "failing": problems.count("calibration"),
+        "without_known_fix": 0,
         "by_benchmark": {"toy": 2 * problems.count("calibration")},
     }
 

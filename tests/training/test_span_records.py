@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import ModelError
+from risk_lsp.evaluation.spans import LEVELS
 from risk_lsp.risk.engine import Engine
-from risk_lsp.training.span_records import LEVELS, score_programs
+from risk_lsp.training.span_records import score_programs
 from tests.probe.tiny import CONTEXT, save_tiny_bundle
-from tests.training.makers import program
+from tests.training.makers import probe_data, program
 
 TEXT = '"""Why."""\ndef f(a):\n    if a > 1:\n        return a\n    # how\n    return 0\n'
 EDIT = TEXT.index(">")
@@ -26,7 +27,7 @@ def spans_of(text: str, *parts: str) -> tuple[list[int], list[int]]:
 
 
 def test_a_line_is_scored_as_the_engine_scores_it(engine: Engine) -> None:
-    records = score_programs(engine, [FAILING, PASSING], [1.0, 1.0])["line"]
+    records = score_programs(engine, probe_data(FAILING, PASSING))["line"]
 
     ours = [engine.score(TEXT).probabilities(*spans_of(TEXT, *CODE))]
     ours.append(engine.score(PASSING.text).probabilities(*spans_of(PASSING.text, "x = 1", "y = 2")))
@@ -34,7 +35,7 @@ def test_a_line_is_scored_as_the_engine_scores_it(engine: Engine) -> None:
 
 
 def test_a_program_is_scored_by_its_whole_text(engine: Engine) -> None:
-    records = score_programs(engine, [FAILING, PASSING], [1.0, 1.0])["program"]
+    records = score_programs(engine, probe_data(FAILING, PASSING))["program"]
 
     ours = [engine.score(text).probability(0, len(text)) for text in (TEXT, PASSING.text)]
     np.testing.assert_allclose(records.scores["probe"], ours, atol=1e-4)
@@ -42,7 +43,7 @@ def test_a_program_is_scored_by_its_whole_text(engine: Engine) -> None:
 
 def test_a_long_program_is_read_as_the_engine_reads_it(engine: Engine) -> None:
     text = "".join(f"def f{index}(a):\n    return a\n\n\n" for index in range(CONTEXT // 4))
-    records = score_programs(engine, [program(text)], [1.0])["line"]
+    records = score_programs(engine, probe_data(program(text)))["line"]
 
     risk = engine.score(text)
     lines = [line for line in range(len(text)) if text.startswith(("def", "return"), line)]
@@ -51,7 +52,7 @@ def test_a_long_program_is_read_as_the_engine_reads_it(engine: Engine) -> None:
 
 
 def test_the_tokens_are_those_on_the_lines_that_count(engine: Engine) -> None:
-    records = score_programs(engine, [FAILING], [1.0])["token"]
+    records = score_programs(engine, probe_data(FAILING))["token"]
 
     risk = engine.score(TEXT)
     starts, ends = spans_of(TEXT, *CODE)
@@ -63,7 +64,7 @@ def test_the_tokens_are_those_on_the_lines_that_count(engine: Engine) -> None:
 
 
 def test_the_baseline_is_one_minus_the_geometric_mean_of_the_token_probabilities(engine: Engine) -> None:
-    records = score_programs(engine, [PASSING], [1.0])["line"]
+    records = score_programs(engine, probe_data(PASSING))["line"]
 
     encoding = engine.model.encode(PASSING.text)
     log_probabilities = engine.model.read(encoding, (1,), statistics=True).log_probabilities
@@ -78,7 +79,7 @@ def test_the_baseline_is_one_minus_the_geometric_mean_of_the_token_probabilities
 
 
 def test_what_the_fix_touches_is_edited_at_every_level(engine: Engine) -> None:
-    levels = score_programs(engine, [FAILING, PASSING], [1.0, 1.0])
+    levels = score_programs(engine, probe_data(FAILING, PASSING))
 
     assert levels["line"].edited.tolist() == [True, False, False, False, False]
     assert levels["token"].edited.sum() == 1
@@ -86,24 +87,24 @@ def test_what_the_fix_touches_is_edited_at_every_level(engine: Engine) -> None:
 
 
 def test_every_record_knows_its_program_problem_outcome_and_weight(engine: Engine) -> None:
-    records = score_programs(engine, [FAILING, PASSING], [0.25, 0.75])["line"]
+    records = score_programs(engine, probe_data(FAILING, PASSING, weights=[0.25, 0.75]))["line"]
 
     assert records.program.tolist() == [0, 0, 0, 1, 1]
     assert records.group.tolist() == ["g1", "g1", "g1", "g2", "g2"]
     assert records.failing.tolist() == [True, True, True, False, False]
-    assert records.weights.tolist() == [0.25, 0.25, 0.25, 0.75, 0.75]
+    assert records.weights.tolist() == pytest.approx([0.25 / 3] * 3 + [0.75 / 2] * 2)
 
 
 def test_a_program_without_code_is_a_record_of_its_own_and_of_nothing_else(engine: Engine) -> None:
-    levels = score_programs(engine, [program("# todo\n"), program("")], [1.0, 1.0])
+    levels = score_programs(engine, probe_data(program("# todo\n"), program("")))
 
-    assert [len(levels[level].edited) for level in LEVELS] == [0, 0, 2]
+    assert [len(levels[level].edited) for level in LEVELS] == [0, 0, 0, 0, 2]
 
 
 def test_a_probe_without_statistics_is_measured_beside_the_baseline_too(model_folder: Path, tmp_path: Path) -> None:
     path = save_tiny_bundle(tmp_path / "bundle", model_folder, layers=(1,), statistics=False)
 
-    records = score_programs(Engine.load(path, whole_model=True), [PASSING], [1.0])["line"]
+    records = score_programs(Engine.load(path, whole_model=True), probe_data(PASSING))["line"]
     assert (records.scores["token probability"] > 0).all()
 
 
@@ -111,4 +112,13 @@ def test_an_engine_without_its_whole_model_cannot_give_the_baseline(model_folder
     path = save_tiny_bundle(tmp_path / "bundle", model_folder, layers=(1,), statistics=False)
 
     with pytest.raises(ModelError, match="whole model"):
-        score_programs(Engine.load(path), [PASSING], [1.0])
+        score_programs(Engine.load(path), probe_data(PASSING))
+
+
+def test_a_failing_program_whose_fix_is_unknown_counts_as_a_program_and_not_with_its_lines(engine: Engine) -> None:
+    unknown = program("x = 1\n", edited=None)
+    levels = score_programs(engine, probe_data(unknown, PASSING))
+
+    assert levels["program"].edited.tolist() == [True, False]
+    assert levels["program"].weights.tolist() == [1.0, 1.0]
+    assert levels["line"].weights.tolist() == [0.0, 0.5, 0.5]
