@@ -8,22 +8,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Activations
 from risk_lsp.model.encoding import Encoding
 from risk_lsp.model.fingerprints import hash_weights
+from risk_lsp.model.host import Host, Run
+from risk_lsp.model.hosts import load_host
 from risk_lsp.model.sources import ModelFolder, locate_model
-from risk_lsp.model.statistics import token_statistics
 from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
-from risk_lsp.model.transformers_host import Run, TransformersHost, load_host
 from risk_lsp.model.windows import Window, plan_windows
 
 # Enough to keep the device busy; more costs memory.
 _TOKENS_PER_CPU_BATCH = 2048
 _TOKENS_PER_GPU_BATCH = 16384
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class _Piece(NamedTuple):
@@ -36,7 +35,7 @@ class _Piece(NamedTuple):
 class CodeModel:
     """A loaded model with its tokenizer. Not for use from two threads at once."""
 
-    def __init__(self, folder: ModelFolder, host: TransformersHost, tokenizer: TextTokenizer) -> None:
+    def __init__(self, folder: ModelFolder, host: Host, tokenizer: TextTokenizer) -> None:
         self._folder = folder
         self._host = host
         self._tokenizer = tokenizer
@@ -57,16 +56,13 @@ class CodeModel:
 
         Only safetensors and classes that transformers ships are loaded. Nothing is fetched unless `source` is a hub id
         and `offline` is off. `device` is "auto" or a torch device; `dtype` is "auto" (bfloat16 on CUDA, else float32),
-        "float32", "bfloat16" or "float16". With `top_layer` the blocks above it and the output head are not loaded,
-        and token statistics are not available. `threads` sets torch's intra-op threads. Raises ModelError.
+        "float32", "bfloat16" or "float16"; small plain decoders run without torch where that is left open. With
+        `top_layer` the blocks above it and the output head are not loaded, and token statistics are not available.
+        `threads` sets how many cores the model may use. Raises ModelError.
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
-        chosen_device = _device(device)
-        chosen_dtype = _dtype(dtype, chosen_device)
         folder = locate_model(source, revision=revision, offline=offline)
         tokenizer = load_tokenizer(folder.path, folder.name)
-        host = load_host(folder, device=chosen_device, dtype=chosen_dtype, top_layer=top_layer)
+        host = load_host(folder, device=device, dtype=dtype, top_layer=top_layer, threads=threads)
         return cls(folder, host, tokenizer)
 
     @property
@@ -82,12 +78,12 @@ class CodeModel:
     @property
     def device(self) -> str:
         """Where the model runs, as torch names it."""
-        return str(self._host.device)
+        return self._host.device
 
     @property
     def dtype(self) -> str:
         """The number format of the weights, such as "float32"."""
-        return str(self._host.dtype).removeprefix("torch.")
+        return self._host.dtype
 
     @property
     def width(self) -> int:
@@ -153,12 +149,12 @@ class CodeModel:
                 len(encoding), self.context - len(self._tokenizer.prefix), boundaries[index] if boundaries else ()
             )
         ]
-        tokens = _TOKENS_PER_CPU_BATCH if self._host.device.type == "cpu" else _TOKENS_PER_GPU_BATCH
+        tokens = _TOKENS_PER_CPU_BATCH if self._host.device == "cpu" else _TOKENS_PER_GPU_BATCH
         for batch in _batches(pieces, tokens):
-            token_ids = self._padded(batch, encodings)
-            run = self._host.run(token_ids, layers, to_end=statistics)
-            for row, piece in enumerate(batch):
-                self._store(results[piece.text], piece.window, run, row)
+            sequences = [self._sequence(piece, encodings) for piece in batch]
+            runs = self._host.run(sequences, layers, to_end=statistics)
+            for piece, run in zip(batch, runs, strict=True):
+                self._store(results[piece.text], piece.window, run)
         return results
 
     def _check(self, encodings: Sequence[Encoding], layers: Sequence[int], statistics: bool) -> None:
@@ -184,30 +180,23 @@ class CodeModel:
             np.zeros(count, dtype=np.float32) if statistics else None,
         )
 
-    def _padded(self, batch: Sequence[_Piece], encodings: Sequence[Encoding]) -> torch.Tensor:
-        """int64[batch, tokens]: prefix and window of each piece, padded on the right."""
-        prefix = self._tokenizer.prefix
-        longest = max(piece.window.end - piece.window.start for piece in batch)
-        token_ids = np.zeros((len(batch), len(prefix) + longest), dtype=np.int64)
-        token_ids[:, : len(prefix)] = prefix
-        for row, (text, (start, _, end)) in zip(token_ids, batch, strict=True):
-            row[len(prefix) : len(prefix) + end - start] = encodings[text].token_ids[start:end]
-        return torch.from_numpy(token_ids)
+    def _sequence(self, piece: _Piece, encodings: Sequence[Encoding]) -> NDArray[np.int64]:
+        """int64[tokens]: what the model expects before a text, and a window of it."""
+        start, _, end = piece.window
+        return np.concatenate([self._tokenizer.prefix, encodings[piece.text].token_ids[start:end]]).astype(np.int64)
 
-    def _store(self, result: Activations, window: Window, run: Run, row: int) -> None:
-        """Copy the kept rows of one piece from the batch into its text's result."""
+    def _store(self, result: Activations, window: Window, run: Run) -> None:
+        """Copy the kept rows of one piece into its text's result."""
         start, keep, end = window
         shift = len(self._tokenizer.prefix) - start
         for column, layer in enumerate(result.layers):
-            result.values[keep:end, column] = run.residuals[layer][row, keep + shift : end + shift].numpy()
+            result.values[keep:end, column] = run.residuals[layer][keep + shift : end + shift]
         if run.final is None or result.log_probabilities is None or result.entropies is None:
             return
         first = keep if keep + shift > 0 else keep + 1  # nothing comes before the first token without a prefix
-        targets = torch.from_numpy(result.encoding.token_ids[first:end].astype(np.int64))
-        predicting = run.final[row, first + shift - 1 : end + shift - 1]
-        log_probabilities, entropies = token_statistics(predicting, targets, self._host.logits, self.vocabulary_size)
-        result.log_probabilities[first:end] = log_probabilities.numpy()
-        result.entropies[first:end] = entropies.numpy()
+        result.log_probabilities[first:end], result.entropies[first:end] = self._host.statistics(
+            run.final[first + shift - 1 : end + shift - 1], result.encoding.token_ids[first:end]
+        )
 
 
 def _batches(pieces: Sequence[_Piece], tokens: int) -> Iterator[list[_Piece]]:
@@ -221,24 +210,3 @@ def _batches(pieces: Sequence[_Piece], tokens: int) -> Iterator[list[_Piece]]:
         batch.append(piece)
     if batch:
         yield batch
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"the device {name} cannot be used here", "use auto, cpu, cuda or mps") from error
-    return device
-
-
-def _dtype(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if name not in _DTYPES:
-        raise ModelError(f"the dtype {name} is not supported", f"use auto, {', '.join(_DTYPES)}")
-    return _DTYPES[name]

@@ -4,29 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from risk_lsp.errors import ModelError
+from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder, first_line
+from risk_lsp.model.statistics import token_statistics
 
 _DEFAULT_CONTEXT = 2048
 
 
-@dataclass(frozen=True)
-class Run:
-    """Outcome of one forward pass over a batch.
-
-    `residuals[k]` is the residual stream after k blocks, float32[batch, tokens, width] on the CPU; `final` the
-    normalised output of the last block on the model's device, None if the run stopped before it.
-    """
-
-    residuals: dict[int, Tensor]
-    final: Tensor | None
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class _TapsFilled(Exception):
@@ -43,8 +37,8 @@ class TransformersHost:
         self._head: nn.Module | None = model.get_output_embeddings()
         self._blocks = _decoder_blocks(self._base, text_config.num_hidden_layers)
         self._head_is_plain: bool | None = None
-        self.device = device
-        self.dtype: torch.dtype = model.dtype
+        self.device = str(device)
+        self.dtype = str(model.dtype).removeprefix("torch.")
         self.layer_count = layer_count
         self.top_layer = text_config.num_hidden_layers
         self.width = int(text_config.hidden_size)
@@ -57,24 +51,39 @@ class TransformersHost:
         return self._head is not None
 
     @torch.inference_mode()
-    def run(self, token_ids: Tensor, layers: Sequence[int], *, to_end: bool) -> Run:
-        """Run int64[batch, tokens] up to the highest of `layers`, or up to the final norm if `to_end`.
-
-        Rows may be padded on the right: attention is causal, so padding cannot reach the tokens before it.
-        """
+    def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
+        """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
         if not layers and not to_end:
-            return Run({}, None)
+            return [Run({}, None) for _ in sequences]
         last = None if to_end else max(layers)
+        final: Tensor | None = None
         with _taps(self._blocks, layers, last) as residuals:
             try:
-                output = self._base(input_ids=token_ids.to(self.device), use_cache=False)
+                output = self._base(input_ids=_padded(sequences).to(self.device), use_cache=False)
+                final = output.last_hidden_state if to_end else None
             except _TapsFilled:
-                return Run(residuals, None)
-        return Run(residuals, output.last_hidden_state if to_end else None)
+                pass
+        return [
+            Run(
+                {layer: residual[row, : len(sequence)].numpy() for layer, residual in residuals.items()},
+                None if final is None else final[row, : len(sequence)],
+            )
+            for row, sequence in enumerate(sequences)
+        ]
 
-    @torch.inference_mode()
-    def logits(self, final: Tensor) -> Tensor:
+    def statistics(self, final: Tensor, targets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Log-probability of each target and entropy of the distribution it was drawn from, in nats."""
+        with torch.inference_mode():
+            wanted = torch.from_numpy(targets.astype(np.int64))
+            log_probabilities, entropies = token_statistics(final, wanted, self._logits, self.vocabulary_size)
+        return log_probabilities.numpy(), entropies.numpy()
+
+    def logits(self, final: Tensor) -> NDArray[Any]:
         """Next-token logits float32[rows, vocabulary] for rows of `final`."""
+        with torch.inference_mode():
+            return self._logits(final).cpu().numpy()
+
+    def _logits(self, final: Tensor) -> Tensor:
         if self._head is None:
             raise ModelError("token statistics need the whole model", "load it without a top layer")
         if self._head_is_plain is None:
@@ -94,6 +103,14 @@ class TransformersHost:
         own = self._model(input_ids=token_ids, use_cache=False).logits.float()
         ours = self._head(self._base(input_ids=token_ids, use_cache=False).last_hidden_state).float()
         return own.shape == ours.shape and torch.allclose(own, ours, rtol=1e-4, atol=1e-5)
+
+
+def _padded(sequences: Sequence[NDArray[Any]]) -> Tensor:
+    """int64[sequences, tokens], padded on the right: attention is causal, so padding cannot reach what is before it."""
+    token_ids = np.zeros((len(sequences), max(map(len, sequences), default=0)), dtype=np.int64)
+    for row, sequence in zip(token_ids, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return torch.from_numpy(token_ids)
 
 
 @contextmanager
@@ -134,13 +151,17 @@ def _decoder_blocks(base: nn.Module, count: int) -> nn.ModuleList:
     raise ModelError(f"no decoder blocks were found in {type(base).__name__}", "use a decoder-only causal model")
 
 
-def load_host(
-    folder: ModelFolder, *, device: torch.device, dtype: torch.dtype, top_layer: int | None
+def load_transformers_host(
+    folder: ModelFolder, *, device: str, dtype: str, top_layer: int | None, threads: int | None
 ) -> TransformersHost:
     """Load a checked model folder: native classes and safetensors only, nothing from the network.
 
     With `top_layer` only the blocks below it are loaded, and no output head. Raises ModelError.
     """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    place = _device(device)
+    number_type = _dtype(dtype, place)
     config, layer_count = _load_config(folder)
     if top_layer is not None:
         _keep_blocks(config.get_text_config(), layer_count, top_layer, folder.name)
@@ -150,7 +171,7 @@ def load_host(
             model, loading = model_class.from_pretrained(
                 folder.path,
                 config=config,
-                dtype=dtype,
+                dtype=number_type,
                 # Named here so that a config cannot ask for an attention kernel from the hub.
                 attn_implementation="sdpa" if model_class._supports_sdpa else "eager",
                 use_safetensors=True,
@@ -168,7 +189,7 @@ def load_host(
             f"the weights of {folder.name} lack {len(missing)} tensors, such as {missing[0]}",
             "config.json and the weights must belong to the same model",
         )
-    return TransformersHost(model.to(device).eval(), layer_count, device)
+    return TransformersHost(model.to(place).eval(), layer_count, place)
 
 
 def _load_config(folder: ModelFolder) -> tuple[Any, int]:
@@ -229,3 +250,24 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(f"the device {name} cannot be used here", "use auto, cpu, cuda or mps") from error
+    return device
+
+
+def _dtype(name: str, device: torch.device) -> torch.dtype:
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in _DTYPES:
+        raise ModelError(f"the dtype {name} is not supported", f"use auto, {', '.join(_DTYPES)}")
+    return _DTYPES[name]

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.numpy import load, save_file
 
 from risk_lsp.errors import BundleError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.fingerprints import hash_files
 from risk_lsp.probe.features import feature_count
-from risk_lsp.probe.heads import SpanHead, new_head
 from risk_lsp.probe.manifest import Host, Manifest, read_manifest, write_manifest
+from risk_lsp.probe.reader import ProbeReader, head_shapes
+
+if TYPE_CHECKING:
+    from risk_lsp.probe.heads import SpanHead
 
 PROBE_FILE = "probe.safetensors"
 _PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.joblib", "*.npy", "*.npz")
@@ -25,7 +30,7 @@ class Bundle:
     """A probe with the model whose activations it reads."""
 
     model: CodeModel
-    head: SpanHead
+    reader: ProbeReader
     manifest: Manifest
 
 
@@ -44,7 +49,7 @@ def load_bundle(
     """
     manifest = read_manifest(path)
     _refuse_pickles(path)
-    head = load_head(path, manifest)
+    reader = load_probe(path, manifest)
     model = CodeModel.load(
         _host_source(path, manifest.host),
         revision=manifest.host.revision,
@@ -55,14 +60,14 @@ def load_bundle(
         threads=threads,
     )
     _require_same_model(path, manifest, model)
-    return Bundle(model, head, manifest)
+    return Bundle(model, reader, manifest)
 
 
 def save_head(head: SpanHead, folder: Path) -> str:
     """Write `probe.safetensors` to the bundle folder and return its hash for the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PROBE_FILE
-    save_file({name: tensor.detach().float().contiguous() for name, tensor in head.state_dict().items()}, path)
+    save_file({name: tensor.float().contiguous().numpy() for name, tensor in head.state_dict().items()}, path)
     return hash_files([path])
 
 
@@ -73,8 +78,8 @@ def save_bundle(head: SpanHead, manifest: Manifest, folder: Path) -> None:
     write_manifest(manifest, folder)
 
 
-def load_head(path: Path, manifest: Manifest) -> SpanHead:
-    """The probe of the bundle at `path`, in evaluation mode; every tensor's name, shape and type is checked."""
+def load_probe(path: Path, manifest: Manifest) -> ProbeReader:
+    """The probe of the bundle at `path`; every tensor's name, shape and type is checked."""
     file = path / PROBE_FILE
     if not file.is_file():
         raise BundleError(f"{path} lacks {PROBE_FILE}", "install or fit the bundle again")
@@ -83,29 +88,25 @@ def load_head(path: Path, manifest: Manifest) -> SpanHead:
             f"{file} is not the probe its manifest names: the hash differs", "install or fit the bundle again"
         )
     try:
-        tensors = load(file.read_bytes())
-    except (SafetensorError, KeyError) as error:  # KeyError: a type of number that torch lacks
+        tensors: dict[str, NDArray[Any]] = load(file.read_bytes())
+    except (SafetensorError, KeyError, TypeError) as error:  # KeyError, TypeError: a type of number that numpy lacks
         raise BundleError(f"{file} is damaged: {error}", "install or fit the bundle again") from None
     features = feature_count(len(manifest.layers), manifest.width, statistics=manifest.statistics)
-    with torch.device("meta"):  # shapes only: a manifest can name sizes that fill the memory
-        wanted = new_head(manifest.architecture, features, manifest.hidden).state_dict()
+    wanted = head_shapes(manifest.architecture, features, manifest.hidden)
     if set(tensors) != set(wanted):
         odd = sorted(set(tensors) ^ set(wanted))[0]
         raise BundleError(
             f"{file} does not hold the tensors of a {manifest.architecture} probe: {odd}", "fit the probe again"
         )
     for name, tensor in tensors.items():
-        if tensor.dtype != torch.float32:
+        if tensor.dtype != np.float32:
             raise BundleError(f"{file}: {name} is of type {tensor.dtype}, not float32", "fit the probe again")
-        if tensor.shape != wanted[name].shape:
-            shapes = f"{tuple(tensor.shape)}, where the manifest implies {tuple(wanted[name].shape)}"
+        if tensor.shape != wanted[name]:
+            shapes = f"{tensor.shape}, where the manifest implies {wanted[name]}"
             raise BundleError(f"{file}: {name} has shape {shapes}", "fit the probe again")
-        if not bool(torch.isfinite(tensor).all()):
+        if not np.isfinite(tensor).all():
             raise BundleError(f"{file}: {name} holds numbers that are not finite", "fit the probe again")
-    head = new_head(manifest.architecture, features, manifest.hidden)
-    head.load_state_dict(tensors)
-    head.eval()
-    return head
+    return ProbeReader(manifest.architecture, tensors)
 
 
 def _refuse_pickles(path: Path) -> None:

@@ -1,18 +1,17 @@
-"""The probe at work on one text's activations: numbers for the RiskMap, without torch in its types."""
+"""The probe at work on one text's activations: numbers for the RiskMap."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from risk_lsp.model.activations import Activations
 from risk_lsp.probe.features import token_features
-from risk_lsp.probe.heads import HazardHead, SpanHead
 from risk_lsp.probe.manifest import Manifest
 from risk_lsp.probe.novelty import novelty_distance, novelty_of
+from risk_lsp.probe.reader import ProbeReader
 
 
 class TokenReading(NamedTuple):
@@ -24,22 +23,16 @@ class TokenReading(NamedTuple):
     bias: float = 0.0
 
 
-@torch.inference_mode()
-def read_tokens(head: SpanHead, activations: Activations, manifest: Manifest) -> TokenReading:
+def read_tokens(reader: ProbeReader, activations: Activations, manifest: Manifest) -> TokenReading:
     """Run the probe over every token of one text, in float32."""
-    features = torch.from_numpy(token_features(activations, statistics=manifest.statistics))
-    values = head(features).numpy()
-    novelty = novelty_of(_distance(head, features), manifest.novelty)
-    if isinstance(head, HazardHead):
+    standardised = reader.standardised(token_features(activations, statistics=manifest.statistics))
+    values = reader.values(standardised)
+    novelty = novelty_of(novelty_distance(standardised), manifest.novelty)
+    if reader.architecture == "hazard":
         return TokenReading(values, novelty)
-    return TokenReading(values, novelty, head.output.weight.numpy().reshape(-1), float(head.output.bias))
+    return TokenReading(values, novelty, reader.weights, reader.bias)
 
 
-@torch.inference_mode()
-def text_distance(head: SpanHead, activations: Activations, *, statistics: bool) -> float:
+def text_distance(reader: ProbeReader, activations: Activations, *, statistics: bool) -> float:
     """How far one text's features are from those the probe was fitted to."""
-    return _distance(head, torch.from_numpy(token_features(activations, statistics=statistics)))
-
-
-def _distance(head: SpanHead, features: torch.Tensor) -> float:
-    return novelty_distance(head.encoder.standardised(features).numpy())
+    return novelty_distance(reader.standardised(token_features(activations, statistics=statistics)))

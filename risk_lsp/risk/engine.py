@@ -122,7 +122,7 @@ class Engine:
         from risk_lsp.probe.reading import read_tokens
 
         manifest, spans = self.manifest, activations.encoding
-        reading = read_tokens(self._bundle.head, activations, manifest)
+        reading = read_tokens(self._bundle.reader, activations, manifest)
         if manifest.architecture == "hazard":
             return RiskMap(
                 text_length, spans.starts, spans.ends, reading.values, manifest.calibration, novelty=reading.novelty

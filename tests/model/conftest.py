@@ -11,6 +11,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tokenizers.normalizers import Normalizer
 
+from risk_lsp.model import hosts
+
 SMALL = {
     "vocab_size": 320,
     "hidden_size": 32,
@@ -37,6 +39,8 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "GPT2": {"vocab_size": 320, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64},
     "GPTBigCode": {"vocab_size": 320, "n_embd": 32, "n_layer": 3, "n_head": 4, "n_positions": 64},
 }
+
+PLAIN_FAMILIES = ("Llama", "Qwen2", "Qwen3")
 
 SAMPLE = """\
 def largest(values):
@@ -133,7 +137,17 @@ def sample() -> str:
     return SAMPLE
 
 
+@pytest.fixture(params=[*sorted(FAMILIES), *(f"{family}, run by numpy" for family in PLAIN_FAMILIES)])
+def family(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each supported family in turn, run by transformers, and those that numpy can run once more by numpy."""
+    name, _, host = str(request.param).partition(", ")
+    if not host:
+        monkeypatch.setattr(hosts, "decoder_shape", lambda folder: None)
+    return name
+
+
 @pytest.fixture(params=sorted(FAMILIES))
-def family(request: pytest.FixtureRequest) -> str:
-    """Each supported family in turn."""
+def torch_family(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each supported family in turn, run by transformers."""
+    monkeypatch.setattr(hosts, "decoder_shape", lambda folder: None)
     return str(request.param)

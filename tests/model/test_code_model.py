@@ -13,6 +13,7 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.encoding import Encoding
 from risk_lsp.model.statistics import token_statistics
+from risk_lsp.model.transformers_host import TransformersHost
 from risk_lsp.model.windows import plan_windows
 
 ModelFolder = Callable[..., Path]
@@ -93,9 +94,10 @@ def test_loading_up_to_a_top_layer_gives_the_same_activations(
 
 @pytest.mark.parametrize(("layers", "ran"), [((0,), 0), ((1,), 1), ((2, 1), 2), ((), 0), ((0, 3), 3)])
 def test_no_block_above_the_highest_tap_runs(
-    family: str, model_folder: ModelFolder, sample: str, layers: tuple[int, ...], ran: int
+    torch_family: str, model_folder: ModelFolder, sample: str, layers: tuple[int, ...], ran: int
 ) -> None:
-    model = CodeModel.load(model_folder(family))
+    model = CodeModel.load(model_folder(torch_family))
+    assert isinstance(model._host, TransformersHost)
     finished: list[torch.nn.Module] = []
     for block in (blocks := model._host._blocks):
         block.register_forward_hook(lambda module, *_: finished.append(module))

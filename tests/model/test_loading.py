@@ -296,7 +296,7 @@ def test_loading_prints_nothing(model_folder: ModelFolder, capfd: pytest.Capture
 def test_threads_sets_torchs_own(model_folder: ModelFolder) -> None:
     before = torch.get_num_threads()
     try:
-        CodeModel.load(model_folder("Llama"), threads=3)
+        CodeModel.load(model_folder("GPT2"), threads=3)
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)

@@ -15,8 +15,9 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_bundle, save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import feature_count
-from risk_lsp.probe.heads import Architecture, SpanHead, new_head
+from risk_lsp.probe.heads import SpanHead, new_head
 from risk_lsp.probe.manifest import Host, Manifest
+from risk_lsp.probe.reader import Architecture
 from risk_lsp.training.tokenizer import save_tokenizer, train_tokenizer
 
 WIDTH, LAYERS, CONTEXT, HIDDEN = 16, 2, 64, 4

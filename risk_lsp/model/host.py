@@ -1,0 +1,54 @@
+"""What CodeModel asks of whatever runs a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Run:
+    """Outcome of one forward pass over one sequence.
+
+    `residuals[k]` is the residual stream after k blocks, float32[tokens, width]; `final` the normalised output of the
+    last block, as `Host.statistics` and `Host.logits` of the same host take it, None if the run stopped before it.
+    """
+
+    residuals: dict[int, NDArray[Any]]
+    final: Any
+
+
+class Host(Protocol):
+    """A loaded decoder. Not for use from two threads at once."""
+
+    device: str  # as torch names it
+    dtype: str  # of the weights, such as "float32"
+    layer_count: int  # blocks of the whole model
+    top_layer: int  # blocks that were loaded
+    width: int
+    vocabulary_size: int
+    context: int  # tokens the model can take at once
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the output head was loaded, which `final`, `statistics` and `logits` need."""
+        ...
+
+    def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
+        """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
+        ...
+
+    def statistics(self, final: Any, targets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Log-probability of each target and entropy of the distribution it was drawn from, in nats.
+
+        Row i of `final` predicts `targets[i]`. Works in chunks, so that memory does not grow with rows x vocabulary.
+        Raises ModelError if the model does not allow it.
+        """
+        ...
+
+    def logits(self, final: Any) -> NDArray[Any]:
+        """Next-token logits float32[rows, vocabulary] for rows of `final`. Raises ModelError as `statistics` does."""
+        ...

@@ -1,0 +1,119 @@
+"""A small decoder run by numpy alone: the embedded default is at work in a fraction of the time torch takes to import.
+
+The same computation as transformers' Llama, Qwen2 and Qwen3 classes in float32, which the tests hold it to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.errors import ModelError
+from risk_lsp.model.host import Run
+from risk_lsp.model.numpy_block import Block, KeyValues, rms_norm, rotations
+from risk_lsp.model.numpy_shape import DecoderShape
+from risk_lsp.model.threads import Threads
+
+_LOGITS_PER_CHUNK = 1 << 19  # 2 MiB of float32: they stay in the cache while they are worked on
+
+Floats = NDArray[np.float32]
+
+
+class NumpyHost:
+    """The loaded model. Not for use from two threads at once."""
+
+    device = "cpu"
+    dtype = "float32"
+
+    def __init__(
+        self, shape: DecoderShape, weights: Mapping[str, Floats], name: str, top_layer: int | None, threads: int | None
+    ) -> None:
+        self._shape = shape
+        self.layer_count = shape.layers
+        self.top_layer = shape.layers if top_layer is None else top_layer
+        if not 0 <= self.top_layer <= shape.layers:
+            raise ModelError(f"{name} has no layer {top_layer}", f"its layers are 0 to {shape.layers}")
+        self.width = shape.width
+        self.vocabulary_size = shape.vocabulary
+        self.context = shape.context
+        _require_tensors(shape, weights, name, self.top_layer, head=top_layer is None)
+        self._embeddings = weights["model.embed_tokens.weight"]
+        self._blocks = [Block(shape, weights, layer) for layer in range(self.top_layer)]
+        self._norm = weights["model.norm.weight"] if top_layer is None else None
+        self._head = self._embeddings if shape.tied else weights.get("lm_head.weight")
+        self._cosines, self._sines = rotations(shape.context, shape.head_width, shape.theta)
+        self._threads = Threads(threads)
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the final norm and the output head were loaded."""
+        return self._norm is not None
+
+    def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
+        """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
+        return self._threads.map(lambda sequence: self.extend(sequence, None, layers, to_end=to_end), sequences)
+
+    def extend(
+        self, token_ids: NDArray[Any], past: list[KeyValues] | None, layers: Sequence[int], *, to_end: bool
+    ) -> Run:
+        """Run the tokens that follow `past`, one per block that is run; their keys and values are added to it."""
+        last = self.top_layer if to_end else max(layers, default=-1)
+        first = len(past[0]) if past else 0
+        hidden = self._embeddings[token_ids] if last >= 0 else np.zeros((len(token_ids), self.width), np.float32)
+        angles = self._cosines[first : first + len(token_ids)], self._sines[first : first + len(token_ids)]
+        residuals = {0: hidden} if 0 in layers else {}
+        for number, block in enumerate(self._blocks[: max(last, 0)], start=1):
+            hidden = block.run(hidden, angles, past[number - 1] if past else KeyValues())
+            if number in layers:
+                residuals[number] = hidden
+        if not to_end or self._norm is None:
+            return Run(residuals, None)
+        return Run(residuals, rms_norm(hidden, self._norm, self._shape.epsilon))
+
+    def statistics(self, final: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
+        """Log-probability of each target and entropy of the distribution it was drawn from, in nats."""
+        rows = max(1, _LOGITS_PER_CHUNK // self.vocabulary_size)
+        parts = [(final[first : first + rows], targets[first : first + rows]) for first in range(0, len(targets), rows)]
+        found = self._threads.map(lambda part: _chunk_statistics(self.logits(part[0]), part[1]), parts)
+        empty = np.zeros(0, np.float32)
+        return (
+            np.concatenate([log_probabilities for log_probabilities, _ in found] or [empty]),
+            np.concatenate([entropies for _, entropies in found] or [empty]),
+        )
+
+    def logits(self, final: Floats) -> Floats:
+        """Next-token logits float32[rows, vocabulary] for rows of `final`."""
+        if self._norm is None or self._head is None:
+            raise ModelError("token statistics need the whole model", "load it without a top layer")
+        logits: Floats = final @ self._head.T
+        return logits
+
+
+def _chunk_statistics(logits: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
+    """As NumpyHost.statistics, from logits that are overwritten."""
+    logits -= logits.max(axis=1, keepdims=True)
+    chosen = logits[np.arange(len(targets)), targets]
+    exponentials = np.exp(logits)
+    total = exponentials.sum(axis=1)
+    log_total = np.log(total)
+    # H = -sum p log p with log p = z - log(sum exp z).
+    return chosen - log_total, log_total - np.einsum("ij,ij->i", exponentials, logits) / total
+
+
+def _require_tensors(shape: DecoderShape, weights: Mapping[str, Floats], name: str, layers: int, *, head: bool) -> None:
+    wanted = dict(shape.tensors(layers, head=head))
+    if missing := sorted(set(wanted) - set(weights)):
+        raise ModelError(
+            f"the weights of {name} lack {len(missing)} tensors, such as {missing[0]}",
+            "config.json and the weights must belong to the same model",
+        )
+    for tensor, expected in wanted.items():
+        if weights[tensor].shape != expected:
+            raise ModelError(
+                f"the model {name} cannot be loaded: {tensor} has shape {weights[tensor].shape}, "
+                f"where config.json implies {expected}",
+                "config.json and the weights must belong to the same model",
+            )

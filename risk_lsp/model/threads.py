@@ -1,0 +1,37 @@
+"""How numpy's work is spread over processor cores."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Threads:
+    """So many threads for matrix products, or for several items at once, but never both."""
+
+    def __init__(self, count: int | None) -> None:
+        self.count = count or available_cores()
+        self._controller = ThreadpoolController()
+        self._pool = ThreadPoolExecutor(self.count)
+
+    def map(self, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        """`work` on each item, in order; one item has all threads for itself."""
+        if len(items) == 1 or self.count == 1:
+            with self._controller.limit(limits=self.count, user_api="blas"):
+                return [work(item) for item in items]
+        with self._controller.limit(limits=1, user_api="blas"):
+            return list(self._pool.map(work, items))
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

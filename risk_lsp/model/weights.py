@@ -1,0 +1,48 @@
+"""Weights of a model folder as numpy arrays: safetensors only, whole or in shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize
+
+from risk_lsp.errors import ModelError
+from risk_lsp.model.sources import ModelFolder, first_line
+
+_tensors: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = deserialize
+_READERS: dict[str, Callable[[bytes], NDArray[Any]]] = {
+    "F32": lambda data: np.frombuffer(data, "<f4"),
+    "F16": lambda data: np.frombuffer(data, "<f2"),
+    # The upper half of a float32; numpy has no such type.
+    "BF16": lambda data: (np.frombuffer(data, "<u2").astype("<u4") << 16).view("<f4"),
+}
+
+
+def weight_files(folder: ModelFolder) -> list[Path]:
+    """The safetensors files of a checked model folder, in order."""
+    whole = folder.path / "model.safetensors"
+    return [whole] if whole.is_file() else sorted(folder.path.glob("model-*.safetensors"))
+
+
+def read_weights(folder: ModelFolder) -> dict[str, NDArray[np.float32]]:
+    """Every tensor by name, in float32. Raises ModelError for a damaged file or numbers of another kind."""
+    weights: dict[str, NDArray[np.float32]] = {}
+    for file in weight_files(folder):
+        try:
+            tensors = _tensors(file.read_bytes())
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"the model {folder.name} cannot be loaded: {first_line(error)}", "check or download its files again"
+            ) from error
+        for name, tensor in tensors:
+            if tensor["dtype"] not in _READERS:
+                raise ModelError(
+                    f"{name} of {folder.name} is of type {tensor['dtype']}", "save the model as float32 or bfloat16"
+                )
+            values = _READERS[tensor["dtype"]](tensor["data"])
+            weights[name] = values.astype(np.float32, copy=False).reshape(tensor["shape"])
+    return weights
