@@ -19,6 +19,7 @@ from risk_lsp.server.questions import Questions
 from risk_lsp.server.state import State
 from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Document
+from risk_lsp.text.parts import Part
 from risk_lsp.text.spans import Span
 
 
@@ -42,13 +43,13 @@ class Actions:
             STOP_IGNORING: self.stop_ignoring,
             "riskLsp.markGenerated": lambda arguments: self._mark(arguments, self._state.regions.mark),
             "riskLsp.unmarkGenerated": lambda arguments: self._mark(arguments, self._state.regions.unmark),
-            "riskLsp.report": lambda arguments: self._report(self._document(arguments)),
+            "riskLsp.report": lambda arguments: self._report(self._part(arguments).document),
             "riskLsp.restart": self.restart,
         }
 
     def analyse_now(self, arguments: Arguments) -> None:
         """Score a document without the quiet period."""
-        document = self._document(arguments)
+        document = self._part(arguments).document
         self._questions.require_scored(document)
         if self._state.snooze.is_on:
             raise JsonRpcException("risk-lsp is paused; riskLsp.snooze [0] ends the pause", REQUEST_FAILED)
@@ -56,18 +57,20 @@ class Actions:
 
     def ignore_line(self, arguments: Arguments) -> None:
         """Have a line ignored by a comment, or remember it."""
-        document, line = self._document(arguments), arguments.line(1)
+        part, line = self._part(arguments), arguments.line(1)
         if arguments.one_of(2, "source", "stored") == "source":
-            self._insert_comment(document, line)
+            self._insert_comment(part, line)
             return
-        self._state.store.add(document, line)
-        self._show_again(document)
+        if line >= part.line_count:
+            raise RiskError(f"line {line + 1} is not there", "choose a line with content")
+        self._state.store.add(part.document, part.first_line + line)
+        self._show_again(part.document)
 
     def stop_ignoring(self, arguments: Arguments) -> bool:
         """Forget a remembered line; whether there was one."""
-        document = self._document(arguments)
-        forgotten = self._state.store.remove(document, arguments.line(1))
-        self._show_again(document)
+        part, line = self._part(arguments), arguments.line(1)
+        forgotten = line < part.line_count and self._state.store.remove(part.document, part.first_line + line)
+        self._show_again(part.document)
         return forgotten
 
     async def restart(self, _: Arguments) -> None:
@@ -84,20 +87,21 @@ class Actions:
         return {"html": await asyncio.to_thread(report_of, view, host.bundle_name, host.reference)}
 
     def _mark(self, arguments: Arguments, mark: Callable[[Document, Span], None]) -> None:
-        document = self._document(arguments)
-        mark(document, span_of(document, arguments.range(1), self._state.encoding))
-        self._show_again(document)
+        part = self._part(arguments)
+        mark(part.document, span_of(part, arguments.range(1), self._state.encoding))
+        self._show_again(part.document)
 
-    def _insert_comment(self, document: Document, line: int) -> None:
+    def _insert_comment(self, part: Part, line: int) -> None:
         client = self._state.client
         if not client.apply_edit:
             raise RiskError("this client applies no edits from the server", 'ignore the line as "stored"')
-        insertion = ignoring_comment(document, line) if line < document.lines.count else None
+        is_there = line < part.line_count
+        insertion = ignoring_comment(part.document, part.first_line + line) if is_there else None
         if insertion is None:
             raise RiskError(f"line {line + 1} cannot take a comment", 'ignore the line as "stored"')
-        edit = edit_inserting(document, insertion, self._state.encoding, client.document_changes)
+        edit = edit_inserting(part, insertion, self._state.encoding, client.document_changes)
         params = types.ApplyWorkspaceEditParams(edit, "Ignore this line")
         self._endpoint.request(types.WORKSPACE_APPLY_EDIT, params, lambda _: None)
 
-    def _document(self, arguments: Arguments) -> Document:
-        return self._questions.document_of(arguments.uri(0))
+    def _part(self, arguments: Arguments) -> Part:
+        return self._questions.part_of(arguments.uri(0))

@@ -8,6 +8,8 @@ from lsprotocol import types
 
 from risk_lsp.text.comments import Insertion
 from risk_lsp.text.document import Document, TextChange
+from risk_lsp.text.notebook import Cell, CellEdit, CellSplice, Notebook, NotebookChange
+from risk_lsp.text.parts import Part
 from risk_lsp.text.positions import Position, PositionEncoding, to_offset, to_position
 from risk_lsp.text.spans import Span
 
@@ -22,36 +24,73 @@ def changes_of(events: Iterable[types.TextDocumentContentChangeEvent]) -> list[T
     return [_change_of(event) for event in events]
 
 
-def range_of(document: Document, span: Span, encoding: PositionEncoding) -> types.Range:
-    """A span as the client counts it."""
-    return types.Range(
-        _protocol_position(to_position(document, span.start, encoding)),
-        _protocol_position(to_position(document, span.end, encoding)),
+def notebook_of(params: types.DidOpenNotebookDocumentParams) -> Notebook:
+    """The first snapshot of a notebook that was opened."""
+    notebook = params.notebook_document
+    documents = {item.uri: document_of(item) for item in params.cell_text_documents}
+    return Notebook(notebook.uri, notebook.version, map(_cell_of, notebook.cells), documents)
+
+
+def notebook_change_of(params: types.DidChangeNotebookDocumentParams) -> NotebookChange:
+    """The changes of one notification; those of metadata and results are left out."""
+    version, cells = params.notebook_document.version, params.change.cells
+    if cells is None:
+        return NotebookChange(version)
+    structure = cells.structure
+    return NotebookChange(
+        version,
+        splice=_splice_of(structure.array) if structure is not None else None,
+        opened=[document_of(item) for item in (structure.did_open or ())] if structure is not None else (),
+        closed=[item.uri for item in (structure.did_close or ())] if structure is not None else (),
+        kinds=[_cell_of(cell) for cell in (cells.data or ())],
+        edits=[_cell_edit_of(content) for content in (cells.text_content or ())],
     )
 
 
-def span_of(document: Document, range_: types.Range, encoding: PositionEncoding) -> Span:
-    """A client's range as offsets, clamped to the document; a range that runs backwards is turned round."""
-    start = offset_of(document, range_.start, encoding)
-    end = offset_of(document, range_.end, encoding)
+def range_of(part: Part, span: Span, encoding: PositionEncoding) -> types.Range:
+    """A span of the part's document, in lines of the part, as the client counts it."""
+    return types.Range(_place_of(part, span.start, encoding), _place_of(part, span.end, encoding))
+
+
+def span_of(part: Part, range_: types.Range, encoding: PositionEncoding) -> Span:
+    """A client's range as offsets into the part's document, clamped to the part; one that runs backwards is turned
+    round."""
+    start = offset_of(part, range_.start, encoding)
+    end = offset_of(part, range_.end, encoding)
     return Span(min(start, end), max(start, end))
 
 
-def offset_of(document: Document, position: types.Position, encoding: PositionEncoding) -> int:
-    """A client's position as an offset, clamped to the document."""
-    return to_offset(document, Position(position.line, position.character), encoding)
+def offset_of(part: Part, position: types.Position, encoding: PositionEncoding) -> int:
+    """A client's position as an offset into the part's document, clamped to the part."""
+    return to_offset(part.document, part.to_document(_own_position(position)), encoding)
 
 
 def edit_inserting(
-    document: Document, insertion: Insertion, encoding: PositionEncoding, versioned: bool
+    part: Part, insertion: Insertion, encoding: PositionEncoding, versioned: bool
 ) -> types.WorkspaceEdit:
     """An edit that inserts text; `versioned` for clients that check that it is of the version they show."""
-    place = range_of(document, Span(insertion.offset, insertion.offset), encoding)
+    place = range_of(part, Span(insertion.offset, insertion.offset), encoding)
     edit = types.TextEdit(place, insertion.text)
     if not versioned:
-        return types.WorkspaceEdit({document.uri: [edit]})
-    identifier = types.OptionalVersionedTextDocumentIdentifier(document.uri, document.version)
+        return types.WorkspaceEdit({part.uri: [edit]})
+    identifier = types.OptionalVersionedTextDocumentIdentifier(part.uri, part.version)
     return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, [edit])])
+
+
+def _cell_of(cell: types.NotebookCell) -> Cell:
+    return Cell(cell.document, cell.kind is types.NotebookCellKind.Code)
+
+
+def _splice_of(array: types.NotebookCellArrayChange) -> CellSplice:
+    return CellSplice(array.start, array.delete_count, [_cell_of(cell) for cell in (array.cells or ())])
+
+
+def _cell_edit_of(content: types.NotebookDocumentCellContentChanges) -> CellEdit:
+    return CellEdit(content.document.uri, content.document.version, changes_of(content.changes))
+
+
+def _place_of(part: Part, offset: int, encoding: PositionEncoding) -> types.Position:
+    return _protocol_position(part.from_document(to_position(part.document, offset, encoding)))
 
 
 def _change_of(event: types.TextDocumentContentChangeEvent) -> TextChange:

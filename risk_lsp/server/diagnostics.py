@@ -11,6 +11,7 @@ from risk_lsp.risk.views import driving_words
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.convert import range_of
 from risk_lsp.server.line_view import LineView
+from risk_lsp.text.parts import Part
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.spans import Span, stripped_line_spans
 
@@ -18,10 +19,11 @@ SOURCE = "risk-lsp"
 CODE = "likely-edit"
 
 
-def diagnostics_of(view: LineView, encoding: PositionEncoding) -> list[types.Diagnostic]:
-    """One hint per line worth showing, in the order of the text."""
-    spans = stripped_line_spans(view.analysis.document) if view.shown else []
-    return [_diagnostic(view.analysis, spans[line], float(view.numbers[line]), encoding) for line in view.shown]
+def diagnostics_of(view: LineView, part: Part, encoding: PositionEncoding) -> list[types.Diagnostic]:
+    """One hint per line of the part worth showing, in the order of the text; the part is one of the view's snapshot."""
+    shown = [line for line in view.shown if line in part.lines]
+    spans = stripped_line_spans(view.analysis.document) if shown else []
+    return [_diagnostic(view.analysis, part, spans[line], float(view.numbers[line]), encoding) for line in shown]
 
 
 def driving_spans(analysis: Analysis, span: Span) -> list[Span]:
@@ -29,24 +31,26 @@ def driving_spans(analysis: Analysis, span: Span) -> list[Span]:
     return driving_words(analysis.risks, analysis.document.text, span)
 
 
-def _diagnostic(analysis: Analysis, span: Span, probability: float, encoding: PositionEncoding) -> types.Diagnostic:
+def _diagnostic(
+    analysis: Analysis, part: Part, span: Span, probability: float, encoding: PositionEncoding
+) -> types.Diagnostic:
     return types.Diagnostic(
-        range=range_of(analysis.document, span, encoding),
+        range=range_of(part, span, encoding),
         severity=types.DiagnosticSeverity.Hint,
         source=SOURCE,
         code=CODE,
         message=f"{percent(probability)} likely to need an edit",
-        data=_data(analysis, span, probability, encoding),
+        data=_data(analysis, part, span, probability, encoding),
     )
 
 
-def _data(analysis: Analysis, span: Span, probability: float, encoding: PositionEncoding) -> dict[str, Any]:
+def _data(analysis: Analysis, part: Part, span: Span, probability: float, encoding: PositionEncoding) -> dict[str, Any]:
     """For clients that show more: offsets are in code points, tokens are ranges as the client counts them."""
-    tokens = [range_of(analysis.document, token, encoding) for token in driving_spans(analysis, span)]
+    tokens = [range_of(part, token, encoding) for token in driving_spans(analysis, span)]
     return {
         "probability": round(probability, 4),
-        "start": span.start,
-        "end": span.end,
+        "start": span.start - part.start,
+        "end": span.end - part.start,
         "tokens": [
             {
                 "start": {"line": token.start.line, "character": token.start.character},

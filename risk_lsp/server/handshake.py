@@ -34,6 +34,7 @@ COMMANDS = (
 
 _POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 _INCREMENTAL = 2
+_PYTHON_CELLS = {"notebook": "*", "cells": [{"language": "python"}]}
 
 
 @dataclass(frozen=True)
@@ -113,6 +114,10 @@ def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
         **({"diagnosticProvider": provider} if pull else {}),
         "positionEncoding": encoding,
         "textDocumentSync": {"openClose": True, "change": _INCREMENTAL},
+        "notebookDocumentSync": {
+            "notebookSelector": [_PYTHON_CELLS],
+            "save": True,
+        },
         "hoverProvider": True,
         "codeActionProvider": {"codeActionKinds": ["quickfix"]},
         "inlayHintProvider": True,

@@ -13,6 +13,7 @@ from risk_lsp.server.diagnostics import driving_spans
 from risk_lsp.server.ignores import Ignored
 from risk_lsp.server.line_view import LineView
 from risk_lsp.server.markup import MARKDOWN, PLAIN_TEXT, Markup
+from risk_lsp.text.parts import Part
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.spans import Span, stripped_line_spans
 
@@ -25,6 +26,7 @@ _IGNORED = {
 
 def hover_of(
     view: LineView,
+    part: Part,
     position: types.Position,
     encoding: PositionEncoding,
     reference: ReferenceTable,
@@ -33,7 +35,7 @@ def hover_of(
     """The hover at a position. On a blank line it speaks of the function and the document only."""
     markup = MARKDOWN if markdown else PLAIN_TEXT
     document = view.analysis.document
-    offset = offset_of(document, position, encoding)
+    offset = offset_of(part, position, encoding)
     line = document.lines.line_of(offset)
     span = stripped_line_spans(document)[line]
     is_blank = span.start == span.end
@@ -45,7 +47,7 @@ def hover_of(
         paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
     if view.outside is not None:
         paragraphs.append(markup.text(f"Outside its calibrated range: {view.outside}."))
-    return types.Hover(_contents(paragraphs, markup), None if is_blank else range_of(document, span, encoding))
+    return types.Hover(_contents(paragraphs, markup), None if is_blank else range_of(part, span, encoding))
 
 
 def note(text: str, markdown: bool) -> types.Hover:

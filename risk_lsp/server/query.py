@@ -11,7 +11,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.convert import span_of
 from risk_lsp.server.line_view import LineView
-from risk_lsp.text.document import Document
+from risk_lsp.text.parts import Part
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.spans import Span
 
@@ -27,26 +27,27 @@ def uri_of(params: object) -> str:
     return uri
 
 
-def spans_of(params: Mapping[str, Any], document: Document, encoding: PositionEncoding) -> list[Span]:
-    """The request's `ranges` as offsets into the document. Raises JsonRpcInvalidParams."""
+def spans_of(params: Mapping[str, Any], part: Part, encoding: PositionEncoding) -> list[Span]:
+    """The request's `ranges` as offsets into the part's document. Raises JsonRpcInvalidParams."""
     ranges = params.get("ranges")
     if not isinstance(ranges, list):
         raise JsonRpcInvalidParams("params need ranges, a list of LSP ranges")
-    return [span_of(document, _range(value, place), encoding) for place, value in enumerate(ranges)]
+    return [span_of(part, _range(value, place), encoding) for place, value in enumerate(ranges)]
 
 
-def query_answer(analysis: Analysis, spans: list[Span]) -> dict[str, Any]:
+def query_answer(analysis: Analysis, part: Part, spans: list[Span]) -> dict[str, Any]:
     """{"version", "probabilities": one per range, in order}."""
     probabilities = analysis.risks.probabilities([span.start for span in spans], [span.end for span in spans])
-    return {"version": analysis.document.version, "probabilities": probabilities.tolist()}
+    return {"version": part.version, "probabilities": probabilities.tolist()}
 
 
-def lines_answer(view: LineView) -> dict[str, Any]:
+def lines_answer(view: LineView, part: Part) -> dict[str, Any]:
     """{"version", "lines": one probability per line or null, "steps": for a heat map, "outside": None or why}."""
+    probabilities, lines = view.probabilities.tolist(), slice(part.lines.start, part.lines.stop)
     return {
-        "version": view.analysis.document.version,
-        "lines": [None if value != value else value for value in view.probabilities.tolist()],
-        "steps": list(view.steps),
+        "version": part.version,
+        "lines": [None if value != value else value for value in probabilities[lines]],
+        "steps": list(view.steps[lines]),
         "outside": view.outside,
     }
 

@@ -22,6 +22,7 @@ from risk_lsp.server.pull import overtaken, report
 from risk_lsp.server.query import LINES, QUERY, lines_answer, query_answer, spans_of, uri_of
 from risk_lsp.server.state import State
 from risk_lsp.text.document import Document
+from risk_lsp.text.parts import Part
 
 # A generator in pygls's sense: it yields a handler to run with its arguments, gets the result, and returns the answer.
 Step: TypeAlias = "Generator[tuple[Callable[..., Any], tuple[Any, ...], None], Any, dict[str, Any]]"
@@ -49,14 +50,14 @@ class Questions:
     def hover(self, params: types.HoverParams) -> types.Hover | None:
         """The risk around a position, or why there is no number. Nothing in a pause."""
         state = self._state
-        document = state.documents.get(params.text_document.uri)
-        if document is None or not state.settings.enabled or state.snooze.is_on:
+        part = state.documents.part(params.text_document.uri)
+        if part is None or not state.settings.enabled or state.snooze.is_on:
             return None
-        outcome = state.analyzer.outcome(document)
+        outcome = state.analyzer.outcome(part.document)
         markdown = state.client.markdown_hover
         if isinstance(outcome, Analysis):
-            return hover_of(self.view(outcome), params.position, state.encoding, state.host.reference, markdown)
-        return note(self._why_no_number(document, outcome), markdown)
+            return hover_of(self.view(outcome), part, params.position, state.encoding, state.host.reference, markdown)
+        return note(self._why_no_number(part.document, outcome), markdown)
 
     def code_action(self, params: types.CodeActionParams) -> list[Action]:
         """What can be done about a line."""
@@ -76,34 +77,36 @@ class Questions:
 
     def query(self, params: Any) -> Step:
         """`riskLsp/query`."""
-        document = self.document_of(uri_of(params))
-        spans = spans_of(params, document, self._state.encoding)
-        return query_answer((yield barrier(QUERY, self.analysis_of), (document,), None), spans)
+        part = self.part_of(uri_of(params))
+        spans = spans_of(params, part, self._state.encoding)
+        return query_answer((yield barrier(QUERY, self.analysis_of), (part.document,), None), part, spans)
 
     def lines(self, params: Any) -> Step:
         """`riskLsp/lines`."""
-        document = self.document_of(uri_of(params))
-        return lines_answer(self.view((yield barrier(LINES, self.analysis_of), (document,), None)))
+        part = self.part_of(uri_of(params))
+        return lines_answer(self.view((yield barrier(LINES, self.analysis_of), (part.document,), None)), part)
 
     def diagnostic(self, params: types.DocumentDiagnosticParams) -> Generator[Any, Any, Any]:
         """Diagnostics for a client that pulls, once the planned run is done; an edit before that sends it away."""
         state, uri = self._state, params.text_document.uri
-        document = state.documents.get(uri)
+        part = state.documents.part(uri)
         items: list[types.Diagnostic] = []
-        if document is not None and not state.snooze.is_on and self._reason_not_scored(document) is None:
-            outcome = yield barrier("pull", self._in_its_time), (document,), None
+        if part is not None and not state.snooze.is_on and self._reason_not_scored(part.document) is None:
+            outcome = yield barrier("pull", self._in_its_time), (part,), None
             if outcome is None:
                 raise overtaken()
             if isinstance(outcome, Analysis):
-                items = diagnostics_of(self.view(outcome), state.encoding)
+                items = diagnostics_of(self.view(outcome), part, state.encoding)
         return report(items, params.previous_result_id)
 
-    def document_of(self, uri: str) -> Document:
-        """The newest snapshot of an open document. Raises JsonRpcInvalidParams."""
-        document = self._state.documents.get(uri)
-        if document is None:
-            raise JsonRpcInvalidParams(f"{uri} is not an open document; open it first")
-        return document
+    def part_of(self, uri: str) -> Part:
+        """What the client knows by this URI, in its newest snapshot. Raises JsonRpcException."""
+        part = self._state.documents.part(uri)
+        if part is not None:
+            return part
+        if self._state.documents.is_cell(uri):
+            raise JsonRpcException(f"{uri} is a cell without Python, and only Python cells are scored", REQUEST_FAILED)
+        raise JsonRpcInvalidParams(f"{uri} is not an open document; open it first")
 
     def require_scored(self, document: Document) -> None:
         """Raise the error that says why the document is not scored, if it is not."""
@@ -115,19 +118,22 @@ class Questions:
             return "risk-lsp is turned off (setting enabled)"
         return reason_not_scored(document, self._state.settings)
 
-    async def _in_its_time(self, document: Document) -> Outcome | None:
-        self.pulling[document.uri] += 1
+    async def _in_its_time(self, part: Part) -> Outcome | None:
+        self.pulling[part.uri] += 1
         try:
-            return await self._state.analyzer.in_its_time(document)
+            return await self._state.analyzer.in_its_time(part.document)
         finally:
-            self.pulling[document.uri] -= 1
+            self.pulling[part.uri] -= 1
+            self.pulling += Counter()  # drops what is back at 0
 
-    def _shown(self, uri: str) -> tuple[LineView, Document] | None:
-        """The newest view and the newest snapshot, which may be of another version; None if nothing is to be shown."""
-        view, document = self._state.views.get(uri), self._state.documents.get(uri)
-        if view is None or document is None or self._state.snooze.is_on:
+    def _shown(self, uri: str) -> tuple[LineView, Part] | None:
+        """The newest view, and the part in the newest snapshot, which may be another one than the view's; None if
+        nothing is to be shown."""
+        part = self._state.documents.part(uri)
+        view = self._state.views.get(part.document.uri) if part is not None else None
+        if view is None or part is None or self._state.snooze.is_on:
             return None
-        return view, document
+        return view, part
 
     async def analysis_of(self, document: Document) -> Analysis:
         """The analysis of a snapshot, which is made at once if need be. Raises what the client is to be answered."""

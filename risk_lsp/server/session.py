@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -18,7 +18,7 @@ from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.client import Client
 from risk_lsp.server.commands import Commands
 from risk_lsp.server.configuration import Configuration
-from risk_lsp.server.convert import changes_of, document_of
+from risk_lsp.server.convert import changes_of, document_of, notebook_change_of, notebook_of
 from risk_lsp.server.diagnostics import diagnostics_of
 from risk_lsp.server.endpoint import Endpoint
 from risk_lsp.server.generated import GeneratedRegions
@@ -112,6 +112,10 @@ class Session:
             types.TEXT_DOCUMENT_DID_OPEN: self._did_open,
             types.TEXT_DOCUMENT_DID_CHANGE: self._did_change,
             types.TEXT_DOCUMENT_DID_CLOSE: self._did_close,
+            types.NOTEBOOK_DOCUMENT_DID_OPEN: self._did_open_notebook,
+            types.NOTEBOOK_DOCUMENT_DID_CHANGE: self._did_change_notebook,
+            types.NOTEBOOK_DOCUMENT_DID_SAVE: lambda _: None,  # nothing on the save path
+            types.NOTEBOOK_DOCUMENT_DID_CLOSE: self._did_close_notebook,
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._did_change_configuration,
             types.WORKSPACE_EXECUTE_COMMAND: Commands(actions.handlers()).execute,
             **self._questions.handlers(),
@@ -148,8 +152,8 @@ class Session:
 
     def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         document = document_of(params.text_document)
-        self.state.documents.open(document)
-        self._consider(document, 0.0)
+        if self.state.documents.open(document):
+            self._consider(document, 0.0)
 
     def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         uri, version = params.text_document.uri, params.text_document.version
@@ -160,12 +164,59 @@ class Session:
 
     def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
+        if not self.state.documents.is_cell(uri):
+            self._forget(uri)
+            self._clear([uri])
+
+    def _forget(self, uri: str) -> None:
+        """Drop a document and all that is known of it."""
         self.state.documents.close(uri)
         self.state.analyzer.forget(uri)
         self.state.views.forget(uri)
         self.state.regions.forget(uri)
-        if not self._pull:
+
+    def _clear(self, uris: Iterable[str]) -> None:
+        """Take back the diagnostics of what is closed; a client that pulls does that itself."""
+        for uri in () if self._pull else uris:
             self.endpoint.publish(uri, None, [])
+
+    # Notebooks
+
+    def _did_open_notebook(self, params: types.DidOpenNotebookDocumentParams) -> None:
+        notebook = notebook_of(params)
+        self._close_notebook(notebook.uri)
+        self._take_over(notebook.documents)
+        self.state.documents.open_notebook(notebook)
+        self._consider(notebook.document, 0.0)
+
+    def _did_change_notebook(self, params: types.DidChangeNotebookDocumentParams) -> None:
+        change = notebook_change_of(params)
+        self._take_over(document.uri for document in change.opened)
+        changed = self.state.documents.change_notebook(params.notebook_document.uri, change)
+        if changed is None:
+            return
+        before, after = changed
+        self._clear(part.uri for part in before.parts if after.part(part.uri) is None)
+        if after.document is not before.document:
+            self._consider(after.document, self.settings.debounce)
+        elif after.parts != before.parts:
+            self._publish_again(after.document)
+
+    def _did_close_notebook(self, params: types.DidCloseNotebookDocumentParams) -> None:
+        self._close_notebook(params.notebook_document.uri)
+
+    def _close_notebook(self, uri: str) -> None:
+        notebook = self.state.documents.close_notebook(uri)
+        if notebook is not None:
+            self._forget(notebook.document.uri)
+            self._clear(part.uri for part in notebook.parts)
+
+    def _take_over(self, cells: Iterable[str]) -> None:
+        """What was open as a text of its own is part of a notebook from now on."""
+        for uri in cells:
+            if self.state.documents.get(uri) is not None:
+                self._forget(uri)
+                self._clear([uri])
 
     def _consider(self, document: Document, quiet: float) -> None:
         """Have the document scored, unless it is not to be, or not now."""
@@ -180,14 +231,16 @@ class Session:
     def _publish(self, analysis: Analysis) -> None:
         """Show a result; also one that is shown already, where the circumstances have changed."""
         view = self.state.views.make(analysis, self.settings, self.state.snooze.is_on)
-        document = analysis.document
-        if self._pull:
-            self._refresher.want(() if self._questions.pulling[document.uri] else ("diagnostics",))
-        else:
-            self.endpoint.publish(document.uri, document.version, diagnostics_of(view, self.state.encoding))
+        parts = self.state.documents.parts(analysis.document)
+        if not self._pull:
+            for part in parts:
+                self.endpoint.publish(part.uri, part.version, diagnostics_of(view, part, self.state.encoding))
+        elif not all(self._questions.pulling[part.uri] for part in parts):
+            self._refresher.want(("diagnostics",))
         self._refresh_in_line()
         if self.client.wants_analysed:
-            self.endpoint.notify(ANALYSED, {"uri": document.uri, "version": document.version})
+            for part in parts:
+                self.endpoint.notify(ANALYSED, {"uri": part.uri, "version": part.version})
         self._remark = _remark(view)
         self._tell_status()
 
@@ -195,8 +248,9 @@ class Session:
         """The document's diagnostics are void."""
         if self._pull:
             self._refresher.want(("diagnostics",))
-        else:
-            self.endpoint.publish(document.uri, document.version, [])
+            return
+        for part in self.state.documents.parts(document):
+            self.endpoint.publish(part.uri, part.version, [])
 
     def _refresh_in_line(self) -> None:
         """Have what is written into texts asked for again."""
@@ -276,9 +330,9 @@ class Session:
             self.state.views.forget_all()
             self.state.analyzer.rescore_all(forgive=True)
         if before != after:
-            self._publish_all()
             for document in self.state.documents.all():
                 self._consider(document, 0.0)
+            self._publish_all()
 
     def _report(self, problems: Sequence[str]) -> None:
         if problems:

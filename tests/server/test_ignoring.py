@@ -145,7 +145,7 @@ async def test_what_cannot_be_ignored_is_explained(client: LspClient, tmp_path: 
         ([URI, 1], '[uri, line, "source" or "stored"]'),
         ([URI, -1, "stored"], "the line is a whole number from 0"),
         ([URI, 3, "stored"], "line 4 is blank"),
-        ([URI, 99, "stored"], "line 100 is blank"),
+        ([URI, 99, "stored"], "line 100 is not there"),
         ([URI, 1, "stored"], "cannot be written"),
         ([URI, 1, "source"], "this client applies no edits"),
     ]
