@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 OK, FINDINGS, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
 # Which extra installs what a command may lack.
-_EXTRAS = {"matplotlib": "train", "scipy": "train", "sklearn": "train", "openai": "endpoint"}
+_EXTRAS = {
+    "torch": "train",
+    "transformers": "train",
+    "matplotlib": "train",
+    "scipy": "train",
+    "sklearn": "train",
+    "openai": "endpoint",
+}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from risk_lsp.model.host import Host
 from risk_lsp.model.numpy_shape import decoder_shape
-from risk_lsp.model.sources import ModelFolder
+from risk_lsp.model.sources import ModelFolder, needs_extra
 
 
 def load_host(
@@ -18,6 +18,8 @@ def load_host(
             from risk_lsp.model.weights import read_weights
 
             return NumpyHost(shape, read_weights(folder), folder.name, top_layer, threads)
-    from risk_lsp.model.transformers_host import load_transformers_host
-
+    try:
+        from risk_lsp.model.transformers_host import load_transformers_host
+    except ModuleNotFoundError as error:
+        raise needs_extra(folder.name, error) from error
     return load_transformers_host(folder, device=device, dtype=dtype, top_layer=top_layer, threads=threads)

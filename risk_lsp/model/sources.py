@@ -68,9 +68,11 @@ def _is_hub_id(source: str | Path) -> bool:
 
 def _fetch(name: str, revision: str | None, offline: bool) -> Path:
     """The local snapshot of a hub model, downloaded first unless `offline`."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+    except ModuleNotFoundError as error:
+        raise needs_extra(name, error) from error
     wanted = name if revision is None else f"{name} at revision {revision}"
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=_HUB_FILES, local_files_only=offline))
@@ -132,6 +134,11 @@ def _read_json_object(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path.name} of {name} is not a JSON object", "save or download it again")
     return content
+
+
+def needs_extra(name: str, error: ModuleNotFoundError) -> ModelError:
+    """What to say where a model needs libraries that the embedded default does without."""
+    return ModelError(f"the model {name} needs {error.name}, which is not installed", "pip install 'risk-lsp[models]'")
 
 
 def first_line(error: BaseException) -> str:

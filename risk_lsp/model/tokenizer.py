@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from risk_lsp.errors import ModelError
 from risk_lsp.model.encoding import Encoding
 from risk_lsp.model.fingerprints import hash_files, hash_text
-from risk_lsp.model.sources import first_line
+from risk_lsp.model.sources import first_line, needs_extra
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -86,8 +86,10 @@ def load_tokenizer(folder: Path, name: str) -> TextTokenizer:
 
 
 def _converted_tokenizer(folder: Path, name: str) -> Tokenizer:
-    from transformers import AutoTokenizer
-
+    try:
+        from transformers import AutoTokenizer
+    except ModuleNotFoundError as error:
+        raise needs_extra(name, error) from error
     try:
         loaded: Any = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     except Exception as error:  # whatever a tokenizer class raises, the answer is the same

@@ -21,16 +21,15 @@ from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.risk.views import document_risk, line_risks
 
 _PACKAGES = (
-    "torch",
-    "transformers",
+    "numpy",
     "tokenizers",
     "safetensors",
-    "numpy",
     "pygls",
     "lsprotocol",
     "tree-sitter",
     "rich",
 )
+_EXTRA_PACKAGES = ("torch", "transformers", "openai")  # the embedded default needs none of them
 
 _PROGRAM = '''def largest(numbers):
     """Return the largest of the numbers."""
@@ -57,6 +56,7 @@ def examine(load: Callable[[], Engine], bundle: Path, *, offline: bool) -> Itera
     yield Finding("Python", f"{platform.python_version()}, {sys.executable}")
     yield Finding("system", f"{platform.platform()}, {os.cpu_count()} CPUs")
     yield Finding("packages", ", ".join(_version(name) for name in _PACKAGES))
+    yield Finding("extras", ", ".join(_version(name, "not installed") for name in _EXTRA_PACKAGES))
     yield Finding("network", "never used" if offline else "used to fetch a bundle's model that is not on this machine")
     yield Finding("bundle", str(bundle))
     before = time.perf_counter()
@@ -103,11 +103,11 @@ def _scored_lines(risk: SpanRisk) -> NDArray[np.float64]:
     return lines[~np.isnan(lines)]
 
 
-def _version(package: str) -> str:
+def _version(package: str, absent: str = "missing") -> str:
     try:
         return f"{package} {version(package)}"
     except PackageNotFoundError:
-        return f"{package} is missing"
+        return f"{package} is {absent}"
 
 
 def _memory() -> str:

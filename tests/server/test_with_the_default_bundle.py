@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -43,3 +44,18 @@ async def test_a_program_is_scored_shown_and_explained(client: LspClient) -> Non
     assert "% chance of an edit comes from " in hover["contents"]["value"]
     assert "Function largest: " in hover["contents"]["value"]
     assert await client.shut_down() == 0
+
+
+async def test_server_and_worker_stay_small_with_a_program_of_two_thousand_lines(client: LspClient) -> None:
+    await client.initialize("emacs30-eglot", initializationOptions={"threshold": 0.0})
+    client.open(URI, TEXT * 286)
+    await client.diagnostics(URI, 1)
+    server = client.process.pid
+    (worker,) = Path(f"/proc/{server}/task/{server}/children").read_text(encoding="ascii").split()
+    peaks = _peak_megabytes(server), _peak_megabytes(int(worker))
+    assert peaks[0] < 100 and peaks[1] < 400, f"{peaks} MB"
+
+
+def _peak_megabytes(process: int) -> float:
+    status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith("VmHWM"))
