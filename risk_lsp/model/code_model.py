@@ -16,8 +16,10 @@ from risk_lsp.model.encoding import Encoding
 from risk_lsp.model.fingerprints import hash_weights
 from risk_lsp.model.host import Host, Run
 from risk_lsp.model.hosts import load_host
+from risk_lsp.model.rereading import WindowReader, kept_statistics
 from risk_lsp.model.sources import ModelFolder, locate_model
 from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.model.windows import Window, plan_windows
 
 # Enough to keep the device busy; more costs memory.
@@ -146,16 +148,41 @@ class CodeModel:
             _Piece(index, window)
             for index, encoding in enumerate(encodings)
             for window in plan_windows(
-                len(encoding), self.context - len(self._tokenizer.prefix), boundaries[index] if boundaries else ()
+                encoding.token_ids, self.context - len(self._tokenizer.prefix), boundaries[index] if boundaries else ()
             )
         ]
         tokens = _TOKENS_PER_CPU_BATCH if self._host.device == "cpu" else _TOKENS_PER_GPU_BATCH
         for batch in _batches(pieces, tokens):
             sequences = [self._sequence(piece, encodings) for piece in batch]
             runs = self._host.run(sequences, layers, to_end=statistics)
-            for piece, run in zip(batch, runs, strict=True):
-                self._store(results[piece.text], piece.window, run)
+            for piece, sequence, run in zip(batch, sequences, runs, strict=True):
+                self._store(results[piece.text], piece.window, sequence, run)
         return results
+
+    def reread(
+        self,
+        encoding: Encoding,
+        layers: Sequence[int],
+        memory: WindowMemory,
+        *,
+        boundaries: Sequence[int] = (),
+        statistics: bool = False,
+    ) -> Activations:
+        """As `read`, to float16, but what `memory` holds of an earlier version of the text is not computed again."""
+        self._check([encoding], layers, statistics)
+        result = self._empty(encoding, tuple(layers), statistics)
+        prefix = len(self._tokenizer.prefix)
+        windows = plan_windows(encoding.token_ids, self.context - prefix, boundaries)
+        sequences = [
+            (self._sequence(_Piece(0, window), [encoding]), window.keep - window.start + prefix) for window in windows
+        ]
+        reader = WindowReader(self._host, memory, result.layers, statistics=statistics)
+        for window, rows in zip(windows, reader.read(sequences), strict=True):
+            result.values[window.keep : window.end] = rows.values
+            if result.log_probabilities is not None and result.entropies is not None:
+                result.log_probabilities[window.keep : window.end] = rows.log_probabilities
+                result.entropies[window.keep : window.end] = rows.entropies
+        return result
 
     def _check(self, encodings: Sequence[Encoding], layers: Sequence[int], statistics: bool) -> None:
         top = self._host.top_layer
@@ -185,18 +212,16 @@ class CodeModel:
         start, _, end = piece.window
         return np.concatenate([self._tokenizer.prefix, encodings[piece.text].token_ids[start:end]]).astype(np.int64)
 
-    def _store(self, result: Activations, window: Window, run: Run) -> None:
+    def _store(self, result: Activations, window: Window, sequence: NDArray[np.int64], run: Run) -> None:
         """Copy the kept rows of one piece into its text's result."""
         start, keep, end = window
         shift = len(self._tokenizer.prefix) - start
         for column, layer in enumerate(result.layers):
             result.values[keep:end, column] = run.residuals[layer][keep + shift : end + shift]
-        if run.final is None or result.log_probabilities is None or result.entropies is None:
-            return
-        first = keep if keep + shift > 0 else keep + 1  # nothing comes before the first token without a prefix
-        result.log_probabilities[first:end], result.entropies[first:end] = self._host.statistics(
-            run.final[first + shift - 1 : end + shift - 1], result.encoding.token_ids[first:end]
-        )
+        if result.log_probabilities is not None and result.entropies is not None:
+            result.log_probabilities[keep:end], result.entropies[keep:end] = kept_statistics(
+                self._host, run.final, sequence, keep + shift
+            )
 
 
 def _batches(pieces: Sequence[_Piece], tokens: int) -> Iterator[list[_Piece]]:

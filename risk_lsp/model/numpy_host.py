@@ -54,19 +54,23 @@ class NumpyHost:
 
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
         """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
-        return self._threads.map(lambda sequence: self.extend(sequence, None, layers, to_end=to_end), sequences)
+        return self._threads.map(
+            lambda sequence: self.extend(sequence, self.new_past(), layers, to_end=to_end), sequences
+        )
 
-    def extend(
-        self, token_ids: NDArray[Any], past: list[KeyValues] | None, layers: Sequence[int], *, to_end: bool
-    ) -> Run:
-        """Run the tokens that follow `past`, one per block that is run; their keys and values are added to it."""
+    def new_past(self) -> list[KeyValues]:
+        """Room for the keys and values of a run that starts at the first token."""
+        return [KeyValues() for _ in self._blocks]
+
+    def extend(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
+        """Run the tokens that follow `past`, to which their keys and values are added."""
         last = self.top_layer if to_end else max(layers, default=-1)
         first = len(past[0]) if past else 0
         hidden = self._embeddings[token_ids] if last >= 0 else np.zeros((len(token_ids), self.width), np.float32)
         angles = self._cosines[first : first + len(token_ids)], self._sines[first : first + len(token_ids)]
         residuals = {0: hidden} if 0 in layers else {}
         for number, block in enumerate(self._blocks[: max(last, 0)], start=1):
-            hidden = block.run(hidden, angles, past[number - 1] if past else KeyValues())
+            hidden = block.run(hidden, angles, past[number - 1])
             if number in layers:
                 residuals[number] = hidden
         if not to_end or self._norm is None:

@@ -1,10 +1,16 @@
-"""Cutting a text that is longer than a model's context into overlapping windows."""
+"""Cutting a text that is longer than a model's context into overlapping windows, most of which survive an edit."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LOOKED_AT = 12  # tokens from a boundary on that decide whether a text is cut there
 
 
 class Window(NamedTuple):
@@ -15,32 +21,43 @@ class Window(NamedTuple):
     end: int
 
 
-def plan_windows(token_count: int, context: int, boundaries: Sequence[int] = ()) -> list[Window]:
+def plan_windows(token_ids: NDArray[Any], context: int, boundaries: Sequence[int] = ()) -> list[Window]:
     """Windows of at most `context` tokens that keep every token exactly once, in order.
 
-    Every kept token has at least `context // 2` tokens to its left within its window, wherever the text has that many.
-    `boundaries` are sorted token indices at which statements start: a window starts at one of them if that leaves it
-    enough left context and still lets it keep a quarter of the context (or finish the text).
+    Every kept token has at least three eighths of the context to its left within its window, wherever the text has that
+    many. `boundaries` are the sorted token indices at which statements start: windows keep from one of them, and start
+    at one of them, where that leaves enough to keep and enough left context.
+
+    Where a text is cut depends on what stands there (content-defined chunking), not on how far from its beginning that
+    is: an edit moves the cuts near it, and the windows further down hold what they held before.
     """
-    if token_count < 0 or context < 1:
-        raise ValueError(f"cannot plan windows for {token_count} tokens in a context of {context}")
-    if token_count == 0:
+    count = len(token_ids)
+    if context < 1:
+        raise ValueError(f"cannot plan windows for {count} tokens in a context of {context}")
+    if count == 0:
         return []
-    windows = [Window(0, 0, min(token_count, context))]
-    while (keep := windows[-1].end) < token_count:
-        start = _window_start(keep, token_count, context, boundaries)
-        windows.append(Window(start, keep, min(token_count, start + context)))
+    if count <= context:
+        return [Window(0, 0, count)]
+    most = max(1, context // 2)
+    windows = [Window(0, 0, _cut(token_ids, max(1, context // 2), context, boundaries))]
+    while (keep := windows[-1].end) < count:
+        end = count if count - keep <= most else _cut(token_ids, keep + max(1, context // 4), keep + most, boundaries)
+        windows.append(Window(_start(keep, context, boundaries), keep, end))
     return windows
 
 
-def _window_start(keep: int, token_count: int, context: int, boundaries: Sequence[int]) -> int:
-    """Where the window that keeps from `keep` starts."""
-    latest = keep - context // 2
-    finishing = token_count - context
-    if finishing <= latest:
-        # This window reaches the text's end from any start in range, so it takes all the left context that fits.
-        index = bisect_left(boundaries, finishing)
-        return boundaries[index] if index < len(boundaries) and boundaries[index] <= latest else finishing
-    earliest = latest - context // 4
-    index = bisect_right(boundaries, latest) - 1
-    return boundaries[index] if index >= 0 and boundaries[index] >= earliest else latest
+def _cut(token_ids: NDArray[Any], first: int, last: int, boundaries: Sequence[int]) -> int:
+    """The boundary in [first, last] whose text has the lowest checksum; `last` where there is none."""
+    near = boundaries[bisect_left(boundaries, first) : bisect_right(boundaries, last)]
+    return min(near, key=lambda place: (_checksum(token_ids, place), place), default=last)
+
+
+def _checksum(token_ids: NDArray[Any], place: int) -> int:
+    return crc32(np.ascontiguousarray(token_ids[place : place + _LOOKED_AT], dtype="<i4").tobytes())
+
+
+def _start(keep: int, context: int, boundaries: Sequence[int]) -> int:
+    """Where the window that keeps from `keep` starts: as early as a boundary lets it, never after what it must see."""
+    earliest, latest = max(0, keep - context // 2), keep - 3 * context // 8
+    index = bisect_left(boundaries, earliest)
+    return boundaries[index] if index < len(boundaries) and boundaries[index] <= latest else earliest

@@ -144,7 +144,7 @@ def test_a_long_text_is_read_through_its_windows(model_folder: ModelFolder, samp
     activations = model.read(encoding, (2,), boundaries=boundaries, statistics=True)
 
     assert activations.log_probabilities is not None
-    windows = plan_windows(len(encoding), 64, boundaries)
+    windows = plan_windows(encoding.token_ids, 64, boundaries)
     assert len(windows) > 3
     for start, keep, end in windows:
         part = Encoding(*(field[start:end] for field in (encoding.token_ids, encoding.starts, encoding.ends)))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from risk_lsp.model.hosts import load_host
-from risk_lsp.model.numpy_block import Block, KeyValues
+from risk_lsp.model.numpy_block import Block
 from risk_lsp.model.numpy_host import NumpyHost
 from risk_lsp.model.sources import locate_model
 
@@ -78,7 +78,7 @@ def test_biases_and_tied_embeddings_are_those_of_transformers(
 def test_tokens_that_follow_what_was_run_get_what_they_get_in_one_run(model_folder: ModelFolder, cut: int) -> None:
     host = load(model_folder("Qwen3"))
     whole = host.run([TOKENS], (1, 3), to_end=True)[0]
-    past = [KeyValues() for _ in range(3)]
+    past = host.new_past()
 
     first = host.extend(TOKENS[:cut], past, (1, 3), to_end=True)
     second = host.extend(TOKENS[cut:], past, (1, 3), to_end=True)
@@ -91,7 +91,7 @@ def test_tokens_that_follow_what_was_run_get_what_they_get_in_one_run(model_fold
 
 def test_what_was_run_can_be_cut_back_and_followed_by_something_else(model_folder: ModelFolder) -> None:
     host = load(model_folder("Qwen3"))
-    past = [KeyValues() for _ in range(3)]
+    past = host.new_past()
     host.extend(TOKENS, past, (), to_end=True)
     for each in past:
         each.crop(20)

@@ -1,0 +1,124 @@
+"""Reading one window with a memory of those before: what is known is recalled, and what was edited is gone on from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.model.host import Host, Run
+from risk_lsp.model.numpy_block import KeyValues
+from risk_lsp.model.window_memory import Resumable, WindowMemory, WindowRows, rounded, window_key
+
+_AT_ONCE = 4  # windows of one run: enough to keep all cores busy
+_FEW = 4  # windows of which keys and values are worth keeping: an edit touches no more
+
+
+class ResumableHost(Host, Protocol):
+    """A host whose runs can be gone on from."""
+
+    def new_past(self) -> list[KeyValues]:
+        """Room for the keys and values of a run that starts at the first token."""
+        ...
+
+    def extend(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
+        """Run the tokens that follow `past`, which grows by them."""
+        ...
+
+
+class WindowReader:
+    """Rows of windows from a host, at the same layers each time."""
+
+    def __init__(self, host: Host, memory: WindowMemory, layers: tuple[int, ...], *, statistics: bool) -> None:
+        self._host = host
+        self._memory = memory
+        self._layers = layers
+        self._statistics = statistics
+
+    def read(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:
+        """The kept rows of windows, each given as its tokens and the index of the first that is kept."""
+        keys = [window_key(tokens, keep, self._layers, statistics=self._statistics) for tokens, keep in windows]
+        found = [self._memory.recall(key) for key in keys]
+        missing = [index for index, rows in enumerate(found) if rows is None]
+        resumable = _resumable(self._host)
+        if resumable is not None and len(missing) <= _FEW:
+            fresh = [self._gone_on(resumable, *windows[index]) for index in missing]
+        else:
+            fresh = [
+                rows for part in _parts(missing) for rows in self._from_scratch([windows[index] for index in part])
+            ]
+        for index, rows in zip(missing, fresh, strict=True):
+            found[index] = rows
+            self._memory.remember(keys[index], rows)
+        return [rows for rows in found if rows is not None]
+
+    def _from_scratch(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:
+        runs = self._host.run([tokens for tokens, _ in windows], self._layers, to_end=self._statistics)
+        return [
+            self._rows(run.residuals, run.final, tokens, keep, 0)
+            for run, (tokens, keep) in zip(runs, windows, strict=True)
+        ]
+
+    def _gone_on(self, host: ResumableHost, tokens: NDArray[np.int64], keep: int) -> WindowRows:
+        """The rows of a window, of which only what follows the tokens that it shares with an earlier one is run."""
+        known = self._memory.resumable(tokens, keep, self._layers, statistics=self._statistics)
+        before, shared = known if known is not None else (None, 0)
+        # At least one token is run, or there would be nothing to keep.
+        shared = min(shared, len(tokens) - 1)
+        past = host.new_past() if before is None else [each.copy() for each in before.past]
+        for each in past:
+            each.crop(shared)
+        run = host.extend(tokens[shared:], past, self._layers, to_end=self._statistics)
+        final = run.final
+        if before is not None and before.final is not None:
+            final = np.concatenate([before.final[:shared], run.final])
+        rows = self._rows(run.residuals, final, tokens, keep, shared)
+        if before is not None and shared > keep:
+            rows = _joined(before.rows, rows, shared - keep)
+        self._memory.offer(Resumable(tokens, keep, self._layers, past, rows, final), before)
+        return rows
+
+    def _rows(
+        self, residuals: dict[int, NDArray[Any]], final: Any, tokens: NDArray[np.int64], keep: int, ran_from: int
+    ) -> WindowRows:
+        """Rows of the tokens from `keep` on, or from `ran_from` if that is later, where the residuals begin."""
+        first = max(keep, ran_from)
+        values = np.stack([residuals[layer][first - ran_from :] for layer in self._layers], axis=1)
+        if not self._statistics:
+            return WindowRows(rounded(values), None, None)
+        log_probabilities, entropies = kept_statistics(self._host, final, tokens, first)
+        return WindowRows(rounded(values), log_probabilities, entropies)
+
+
+def kept_statistics(
+    host: Host, final: Any, tokens: NDArray[np.int64], first: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Log-probabilities and entropies of tokens[first:]; 0 for a first token that nothing comes before."""
+    predicted = max(first, 1)
+    nothing = np.zeros(predicted - first, dtype=np.float32)
+    log_probabilities, entropies = host.statistics(final[predicted - 1 : len(tokens) - 1], tokens[predicted:])
+    return np.concatenate([nothing, log_probabilities]), np.concatenate([nothing, entropies])
+
+
+def _joined(before: WindowRows, after: WindowRows, count: int) -> WindowRows:
+    """The first `count` rows of one and all of the other."""
+
+    def joined(first: NDArray[Any] | None, second: NDArray[Any] | None) -> NDArray[Any] | None:
+        return None if first is None or second is None else np.concatenate([first[:count], second])
+
+    values = np.concatenate([before.values[:count], after.values])
+    return WindowRows(
+        values,
+        joined(before.log_probabilities, after.log_probabilities),
+        joined(before.entropies, after.entropies),
+    )
+
+
+def _parts(missing: list[int]) -> list[list[int]]:
+    return [missing[first : first + _AT_ONCE] for first in range(0, len(missing), _AT_ONCE)]
+
+
+def _resumable(host: Any) -> ResumableHost | None:
+    return host if hasattr(host, "extend") else None

@@ -1,0 +1,113 @@
+"""What windows gave the last times, so that an edit costs the windows it touches and, in those, what follows it."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.model.numpy_block import KeyValues
+
+_LARGEST_HALF = 60_000.0  # float16 ends at 65,504
+_RESUMABLE = 6  # windows whose keys and values are kept: those that were edited last
+
+
+@dataclass(frozen=True)
+class WindowRows:
+    """The kept rows of one window: values [kept, layers, width], and statistics float32[kept] if they were asked for.
+
+    Values are float16 where they fit; what is computed and what is remembered are rounded alike, so that a result does
+    not depend on what was read before.
+    """
+
+    values: NDArray[Any]
+    log_probabilities: NDArray[np.float32] | None
+    entropies: NDArray[np.float32] | None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        arrays = (self.values, self.log_probabilities, self.entropies)
+        return sum(array.nbytes for array in arrays if array is not None)
+
+
+@dataclass(frozen=True)
+class Resumable:
+    """A window that other tokens can follow: its tokens, what its blocks keep of them, rows, and normalised outputs."""
+
+    token_ids: NDArray[np.int64]
+    keep: int
+    layers: tuple[int, ...]
+    past: list[KeyValues]
+    rows: WindowRows
+    final: NDArray[np.float32] | None
+
+    def shared_with(self, token_ids: NDArray[np.int64]) -> int:
+        """How many tokens both begin with."""
+        length = min(len(self.token_ids), len(token_ids))
+        differ = np.flatnonzero(self.token_ids[:length] != token_ids[:length])
+        return int(differ[0]) if len(differ) else length
+
+
+class WindowMemory:
+    """Rows of windows by their tokens, at most `most_bytes` of them, and the last edited windows to go on from.
+
+    Not for use from two threads at once.
+    """
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes = 0
+        self._rows: OrderedDict[bytes, WindowRows] = OrderedDict()
+        self._resumable: deque[Resumable] = deque(maxlen=_RESUMABLE)
+
+    def recall(self, key: bytes) -> WindowRows | None:
+        """The rows of that window if they are still known."""
+        rows = self._rows.get(key)
+        if rows is not None:
+            self._rows.move_to_end(key)
+        return rows
+
+    def remember(self, key: bytes, rows: WindowRows) -> None:
+        """Keep the rows of a window, and forget those that were not asked for the longest."""
+        if key in self._rows:
+            return
+        self._rows[key] = rows
+        self._bytes += rows.size
+        while self._bytes > self._most_bytes:
+            self._bytes -= self._rows.popitem(last=False)[1].size
+
+    def resumable(
+        self, token_ids: NDArray[np.int64], keep: int, layers: tuple[int, ...], *, statistics: bool
+    ) -> tuple[Resumable, int] | None:
+        """The window that shares the most first tokens with this one, and how many; None if none shares any."""
+        found = [
+            (window, window.shared_with(token_ids))
+            for window in self._resumable
+            if window.keep == keep and window.layers == layers and (window.final is not None) == statistics
+        ]
+        best = max(found, key=lambda each: each[1], default=None)
+        return best if best is not None and best[1] > 0 else None
+
+    def offer(self, window: Resumable, instead_of: Resumable | None) -> None:
+        """Keep a window to go on from, in the place of the one that it went on from."""
+        if instead_of is not None:
+            self._resumable = deque(
+                (each for each in self._resumable if each is not instead_of), maxlen=self._resumable.maxlen
+            )
+        self._resumable.append(window)
+
+
+def window_key(token_ids: NDArray[np.int64], keep: int, layers: tuple[int, ...], *, statistics: bool) -> bytes:
+    """What identifies the rows of a window."""
+    return blake2b(repr((keep, layers, statistics)).encode() + token_ids.tobytes(), digest_size=16).digest()
+
+
+def rounded(values: NDArray[np.float32]) -> NDArray[Any]:
+    """In float16, unless a value does not fit."""
+    fits = values.size == 0 or float(np.abs(values).max()) < _LARGEST_HALF
+    return values.astype(np.float16) if fits else values

@@ -1,0 +1,140 @@
+"""An edited text is read again at the price of what the edit touched, and with the same result as from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from risk_lsp.model.activations import Activations
+from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.numpy_host import NumpyHost
+from risk_lsp.model.window_memory import WindowMemory
+
+LAYERS = (1, 3)
+PLENTY = 1 << 30
+
+
+@pytest.fixture(params=["Qwen3", "GPT2"])
+def model(request: pytest.FixtureRequest, model_folder: Callable[..., Path]) -> CodeModel:
+    """One that numpy runs, which can go on from any token, and one that transformers runs."""
+    return CodeModel.load(model_folder(request.param))
+
+
+@pytest.fixture
+def tokens_run(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tokens each run of numpy's decoder takes, as they happen."""
+    counts: list[int] = []
+    extend = NumpyHost.extend
+
+    def counted(host: NumpyHost, token_ids: Any, *args: Any, **options: Any) -> Any:
+        counts.append(len(token_ids))
+        return extend(host, token_ids, *args, **options)
+
+    monkeypatch.setattr(NumpyHost, "extend", counted)
+    return counts
+
+
+def read(model: CodeModel, text: str, memory: WindowMemory) -> Activations:
+    encoding = model.encode(text)
+    boundaries = encoding.tokens_at(_line_starts(text)).tolist()
+    return model.reread(encoding, LAYERS, memory, boundaries=boundaries, statistics=True)
+
+
+def _line_starts(text: str) -> list[int]:
+    return [0, *(place + 1 for place, character in enumerate(text[:-1]) if character == "\n")]
+
+
+def assert_same(first: Activations, second: Activations) -> None:
+    # float16 keeps 11 bits; activations of these models reach some tens.
+    np.testing.assert_allclose(first.values, second.values, rtol=2e-3, atol=2e-3)
+    assert first.log_probabilities is not None and second.log_probabilities is not None
+    np.testing.assert_allclose(first.log_probabilities, second.log_probabilities, atol=1e-3)
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 400), st.integers(0, 30), st.text("ab =\n(", max_size=8)), min_size=1, max_size=5
+    ),
+    st.integers(1, 4),
+)
+def test_any_edits_give_what_reading_from_scratch_gives(
+    model: CodeModel, sample: str, edits: list[tuple[int, int, str]], copies: int
+) -> None:
+    memory, text = WindowMemory(PLENTY), sample * copies
+    read(model, text, memory)
+    for place, removed, inserted in edits:
+        text = text[:place] + inserted + text[place + removed :]
+
+        assert_same(read(model, text, memory), read(model, text, WindowMemory(0)))
+
+
+def test_without_an_edit_no_token_is_run(model_folder: Callable[..., Path], sample: str, tokens_run: list[int]) -> None:
+    model, memory = CodeModel.load(model_folder("Qwen3")), WindowMemory(PLENTY)
+    first = read(model, sample * 3, memory)
+    tokens_run.clear()
+
+    again = read(model, sample * 3, memory)
+
+    assert tokens_run == []
+    np.testing.assert_array_equal(again.values, first.values)
+
+
+def test_typing_at_the_end_runs_only_what_was_typed(model_folder: Callable[..., Path], tokens_run: list[int]) -> None:
+    model, memory = CodeModel.load(model_folder("Qwen3")), WindowMemory(PLENTY)
+    read(model, "total = 0\nvalue", memory)
+    tokens_run.clear()
+
+    read(model, "total = 0\nvalue = 1", memory)
+
+    assert sum(tokens_run) == len(model.encode("total = 0\nvalue = 1")) - len(model.encode("total = 0\nvalue"))
+
+
+def test_an_edit_at_the_end_of_a_long_text_runs_a_small_part_of_it(
+    model_folder: Callable[..., Path], sample: str, tokens_run: list[int]
+) -> None:
+    model, memory = CodeModel.load(model_folder("Qwen3")), WindowMemory(PLENTY)
+    text = sample * 10
+    read(model, text, memory)
+    whole = sum(tokens_run)
+    tokens_run.clear()
+
+    read(model, text + "x = 1\n", memory)
+
+    assert sum(tokens_run) <= 2 * model.context < whole / 8
+
+
+def test_more_rows_than_the_memory_may_hold_are_forgotten(
+    model_folder: Callable[..., Path], sample: str, tokens_run: list[int]
+) -> None:
+    model, memory = CodeModel.load(model_folder("Qwen3")), WindowMemory(1000)
+    first = read(model, sample * 3, memory)
+    tokens_run.clear()
+
+    again = read(model, sample * 3, memory)
+
+    assert sum(tokens_run) > 0
+    np.testing.assert_allclose(again.values, first.values, rtol=2e-3, atol=2e-3)
+
+
+def test_reading_with_a_memory_is_reading_rounded_to_half_precision(model: CodeModel, sample: str) -> None:
+    encoding = model.encode(sample)
+    exact = model.read(encoding, LAYERS, statistics=True)
+
+    assert_same(model.reread(encoding, LAYERS, WindowMemory(PLENTY), statistics=True), exact)
+
+
+def test_layers_and_statistics_are_remembered_apart(model: CodeModel, sample: str) -> None:
+    memory, encoding = WindowMemory(PLENTY), model.encode(sample)
+    model.reread(encoding, (1,), memory)
+
+    other = model.reread(encoding, (2,), memory, statistics=True)
+
+    np.testing.assert_allclose(other.values, model.read(encoding, (2,)).values, rtol=2e-3, atol=2e-3)
+    assert other.entropies is not None and other.entropies.any()
