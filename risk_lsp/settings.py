@@ -104,6 +104,13 @@ class Settings:
         choices=("auto", "float32", "bfloat16", "float16"),
     )
     threads: int = _setting(0, "CPU threads for the model; 0 lets it choose.", Scope.MACHINE, minimum=0, maximum=1024)
+    cache_megabytes: int = _setting(
+        256,
+        "Memory for what the model computed of open documents, so that an edit costs what it touches; 0 keeps none.",
+        Scope.MACHINE,
+        minimum=0,
+        maximum=1_000_000,
+    )
     offline: bool = _setting(True, "Never use the network, not even to fetch a model.", Scope.USER)
     allow_workspace_model: bool = _setting(
         False, "Let a workspace's settings choose the model and the hardware it runs on.", Scope.USER

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from risk_lsp.model.activations import Activations
     from risk_lsp.model.code_model import CodeModel
     from risk_lsp.model.encoding import Encoding
+    from risk_lsp.model.window_memory import WindowMemory
     from risk_lsp.probe.bundle import Bundle
     from risk_lsp.probe.manifest import Manifest
 
@@ -85,6 +86,19 @@ class Engine:
         """The risks of one text, from one run of the model."""
         return self.score_many([text], language_id)[0]
 
+    def rescore(self, text: str, language_id: str, memory: WindowMemory) -> SpanRisk:
+        """As `score`, to float16, without running again what `memory` holds of earlier versions of the text."""
+        model, manifest = self._bundle.model, self.manifest
+        encoding = model.encode(text)
+        activations = model.reread(
+            encoding,
+            manifest.layers,
+            memory,
+            boundaries=self._boundaries(text, encoding, language_id),
+            statistics=manifest.statistics,
+        )
+        return self.risk(len(text), activations)
+
     def score_many(self, texts: Sequence[str], language_id: str = "python") -> list[SpanRisk]:
         """The risks of many texts, in order; texts of similar length share a run of the model."""
         risks: list[SpanRisk] = []
@@ -107,15 +121,18 @@ class Engine:
     ) -> list[Activations]:
         """Run the model over encoded texts at the bundle's layers, exactly as scoring does."""
         boundaries = [
-            # Only texts that need more than one window are cut, so only they need to be parsed.
-            encoding.tokens_at(statement_starts(text, language_id)).tolist()
-            if len(encoding) >= self._bundle.model.context - 1
-            else ()
-            for text, encoding in zip(texts, encodings, strict=True)
+            self._boundaries(text, encoding, language_id) for text, encoding in zip(texts, encodings, strict=True)
         ]
         return self._bundle.model.read_many(
             encodings, self.manifest.layers, boundaries=boundaries, statistics=statistics
         )
+
+    def _boundaries(self, text: str, encoding: Encoding, language_id: str) -> Sequence[int]:
+        # Only texts that need more than one window are cut, so only they need to be parsed.
+        if len(encoding) < self._bundle.model.context - 1:
+            return ()
+        starts: list[int] = encoding.tokens_at(statement_starts(text, language_id)).tolist()
+        return starts
 
     def risk(self, text_length: int, activations: Activations) -> SpanRisk:
         """The risks of a text of `text_length` characters whose activations (at the bundle's layers) are known."""

@@ -7,16 +7,20 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.model.worker import run_worker
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.risk.engine import Engine
+
+_CACHE_BYTES = 256_000_000
 
 
 class EngineScorer:
     """The engine as the worker's loop wants it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cache_bytes: int) -> None:
         self._engine = engine
+        self._memory = WindowMemory(cache_bytes)
 
     def describe(self) -> dict[str, Any]:
         """What is loaded, for the server's status and hover."""
@@ -24,7 +28,7 @@ class EngineScorer:
 
     def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """The risks of one text, as a header and arrays."""
-        return self._engine.score(text, language_id).to_arrays()
+        return self._engine.rescore(text, language_id, self._memory).to_arrays()
 
 
 def load(options: dict[str, Any]) -> EngineScorer:
@@ -37,7 +41,7 @@ def load(options: dict[str, Any]) -> EngineScorer:
         threads=options.get("threads"),
     )
     engine.score("def warm_up():\n    return 1\n")
-    return EngineScorer(engine)
+    return EngineScorer(engine, options.get("cache_bytes", _CACHE_BYTES))
 
 
 if __name__ == "__main__":
