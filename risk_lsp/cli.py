@@ -55,6 +55,7 @@ COMMANDS = (
     Command("train model", "train a small code model", "risk_lsp.training.model_command"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.training.probe_fit_command"),
     Command("probe evaluate", "measure a bundle on labelled programs", "risk_lsp.training.probe_evaluate_command"),
+    Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.training.evaluate_command"),
     Command("patches sample", "programs of a model for problems", "risk_lsp.patches.sample_command"),
     Command("patches build", "minimal patches of failing programs", "risk_lsp.patches.build_command"),
 )

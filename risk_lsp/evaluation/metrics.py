@@ -48,9 +48,7 @@ def expected_calibration_error(
     Naeini, Cooper and Hauskrecht, Obtaining well calibrated probabilities using Bayesian binning, AAAI 2015.
     """
     records = check_records(p, y, weights)
-    _check_bins(bins)
-    edges = np.arange(bins + 1) / bins
-    return _calibration_error(records, np.clip(np.searchsorted(edges, records.p, side="right") - 1, 0, bins - 1))
+    return _calibration_error(records, equal_width_bins(records.p, bins))
 
 
 def adaptive_calibration_error(
@@ -62,12 +60,23 @@ def adaptive_calibration_error(
     Nguyen and O'Connor, Posterior calibration and exploratory analysis for NLP models, EMNLP 2015.
     """
     records = check_records(p, y, weights)
+    return _calibration_error(records, adaptive_bins(records.p, records.weights, bins))
+
+
+def equal_width_bins(p: FloatArray, bins: int) -> IntArray:
+    """The bin of each probability, 0 to bins - 1; a bin is [low, high), the last one closed."""
     _check_bins(bins)
-    _, place = np.unique(records.p, return_inverse=True)
-    mass = np.bincount(place, records.weights)
+    edges = np.arange(bins + 1) / bins
+    return np.asarray(np.clip(np.searchsorted(edges, p, side="right") - 1, 0, bins - 1), dtype=np.int64)
+
+
+def adaptive_bins(p: FloatArray, weights: FloatArray, bins: int) -> IntArray:
+    """The bin of each score, 0 to bins - 1, such that the bins weigh about the same and equal scores stay together."""
+    _check_bins(bins)
+    _, place = np.unique(p, return_inverse=True)
+    mass = np.bincount(place, weights)
     middle = (np.cumsum(mass) - mass / 2.0) / mass.sum()
-    bin_of_place = np.minimum((middle * bins).astype(np.int64), bins - 1)
-    return _calibration_error(records, bin_of_place[place])
+    return np.asarray(np.minimum(middle * bins, bins - 1), dtype=np.int64)[place]
 
 
 def auc(scores: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:

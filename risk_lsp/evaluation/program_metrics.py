@@ -29,29 +29,31 @@ class ReviewEffort(NamedTuple):
         return self.by_probability / self.top_to_bottom - 1.0
 
 
+class ProgramValues(NamedTuple):
+    """A measure of each program float64[programs], NaN where it has none, and the weight of each in a mean."""
+
+    values: FloatArray
+    weights: FloatArray
+
+    @property
+    def mean(self) -> float:
+        """The weighted mean over the programs that have a value; NaN if none of any weight has one."""
+        usable = ~np.isnan(self.values)
+        mass = self.weights[usable].sum()
+        return float(np.dot(self.values[usable], self.weights[usable]) / mass) if mass > 0.0 else float("nan")
+
+
 def within_group_auc(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Weighted mean, over the programs that hold both classes, of the AUC within the program (ties count half).
 
     Free of the question which programs are in trouble. NaN when no program of any weight holds both classes.
-    Each AUC is the Mann-Whitney statistic (R - P (P + 1) / 2) / (P N): R the sum of the positives' mid-ranks.
     """
-    programs = _Programs.of(scores, y, groups, weights)
-    positives = programs.positives
-    negatives = programs.sizes - positives
-    rank_sum = total(programs.ids, programs.mid_ranks() * programs.records.y, programs.count)
-    usable = (positives > 0) & (negatives > 0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        area = (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
-    return _mean_over(area, programs.weights, usable)
+    return program_aucs(scores, y, groups, weights).mean
 
 
 def hits_at_k(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, k: int, weights: ArrayLike | None = None) -> float:
     """Weighted share of the programs with a positive record whose k best-scored records hold at least one positive."""
-    if k < 1:
-        raise BadInput(f"the best {k} records are none", "k must be at least 1")
-    programs = _Programs.of(scores, y, groups, weights)
-    found = total(programs.ids, programs.records.y * (programs.reading_rank() < k), programs.count)
-    return _mean_over((found > 0).astype(np.float64), programs.weights, programs.positives > 0)
+    return program_hits(scores, y, groups, k, weights).mean
 
 
 def review_effort(
@@ -62,15 +64,45 @@ def review_effort(
     For a program with m edited lines among n, reading stops at edited line number ceil(recall m); the share is the
     lines read so far / n. The result holds the weighted means over programs with an edited line.
     """
+    by_probability, top_to_bottom = program_efforts(scores, y, groups, weights, recall=recall)
+    return ReviewEffort(by_probability.mean, top_to_bottom.mean)
+
+
+def program_aucs(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None) -> ProgramValues:
+    """The AUC within each program that holds both classes, programs in the order of their names.
+
+    Each is the Mann-Whitney statistic (R - P (P + 1) / 2) / (P N): R the sum of the positives' mid-ranks.
+    """
+    programs = _Programs.of(scores, y, groups, weights)
+    positives = programs.positives
+    negatives = programs.sizes - positives
+    rank_sum = total(programs.ids, programs.mid_ranks() * programs.records.y, programs.count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        area = (rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives)
+    return ProgramValues(np.where((positives > 0) & (negatives > 0), area, np.nan), programs.weights)
+
+
+def program_hits(
+    scores: ArrayLike, y: ArrayLike, groups: ArrayLike, k: int, weights: ArrayLike | None = None
+) -> ProgramValues:
+    """1 for each program whose k best-scored records hold a positive, 0 for others that hold one, in name order."""
+    if k < 1:
+        raise BadInput(f"the best {k} records are none", "k must be at least 1")
+    programs = _Programs.of(scores, y, groups, weights)
+    found = total(programs.ids, programs.records.y * (programs.reading_rank() < k), programs.count)
+    return ProgramValues(np.where(programs.positives > 0, found > 0, np.nan), programs.weights)
+
+
+def program_efforts(
+    scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None, *, recall: float = 0.8
+) -> tuple[ProgramValues, ProgramValues]:
+    """The share read of each program with an edited line, best-scored first and from the top (see `review_effort`)."""
     if not 0.0 < recall <= 1.0:
         raise BadInput(f"a recall of {recall:g} cannot be met", "use a share above 0 and up to 1, such as 0.8")
     programs = _Programs.of(scores, y, groups, weights)
-    usable = programs.positives > 0
-    by_probability = programs.share_read(programs.reading_rank(), recall)
-    top_to_bottom = programs.share_read(programs.text_rank(), recall)
-    return ReviewEffort(
-        _mean_over(by_probability, programs.weights, usable), _mean_over(top_to_bottom, programs.weights, usable)
-    )
+    orders = (programs.reading_rank(), programs.text_rank())
+    by_probability, top_to_bottom = (ProgramValues(programs.share_read(o, recall), programs.weights) for o in orders)
+    return by_probability, top_to_bottom
 
 
 @dataclass(frozen=True)
@@ -131,8 +163,3 @@ class _Programs:
         ranks = np.empty(len(order), dtype=np.int64)
         ranks[order] = np.arange(len(order)) - first[self.ids[order]]
         return ranks
-
-
-def _mean_over(values: FloatArray, weights: FloatArray, usable: np.ndarray) -> float:
-    mass = weights[usable].sum()
-    return float(np.dot(values[usable], weights[usable]) / mass) if mass > 0.0 else float("nan")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.heads import HazardHead
+from risk_lsp.probe.heads import SpanHead
 from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms
 
 # The line is what people are shown; tokens and whole programs keep the map honest at both ends.
@@ -27,8 +27,8 @@ class _Level:
     weights: NDArray[np.float64]
 
 
-def fit_calibration(head: HazardHead, data: WeightedPrograms, columns: NDArray[np.int64] | None = None) -> Calibration:
-    """Theta, scale and power of least log-loss over tokens, lines and programs.
+def fit_calibration(hazards: NDArray[np.float64], data: WeightedPrograms) -> Calibration:
+    """Theta, scale and power of least log-loss over tokens, lines and programs; `hazards` float64[tokens of the store].
 
     Raises BadInput without both outcomes among the programs, for then there is nothing to calibrate to.
     """
@@ -39,7 +39,7 @@ def fit_calibration(head: HazardHead, data: WeightedPrograms, columns: NDArray[n
         from scipy.optimize import minimize
     except ImportError as error:
         raise RiskError("calibration needs scipy", "pip install 'risk-lsp[train]'") from error
-    levels = _levels(head, data, columns)
+    levels = _levels(hazards, data)
 
     def objective(parameters: NDArray[np.float64]) -> float:
         calibration = _calibration(parameters)
@@ -49,10 +49,8 @@ def fit_calibration(head: HazardHead, data: WeightedPrograms, columns: NDArray[n
     return _calibration(found.x)
 
 
-def token_hazards(
-    head: HazardHead, store: FeatureStore, columns: NDArray[np.int64] | None = None
-) -> NDArray[np.float64]:
-    """The hazard of every token of the store, float64[tokens]."""
+def token_values(head: SpanHead, store: FeatureStore, columns: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+    """What the head gives for every token of the store: hazards float64[tokens], or float64[tokens, hidden]."""
     parts: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for first, last in _parts(store.token_bounds):
@@ -78,16 +76,21 @@ def _calibration(parameters: NDArray[np.float64]) -> Calibration:
     return Calibration(float(theta), float(scale), float(power))
 
 
-def _levels(head: HazardHead, data: WeightedPrograms, columns: NDArray[np.int64] | None) -> dict[str, _Level]:
-    store, hazards = data.store, token_hazards(head, data.store, columns)
+def _levels(hazards: NDArray[np.float64], data: WeightedPrograms) -> dict[str, _Level]:
+    store = data.store
     on_line = store.token_line != OFF_LINE
     by_line = np.bincount(store.token_line[on_line], hazards[on_line], len(store.line_edited)).astype(np.float64)
     by_program = np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64)
     return {
-        "token": _Level(hazards, store.token_edited, data.token_weights),
-        "line": _Level(by_line, store.line_edited, data.line_weights),
-        "program": _Level(by_program, store.program_edited, data.weights * store.has_tokens),
+        "token": _level(hazards, store.token_edited, data.token_weights),
+        "line": _level(by_line, store.line_edited, data.line_weights),
+        "program": _level(by_program, store.program_edited, data.weights * store.has_tokens),
     }
+
+
+def _level(hazards: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> _Level:
+    used = weights > 0
+    return _Level(hazards[used], labels[used], weights[used])
 
 
 def _log_loss(level: _Level, calibration: Calibration) -> float:

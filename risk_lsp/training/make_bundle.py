@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from risk_lsp.errors import BadInput
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
 from risk_lsp.probe.bundle import save_bundle, save_head
@@ -22,14 +21,14 @@ from risk_lsp.probe.heads import HazardHead, SpanHead, reader_of
 from risk_lsp.probe.manifest import Host, Manifest
 from risk_lsp.probe.novelty import novelty_table
 from risk_lsp.probe.reading import text_distance
-from risk_lsp.training.calibrate import fit_calibration
+from risk_lsp.training.calibrate import fit_calibration, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms, collect_features
-from risk_lsp.training.fit_probe import FitOptions, fit_head
+from risk_lsp.training.fit_probe import fit_head
 from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
+from risk_lsp.training.recipe import VALIDATION_SHARE, recipe_from
 
-_VALIDATION_SHARE = 0.15
 _NOVELTY_PROGRAMS = 400
 _MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json")
 
@@ -46,13 +45,13 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         offline=not args.online,
         threads=args.threads,
     )
-    layers = _layers(args.layers, model.layer_count)
-    statistics = not args.no_statistics
+    recipe = recipe_from(args, model.layer_count)
+    layers, statistics = recipe.layers, recipe.statistics
     learnt = _with_injected(training, args.injected, args.seed)
     fit = fit_head(
         _read(model, learnt, layers, args.cache, statistics=statistics),
-        np.array([is_held_out(program.group, _VALIDATION_SHARE) for program in learnt.programs]),
-        FitOptions(architecture=args.architecture, hidden=args.hidden, loss=args.loss, rate=args.rate, seed=args.seed),
+        np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
+        recipe.options,
     )
     print(f"validation loss after each epoch: {[round(loss, 4) for loss in fit.validation_losses]}", file=sys.stderr)
     held_out = _read(model, calibrating, layers, args.cache, statistics=statistics)
@@ -83,7 +82,7 @@ def _with_injected(training: ProbeData, count: int, seed: int) -> ProbeData:
     """
     injected = with_injected_bugs(training.programs, count, seed)
     weight = 0.5 * sum(training.weights) / max(1, len(injected))
-    weights = [0.0 if is_held_out(program.group, _VALIDATION_SHARE) else weight for program in injected]
+    weights = [0.0 if is_held_out(program.group, VALIDATION_SHARE) else weight for program in injected]
     return ProbeData(
         training.programs + injected, training.weights + weights, training.span_weights + weights, training.labels
     )
@@ -96,20 +95,8 @@ def _read(
     return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
-def _layers(text: str | None, layer_count: int) -> tuple[int, ...]:
-    if text is None:
-        return tuple(sorted({(layer_count + 1) // 2, layer_count}))
-    try:
-        layers = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        raise BadInput(f"--layers {text} is not a list of numbers", "write for example --layers 2,4") from None
-    if layers[0] < 0 or layers[-1] > layer_count:
-        raise BadInput(f"--layers {text} asks for a layer that the model lacks", f"its layers are 0 to {layer_count}")
-    return layers
-
-
 def _calibration(head: SpanHead, data: WeightedPrograms) -> Calibration:
-    return fit_calibration(head, data) if isinstance(head, HazardHead) else Calibration()
+    return fit_calibration(token_values(head, data.store), data) if isinstance(head, HazardHead) else Calibration()
 
 
 def _novelty(

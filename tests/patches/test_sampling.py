@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from risk_lsp.cli import main
 from risk_lsp.patches.problems import Problem, read_samples
 from risk_lsp.patches.sampling import program_of
+from tests.chat_server import ChatServer, chat_server
 
 pytest.importorskip("openai")
 
@@ -24,56 +22,10 @@ PROBLEMS = [
 ANSWER = "Here it is:\n\n```python\ndef double(x):\n    return 2 * x\n```\nThat is all."
 
 
-class ChatServer(ThreadingHTTPServer):
-    """Answers every request alike and remembers what it was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[dict[str, Any]] = []
-        self.status = 200
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: ChatServer
-
-    def do_POST(self) -> None:
-        self.server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        message = {"role": "assistant", "content": ANSWER}
-        body: dict[str, Any] = {
-            "id": "1",
-            "object": "chat.completion",
-            "created": 0,
-            "model": "tiny",
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
-        }
-        if self.server.status != 200:
-            body = {"error": {"message": "no such model"}}
-        data = json.dumps(body).encode()
-        self.send_response(self.server.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def server() -> Iterator[ChatServer]:
-    with ChatServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with chat_server(lambda _: ANSWER) as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture

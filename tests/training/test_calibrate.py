@@ -10,8 +10,8 @@ import pytest
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.heads import HazardHead
-from risk_lsp.training.calibrate import fit_calibration, token_hazards
-from risk_lsp.training.feature_store import FeatureStore
+from risk_lsp.training.calibrate import fit_calibration, token_values
+from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 from tests.probe.tiny import random_head
 from tests.training.makers import evenly, store_of, weighted
 
@@ -33,7 +33,7 @@ def simulated(head: HazardHead, truth: Calibration, seed: int = 0) -> FeatureSto
     random = np.random.default_rng(seed)
     count = PROGRAMS * LINES * TOKENS
     store = store_of(random.normal(size=(count, 5)) * 2, np.zeros(count, dtype=bool), TOKENS, LINES)
-    hazards = token_hazards(head, store)
+    hazards = token_values(head, store)
     by_line, by_program = (
         np.bincount(ids, hazards).astype(np.float64) for ids in (store.token_line, store.token_program)
     )
@@ -43,20 +43,24 @@ def simulated(head: HazardHead, truth: Calibration, seed: int = 0) -> FeatureSto
     return replace(store, token_edited=tokens, line_edited=lines, program_edited=programs)
 
 
+def calibrated(head: HazardHead, data: WeightedPrograms) -> Calibration:
+    return fit_calibration(token_values(head, data.store), data)
+
+
 @pytest.mark.parametrize(
     "truth",
     [Calibration(1.0, 1.0, 1.0), Calibration(2.0, 0.3, 0.7), Calibration(0.2, 0.1, 1.3)],
     ids=["as trained", "too sure", "not sure enough"],
 )
 def test_the_probabilities_that_made_the_data_are_recovered(head: HazardHead, truth: Calibration) -> None:
-    found = fit_calibration(head, evenly(simulated(head, truth)))
+    found = calibrated(head, evenly(simulated(head, truth)))
 
     sums = np.geomspace(1e-3, 50, 50)
     np.testing.assert_allclose(found.probability(sums), truth.probability(sums), atol=0.025)
 
 
 def test_the_parameters_that_made_the_data_are_recovered(head: HazardHead) -> None:
-    found = fit_calibration(head, evenly(simulated(head, Calibration(0.2, 0.1, 1.3))))
+    found = calibrated(head, evenly(simulated(head, Calibration(0.2, 0.1, 1.3))))
 
     assert found.power == pytest.approx(1.3, rel=0.05)
     assert found.scale == pytest.approx(0.1, rel=0.1)
@@ -73,7 +77,7 @@ def test_programs_that_weigh_nothing_do_not_count(head: HazardHead) -> None:
         program_edited=store.program_edited ^ (np.arange(PROGRAMS) >= 1000),
     )
 
-    assert fit_calibration(head, weighted(flipped, weights)) == fit_calibration(head, weighted(store, weights))
+    assert calibrated(head, weighted(flipped, weights)) == calibrated(head, weighted(store, weights))
 
 
 def test_lines_that_are_not_scored_do_not_count(head: HazardHead) -> None:
@@ -86,7 +90,7 @@ def test_lines_that_are_not_scored_do_not_count(head: HazardHead) -> None:
         line_edited=store.line_edited ^ ~scored,
     )
 
-    assert fit_calibration(head, evenly(flipped)) == fit_calibration(head, evenly(some))
+    assert calibrated(head, evenly(flipped)) == calibrated(head, evenly(some))
 
 
 @pytest.mark.parametrize("edited", [True, False])
@@ -95,11 +99,11 @@ def test_data_with_only_one_outcome_is_refused(head: HazardHead, edited: bool) -
     same = replace(store, program_edited=np.full(PROGRAMS, edited))
 
     with pytest.raises(BadInput, match="only one outcome"):
-        fit_calibration(head, evenly(same))
+        calibrated(head, evenly(same))
 
 
 def test_hazards_can_be_read_from_some_of_the_columns(head: HazardHead) -> None:
     store = simulated(head, Calibration())
     wider = replace(store, features=np.concatenate([store.features * 0, store.features], axis=1))
 
-    np.testing.assert_allclose(token_hazards(head, wider, np.arange(5, 10)), token_hazards(head, store), rtol=1e-4)
+    np.testing.assert_allclose(token_values(head, wider, np.arange(5, 10)), token_values(head, store), rtol=1e-4)

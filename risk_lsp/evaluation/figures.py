@@ -1,0 +1,106 @@
+"""Every figure of one technique at one level, raw and rescaled, with intervals, as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from risk_lsp.evaluation.level_records import LevelRecords
+from risk_lsp.evaluation.metrics import base_rate
+from risk_lsp.evaluation.problem_bootstrap import ProblemBootstrap, interval_of
+from risk_lsp.evaluation.program_metrics import program_aucs, program_efforts, program_hits
+from risk_lsp.evaluation.records import FloatArray
+from risk_lsp.evaluation.spans import Level
+
+BASE_RATE, TRIVIAL, PROBE = "base rate", "trivial features", "probe"
+HITS = (1, 3, 5)
+# Below these a program has more than one span to put in order.
+_WITHIN: tuple[Level, ...] = ("token", "line", "statement")
+
+
+def level_figures(
+    level: Level, records: LevelRecords, rescaled: Mapping[str, FloatArray], *, resamples: int
+) -> dict[str, Any]:
+    """What was measured, and by technique every figure as [estimate, low, high] (95%, over problems).
+
+    Records that weigh nothing are left out. `rescaled` are the scores after a map fitted elsewhere.
+    """
+    kept = records.weights > 0
+    records = _only(records, kept)
+    bootstrap = ProblemBootstrap(records.group, records.weights, resamples=resamples)
+    found = {
+        technique: _technique_figures(level, technique, records, rescaled[technique][kept], bootstrap)
+        for technique in records.scores
+    }
+    if TRIVIAL in found:
+        for technique in found.keys() - {TRIVIAL, BASE_RATE}:
+            found[technique]["auc_above_trivial"] = found[technique]["auc"] - found[TRIVIAL]["auc"]
+    return {
+        "spans": len(records.edited),
+        "programs": len(np.unique(records.program)),
+        "problems": len(np.unique(records.group)),
+        "base_rate": _short(base_rate(records.edited, records.weights)),
+        "techniques": {
+            technique: {name: [_short(value) for value in interval_of(values)] for name, values in statistics.items()}
+            for technique, statistics in found.items()
+        },
+    }
+
+
+def _technique_figures(
+    level: Level, technique: str, records: LevelRecords, scaled: FloatArray, bootstrap: ProblemBootstrap
+) -> dict[str, FloatArray]:
+    """Every statistic of one technique, with its resamples."""
+    raw, edited = records.scores[technique], records.edited
+    found = {
+        "bss_raw": bootstrap.brier_skill_score(raw, edited),
+        "ece_raw": bootstrap.expected_calibration_error(raw, edited),
+        "ece_adaptive_raw": bootstrap.adaptive_calibration_error(raw, edited),
+        "bss_platt": bootstrap.brier_skill_score(scaled, edited),
+        "ece_platt": bootstrap.expected_calibration_error(scaled, edited),
+        "ece_adaptive_platt": bootstrap.adaptive_calibration_error(scaled, edited),
+    }
+    if technique != BASE_RATE:  # it gives no order; that of its folds means nothing
+        found["auc"] = bootstrap.auc(raw, edited)
+    if level in _WITHIN:
+        found |= _within_failing(level, _only(records, records.failing), technique, bootstrap.resamples)
+    return found
+
+
+def _within_failing(level: Level, failing: LevelRecords, technique: str, resamples: int) -> dict[str, FloatArray]:
+    """Measures of the order within failing programs; problems count by the weight of their failing programs."""
+    raw = failing.scores[technique]
+    if not len(raw):
+        return {}
+    problems = failing.group[np.unique(failing.program, return_index=True)[1]]
+    bootstrap = ProblemBootstrap(failing.group, failing.weights, resamples=resamples)
+    arguments = (raw, failing.edited, failing.program)
+
+    found = {"within_auc": bootstrap.mean_over_programs(program_aucs(*arguments, failing.weights), problems)}
+    if level == "line":
+        for k in HITS:
+            hits = program_hits(*arguments, k, failing.weights)
+            found[f"hits_at_{k}"] = bootstrap.mean_over_programs(hits, problems)
+        efforts = program_efforts(*arguments, failing.weights)
+        read, from_top = (bootstrap.mean_over_programs(effort, problems) for effort in efforts)
+        found |= {"lines_read": read, "lines_read_from_top": from_top, "lines_saved": 1.0 - read / from_top}
+    return found
+
+
+def _only(records: LevelRecords, kept: np.ndarray) -> LevelRecords:
+    return LevelRecords(
+        {technique: scores[kept] for technique, scores in records.scores.items()},
+        records.edited[kept],
+        records.weights[kept],
+        records.program[kept],
+        records.group[kept],
+        records.failing[kept],
+    )
+
+
+def _short(value: float) -> float | None:
+    """Four digits; None for a figure that the records leave undefined, for JSON has no NaN."""
+    return None if math.isnan(value) else round(float(value), 4)

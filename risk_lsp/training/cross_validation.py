@@ -1,0 +1,193 @@
+"""Every technique on problems that it never saw: fitted on some, rescaled on others, judged on the rest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.evaluation.figures import BASE_RATE, PROBE, TRIVIAL
+from risk_lsp.evaluation.level_records import LevelRecords, level_records
+from risk_lsp.evaluation.logistic import fit_logistic
+from risk_lsp.evaluation.metrics import base_rate
+from risk_lsp.evaluation.reliability import platt_apply, platt_fit
+from risk_lsp.evaluation.spans import Level, shared_weights
+from risk_lsp.evaluation.splits import k_folds, leave_one_benchmark_out, split_of
+from risk_lsp.evaluation.trivial_features import trivial_feature_table
+from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.features import STATISTICS
+from risk_lsp.probe.heads import HazardHead
+from risk_lsp.risk.pooled_risk_map import PooledRiskMap
+from risk_lsp.training.calibrate import fit_calibration, token_values
+from risk_lsp.training.documents import is_held_out
+from risk_lsp.training.feature_store import WeightedPrograms
+from risk_lsp.training.fit_probe import Fit, fit_head
+from risk_lsp.training.recipe import VALIDATION_SHARE, Recipe
+from risk_lsp.training.study import Floats, Study
+
+_INJECTED_SHARE = 0.5  # what programs with injected bugs weigh together, against real ones
+_LOGISTIC_ROWS = 200_000
+
+Scores = dict[Level, dict[str, Floats]]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Programs to judge, bool[programs]; techniques are fitted and rescaled on problems of the others."""
+
+    name: str
+    held_out: Mask
+
+
+@dataclass(frozen=True)
+class Judged:
+    """By level, the records of all folds together with their raw scores, and the same scores rescaled."""
+
+    records: dict[Level, LevelRecords]
+    rescaled: Scores
+
+
+def problem_folds(study: Study, k: int) -> list[Fold]:
+    """`k` folds by problem."""
+    folds = k_folds([program.group for program in study.data.programs], k)
+    return [Fold(f"fold {number + 1} of {k}", folds == number) for number in range(k)]
+
+
+def benchmark_folds(study: Study) -> Iterator[Fold]:
+    """Each benchmark held out in turn."""
+    for name, mask in leave_one_benchmark_out([program.benchmark for program in study.data.programs]):
+        yield Fold(name, mask)
+
+
+def judge(study: Study, folds: list[Fold], recipe: Recipe, unfitted: Mapping[str, Mapping[Level, Floats]]) -> Judged:
+    """Fit, rescale and score fold by fold. `unfitted` are the scores of techniques that learn nothing; NaN is none."""
+    names = [BASE_RATE, TRIVIAL, *unfitted, PROBE]
+    raw: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
+    rescaled: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
+    judged = np.zeros(len(study.data.programs), dtype=np.bool_)
+    trivial = {level: trivial_feature_table(study.texts, table) for level, table in study.tables.items()}
+    for fold in folds:
+        roles = _Roles.of(study, fold)
+        fit, calibration, hazards = fitted_probe(study, roles.training, roles.calibration, recipe)
+        losses = [round(loss, 3) for loss in fit.validation_losses]
+        print(f"{fold.name}: validation loss after each epoch {losses}", file=sys.stderr, flush=True)
+        for level, table in study.tables.items():
+            found = {name: scores[level] for name, scores in unfitted.items()}
+            found[TRIVIAL] = _trivial_scores(study, level, trivial[level], roles.training)
+            found[PROBE] = span_probabilities(study, level, hazards, fit, calibration)
+            rate = _rate(study, level, roles.training)
+            found[BASE_RATE] = np.full(len(table), rate)
+            rows = roles.held_out[table.program]
+            for name, scores in found.items():
+                raw[level][name][rows] = np.where(np.isnan(scores), rate, scores)[rows]
+                rescaled[level][name][rows] = _rescaled(study, level, scores, roles.calibration, rate)[rows]
+        judged |= fold.held_out
+    facts = study.facts
+    kept = type(facts)(facts.groups, facts.failing, facts.weights * judged, facts.span_weights * judged)
+    records = {level: level_records(level, table, kept, raw[level]) for level, table in study.tables.items()}
+    return Judged(records, rescaled)
+
+
+def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> tuple[Fit, Calibration, Floats]:
+    """A probe of the recipe from some of the programs, calibrated on others; and what it gives for all tokens."""
+    data = _weighted(study, training)
+    groups = np.concatenate([study.data.groups, study.injected_groups])
+    validation = np.array([is_held_out(group, VALIDATION_SHARE) for group in groups], dtype=np.bool_)
+    columns = None if recipe.statistics else np.arange(data.store.features.shape[1] - STATISTICS)
+    fit = fit_head(data, validation, recipe.options, columns)
+    values = token_values(fit.head, study.store, columns)
+    calibration = Calibration()
+    if isinstance(fit.head, HazardHead):
+        calibration = fit_calibration(values, _only_real(study, calibrating))
+    return fit, calibration, values
+
+
+def span_probabilities(study: Study, level: Level, values: Floats, fit: Fit, calibration: Calibration) -> Floats:
+    """What the probe says of every span of a level, as its RiskMap would."""
+    first, last = study.tokens[level].T
+    if isinstance(fit.head, HazardHead):
+        sums = np.concatenate(([0.0], np.cumsum(values)))
+        return calibration.probability(np.maximum(sums[last] - sums[first], 0.0))
+    table, store, found = study.tables[level], study.store, np.zeros(len(first))
+    weights, bias = fit.head.output.weight.detach().numpy().reshape(-1), float(fit.head.output.bias)
+    for program, (text, _) in enumerate(study.texts):
+        rows = slice(*np.searchsorted(table.program, [program, program + 1]))
+        tokens = slice(store.token_bounds[program], store.token_bounds[program + 1])
+        places = (store.token_start[tokens], store.token_end[tokens])
+        risk = PooledRiskMap(len(text), *places, values[tokens].astype(np.float32), weights, bias)
+        found[rows] = risk.probabilities(table.start[rows], table.end[rows])
+    return found
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """What each program is for in one fold."""
+
+    held_out: Mask
+    calibration: Mask
+    training: Mask
+
+    @classmethod
+    def of(cls, study: Study, fold: Fold) -> _Roles:
+        calibrating = np.array([split_of(program.group) == "calibration" for program in study.data.programs])
+        return cls(fold.held_out, ~fold.held_out & calibrating, ~fold.held_out & ~calibrating)
+
+
+def _weighted(study: Study, training: Mask) -> WeightedPrograms:
+    """The training programs with their weights; injected bugs of their problems, but not of validation ones, too."""
+    facts = study.facts
+    allowed = set(facts.groups[training])
+    injected = np.array(
+        [group in allowed and not is_held_out(group, VALIDATION_SHARE) for group in study.injected_groups],
+        dtype=np.float64,
+    )
+    extra = injected * _INJECTED_SHARE * float(facts.weights[training].sum()) / max(1.0, injected.sum())
+    return WeightedPrograms(
+        study.store,
+        np.concatenate([facts.weights * training, extra]),
+        np.concatenate([facts.span_weights * training, extra]),
+    )
+
+
+def _only_real(study: Study, wanted: Mask) -> WeightedPrograms:
+    """Some of the programs with their weights; those with injected bugs weigh nothing."""
+    none = np.zeros(len(study.injected_groups))
+    return WeightedPrograms(
+        study.store,
+        np.concatenate([study.facts.weights * wanted, none]),
+        np.concatenate([study.facts.span_weights * wanted, none]),
+    )
+
+
+def _labelled(study: Study, level: Level, wanted: Mask) -> tuple[NDArray[np.bool_], Floats]:
+    """Labels of a level's spans, and what those of the wanted programs weigh."""
+    table, facts = study.tables[level], study.facts
+    weights = facts.weights if level == "program" else facts.span_weights
+    edited = facts.failing[table.program] if level == "program" else table.edited
+    return edited, shared_weights(weights * wanted, table)
+
+
+def _rate(study: Study, level: Level, wanted: Mask) -> float:
+    edited, weights = _labelled(study, level, wanted)
+    return base_rate(edited, weights)
+
+
+def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask) -> Floats:
+    edited, weights = _labelled(study, level, training)
+    rows = np.flatnonzero(weights > 0)
+    rows = rows[:: max(1, len(rows) // _LOGISTIC_ROWS)]
+    return fit_logistic(features[rows], edited[rows], weights[rows]).probability(features)
+
+
+def _rescaled(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> Floats:
+    """Platt's map, fitted on the calibration problems of the other folds; the base rate where there is no score."""
+    edited, weights = _labelled(study, level, calibrating)
+    usable = (weights > 0) & ~np.isnan(scores)
+    if not usable.any():
+        return np.full(len(scores), rate)
+    scaling = platt_fit(scores[usable], edited[usable], weights[usable])
+    return np.where(np.isnan(scores), rate, platt_apply(np.nan_to_num(scores), scaling))

@@ -1,0 +1,55 @@
+"""`risk-lsp evaluate`: one report on a bundle's recipe and its rivals, on problems that they never saw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from risk_lsp.errors import BadInput
+from risk_lsp.training.probe_data import DATA_HELP
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp evaluate`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for evaluation.md, evaluation.json and images/")
+    parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
+    parser.add_argument("--bundle", type=Path, metavar="PATH", help="the bundle to measure (default: the built-in one)")
+    parser.add_argument(
+        "--samples", type=Path, nargs="+", default=[], metavar="FILE", help="programs of models, for multisampling"
+    )
+    parser.add_argument("--reflect-model", metavar="NAME", help="ask this model at an endpoint which lines are wrong")
+    parser.add_argument("--base-url", metavar="URL", help="the endpoint (OpenAI's chat protocol)")
+    parser.add_argument(
+        "--reflect-programs", type=int, default=500, metavar="N", help="ask about so many programs (default 500)"
+    )
+    parser.add_argument(
+        "--per-group", type=int, default=8, help="passing and failing programs of one problem at most (default 8 each)"
+    )
+    parser.add_argument(
+        "--attempts",
+        type=Path,
+        metavar="FILE",
+        help="JSON of what was tried, as benchmarks/probe_variants.py writes it",
+    )
+    parser.add_argument(
+        "--cache", type=Path, metavar="FOLDER", help="keep what the model gives there, for another run (gigabytes)"
+    )
+    parser.add_argument("--resamples", type=int, default=500, metavar="N", help="of the bootstrap (default 500)")
+    parser.add_argument("--quick", action="store_true", help="two folds and three epochs: to see that it runs")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--threads", type=int)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and write the report; returns the exit code."""
+    from risk_lsp.training.evaluate import evaluate
+
+    if args.base_url and not args.reflect_model:
+        raise BadInput("--base-url names an endpoint, but no model is to be asked", "name one with --reflect-model")
+    if args.resamples < 1 or args.per_group < 1:
+        raise BadInput("--resamples and --per-group must be 1 or more", "leave them out for the defaults")
+    evaluate(args, sys.stderr)
+    print(args.out / "evaluation.md")
+    return 0
