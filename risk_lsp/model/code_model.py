@@ -117,6 +117,16 @@ class CodeModel:
         """Hash of tokenizer.json."""
         return self._tokenizer.fingerprint
 
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """What makes tokens of texts, and texts of tokens."""
+        return self._tokenizer
+
+    @property
+    def host(self) -> Host:
+        """What runs the decoder."""
+        return self._host
+
     def encode(self, text: str) -> Encoding:
         """Tokens of `text` with the characters each stands for; no special tokens."""
         return self._tokenizer.encode(text)

@@ -50,7 +50,7 @@ class ScoredArrays(NamedTuple):
 class Timings:
     """All in seconds.
 
-    A worker that takes longer is killed: `load` to be ready, `request` and `request_per_character` for a text. The
+    A worker that takes longer is killed: `load` to be ready, `request` and `request_per_character` for its texts. The
     pause before a restart doubles from `backoff` to `longest_backoff`; `healthy` seconds of service reset it.
     """
 
@@ -64,11 +64,11 @@ class Timings:
 
 @dataclass(frozen=True)
 class _Request:
-    """A text on its way; the future is cancelled if the caller no longer waits."""
+    """A question on its way, `length` characters long; the future is cancelled if the caller no longer waits."""
 
     id: int
-    text: str
-    language_id: str
+    message: Message
+    length: int
     answer: asyncio.Future[ScoredArrays]
 
     def fail(self, error: RiskError) -> None:
@@ -154,9 +154,18 @@ class Supervisor:
         Raises BadInput if the scorer refuses the text; WorkerError if the worker is stopped or cannot load, or dies,
         fails or takes too long over this text. Cancelling drops the request if the worker has not begun it.
         """
+        return await self._queued("score", {"text": text, "language_id": language_id}, len(text))
+
+    async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
+        """Ask the scorer something else; `parameters` must be JSON. Waits, fails and is cancelled as `score` is."""
+        return await self._queued("ask", {"question": question, "parameters": parameters}, _length(parameters))
+
+    async def _queued(self, kind: str, fields: dict[str, Any], length: int) -> ScoredArrays:
         if self._state in (WorkerState.STOPPED, WorkerState.FAILED):
             raise self._failure or WorkerError("the worker is not running", "start it first")
-        request = _Request(next(self._ids), text, language_id, asyncio.get_running_loop().create_future())
+        request_id = next(self._ids)
+        message = Message(kind, {"id": request_id, **fields})
+        request = _Request(request_id, message, length, asyncio.get_running_loop().create_future())
         self._waiting.append(request)
         self._arrived.set()
         return await request.answer
@@ -253,11 +262,9 @@ class Supervisor:
                 raise _unasked(reply.result())
 
     async def _answer(self, request: _Request, process: WorkerProcess, reply: asyncio.Future[Message]) -> None:
-        """Have one text scored. Raises WorkerError, after passing it on, if the worker does not survive it."""
+        """Have one question answered. Raises WorkerError, after passing it on, if the worker does not survive it."""
         try:
-            await process.send(
-                Message("score", {"id": request.id, "text": request.text, "language_id": request.language_id})
-            )
+            await process.send(request.message)
             message = await self._reply_to(request, process, reply)
         except WorkerError as error:
             request.fail(error)
@@ -274,7 +281,7 @@ class Supervisor:
             request.fail(kind(message.fields["message"], message.fields["hint"]))
 
     async def _reply_to(self, request: _Request, process: WorkerProcess, reply: asyncio.Future[Message]) -> Message:
-        seconds = self._timings.request + self._timings.request_per_character * len(request.text)
+        seconds = self._timings.request + self._timings.request_per_character * request.length
         deadline = asyncio.get_running_loop().time() + seconds
         either: set[asyncio.Future[Any]] = {reply, request.answer}
         await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -304,6 +311,14 @@ class Supervisor:
         self._state = state
         for callback in self._callbacks:
             callback(state, failure)
+
+
+def _length(value: Any) -> int:
+    """How many characters a question's texts have together."""
+    if isinstance(value, str):
+        return len(value)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(_length(part) for part in parts)
 
 
 def _unasked(message: Message) -> WorkerError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,16 @@ class TextTokenizer:
         offsets = np.array(encoded.offsets, dtype=np.int32).reshape(len(token_ids), 2)
         starts, ends = _cover(offsets[:, 0], offsets[:, 1], len(text))
         return Encoding(token_ids, starts, ends)
+
+    def token_id(self, token: str) -> int | None:
+        """The id of a token by its name, such as "<|endoftext|>"; None if there is no such token."""
+        found: int | None = self._tokenizer.token_to_id(token)
+        return found
+
+    def decode(self, token_ids: Sequence[int]) -> str:
+        """The text of tokens, special ones left out; bytes that make no character are shown as U+FFFD."""
+        text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
+        return text
 
 
 def _cover(

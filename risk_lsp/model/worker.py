@@ -25,6 +25,10 @@ class Scorer(Protocol):
         """A JSON header and named arrays for one text. Raises BadInput for a text that cannot be scored."""
         ...
 
+    def answer(self, question: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """A JSON header and named arrays for another question. BadInput for one that it does not know."""
+        ...
+
     def describe(self) -> dict[str, Any]:
         """What is loaded, as JSON, for people and logs."""
         ...
@@ -81,7 +85,10 @@ class _Worker:
         try:
             if request_id in self._cancelled:
                 raise WorkerError("the request was cancelled")
-            header, arrays = scorer.score(request.fields["text"], request.fields["language_id"])
+            if request.kind == "ask":
+                header, arrays = scorer.answer(request.fields["question"], request.fields["parameters"])
+            else:
+                header, arrays = scorer.score(request.fields["text"], request.fields["language_id"])
             frame = pack(Message("result", {"id": request_id, "header": header}, arrays))
         except Exception as error:
             refused = isinstance(error, BadInput)

@@ -29,6 +29,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     # server to worker
     "load": {"options": dict},
     "score": {"id": int, "text": str, "language_id": str},
+    "ask": {"id": int, "question": str, "parameters": dict},
     "cancel": {"id": int},
     "shutdown": {},
     # worker to server

@@ -11,6 +11,7 @@ from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.model.worker import run_worker
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.questions import Questions
 
 _CACHE_BYTES = 256_000_000
 
@@ -21,6 +22,7 @@ class EngineScorer:
     def __init__(self, engine: Engine, cache_bytes: int) -> None:
         self._engine = engine
         self._memory = WindowMemory(cache_bytes)
+        self._questions = Questions(engine)
 
     def describe(self) -> dict[str, Any]:
         """What is loaded, for the server's status and hover."""
@@ -29,6 +31,10 @@ class EngineScorer:
     def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """The risks of one text, as a header and arrays."""
         return self._engine.rescore(text, language_id, self._memory).to_arrays()
+
+    def answer(self, question: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """What repair and explanations ask."""
+        return self._questions.answer(question, parameters)
 
 
 def load(options: dict[str, Any]) -> EngineScorer:

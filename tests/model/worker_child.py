@@ -33,6 +33,11 @@ class CharacterCounter:
         header = {"length": len(text), "language": language_id, "name": self._options.get("name")}
         return header, {"codes": codes, "halves": codes.astype(np.float32) / 2}
 
+    def answer(self, question: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        if question != "length":
+            raise BadInput(f"no question {question}", "ask for a length")
+        return {"length": len(parameters["text"])}, {}
+
     def describe(self) -> dict[str, Any]:
         return {"pid": os.getpid(), "name": self._options.get("name")}
 
