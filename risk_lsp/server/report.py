@@ -15,11 +15,11 @@ from risk_lsp.server.line_view import LineView
 
 
 def report_of(view: LineView, bundle: str | None, reference: ReferenceTable) -> str:
-    """One HTML page; what the person has ignored is not pointed at."""
+    """One HTML page under the file's name; what the person has ignored is not pointed at."""
     document, threshold = view.analysis.document, view.circumstances.settings.threshold
     options = CheckOptions(top=view.circumstances.settings.max_diagnostics, threshold=threshold)
-    path = Path(unquote(urlsplit(document.uri).path))
-    report = file_report(view.analysis.risks, document.text, path, document.language_id, options, reference)
+    name = Path(Path(unquote(urlsplit(document.uri).path)).name)
+    report = file_report(view.analysis.risks, document.text, name, document.language_id, options, reference)
     heard = replace(report, worth_reading=_heard(report.worth_reading, view), findings=_heard(report.findings, view))
     return html_report([heard], Tool(bundle or "unknown", "", ""), reference, threshold=threshold)
 

@@ -17,7 +17,7 @@ async def test_the_report_is_a_whole_page_about_the_newest_text(client: LspClien
     client.replace(URI, 2, TEXT)
     page = (await client.execute("riskLsp.report", URI))["html"]
     assert page.lstrip().startswith("<!doctype html>")
-    assert "a program.py" in page
+    assert '<h2 id="f1">a program.py</h2>' in page
     assert "63%" in page
     assert "<b>" not in page, "code is text"
 
