@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.model.infilling import Infiller
+from risk_lsp.model.preferences import preferences
 from risk_lsp.risk.engine import Engine
 
 Reply = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -28,6 +29,9 @@ class Questions:
             return self._infills(parameters)
         if question == "alternatives":
             return self._alternatives(parameters)
+        if question == "preferences":
+            found = preferences(self._engine.model, parameters["text"], parameters["variants"])
+            return {}, {"preferences": found}
         raise BadInput(f"the worker knows no question {question!r}", "the two processes run different versions")
 
     def _risks(self, texts: list[str], language_id: str) -> Reply:

@@ -1,0 +1,98 @@
+"""Every program that one edit makes of another: what the embedded provider chooses from."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from types import CodeType
+from typing import NamedTuple
+
+from risk_lsp.patches.edits import Edit, small_edits
+from risk_lsp.patches.mends import mending_edits
+from risk_lsp.patches.reachability import superseded_statements
+from risk_lsp.repair.statements import statement_edits
+from risk_lsp.repair.surgery import surgical_edits
+from risk_lsp.repair.syntax_mends import syntax_mends
+from risk_lsp.text.spans import Span
+
+_CANDIDATES_AT_MOST = 6000
+_MOVES_CONTROL = re.compile(r"\b(return|raise|break|continue|pass|def|while|True)\b|\n")
+
+
+class Candidate(NamedTuple):
+    """An edit and the program that it makes."""
+
+    edit: Edit
+    text: str
+
+
+def candidates(text: str, *, given: int = 0, within: Span | None = None) -> list[Candidate]:
+    """The candidates whose edit lies behind `given` and inside `within`, in the order of the text, each program once.
+
+    All of them parse, none merely cuts code off, and no two differ in white space or brackets alone.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a program's own invalid escapes
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return list(_distinct(text, syntax_mends(text, given)))
+    region = within or Span(given, len(text))
+    edits = (
+        *mending_edits(text, given),
+        *small_edits(text, Span(given, len(text))),
+        *surgical_edits(text, tree),
+        *statement_edits(text, tree),
+    )
+    inside = [edit for edit in edits if _lies_in(edit.span, region) and edit.span.start >= given]
+    return list(_distinct(text, sorted(inside, key=lambda edit: edit.span)))
+
+
+def with_infills(text: str, spans_and_fills: list[tuple[Span, str]], known: set[str]) -> list[Candidate]:
+    """Candidates of a model's infills: those that parse, and whose program is not among `known`."""
+    edits = (Edit(span, fill, "infill") for span, fill in spans_and_fills)
+    return [candidate for candidate in _distinct(text, edits) if candidate.text not in known]
+
+
+def cuts_code_off(before: str, after: str) -> bool:
+    """Whether a change merely makes code unreachable, or hides a definition behind another one."""
+    return superseded_statements(after) > superseded_statements(before)
+
+
+def _distinct(text: str, edits: Iterable[Edit]) -> Iterator[Candidate]:
+    seen_texts, seen_shapes = {text}, {_shape(text)}
+    for edit in edits:
+        made = edit.apply(text)
+        if made in seen_texts or len(seen_texts) > _CANDIDATES_AT_MOST:
+            continue
+        seen_texts.add(made)
+        shape = _shape(made)
+        if shape is None or shape in seen_shapes:
+            continue
+        seen_shapes.add(shape)
+        removed = text[edit.span.start : edit.span.end]
+        if _MOVES_CONTROL.search(removed + edit.replacement) and cuts_code_off(text, made):
+            continue
+        yield Candidate(edit, made)
+
+
+def _shape(text: str) -> tuple[object, ...] | None:
+    """What the program compiles to, positions aside; None if it does not compile."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a program's own, such as for invalid escapes
+            return _shape_of(compile(text, "program.py", "exec", dont_inherit=True))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _shape_of(code: CodeType) -> tuple[object, ...]:
+    constants = (_shape_of(item) if isinstance(item, CodeType) else repr(item) for item in code.co_consts)
+    names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+    return (code.co_code, code.co_exceptiontable if hasattr(code, "co_exceptiontable") else b"", *names, *constants)
+
+
+def _lies_in(span: Span, region: Span) -> bool:
+    return region.start <= span.start and span.end <= region.end

@@ -1,0 +1,174 @@
+"""The record of a repair: a tree of programs and feedback, with what each step cost (arXiv 2306.09896).
+
+A program's children are the feedback on it, or programs that repair it without feedback in between (joint); feedback's
+children are repairs. Programs are kept as replacements in the task's text, so that hundreds of them stay small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from risk_lsp.errors import BadInput
+
+FORMAT_VERSION = 1
+
+
+class Replacement(NamedTuple):
+    """The characters [start, end) of a text are replaced by `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step took. Tokens are those of an asked model, as far as it said."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    executions: int = 0
+    seconds: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Read and written."""
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.executions + other.executions,
+            self.seconds + other.seconds,
+        )
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What running the tests said.
+
+    reason: "" for a pass, else a word such as an exception's name or "timeout". failure: the failing input, what was
+    expected and what came, or the traceback, trimmed for a model.
+    """
+
+    passed: bool
+    reason: str = ""
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class ProgramNode:
+    """A program: the task's text with `edits`. verdict, risk: None where nothing was run or read."""
+
+    id: int
+    parent: int | None
+    edits: tuple[Replacement, ...]
+    source: str
+    cost: Cost
+    verdict: Verdict | None = None
+    risk: float | None = None
+
+
+@dataclass(frozen=True)
+class FeedbackNode:
+    """Words about the program that is its parent. `source`: a model's name, or "person"."""
+
+    id: int
+    parent: int
+    text: str
+    source: str
+    cost: Cost
+
+
+Node = ProgramNode | FeedbackNode
+
+
+@dataclass(frozen=True)
+class Task:
+    """What was asked; a tree belongs to one."""
+
+    name: str
+    language_id: str
+    text: str
+    hint: str = ""
+    span: tuple[int, int] | None = None
+    tests: str = ""
+
+
+@dataclass
+class RepairTree:
+    """All nodes of one repair; the first one is the task's own program. `settings` says how they were made."""
+
+    task: Task
+    settings: dict[str, Any] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+
+    def add(self, node: Node) -> None:
+        """Add a node; its parent must be there already."""
+        if node.id != len(self.nodes) or (node.parent is not None and not 0 <= node.parent < node.id):
+            raise ValueError(f"node {node.id} below {node.parent} has no place among {len(self.nodes)} nodes")
+        self.nodes.append(node)
+
+    @property
+    def programs(self) -> list[ProgramNode]:
+        """The programs, in the order in which they were made."""
+        return [node for node in self.nodes if isinstance(node, ProgramNode)]
+
+    @property
+    def cost(self) -> Cost:
+        """Of all nodes."""
+        return sum((node.cost for node in self.nodes), Cost())
+
+    def text_of(self, node: ProgramNode) -> str:
+        """The whole program of a node."""
+        return replaced(self.task.text, node.edits)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "format_version": FORMAT_VERSION,
+            "task": asdict(self.task),
+            "settings": self.settings,
+            "nodes": [
+                {"kind": "program" if isinstance(node, ProgramNode) else "feedback"} | asdict(node)
+                for node in self.nodes
+            ],
+        }
+
+    @classmethod
+    def from_json(cls, content: Any) -> RepairTree:
+        """The reverse of to_json. BadInput for anything else."""
+        version = content.get("format_version") if isinstance(content, dict) else None
+        if version != FORMAT_VERSION:
+            raise BadInput(f"a repair tree of version {version}", f"this program reads version {FORMAT_VERSION}")
+        try:
+            task = dict(content["task"])
+            task["span"] = None if task["span"] is None else (int(task["span"][0]), int(task["span"][1]))
+            tree = cls(Task(**task), dict(content["settings"]))
+            for node in content["nodes"]:
+                tree.add(_node(dict(node)))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise BadInput(f"a repair tree that lacks a part: {error}", "start the repair anew") from error
+        return tree
+
+
+def replaced(text: str, edits: Sequence[Replacement]) -> str:
+    """The text after replacements that do not overlap."""
+    pieces, end = [], 0
+    for edit in sorted(edits):
+        pieces += [text[end : edit.start], edit.text]
+        end = edit.end
+    return "".join([*pieces, text[end:]])
+
+
+def _node(fields: dict[str, Any]) -> Node:
+    kind = fields.pop("kind")
+    fields["cost"] = Cost(**fields["cost"])
+    if kind == "feedback":
+        return FeedbackNode(**fields)
+    fields["edits"] = tuple(Replacement(int(start), int(end), str(text)) for start, end, text in fields["edits"])
+    fields["verdict"] = None if fields["verdict"] is None else Verdict(**fields["verdict"])
+    return ProgramNode(**fields)

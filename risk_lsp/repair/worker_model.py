@@ -1,0 +1,94 @@
+"""The hosted model as a repair sees it: risks, infills and expectations, asked of the supervised worker."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.model.supervisor import ScoredArrays
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.risk.transfer import risk_from_arrays
+from risk_lsp.text.spans import Span
+
+_TEXTS_AT_ONCE = 32  # what waits behind a request, such as a keystroke's analysis, waits for so many texts
+
+
+class Infill(NamedTuple):
+    """A text that the model would write in a span's place, and its log-probability in nats."""
+
+    text: str
+    log_probability: float
+
+
+class TokenAlternatives(NamedTuple):
+    """A token of the text, the probability that the model gave it, and what it expected more or less likely there."""
+
+    span: Span
+    probability: float
+    expected: tuple[tuple[str, float], ...]
+
+
+class RiskModel(Protocol):
+    """What a repair asks of a model. All raise WorkerError if the worker goes away, and can be cancelled."""
+
+    async def risks(self, texts: Sequence[str], language_id: str) -> list[SpanRisk]:
+        """The risks of each text."""
+        ...
+
+    async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Infill]]:
+        """For each span, up to `count` texts in its place; none from a model that cannot fill in."""
+        ...
+
+    async def alternatives(self, text: str, span: Span, top: int) -> list[TokenAlternatives]:
+        """The tokens of a span, with the `top` likeliest in the place of each."""
+        ...
+
+    async def preferences(self, text: str, variants: Sequence[str]) -> NDArray[np.float64]:
+        """How much likelier each variant's first token that differs is than the text's, in nats."""
+        ...
+
+
+class WorkerModel:
+    """A RiskModel behind `ask`, which is a supervisor's."""
+
+    def __init__(self, ask: Callable[[str, dict[str, Any]], Awaitable[ScoredArrays]]) -> None:
+        self._ask = ask
+
+    async def risks(self, texts: Sequence[str], language_id: str) -> list[SpanRisk]:
+        """The risks of each text, some texts at a time."""
+        found: list[SpanRisk] = []
+        for first in range(0, len(texts), _TEXTS_AT_ONCE):
+            part = list(texts[first : first + _TEXTS_AT_ONCE])
+            reply = await self._ask("risks", {"texts": part, "language_id": language_id})
+            for number, header in enumerate(reply.header["risks"]):
+                prefix = f"{number}."
+                own = {
+                    name.removeprefix(prefix): array for name, array in reply.arrays.items() if name.startswith(prefix)
+                }
+                found.append(risk_from_arrays(header, own))
+        return found
+
+    async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Infill]]:
+        """Infills of each span, one span at a time."""
+        found: list[list[Infill]] = []
+        for span in spans:
+            asked = {"text": text, "spans": [list(span)], "count": count, "max_tokens": max_tokens}
+            reply = await self._ask("infill", asked)
+            found += [[Infill(str(fill), float(nats)) for fill, nats in fills] for fills in reply.header["infills"]]
+        return found
+
+    async def alternatives(self, text: str, span: Span, top: int) -> list[TokenAlternatives]:
+        """The tokens of a span, with what was expected."""
+        reply = await self._ask("alternatives", {"text": text, "start": span.start, "end": span.end, "top": top})
+        return [
+            TokenAlternatives(Span(start, end), probability, tuple((word, share) for word, share in expected))
+            for start, end, probability, expected in reply.header["alternatives"]
+        ]
+
+    async def preferences(self, text: str, variants: Sequence[str]) -> NDArray[np.float64]:
+        """Preferences of all variants, in one question."""
+        reply = await self._ask("preferences", {"text": text, "variants": list(variants)})
+        return np.asarray(reply.arrays.get("preferences", np.zeros(len(variants))), dtype=np.float64)
