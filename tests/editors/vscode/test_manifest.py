@@ -45,6 +45,13 @@ def test_the_lock_file_names_no_host_that_packages_come_from() -> None:
     assert '"resolved"' not in (EXTENSION / "package-lock.json").read_text(encoding="utf-8")
 
 
+def test_the_lock_file_knows_the_packages_of_every_platform() -> None:
+    """`npm ci` refuses one that does not, and npm writes such a one where a registry lacks some of them."""
+    packages = json.loads((EXTENSION / "package-lock.json").read_text(encoding="utf-8"))["packages"]
+    wanted = {name for package in packages.values() for name in package.get("optionalDependencies", {})}
+    assert wanted - {name.rpartition("node_modules/")[2] for name in packages} == set()
+
+
 def test_every_command_that_is_linked_exists(manifest: Any) -> None:
     contributes = manifest["contributes"]
     names = {command["command"] for command in contributes["commands"]}
