@@ -15,6 +15,7 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.encoding import Encoding
 from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.spans import stripped_line_spans
+from risk_lsp.training.feature_cache import FeatureCache
 from risk_lsp.training.feature_matrix import read_features
 from risk_lsp.training.labelled import LabelledProgram
 
@@ -26,7 +27,7 @@ OFF_LINE = -1  # the line of a token that is on none: line breaks and indentatio
 class FeatureStore:
     """The tokens and lines (blank ones aside) of many programs, one program after the other.
 
-    `features` float16[tokens, features], possibly mapped from a file; `token_start`, `token_end` int32[tokens] into the
+    `features` float16[tokens, features]; `token_start`, `token_end` int32[tokens] into the
     text; `token_edited` bool[tokens]; `token_line` int64[tokens], OFF_LINE for white space; `token_program`
     int64[tokens]. `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and
     false for prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts;
@@ -123,7 +124,9 @@ def collect_features(
     """Run the model over every program once and keep what the probe may look at; with `cache`, once and for all."""
     encodings = [model.encode(program.text) for program in programs]
     texts = [program.text for program in programs]
-    features = read_features(model, texts, encodings, layers, statistics=statistics, cache=cache)
+    key = f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"
+    kept = None if cache is None else FeatureCache(cache, key)
+    features = read_features(model, texts, encodings, layers, statistics=statistics, cache=kept)
     return _joined(features, [_labels(*pair) for pair in zip(programs, encodings, strict=True)], programs)
 
 

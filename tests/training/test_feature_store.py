@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from risk_lsp.errors import BadInput
 from risk_lsp.model.activations import Activations
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.features import feature_count, token_features
@@ -69,7 +70,30 @@ def test_what_the_model_gives_is_kept_and_not_computed_again(
     again = collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
 
     np.testing.assert_array_equal(again.features, first.features)
-    np.testing.assert_array_equal(again.features, np.load(next(tmp_path.glob("*.npy"))))
+
+
+def test_of_more_texts_only_the_new_ones_are_read(
+    model: CodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+    read: list[int] = []
+    read_many = model.read_many
+    monkeypatch.setattr(
+        model, "read_many", lambda texts, *more, **named: (read.append(len(texts)), read_many(texts, *more, **named))[1]
+    )
+    store = collect_features(model, [program("x = 1\n"), PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+
+    assert read == [1]
+    np.testing.assert_array_equal(store.features, collect(model, program("x = 1\n"), PROGRAM).features)
+
+
+def test_a_file_that_does_not_hold_what_its_index_says_is_refused(model: CodeModel, tmp_path: Path) -> None:
+    collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
+    file = next(tmp_path.rglob("*.npy"))
+    np.save(file, np.load(file)[:-1])
+
+    with pytest.raises(BadInput, match="is damaged"):
+        collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
 
 
 @pytest.mark.parametrize(
