@@ -93,7 +93,8 @@ def _check(text: str) -> float:
         path = Path(folder) / "sample.py"
         path.write_text(text, encoding="utf-8")
         started = time.monotonic()
-        subprocess.run([sys.executable, "-m", "risk_lsp", "check", str(path)], stdout=subprocess.DEVNULL, check=True)
+        command = [sys.executable, "-m", "risk_lsp", "check", "--no-cache", str(path)]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
         return time.monotonic() - started
 
 

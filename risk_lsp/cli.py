@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from risk_lsp.risk.check import CheckResult
     from risk_lsp.risk.engine import Engine
     from risk_lsp.risk.reference import ReferenceTable
+    from risk_lsp.risk.span_risk import Scorer
 
 OK, FINDINGS, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
 
@@ -169,6 +170,20 @@ def _load(args: argparse.Namespace) -> Engine:
     )
 
 
+def _add_cache_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-cache", action="store_true", help="score again what was scored before, and keep nothing")
+
+
+def _scorer(engine: Engine, args: argparse.Namespace) -> Scorer:
+    """The engine, behind what is on disk of earlier runs."""
+    from risk_lsp.risk.disk_cache import CachedScorer, DiskCache, cache_folder
+
+    if args.no_cache:
+        return engine
+    numbers = f"{engine.model.device} {engine.model.dtype}"
+    return CachedScorer(engine, engine.manifest, DiskCache(cache_folder()), numbers=numbers)
+
+
 def _reference(engine: Engine) -> ReferenceTable:
     from risk_lsp.risk.reference import ReferenceTable
 
@@ -236,6 +251,7 @@ def add_arguments_check(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=3, metavar="N", help="name the N lines of a file, or a diff, most worth reading (3)"
     )
+    _add_cache_argument(parser)
     _add_bundle_arguments(parser)
 
 
@@ -250,7 +266,8 @@ def run_check(args: argparse.Namespace) -> int:
     options = CheckOptions(args.top, DEFAULT_THRESHOLD if args.fail_above is None else args.fail_above)
     changes = None if args.diff is None else changes_since(args.diff, Path.cwd())
     engine = _load(args)
-    outcomes = check_paths(engine, args.paths or [Path()], options, _reference(engine), changes)
+    scorer = _scorer(engine, args)
+    outcomes = check_paths(scorer, args.paths or [Path()], options, _reference(engine), changes)
     result = collected(outcomes, options, args.diff)
     for failure in result.failures:
         print_error(failure.error)
@@ -290,6 +307,7 @@ def add_arguments_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=3, metavar="N", help="name the N lines of a file most worth reading (default 3)"
     )
+    _add_cache_argument(parser)
     _add_bundle_arguments(parser)
 
 
@@ -302,7 +320,7 @@ def run_report(args: argparse.Namespace) -> int:
     options = CheckOptions(args.top)
     engine = _load(args)
     reference = _reference(engine)
-    result = collected(check_paths(engine, args.paths, options, reference), options)
+    result = collected(check_paths(_scorer(engine, args), args.paths, options, reference), options)
     for failure in result.failures:
         print_error(failure.error)
     page = html_report(result.reports, tool_of(engine.manifest), reference, result.failures, result.threshold)
@@ -340,6 +358,7 @@ def add_arguments_query(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("span", metavar="START-END", help=FORMS)
+    _add_cache_argument(parser)
     _add_bundle_arguments(parser)
 
 
@@ -349,7 +368,7 @@ def run_query(args: argparse.Namespace) -> int:
     from risk_lsp.risk.terminal_text import write_all
 
     engine = _load(args)
-    write_all(sys.stdout, describe_span(engine, args.file, args.span, _reference(engine)))
+    write_all(sys.stdout, describe_span(_scorer(engine, args), args.file, args.span, _reference(engine)))
     return OK
 
 

@@ -111,6 +111,13 @@ class Settings:
         minimum=0,
         maximum=1_000_000,
     )
+    disk_cache_megabytes: int = _setting(
+        200,
+        "Disk space in your cache folder for the numbers of files that were opened before (no code); 0 keeps none.",
+        Scope.MACHINE,
+        minimum=0,
+        maximum=1_000_000,
+    )
     offline: bool = _setting(True, "Never use the network, not even to fetch a model.", Scope.USER)
     allow_workspace_model: bool = _setting(
         False, "Let a workspace's settings choose the model and the hardware it runs on.", Scope.USER

@@ -18,6 +18,12 @@ os.environ["CUDA_VISIBLE_DEVICES"] = ""
 FIXTURES = Path(__file__).parent / "fixtures"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Risks that tests leave on disk are kept apart from the user's; other processes inherit that."""
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a bundle with a random model and a random hazard probe: right in form, worthless in substance."""

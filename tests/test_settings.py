@@ -112,7 +112,16 @@ def test_every_field_is_a_documented_setting_whose_default_is_accepted() -> None
 
 def test_whatever_names_a_model_or_hardware_is_not_for_workspaces() -> None:
     restricted = {setting.name for setting in SETTINGS if setting.scope is not Scope.RESOURCE}
-    assert restricted == {"bundle", "device", "dtype", "threads", "cacheMegabytes", "offline", "allowWorkspaceModel"}
+    assert restricted == {
+        "bundle",
+        "device",
+        "dtype",
+        "threads",
+        "cacheMegabytes",
+        "diskCacheMegabytes",
+        "offline",
+        "allowWorkspaceModel",
+    }
 
 
 JSON = st.recursive(

@@ -55,6 +55,7 @@ class WindowReader:
         return [rows for rows in found if rows is not None]
 
     def _from_scratch(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:
+        self._memory.tokens_run += sum(len(tokens) for tokens, _ in windows)
         runs = self._host.run([tokens for tokens, _ in windows], self._layers, to_end=self._statistics)
         return [
             self._rows(run.residuals, run.final, tokens, keep, 0)
@@ -70,6 +71,7 @@ class WindowReader:
         past = host.new_past() if before is None else [each.copy() for each in before.past]
         for each in past:
             each.crop(shared)
+        self._memory.tokens_run += len(tokens) - shared
         run = host.extend(tokens[shared:], past, self._layers, to_end=self._statistics)
         final = run.final
         if before is not None and before.final is not None:

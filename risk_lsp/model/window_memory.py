@@ -62,6 +62,7 @@ class WindowMemory:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
+        self.tokens_run = 0  # by the model, as long as this memory is used
         self._rows: OrderedDict[bytes, WindowRows] = OrderedDict()
         self._resumable: deque[Resumable] = deque(maxlen=_RESUMABLE)
 

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.model.worker import run_worker
 from risk_lsp.probe.locate import bundle_path
+from risk_lsp.risk.disk_cache import DiskCache, cache_folder, key_prefix, text_key
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.questions import Questions
+from risk_lsp.risk.span_risk import SpanRisk
 
 _CACHE_BYTES = 256_000_000
 
@@ -19,9 +21,11 @@ _CACHE_BYTES = 256_000_000
 class EngineScorer:
     """The engine as the worker's loop wants it."""
 
-    def __init__(self, engine: Engine, cache_bytes: int) -> None:
+    def __init__(self, engine: Engine, memory: WindowMemory, disk: DiskCache | None) -> None:
         self._engine = engine
-        self._memory = WindowMemory(cache_bytes)
+        self._memory = memory
+        self._disk = disk
+        self._prefix = key_prefix(engine.manifest, f"{engine.model.device} {engine.model.dtype} rounded")
         self._questions = Questions(engine)
 
     def describe(self) -> dict[str, Any]:
@@ -30,7 +34,21 @@ class EngineScorer:
 
     def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """The risks of one text, as a header and arrays."""
-        return self._engine.rescore(text, language_id, self._memory).to_arrays()
+        return self._risk(text, language_id).to_arrays()
+
+    def _risk(self, text: str, language_id: str) -> SpanRisk:
+        if self._disk is None:
+            return self._engine.rescore(text, language_id, self._memory)
+        key = text_key(self._prefix, text, language_id)
+        known = self._disk.get(key)
+        if known is not None:
+            return known
+        before = self._memory.tokens_run
+        risk = self._engine.rescore(text, language_id, self._memory)
+        # A text that was hardly known is one that somebody opened; one after an edit is followed by the next.
+        if 2 * (self._memory.tokens_run - before) >= len(risk.starts):
+            self._disk.put(key, risk)
+        return risk
 
     def answer(self, question: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """What repair and explanations ask."""
@@ -47,7 +65,9 @@ def load(options: dict[str, Any]) -> EngineScorer:
         threads=options.get("threads"),
     )
     engine.score("def warm_up():\n    return 1\n")
-    return EngineScorer(engine, options.get("cache_bytes", _CACHE_BYTES))
+    memory = WindowMemory(options.get("cache_bytes", _CACHE_BYTES))
+    disk_bytes = options.get("disk_cache_bytes", 0)
+    return EngineScorer(engine, memory, DiskCache(cache_folder(), disk_bytes) if disk_bytes else None)
 
 
 if __name__ == "__main__":

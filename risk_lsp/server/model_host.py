@@ -150,6 +150,7 @@ def worker_options(settings: Settings) -> dict[str, Any]:
         "bundle": bundle if bundle == DEFAULT else str(Path(bundle).expanduser().absolute()),
         "threads": settings.threads or None,
         "cache_bytes": settings.cache_megabytes * 1_000_000,
+        "disk_cache_bytes": settings.disk_cache_megabytes * 1_000_000,
         "device": settings.device,
         "dtype": settings.dtype,
         "offline": settings.offline,
