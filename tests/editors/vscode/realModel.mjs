@@ -4,20 +4,8 @@ import { must, until } from './lib/checks.mjs';
 import { changeSettings } from './lib/folders.mjs';
 import { serverProcesses } from './lib/processes.mjs';
 
-const THEMES = {
-  light: 'Light 2026',
-  dark: 'Dark 2026',
-  'high-contrast': 'Default High Contrast',
-  'high-contrast-light': 'Default High Contrast Light',
-};
 /** The editor, for a picture of it alone. */
 const EDITOR = { x: 53, y: 92, width: 720, height: 470 };
-const WORKBENCH = {
-  light: '.vs',
-  dark: '.vs-dark',
-  'high-contrast': '.hc-black',
-  'high-contrast-light': '.hc-light',
-};
 
 export function realModelChecks(window, folders, root) {
   return [
@@ -38,7 +26,7 @@ export function realModelChecks(window, folders, root) {
     ['the model that comes with it underlines lines, and hover says a probability', async () => {
       await window.openFile('interval_merging.py');
       await until('underlines', async () => (await window.underlines()) > 0, 120_000);
-      must(/\d% likely to need an edit/.test(await window.hover('def')), 'no probability');
+      must(/\d% (likely to need|chance of) an edit/.test(await window.hover('def')), 'no probability');
     }],
 
     ['the status bar says the probability of the line', async () => {
@@ -48,14 +36,26 @@ export function realModelChecks(window, folders, root) {
 
     ['pictures of it', async () => {
       await window.page.keyboard.press('Control+b');
-      for (const [name, theme] of Object.entries(THEMES)) {
-        changeSettings(folders, { 'riskLsp.threshold': 0.2, 'riskLsp.maxDiagnostics': 3, 'workbench.colorTheme': theme });
-        await window.page.locator(`.monaco-workbench${WORKBENCH[name]}`).waitFor();
-        await window.goToLine(27);
-        await window.hover('lambda');
-        await window.screenshot(`theme-${name}`);
-        await window.screenshot(`heat-map-${name}`, { clip: EDITOR });
-      }
+      changeSettings(folders, { 'riskLsp.threshold': 0.2, 'riskLsp.maxDiagnostics': 3, 'editor.hover.above': false });
+      await window.goToLine(27);
+      await window.inThemes(folders, async (theme) => {
+        await window.hoverUnderline();
+        await window.screenshot(`theme-${theme}`);
+        await window.screenshot(`heat-map-${theme}`, { clip: EDITOR });
+        await window.leave();
+      });
+    }],
+
+    ['pictures of the report', async () => {
+      await window.command('Risk: Show Report');
+      const report = await window.embedded('interval_merging.py');
+      await window.inThemes(folders, async (theme) => {
+        const shown = await window.background('.editor-instance .monaco-editor .monaco-editor-background');
+        await until(`the report in ${theme}`, async () => (await colourOf(report)) === shown);
+        await window.screenshot(`report-${theme}`);
+      });
     }],
   ];
 }
+
+const colourOf = (frame) => frame.locator('body').evaluate((body) => getComputedStyle(body).backgroundColor);

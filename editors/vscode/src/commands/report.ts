@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import { type Disposable, ViewColumn, type WebviewPanel, window } from 'vscode';
 import type { ReportAnswer } from '../protocol';
 import type { Server } from '../server/server';
-import { lockedDown } from './reportPage';
+import { reportPage } from './reportPage';
 
 /** The report of the active document, beside it; one panel, used again. */
 export class Report implements Disposable {
@@ -19,7 +19,7 @@ export class Report implements Disposable {
     const { html } = await this.server.execute<ReportAnswer>('riskLsp.report', this.server.uri(uri));
     const panel = this.open();
     panel.title = `Risk: ${path.basename(uri.path)}`;
-    panel.webview.html = lockedDown(html);
+    panel.webview.html = reportPage(html);
   }
 
   dispose(): void {

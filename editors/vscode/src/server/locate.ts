@@ -25,7 +25,12 @@ export async function locateServer(): Promise<Candidate> {
       `The setting ${setting} names ${word || around.interpreter}, which cannot be run.`,
     );
   }
-  throw new ServerNotFound(`The language server is not installed. Install it with: ${INSTALL_COMMAND}`);
+  const elsewhere = around.isTrusted
+    ? ''
+    : ' (The environment of a workspace is searched once you trust it.)';
+  throw new ServerNotFound(
+    `The language server is not installed. Install it with: ${INSTALL_COMMAND}${elsewhere}`,
+  );
 }
 
 async function surroundings(): Promise<Surroundings> {

@@ -1,8 +1,9 @@
 // The editor's interfaces in the words of the suite.
+const { readdirSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 const vscode = require('vscode');
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000; // a busy machine is many times slower than an idle one
 
 /** Wait until `look` gives something true; that is returned. */
 exports.until = async (what, look) => {
@@ -25,6 +26,28 @@ exports.open = async (name) => {
   const editor = await vscode.window.showTextDocument(document);
   editor.selection = new vscode.Selection(0, 0, 0, 0);
   return document;
+};
+
+/** Put the cursor at the beginning of a line. */
+exports.goTo = (line) => exports.select(line, line);
+
+/** Select from the beginning of a line to that of another. */
+exports.select = (first, last) => {
+  vscode.window.activeTextEditor.selection = new vscode.Selection(first, 0, last, 0);
+};
+
+/** Ids of the servers that run for this editor, whose home no other process has. */
+exports.servers = () => {
+  const isOurs = (id) => {
+    try {
+      const command = readFileSync(`/proc/${id}/cmdline`, 'utf8');
+      const environment = readFileSync(`/proc/${id}/environ`, 'utf8').split('\0');
+      return command.includes('scripted_server') && environment.includes(`HOME=${process.env.HOME}`);
+    } catch {
+      return false; // It ended meanwhile.
+    }
+  };
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter(isOurs).map(Number);
 };
 
 exports.close = () => vscode.commands.executeCommand('workbench.action.closeActiveEditor');

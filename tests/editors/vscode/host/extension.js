@@ -2,11 +2,18 @@
 const { writeFileSync } = require('node:fs');
 const vscode = require('vscode');
 const { followSettings } = require('./settings.js');
-const { suite } = require('./suite.js');
+const suites = { trusted: require('./suite.js').suite, untrusted: require('./untrusted.js').suite };
+
+/** So many failures are enough to see that something is broken; each waits for long. */
+const ENOUGH = 3;
 
 exports.activate = async () => {
   const results = [];
-  for (const [name, check] of suite) {
+  for (const [name, check] of suites[process.env.RISK_LSP_HOST_SUITE]) {
+    if (results.filter(({ passed }) => !passed).length >= ENOUGH) {
+      results.push({ name, passed: false, message: 'not tried after so many failures' });
+      continue;
+    }
     try {
       await check();
       results.push({ name, passed: true });

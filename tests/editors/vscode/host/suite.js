@@ -1,9 +1,17 @@
 // What the extension does, by the editor's own interfaces. Lines with BUG are the likely ones: see tests/server/scripted_worker.py.
 const assert = require('node:assert/strict');
 const vscode = require('vscode');
-const { close, edit, newest, open, risks, settings, until } = require('./editor.js');
+const { close, edit, goTo, newest, open, risks, select, servers, settings, until } = require('./editor.js');
 
 const LIKELY = /^63% likely to need an edit/;
+const GENERATED = [
+  'def weighted_mean(values, weights):',
+  '    total = sum(value * weight for value, weight in zip(values, weights))',
+  '    whole = sum(weights)',
+  '    return total / whole if whole else "BUG"',
+  '',
+  '',
+].join('\n');
 
 exports.suite = [
   ['a likely line gets a hint, others do not', async () => {
@@ -53,6 +61,80 @@ exports.suite = [
       visited.push(vscode.window.activeTextEditor.selection.active.line);
     }
     assert.deepEqual(visited, [1, 3, 5, 1, 5, 3]);
+  }],
+
+  ['code actions offer two ways to ignore a likely line', async () => {
+    const document = await open('three.py');
+    const [{ range }] = await risks(document, 3);
+    const offered = await vscode.commands.executeCommand('vscode.executeCodeActionProvider', document.uri, range);
+    const titles = offered.map(({ title }) => title).filter((title) => /^Ignore this line/.test(title));
+    assert.deepEqual(titles, ['Ignore this line (comment)', 'Ignore this line (remember)']);
+  }],
+
+  ['a line is ignored by a comment, and heard again without it', async () => {
+    const document = await open('three.py');
+    await risks(document, 3);
+    await goTo(1);
+    await vscode.commands.executeCommand('risk-lsp.ignoreHere', 'source');
+    await risks(document, 2);
+    assert.match(document.lineAt(1).text, /^b = "BUG" +# risk: ignore$/);
+    await vscode.commands.executeCommand('undo');
+    await risks(document, 3);
+  }],
+
+  ['a line is ignored for oneself until one ends that by a code action', async () => {
+    const document = await open('three.py');
+    const [{ range }] = await risks(document, 3);
+    await goTo(1);
+    await vscode.commands.executeCommand('risk-lsp.ignoreHere', 'stored');
+    await risks(document, 2);
+    assert.equal(document.isDirty, false);
+    const offered = await vscode.commands.executeCommand('vscode.executeCodeActionProvider', document.uri, range);
+    const { command } = offered.find(({ title }) => /stop ignoring/i.test(title));
+    await vscode.commands.executeCommand(command.command, ...command.arguments);
+    await risks(document, 3);
+  }],
+
+  ['snoozed it shows nothing until the snooze is ended', async () => {
+    const document = await open('three.py');
+    await risks(document, 3);
+    await vscode.commands.executeCommand('risk-lsp.snooze', 5);
+    await risks(document, 0);
+    await vscode.commands.executeCommand('risk-lsp.snooze', 0);
+    await risks(document, 3);
+  }],
+
+  ['only what was generated in the editor is pointed at when that is wanted', async () => {
+    const document = await open('generated.py');
+    await risks(document, 1);
+    await settings('scope', 'generated');
+    await risks(document, 0);
+    await edit(document, (change) => change.insert(document.uri, new vscode.Position(1, 0), GENERATED));
+    assert.deepEqual((await risks(document, 1)).map(({ range }) => range.start.line), [4]);
+
+    await select(0, 1); // The person says otherwise, in both directions.
+    await vscode.commands.executeCommand('risk-lsp.markGenerated');
+    await risks(document, 2);
+    await select(1, 6);
+    await vscode.commands.executeCommand('risk-lsp.unmarkGenerated');
+    assert.deepEqual((await risks(document, 1)).map(({ range }) => range.start.line), [0]);
+
+    await settings('scope', undefined);
+    await risks(document, 2);
+    await document.save();
+  }],
+
+  ['a killed server comes back by itself', async () => {
+    const document = await open('three.py');
+    await risks(document, 3);
+    const before = servers();
+    assert.equal(before.length, 1);
+    process.kill(before[0], 'SIGKILL');
+    await until('a new server', () => servers().some((id) => id !== before[0]));
+    await edit(document, (change) => change.insert(document.uri, new vscode.Position(0, 0), 'new = "BUG"\n'));
+    await risks(document, 4);
+    await vscode.commands.executeCommand('undo');
+    await risks(document, 3);
   }],
 
   ['a threshold takes effect without a restart', async () => {

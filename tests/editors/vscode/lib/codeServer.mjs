@@ -1,17 +1,20 @@
 // VS Code in a browser, started and stopped.
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { until } from './checks.mjs';
 
 export class CodeServer {
-  constructor(root, folders, artefacts, extra) {
+  /** `suite` names the log; only the suite "untrusted" runs with workspace trust, and trusts nothing. */
+  constructor({ root, folders, artefacts }, { suite, workspace }, extra) {
     const installed = join(root, '.cache', 'editors', 'code-server', 'node_modules');
     this.node = join(installed, 'node24', 'bin', 'node');
     this.entry = join(installed, 'code-server', 'out', 'node', 'entry.js');
-    this.folders = folders;
-    this.artefacts = artefacts;
+    this.workspace = workspace;
+    this.trust = suite === 'untrusted' ? [] : ['--disable-workspace-trust'];
+    this.logFile = join(artefacts, `code-server-${suite}.log`);
     this.env = environment(folders, extra);
     const config = join(folders.home, 'empty.yaml');
     this.common = ['--user-data-dir', folders.user, '--extensions-dir', folders.extensions, '--config', config];
@@ -23,10 +26,9 @@ export class CodeServer {
 
   async start() {
     this.port = await freePort();
-    const log = openSync(join(this.artefacts, 'code-server.log'), 'w');
-    const options = ['--auth', 'none', '--bind-addr', `127.0.0.1:${this.port}`, '--disable-telemetry'];
-    options.push('--disable-update-check', '--disable-workspace-trust');
-    this.process = spawn(this.node, [this.entry, ...this.common, ...options], {
+    const log = openSync(this.logFile, 'w');
+    const options = ['--auth', 'none', '--bind-addr', `127.0.0.1:${this.port}`, '--disable-telemetry', '--disable-update-check'];
+    this.process = spawn(this.node, [this.entry, ...this.common, ...options, ...this.trust], {
       env: this.env,
       stdio: ['ignore', log, log],
       detached: true,
@@ -36,13 +38,15 @@ export class CodeServer {
 
   /** Address of the workspace with a file open. */
   url(file) {
-    const path = join(this.folders.workspace, file);
+    const path = join(this.workspace, file);
     const payload = JSON.stringify([['openFile', `vscode-remote://127.0.0.1:${this.port}${path}`]]);
-    const query = new URLSearchParams({ folder: this.folders.workspace, payload });
+    const query = new URLSearchParams({ folder: this.workspace, payload });
     return `http://127.0.0.1:${this.port}/?${query}`;
   }
 
-  stop() {
+  /** End it and everything that it has started; resolves when that is done. */
+  async stop() {
+    const ended = once(this.process, 'exit');
     try {
       process.kill(-this.process.pid, 'SIGKILL'); // it leads a group of its own
     } catch (error) {
@@ -50,6 +54,7 @@ export class CodeServer {
         throw error;
       }
     }
+    await ended;
   }
 }
 

@@ -1,12 +1,13 @@
 // The temporary home of one run: the editor's folders, the workspace, the settings.
-import { copyFileSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { SAMPLES } from './samples.mjs';
+import { dirname, join } from 'node:path';
+import { SAMPLES, STRANGERS } from './samples.mjs';
 
 const SETTINGS = {
   'workbench.startupEditor': 'none',
   'workbench.secondarySideBar.defaultVisibility': 'hidden',
+  'security.workspace.trust.startupPrompt': 'never',
   'workbench.tips.enabled': false,
   'workbench.enableExperiments': false,
   'extensions.autoUpdate': false,
@@ -29,14 +30,15 @@ export function makeFolders(root) {
     user: join(home, 'user'),
     extensions: join(home, 'extensions'),
     workspace: join(home, 'workspace'),
+    stranger: join(home, 'stranger'),
     scripted: join(home, 'scripted'),
   };
   for (const folder of [...Object.values(folders), join(folders.user, 'User'), join(folders.user, 'Machine')]) {
     mkdirSync(folder, { recursive: true });
   }
-  for (const [name, text] of Object.entries(SAMPLES)) {
-    writeFileSync(join(folders.workspace, name), text);
-  }
+  fill(folders.workspace, SAMPLES);
+  fill(folders.stranger, STRANGERS);
+  chmodSync(join(folders.stranger, '.venv', 'bin', 'risk-lsp'), 0o755);
   copyFileSync(join(root, 'examples', 'interval_merging.py'), join(folders.workspace, 'interval_merging.py'));
   return folders;
 }
@@ -54,6 +56,13 @@ export function changeSettings(folders, changes) {
   const file = settingsFile(folders);
   write(`${file}.new`, changes);
   renameSync(`${file}.new`, file);
+}
+
+function fill(folder, files) {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
 }
 
 function write(file, settings) {

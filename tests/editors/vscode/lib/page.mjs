@@ -1,10 +1,22 @@
 // What a person does and sees in the editor's window.
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { until } from './checks.mjs';
+import { PATIENCE_MS, until } from './checks.mjs';
+import { changeSettings } from './folders.mjs';
 
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
 const SIZE = { width: 1100, height: 620 };
+const LINES = '.editor-instance .monaco-editor .view-line';
+const UNDERLINES = '.editor-instance .monaco-editor .cdr[class*="squiggly-"]';
+const HIGHLIGHT = '.editor-instance .monaco-editor .cdr.hoverHighlight';
+
+/** Themes by the names of pictures, and what marks the window that shows them. */
+const THEMES = {
+  light: ['Light 2026', '.vs'],
+  dark: ['Dark 2026', '.vs-dark'],
+  'high-contrast': ['Default High Contrast', '.hc-black'],
+  'high-contrast-light': ['Default High Contrast Light', '.hc-light'],
+};
 
 export class Window {
   static async open(artefacts) {
@@ -14,7 +26,7 @@ export class Window {
     });
     const context = await browser.newContext({ viewport: SIZE, permissions: ['clipboard-read', 'clipboard-write'] });
     const page = await context.newPage();
-    page.setDefaultTimeout(15_000);
+    page.setDefaultTimeout(PATIENCE_MS);
     return new Window(browser, page, artefacts);
   }
 
@@ -26,7 +38,7 @@ export class Window {
 
   async load(url) {
     await this.page.goto(url);
-    await this.page.waitForSelector('.monaco-workbench .statusbar', { timeout: 60_000 });
+    await this.page.waitForSelector('.monaco-workbench .statusbar');
   }
 
   close() {
@@ -37,44 +49,74 @@ export class Window {
     return this.page.screenshot({ path: join(this.artefacts, `${name}.png`), animations: 'disabled', ...options });
   }
 
-  /** Run a command by its title in the palette. */
-  async command(title) {
-    await this.page.keyboard.press('F1');
-    await this.page.keyboard.insertText(title);
-    const row = this.page.locator('.quick-input-list .monaco-list-row.focused', { hasText: title });
+  /** Open one of the boxes at the top by its key, and type into it once it is there. */
+  async ask(key, text) {
+    await this.page.keyboard.press(key);
+    await this.page.locator('.quick-input-widget input:focus').waitFor();
+    await this.page.keyboard.insertText(text);
+  }
+
+  /** Choose the row with this text in the box at the top, which then shuts or goes on to another question. */
+  async choose(text) {
+    const row = this.page.locator('.quick-input-list .monaco-list-row.focused', { hasText: text });
     await row.waitFor();
     await this.page.keyboard.press('Enter');
     await row.waitFor({ state: 'hidden' });
+  }
+
+  /** Run a command by its title in the palette. */
+  async command(title) {
+    await this.ask('F1', title);
+    await this.choose(title);
   }
 
   /** Choose from an open quick pick. */
   async pick(text) {
     await this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).waitFor();
     await this.page.keyboard.insertText(text);
-    await this.page.keyboard.press('Enter');
+    await this.choose(text);
   }
 
   async openFile(name) {
-    await this.page.keyboard.press('Control+p');
-    await this.page.keyboard.insertText(name);
-    await this.page.locator('.quick-input-list .monaco-list-row.focused', { hasText: name }).waitFor();
-    await this.page.keyboard.press('Enter');
+    await this.ask('Control+p', name);
+    await this.choose(name);
     await this.page.locator('.tab.active', { hasText: name }).waitFor();
-    await this.page.locator('.monaco-editor .view-line').first().waitFor();
+    await this.page.locator(LINES).first().waitFor();
+  }
+
+  async save() {
+    await this.page.keyboard.press('Control+s');
+    await this.page.locator('.tab.active.dirty').waitFor({ state: 'detached' });
   }
 
   async goToLine(line) {
-    await this.page.keyboard.press('Control+g');
-    await this.page.keyboard.insertText(String(line));
+    await this.ask('Control+g', `${line}`);
     await this.page.keyboard.press('Enter');
+    await this.statusItem(new RegExp(`^Ln ${line}, Col`));
   }
 
   underlines() {
-    return this.page.locator('.editor-instance .monaco-editor .cdr[class*="squiggly-"]').count();
+    return this.page.locator(UNDERLINES).count();
   }
 
   async waitForUnderlines(count) {
     await until(`${count} underlines, not ${await this.underlines()}`, async () => (await this.underlines()) === count);
+  }
+
+  /** The characters above each underline, from the top: VS Code draws the one of a hint below the first two columns. */
+  underlined() {
+    return this.charactersAt(UNDERLINES);
+  }
+
+  /** The characters that are highlighted while a hover is shown for them. */
+  async highlighted() {
+    await this.page.locator(HIGHLIGHT).first().waitFor();
+    return (await this.charactersAt(HIGHLIGHT)).join('');
+  }
+
+  async charactersAt(decorations) {
+    const found = await this.page.evaluate(charactersAt, { decorations, lines: LINES });
+    return found.map((text) => text.replaceAll('\u00a0', ' '));
   }
 
   /** Background colours of tinted lines, from the top. */
@@ -89,14 +131,45 @@ export class Window {
     return this.page.locator('.editor-instance .glyph-margin-widgets [class*="TextEditorDecorationType"]').count();
   }
 
+  /** Where the text of the first line begins, in pixels from the left. */
+  async textLeft() {
+    return (await this.page.locator(`${LINES} > span`).first().boundingBox()).x;
+  }
+
   /** Text of the hover on a piece of a line. */
   async hover(text) {
     const place = this.page.locator('.editor-instance .view-line span span', { hasText: text }).last();
-    await this.page.mouse.move(5, 5);
+    await this.leave();
     await place.hover();
-    const hover = this.page.locator('.monaco-hover:visible', { hasText: 'likely to need an edit' }).first();
+    const hover = this.page.locator('.monaco-hover:visible', { hasText: /likely to need an edit|chance of an edit/ }).first();
     await hover.waitFor();
     return hover.innerText();
+  }
+
+  /** Hold the mouse over the first underlined piece of text until the hover is there. */
+  async hoverUnderline() {
+    // By force: the text is drawn above its underline.
+    await this.page.locator(UNDERLINES).first().hover({ position: { x: 3, y: 9 }, force: true });
+    await this.page.locator('.monaco-hover:visible').first().waitFor();
+  }
+
+  /** Do something in each theme. */
+  async inThemes(folders, body) {
+    for (const [name, [theme, mark]] of Object.entries(THEMES)) {
+      changeSettings(folders, { 'workbench.colorTheme': theme });
+      await this.page.locator(`.monaco-workbench${mark}`).waitFor();
+      await body(name);
+    }
+  }
+
+  background(selector) {
+    return this.page.locator(selector).first().evaluate((element) => getComputedStyle(element).backgroundColor);
+  }
+
+  /** Move the mouse where nothing answers to it. */
+  async leave() {
+    await this.page.mouse.move(5, 5);
+    await this.page.locator('.monaco-hover:visible').first().waitFor({ state: 'hidden' });
   }
 
   /** A status bar item whose text matches. */
@@ -125,19 +198,20 @@ export class Window {
     return toast.innerText();
   }
 
-  /** Wait for a page in the editor, such as a report, with this text. */
+  /** Wait for a page in the editor, such as a report, with this text; its frame. */
   async embedded(text) {
-    await until(`a page that says ${text}`, async () => {
-      const pages = this.page.frames().filter((frame) => frame !== this.page.mainFrame());
-      const found = pages.map((frame) => frame.locator('body', { hasText: text }).count().catch(() => 0));
-      return (await Promise.all(found)).some((count) => count > 0);
+    return until(`a page that says ${text}`, async () => {
+      for (const frame of this.page.frames().filter((each) => each !== this.page.mainFrame())) {
+        if (await frame.locator('body', { hasText: text }).count().catch(() => 0)) {
+          return frame;
+        }
+      }
     });
   }
 
   /** Text of a line, as shown. */
   async line(number) {
-    const lines = this.page.locator('.editor-instance .view-line');
-    return (await lines.nth(number - 1).innerText()).replaceAll('\u00a0', ' ');
+    return (await this.page.locator(LINES).nth(number - 1).innerText()).replaceAll('\u00a0', ' ');
   }
 
   async codeActions() {
@@ -147,4 +221,32 @@ export class Window {
     const texts = await rows.allInnerTexts();
     return texts.map((text) => text.trim());
   }
+}
+
+/** Runs in the page: a character is at a decoration when its middle is. */
+function charactersAt({ decorations, lines }) {
+  const boxes = [...document.querySelectorAll(decorations)].map((element) => element.getBoundingClientRect());
+  boxes.sort((one, other) => one.top - other.top);
+  const graphemes = new Intl.Segmenter('en');
+  return boxes.map((box) => {
+    let text = '';
+    for (const line of document.querySelectorAll(lines)) {
+      const place = line.getBoundingClientRect();
+      if (box.top < place.top - 1 || box.top >= place.bottom - 1) {
+        continue;
+      }
+      const nodes = document.createTreeWalker(line, NodeFilter.SHOW_TEXT);
+      for (let node = nodes.nextNode(); node; node = nodes.nextNode()) {
+        for (const { segment, index } of graphemes.segment(node.data)) {
+          const range = document.createRange();
+          range.setStart(node, index);
+          range.setEnd(node, index + segment.length);
+          const { left, right } = range.getBoundingClientRect();
+          const middle = (left + right) / 2;
+          text += box.left <= middle && middle <= box.right ? segment : '';
+        }
+      }
+    }
+    return text;
+  });
 }

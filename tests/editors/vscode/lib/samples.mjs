@@ -15,10 +15,25 @@ export const SAMPLES = {
   'edited.py': 'one = 1\ntwo = "BUG"\n',
   'ignored.py': 'one = 1\ntwo = "BUG"\nthree = 3\n',
   'stored.py': 'one = 1\ntwo = "BUG"\nthree = 3\n',
-  'emoji.py': 'x = "🎉👩‍👩‍👧‍👦"\n    # 🎉 BUG after 🎉 an emoji 🎉\ny = "😀"; z = "BUG"\n',
+  'emoji.py': 'if x == "🎉👩‍👩‍👧‍👦":\n    x = "🎉 BUG after 🎉 an emoji 🎉"  # 🎉\ny = "😀"; z = "BUG"\n',
   'cjk.py': '名前 = "日本語"\nif 名前:\n    結果 = "漢字 BUG 漢字"\n',
   'combining.py': 'cafe\u0301 = "e\u0301"\n\tnai\u0308ve = "BUG e\u0301\u0323"   \n',
   'crlf.py': 'a = 1\r\n    b = "BUG"\r\nc = 3\r\nd = "BUG"\r\n',
   'formfeed.py': 'a = 1\n\f\nb = "BUG"\nc = "x\x0bBUG\u2028still the same line"\n',
+  'generated.py': 'old = "BUG"\nother = 1\n',
+  'typed.py': 'a = "MAYBE"\nb = "BUG"\nc = 3\n',
   'notes.txt': 'A BUG is mentioned here.\n',
+};
+
+/** A workspace of somebody else's, whose settings and programs are not to be trusted. */
+export const STRANGERS = {
+  'program.py': 'a = "BUG"\nb = "MAYBE"\n',
+  '.vscode/settings.json': JSON.stringify({
+    'riskLsp.threshold': 0.2,
+    'riskLsp.bundle': './a-bundle-of-the-workspace',
+    'riskLsp.threads': 3,
+    'riskLsp.server.command': ['/bin/false'],
+    'riskLsp.server.interpreter': '/bin/false',
+  }),
+  '.venv/bin/risk-lsp': '#!/bin/sh\ntouch "$HOME/a-program-of-the-workspace-has-run"\n',
 };
