@@ -1,154 +1,233 @@
 """Which probe is best: variants fitted on train problems, compared on calibration problems, never on test problems.
 
-    python benchmarks/probe_variants.py MODEL DATA [--cache FOLDER] [--injected N]
+    python benchmarks/probe_variants.py MODEL DATA [--cache FOLDER] [--out FILE] [--only WORD ...]
 
-Prints a Markdown table: line AUC, line AUC within failing programs, program AUC, and the lines' Brier skill score when
-the map is fitted on one half of the calibration problems and judged on the other. The model runs once; its features are
-kept in the cache folder.
+Writes one record a variant to FILE, which `risk-lsp evaluate --attempts` shows; a variant that it holds is not run
+again. The model runs once over every program; what it gives is kept in the cache folder. Variants are in
+probe_attempts.py. Columns: AUC of lines, within failing programs, of tokens and programs; the lines' Brier skill and
+the calibration errors of the map that is fitted on one half of the calibration problems and judged on the other.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import time
-from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from probe_attempts import Attempt, attempts
 
-from risk_lsp.evaluation.metrics import auc, brier_skill_score
+from risk_lsp.evaluation.metrics import auc, brier_skill_score, expected_calibration_error
 from risk_lsp.evaluation.program_metrics import within_group_auc
+from risk_lsp.evaluation.reliability import platt_apply, platt_fit
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
-from risk_lsp.probe.heads import HazardHead, SpanHead
-from risk_lsp.training.calibrate import fit_calibration, token_hazards
+from risk_lsp.training.calibrate import fit_calibration, token_values
 from risk_lsp.training.documents import is_held_out
-from risk_lsp.training.feature_store import FeatureStore, collect_features
-from risk_lsp.training.fit_probe import FitOptions, fit_head
+from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms, collect_features
+from risk_lsp.training.fit_probe import Fit, fit_head
 from risk_lsp.training.injected_bugs import with_injected_bugs
-from risk_lsp.training.labelled import LabelledProgram
-from risk_lsp.training.probe_data import read_probe_data
+from risk_lsp.training.probe_data import ProbeData, read_probe_data
+from risk_lsp.training.recipe import VALIDATION_SHARE
 
 Floats = NDArray[np.float64]
+PLACES = 6  # extra columns that say where a token stands
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--cache", type=Path, default=Path(".cache/probe_variants"))
-    parser.add_argument("--injected", type=int, default=4000)
-    parser.add_argument("--per-group", type=int, default=30)
-    parser.add_argument("--threads", type=int)
+    parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
+    parser.add_argument("--out", type=Path, default=Path(".cache/probe_variants.json"))
+    parser.add_argument("--only", nargs="+", default=[], help="variants whose names hold one of these words")
+    parser.add_argument("--injected", type=int, default=3000)
+    parser.add_argument("--per-group", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
-    data = read_probe_data(args.data, args.per_group)
-    training, calibrating = data.of("train"), data.of("calibration")
-    injected = with_injected_bugs(training.programs, args.injected, seed=1)
-    model = CodeModel.load(args.model, threads=args.threads)
-    layers = range(model.layer_count + 1)
-    args.cache.mkdir(parents=True, exist_ok=True)
-    fitted = _cached(args.cache / "training.npz", model, training.programs + injected, layers)
-    held_out = _cached(args.cache / "calibration.npz", model, calibrating.programs, layers)
-    print("| variant | line AUC | within failing | program AUC | line BSS | seconds |\n|---|---|---|---|---|---|")
-    for name, taps, statistics, share, options in _variants(model.layer_count):
+    torch.set_num_threads(args.threads)
+    bench = Bench(args)
+    done: list[dict[str, Any]] = json.loads(args.out.read_text()) if args.out.is_file() else []
+    for attempt in attempts(bench.layer_count):
+        known = any(record["variant"] == attempt.name for record in done)
+        if known or (args.only and not any(word in attempt.name for word in args.only)):
+            continue
         started = time.monotonic()
-        columns = _columns(taps, statistics, model)
-        weight = share * sum(training.weights) / max(1, len(injected))
-        weights = np.array(training.weights + [weight] * len(injected))
-        validation = np.array([is_held_out(program.group, 0.15) for program in training.programs + injected])
-        weights[len(training.programs) :] *= ~validation[len(training.programs) :]
-        fit = fit_head(fitted, weights, validation, options, columns)
-        groups = np.array([program.group for program in calibrating.programs])
-        cells = _measured(fit.head, held_out, np.asarray(calibrating.weights), groups, columns)
-        print(f"| {name} | " + " | ".join(cells) + f" | {time.monotonic() - started:.0f} |", flush=True)
+        record = {"variant": attempt.name, **bench.measured(attempt), "seconds": time.monotonic() - started}
+        print(json.dumps(record), flush=True)
+        done.append(record)
+        args.out.write_text(json.dumps(done, indent=1) + "\n")
     return 0
 
 
-def _variants(top: int) -> list[tuple[str, tuple[int, ...], bool, float, FitOptions]]:
-    middle = (top + 1) // 2
-    base = FitOptions()
-    return [
-        (f"layers {middle},{top}, statistics, injected", (middle, top), True, 0.5, base),
-        ("without injected bugs", (middle, top), True, 0.0, base),
-        ("without statistics", (middle, top), False, 0.5, base),
-        (f"layer {top} alone", (top,), True, 0.5, base),
-        (f"layer {middle} alone", (middle,), True, 0.5, base),
-        ("all layers", tuple(range(1, top + 1)), True, 0.5, base),
-        ("hidden 128", (middle, top), True, 0.5, FitOptions(hidden=128)),
-        ("Brier loss", (middle, top), True, 0.5, FitOptions(loss="brier")),
-        ("rate 3e-4", (middle, top), True, 0.5, FitOptions(rate=3e-4, epochs=40)),
-        ("weight decay 1", (middle, top), True, 0.5, FitOptions(weight_decay=1.0)),
-        ("max-pool", (middle, top), True, 0.5, FitOptions(architecture="max_pool")),
-        (
-            "max-pool, Brier loss, no injected",
-            (middle, top),
-            True,
-            0.0,
-            FitOptions(architecture="max_pool", loss="brier"),
-        ),
-    ]
+class Bench:
+    """Features of training programs, of ones with injected bugs, and of calibration programs."""
 
+    def __init__(self, args: argparse.Namespace) -> None:
+        data = read_probe_data(args.data, args.per_group)
+        self._training, self._calibrating = data.of("train"), data.of("calibration")
+        injected = with_injected_bugs(self._training.programs, args.injected, seed=1)
+        model = CodeModel.load(args.model, threads=args.threads)
+        self.layer_count, self._width = model.layer_count, model.width
+        layers = range(model.layer_count + 1)
+        programs = [*self._training.programs, *injected]
+        self._learnt = collect_features(model, programs, layers, statistics=True, cache=args.cache)
+        self._judged = collect_features(model, self._calibrating.programs, layers, statistics=True, cache=args.cache)
+        self._validation = np.array([is_held_out(program.group, VALIDATION_SHARE) for program in programs])
+        self._injected = np.arange(len(programs)) >= len(self._training.programs)
 
-def _columns(taps: tuple[int, ...], statistics: bool, model: CodeModel) -> NDArray[np.int64]:
-    width = model.width
-    columns = [np.arange(layer * width, (layer + 1) * width) for layer in taps]
-    end = (model.layer_count + 1) * width
-    return np.concatenate([*columns, np.arange(end, end + STATISTICS)] if statistics else columns)
+    def measured(self, attempt: Attempt) -> dict[str, float]:
+        """Fit the variant, as often as its ensemble asks, and judge it."""
+        learnt, judged = (_with_columns(store, self._columns(attempt), attempt.places) for store in self._stores())
+        fits = [self._fitted(attempt, learnt, seed) for seed in range(1, attempt.seeds + 1)]
+        levels = _levels([(fit, token_values(fit.head, judged)) for fit in fits], judged)
+        return _figures(levels, _weighted(self._calibrating, judged), judged, self._calibrating.groups)
 
+    def _stores(self) -> tuple[FeatureStore, FeatureStore]:
+        return self._learnt, self._judged
 
-def _cached(path: Path, model: CodeModel, programs: list[LabelledProgram], layers: range) -> FeatureStore:
-    if path.is_file():
-        with np.load(path) as arrays:
-            return FeatureStore(**{field.name: arrays[field.name] for field in fields(FeatureStore)})
-    print(f"reading {len(programs):,} programs", file=sys.stderr)
-    store = collect_features(model, programs, layers, statistics=True)
-    np.savez(path, **{field.name: getattr(store, field.name) for field in fields(store)})
-    return store
+    def _columns(self, attempt: Attempt) -> NDArray[np.int64]:
+        width, end = self._width, (self.layer_count + 1) * self._width
+        columns = [np.arange(layer * width, (layer + 1) * width) for layer in attempt.layers]
+        return np.concatenate([*columns, end + np.arange(STATISTICS)] if attempt.statistics else columns)
 
+    def _fitted(self, attempt: Attempt, store: FeatureStore, seed: int) -> Fit:
+        make = attempt.head
+        for stage in attempt.stages(seed):
+            torch.manual_seed(seed)
+            fit = fit_head(self._weights(stage.injected, stage.real, store), self._validation, stage.options, make=make)
+            make = _continued(fit)
+        return fit
 
-def _measured(
-    head: SpanHead, store: FeatureStore, weights: Floats, groups: NDArray[np.str_], columns: NDArray[np.int64]
-) -> list[str]:
-    lines = store.line_scored
-    line_weights = weights[store.line_program][lines]
-    labels, programs = store.line_edited[lines], store.line_program[lines]
-    by_line, by_program = _span_scores(head, store, columns)
-    failing = line_weights * store.program_edited[programs]
-    measured = [
-        auc(by_line[lines], labels, line_weights),
-        within_group_auc(by_line[lines], labels, programs, failing),
-        auc(by_program, store.program_edited, weights),
-    ]
-    if isinstance(head, HazardHead):
-        half = np.array([is_held_out(group, 0.5) for group in groups])
-        calibration = fit_calibration(head, store, weights * half, columns)
-        other = line_weights * ~half[programs]
-        measured.append(brier_skill_score(calibration.probability(by_line[lines]), labels, other))
-    return [f"{value:.3f}" for value in measured] + [""] * (4 - len(measured))
-
-
-def _span_scores(head: SpanHead, store: FeatureStore, columns: NDArray[np.int64]) -> tuple[Floats, Floats]:
-    """A score per line and per program: sums of hazards, or the max-pool probe's log-odds."""
-    if isinstance(head, HazardHead):
-        hazards = token_hazards(head, store, columns)
-        lines = np.bincount(store.token_line, hazards, len(store.line_edited))
-        return lines.astype(np.float64), np.bincount(store.token_program, hazards, len(store.program_edited)).astype(
-            np.float64
+    def _weights(self, injected: float, real: float, store: FeatureStore) -> WeightedPrograms:
+        """Injected bugs weigh `injected` times what real programs do; `real` 0 leaves those to the validation alone."""
+        share = injected * sum(self._training.weights) / max(1, int(self._injected.sum()))
+        extra = np.full(int(self._injected.sum()), share) * ~self._validation[self._injected]
+        kept = np.where(self._validation[~self._injected], 1.0, real)
+        return WeightedPrograms(
+            store,
+            np.concatenate([np.asarray(self._training.weights) * kept, extra]),
+            np.concatenate([np.asarray(self._training.span_weights) * kept, extra]),
         )
-    import torch
 
+
+def _continued(fit: Fit) -> Any:
+    """The next stage goes on from this one's head; its standardisation is computed anew from like features."""
+    return lambda _: fit.head
+
+
+def _weighted(data: ProbeData, store: FeatureStore) -> WeightedPrograms:
+    return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
+
+
+def _with_columns(store: FeatureStore, columns: NDArray[np.int64], places: bool) -> FeatureStore:
+    """The store with some of its features, and on request where each token stands."""
+    features = store.features[:, columns] if len(columns) < store.features.shape[1] else store.features
+    if places:
+        features = np.concatenate([features, _places(store)], axis=1)
+    return FeatureStore(**{**_fields(store), "features": features})
+
+
+def _fields(store: FeatureStore) -> dict[str, Any]:
+    return {name: getattr(store, name) for name in FeatureStore.__dataclass_fields__}
+
+
+def _places(store: FeatureStore) -> NDArray[np.float16]:
+    """float16[tokens, PLACES]: place in the program, in its lines and in the line; length of both; scored or not."""
+    tokens = np.arange(len(store.token_line))
+    first_token, first_line = store.token_bounds[store.token_program], store.line_bounds[store.token_program]
+    token_counts = np.diff(store.token_bounds)[store.token_program]
+    line_counts = np.maximum(np.diff(store.line_bounds)[store.token_program], 1)
+    line = np.where(store.token_line == OFF_LINE, first_line, store.token_line)
+    start_of_line = np.full(len(store.line_edited), len(tokens))
+    np.minimum.at(start_of_line, line, tokens)
+    columns = (
+        (tokens - first_token) / np.maximum(token_counts, 1),
+        (line - first_line) / line_counts,
+        np.log1p(np.maximum(tokens - start_of_line[line], 0)),
+        np.log1p(token_counts),
+        np.log1p(line_counts),
+        store.line_scored[line],
+    )
+    return np.stack(columns, axis=1).astype(np.float16)
+
+
+def _levels(fits: list[tuple[Fit, Floats]], store: FeatureStore) -> dict[str, Floats]:
+    """A score by token, line and program: sums of the ensemble's mean hazards, else the mean log-odds."""
+    if all(values.ndim == 1 for _, values in fits):
+        hazards = np.mean([values for _, values in fits], axis=0)
+        on_line = store.token_line != OFF_LINE
+        return {
+            "token": hazards,
+            "line": np.bincount(store.token_line[on_line], hazards[on_line], len(store.line_edited)).astype(np.float64),
+            "program": np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64),
+        }
+    spans = {
+        "token": (np.arange(len(store.token_line)), len(store.token_line)),
+        "line": (store.token_line, len(store.line_edited)),
+        "program": (store.token_program, len(store.program_edited)),
+    }
+    return {level: np.mean([_logits(*fit, *each) for fit in fits], axis=0) for level, each in spans.items()}
+
+
+def _logits(fit: Fit, values: Floats, spans: NDArray[np.int64], count: int) -> Floats:
+    kept = spans >= 0
     with torch.inference_mode():
-        features = torch.from_numpy(store.features[:, columns]).float()
-        scores = [
-            head.span_logits(features, torch.from_numpy(spans), count).numpy().astype(np.float64)
-            for spans, count in (
-                (store.token_line, len(store.line_edited)),
-                (store.token_program, len(store.program_edited)),
-            )
-        ]
-    return scores[0], scores[1]
+        logits = fit.head.span_logits(torch.from_numpy(values[kept]).float(), torch.from_numpy(spans[kept]), count)
+    return logits.numpy().astype(np.float64)
+
+
+def _figures(
+    scores: dict[str, Floats], data: WeightedPrograms, store: FeatureStore, groups: NDArray[np.str_]
+) -> dict[str, float]:
+    labels = {"token": store.token_edited, "line": store.line_edited, "program": store.program_edited}
+    weights = {"token": data.token_weights, "line": data.line_weights, "program": data.weights}
+    failing = data.line_weights * store.program_edited[store.line_program]
+    inside = failing > 0
+    within = within_group_auc(
+        scores["line"][inside], store.line_edited[inside], store.line_program[inside], failing[inside]
+    )
+    half = np.array([is_held_out(group, 0.5) for group in groups])
+    probabilities = _calibrated(scores, data.only(half))
+    program_of = {"token": store.token_program, "line": store.line_program, "program": np.arange(len(groups))}
+
+    def judged(level: str, measure: Any) -> float:
+        other = weights[level] * ~half[program_of[level]]
+        kept = other > 0
+        return float(measure(probabilities[level][kept], labels[level][kept], other[kept]))
+
+    found = {
+        "line AUC": auc(scores["line"], labels["line"], weights["line"]),
+        "within failing": within,
+        "token AUC": auc(scores["token"], labels["token"], weights["token"]),
+        "program AUC": auc(scores["program"], labels["program"], weights["program"]),
+        "line BSS": judged("line", brier_skill_score),
+        "program BSS": judged("program", brier_skill_score),
+        "line ECE": judged("line", expected_calibration_error),
+        "program ECE": judged("program", expected_calibration_error),
+    }
+    return {name: round(float(value), 4) for name, value in found.items()}
+
+
+def _calibrated(scores: dict[str, Floats], data: WeightedPrograms) -> dict[str, Floats]:
+    """One map for all levels where scores are hazards; for log-odds, which are not coherent, one of Platt's a level."""
+    if min(values.min() for values in scores.values()) >= 0:
+        calibration: Calibration = fit_calibration(scores["token"], data)
+        return {level: calibration.probability(values) for level, values in scores.items()}
+    store = data.store
+    labels = {"token": store.token_edited, "line": store.line_edited, "program": store.program_edited}
+    weights = {"token": data.token_weights, "line": data.line_weights, "program": data.weights}
+    probabilities = {level: 1.0 / (1.0 + np.exp(-values)) for level, values in scores.items()}
+    return {
+        level: platt_apply(values, platt_fit(values, labels[level], weights[level]))
+        for level, values in probabilities.items()
+    }
 
 
 if __name__ == "__main__":

@@ -24,9 +24,9 @@ Lines: {lines}
 Answer with one row per line and nothing else, the line's number and a probability from 0 to 1:
 {example}
 """
-# "L12: 0.4", "line 12 - 40%", "12 0.4", "| 12 | 0.4 |"
+# "L12: 0.4", "line 12 - 40%", "12. 0.4", "| 12 | 0.4 |", "**L12**: .4"; a minus sign belongs to no probability
 _ROW = re.compile(
-    r"^[\s|*\-]*(?:L(?:ine)?\s*)?(\d+)\s*[\s:|=,.)\-]+\s*(\d+(?:\.\d+)?|\.\d+)\s*(%?)[\s|*]*$",
+    r"^[\s|*\-]*(?:L(?:ine)?\s*)?(\d+)[*\s]*(?:[\s:|=,)\-]|\.\s)+(?<!-)(\d+(?:\.\d+)?|\.\d+)\s*(%?)[\s|*]*$",
     re.IGNORECASE | re.MULTILINE,
 )
 

@@ -27,7 +27,7 @@ def read_features(
     statistics: bool,
     cache: FeatureCache | None = None,
 ) -> NDArray[np.float16]:
-    """float16[tokens, features], text after text. What the cache holds is not computed again; the rest is added to it."""
+    """float16[tokens, features], text after text. What the cache holds is not computed again; the rest is added."""
     places = np.cumsum([0, *map(len, encodings)])
     features = np.empty((places[-1], feature_count(len(layers), model.width, statistics=statistics)), dtype=np.float16)
     missing: list[int] = []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,13 +18,17 @@ from risk_lsp.probe.heads import SpanHead, new_head
 from risk_lsp.probe.reader import Architecture
 from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms
 
-Loss = Literal["log", "brier"]
+Loss = Literal["log", "brier", "focal"]
+_FOCUS = 2.0  # of the focal loss (Lin et al., arXiv 1708.02002)
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How a probe is fitted. `patience`: epochs without a better validation loss before it stops."""
+    """How a probe is fitted. `patience`: epochs without a better validation loss before it stops.
+
+    `shares`: what the token, line and program terms count.
+    """
 
     architecture: Architecture = "hazard"
     hidden: int = 32
@@ -34,6 +38,7 @@ class FitOptions:
     batch_programs: int = 48
     rate: float = 2e-4
     weight_decay: float = 0.05
+    shares: tuple[float, float, float] = (1.0, 1.0, 1.0)
     seed: int = 1
 
 
@@ -50,12 +55,13 @@ def fit_head(
     validation: NDArray[np.bool_],
     options: FitOptions,
     columns: NDArray[np.int64] | None = None,
+    make: Callable[[int], SpanHead] | None = None,
 ) -> Fit:
     """Fit a head on the programs outside `validation` bool[programs], stopping early on those inside.
 
     A program is drawn as often as it weighs; its tokens and lines count as its emphasis says. `columns` picks features
     (all by default). Each of the token, line and program terms is a mean over its spans and counts the same
-    (arXiv 2512.24560).
+    (arXiv 2512.24560). `make` gives the head for that many features, by default that of the options' architecture.
     """
     torch.manual_seed(options.seed)
     usable = (data.weights > 0) & data.store.has_tokens
@@ -66,7 +72,7 @@ def fit_head(
             "too few labelled problems to fit a probe", "give programs of at least 20 problems, some failing"
         )
     width = data.store.features.shape[1] if columns is None else len(columns)
-    head = new_head(options.architecture, width, options.hidden)
+    head = new_head(options.architecture, width, options.hidden) if make is None else make(width)
     _standardise(head, data.store.select(training[:: max(1, len(training) // 2000)], columns))
     optimizer = torch.optim.AdamW(head.parameters(), lr=options.rate, weight_decay=options.weight_decay)
     chooser = np.random.default_rng(options.seed)
@@ -75,10 +81,10 @@ def fit_head(
         head.train()
         for batch in _batches(_drawn(data.weights, training, chooser), options.batch_programs):
             optimizer.zero_grad()
-            loss = _loss(head, data, batch, options.loss, columns)
+            loss = _loss(head, data, batch, options, columns)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        losses.append(_validation_loss(head, data, held_out, columns))
+        losses.append(_validation_loss(head, data, held_out, replace(options, loss="log"), columns))
         if losses[-1] < best_loss:
             best, best_loss = copy.deepcopy(head.state_dict()), losses[-1]
         elif len(losses) - 1 - int(np.argmin(losses)) >= options.patience:
@@ -90,16 +96,24 @@ def fit_head(
 
 @torch.inference_mode()
 def _validation_loss(
-    head: SpanHead, data: WeightedPrograms, programs: NDArray[np.int64], columns: NDArray[np.int64] | None
+    head: SpanHead,
+    data: WeightedPrograms,
+    programs: NDArray[np.int64],
+    options: FitOptions,
+    columns: NDArray[np.int64] | None,
 ) -> float:
-    """Log-loss summed over the three terms, programs drawn by weight, always the same ones."""
+    """The mean loss over programs drawn by weight, always the same ones."""
     head.eval()
     drawn = _drawn(data.weights, programs, np.random.default_rng(0))
-    return float(np.mean([float(_loss(head, data, batch, "log", columns)) for batch in _batches(drawn, 64)]))
+    return float(np.mean([float(_loss(head, data, batch, options, columns)) for batch in _batches(drawn, 64)]))
 
 
 def _loss(
-    head: SpanHead, data: WeightedPrograms, programs: NDArray[np.int64], loss: Loss, columns: NDArray[np.int64] | None
+    head: SpanHead,
+    data: WeightedPrograms,
+    programs: NDArray[np.int64],
+    options: FitOptions,
+    columns: NDArray[np.int64] | None,
 ) -> torch.Tensor:
     """The token, line and program terms of a batch, summed."""
     batch = data.store.select(programs, columns)
@@ -113,8 +127,9 @@ def _loss(
         (values, token_program, batch.program_edited, torch.ones(len(programs))),
     )
     terms = [
-        _term(head.span_logits(tokens, spans, len(edited)), torch.from_numpy(edited).float(), weights, loss)
-        for tokens, spans, edited, weights in levels
+        share
+        * _term(head.span_logits(tokens, spans, len(edited)), torch.from_numpy(edited).float(), weights, options.loss)
+        for share, (tokens, spans, edited, weights) in zip(options.shares, levels, strict=True)
     ]
     return torch.stack(terms).sum()
 
@@ -125,6 +140,8 @@ def _term(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, los
         losses = functional.mse_loss(torch.sigmoid(logits), labels, reduction="none")
     else:
         losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        if loss == "focal":
+            losses = losses * (1.0 - torch.exp(-losses)) ** _FOCUS
     return (losses * weights).sum() / weights.sum().clamp(min=1e-9)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from risk_lsp.errors import BadInput
 from risk_lsp.model.activations import Activations
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.encoding import Encoding
 from risk_lsp.probe.features import feature_count, token_features
 from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.training.labelled import LabelledProgram
@@ -76,11 +79,13 @@ def test_of_more_texts_only_the_new_ones_are_read(
     model: CodeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     collect_features(model, [PROGRAM], (1, 2), statistics=True, cache=tmp_path)
-    read: list[int] = []
-    read_many = model.read_many
-    monkeypatch.setattr(
-        model, "read_many", lambda texts, *more, **named: (read.append(len(texts)), read_many(texts, *more, **named))[1]
-    )
+    read, read_many = [], model.read_many
+
+    def counted(texts: Sequence[Encoding], *arguments: Any, **options: Any) -> list[Activations]:
+        read.append(len(texts))
+        return read_many(texts, *arguments, **options)
+
+    monkeypatch.setattr(model, "read_many", counted)
     store = collect_features(model, [program("x = 1\n"), PROGRAM], (1, 2), statistics=True, cache=tmp_path)
 
     assert read == [1]
