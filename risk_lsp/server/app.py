@@ -6,15 +6,17 @@ Only the standard library is imported before `initialize` is answered; see `hand
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from risk_lsp.server.connection import Connection, accept_one, start_reading, stdio_connection
 from risk_lsp.server.framing import FramingError, MessageBuffer
 from risk_lsp.server.handshake import Handshake, shake_hands
 from risk_lsp.server.options import ServerOptions
+from risk_lsp.server.outbox import Outbox
 from risk_lsp.server.parent import watch_parent
 
 logger = logging.getLogger(__name__)
@@ -70,7 +72,9 @@ async def _run_session(
     from risk_lsp.server.session import Session  # imports the protocol library and numpy
 
     session = Session(agreed, options, command)
-    session.endpoint.protocol.set_writer(_Writer(connection, session.closed))
+    loop = asyncio.get_running_loop()
+    outbox = Outbox(connection, lambda: _in_loop(loop, session.closed.set))
+    session.endpoint.protocol.set_writer(outbox)
 
     def receive(chunk: bytes) -> None:
         if not chunk:
@@ -87,7 +91,6 @@ async def _run_session(
             logger.error("the client does not speak the protocol: %s", error)
             session.closed.set()
 
-    loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, session.closed.set)
     try:
         await session.start()
@@ -98,24 +101,14 @@ async def _run_session(
         watcher.cancel()
     finally:
         await session.stop()
+        outbox.close()
     return 0 if session.was_shut_down else 1
 
 
-class _Writer:
-    """pygls's writer; a client that is gone ends the session instead of raising in the middle of a handler."""
-
-    def __init__(self, connection: Connection, closed: asyncio.Event) -> None:
-        self._connection = connection
-        self._closed = closed
-
-    def write(self, data: bytes) -> None:
-        try:
-            self._connection.write(data)
-        except OSError:
-            self._closed.set()
-
-    def close(self) -> None:
-        self._closed.set()
+def _in_loop(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """Call something in the loop, from any thread, unless the loop has closed."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)
 
 
 def _set_up_logging(level: str) -> None:

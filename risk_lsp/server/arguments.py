@@ -9,6 +9,8 @@ from typing import Any, NoReturn
 from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
+from risk_lsp.server.convert import position_of
+
 _LONGEST_MINUTES = 7 * 24 * 60
 
 
@@ -49,7 +51,7 @@ class Arguments:
         """An LSP range."""
         value = self._at(place)
         start, end = (value.get("start"), value.get("end")) if isinstance(value, Mapping) else (None, None)
-        first, last = _position(start), _position(end)
+        first, last = position_of(start), position_of(end)
         return types.Range(first, last) if first and last else self._refuse("the range is an LSP range")
 
     def _at(self, place: int) -> Any:
@@ -57,12 +59,3 @@ class Arguments:
 
     def _refuse(self, rule: str) -> NoReturn:
         raise JsonRpcInvalidParams(f"{self._command}: expected the arguments {self._usage}; {rule}")
-
-
-def _position(value: object) -> types.Position | None:
-    if not isinstance(value, Mapping):
-        return None
-    line, character = value.get("line"), value.get("character")
-    if type(line) is not int or type(character) is not int or line < 0 or character < 0:
-        return None
-    return types.Position(line, character)

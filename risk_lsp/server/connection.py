@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import sys
 import threading
@@ -15,10 +16,14 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Connection:
-    """Blocking reads and writes; `read` returns b"" at the end of the stream, both raise OSError when it breaks."""
+    """Blocking reads and writes; `read` returns b"" at the end of the stream, both raise OSError when it breaks.
+
+    `takes_some` says whether `write` would take `select.PIPE_BUF` bytes without blocking.
+    """
 
     read: Callable[[], bytes]
     write: Callable[[bytes], None]
+    takes_some: Callable[[], bool]
 
 
 def stdio_connection() -> Connection:
@@ -35,7 +40,7 @@ def stdio_connection() -> Connection:
         while view:
             view = view[os.write(sink, view) :]
 
-    return Connection(lambda: os.read(source, _CHUNK), write)
+    return Connection(lambda: os.read(source, _CHUNK), write, _readiness(sink))
 
 
 def accept_one(host: str, port: int, announce: Callable[[str, int], None]) -> Connection:
@@ -45,7 +50,13 @@ def accept_one(host: str, port: int, announce: Callable[[str, int], None]) -> Co
         announce(*listener.getsockname()[:2])
         client, _ = listener.accept()
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Connection(lambda: client.recv(_CHUNK), client.sendall)
+    return Connection(lambda: client.recv(_CHUNK), client.sendall, _readiness(client.fileno()))
+
+
+def _readiness(sink: int) -> Callable[[], bool]:
+    poll = select.poll()
+    poll.register(sink, select.POLLOUT)
+    return lambda: bool(poll.poll(0))
 
 
 def start_reading(connection: Connection, loop: asyncio.AbstractEventLoop, receive: Callable[[bytes], None]) -> None:

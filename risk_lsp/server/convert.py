@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lsprotocol import types
+from lsprotocol.validators import UINTEGER_MAX_VALUE
 
 from risk_lsp.text.comments import Insertion
 from risk_lsp.text.document import Document, TextChange
@@ -45,6 +46,15 @@ def notebook_change_of(params: types.DidChangeNotebookDocumentParams) -> Noteboo
         kinds=[_cell_of(cell) for cell in (cells.data or ())],
         edits=[_cell_edit_of(content) for content in (cells.text_content or ())],
     )
+
+
+def position_of(value: object) -> types.Position | None:
+    """A position from plain JSON; None if it is none, or has numbers that the protocol does not."""
+    line, character = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
+    if type(line) is not int or type(character) is not int:
+        return None
+    in_range = 0 <= line <= UINTEGER_MAX_VALUE and 0 <= character <= UINTEGER_MAX_VALUE
+    return types.Position(line, character) if in_range else None
 
 
 def range_of(part: Part, span: Span, encoding: PositionEncoding) -> types.Range:

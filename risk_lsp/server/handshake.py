@@ -18,6 +18,7 @@ SERVER_NAME = "risk-lsp"
 
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 SERVER_NOT_INITIALIZED = -32002
 
@@ -141,8 +142,8 @@ def _initialize_params(message: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _refusal(message: dict[str, Any]) -> dict[str, Any] | None:
-    """The answer to anything that came before a usable `initialize`; notifications get none."""
-    if "id" not in message:
+    """The answer to anything that came before a usable `initialize`; notifications and responses get none."""
+    if "id" not in message or "method" not in message:
         return None
     if message.get("method") == "initialize":
         return error_response(message["id"], INVALID_PARAMS, "initialize: params must be an object")

@@ -7,13 +7,23 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from lsprotocol import types
 from pygls.protocol import JsonRPCRequestMessage, LanguageServerProtocol
 
 from risk_lsp.server.barrier import log_failure
-from risk_lsp.server.handshake import INVALID_PARAMS, INVALID_REQUEST, Handshake, error_response, parse_message
+from risk_lsp.server.handshake import (
+    INVALID_PARAMS,
+    INVALID_REQUEST,
+    METHOD_NOT_FOUND,
+    Handshake,
+    error_response,
+    parse_message,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +41,7 @@ _NOT_BUILT_IN = (
 )
 OWN_METHODS = "riskLsp/"
 _COMMAND = types.WORKSPACE_EXECUTE_COMMAND  # with arguments of our own
+_ANSWERS_AWAITED = 100  # of our own requests; a client that answers none must not cost memory without end
 
 
 class RiskProtocol(LanguageServerProtocol):
@@ -40,6 +51,7 @@ class RiskProtocol(LanguageServerProtocol):
         super().__init__(server, converter)
         for method in _NOT_BUILT_IN:
             self.fm.builtin_features.pop(method, None)
+        self._asked: dict[str, None] = {}  # the ids of our own requests, the oldest first
 
     def adopt(self, agreed: Handshake) -> None:
         """Take over what was agreed before this class was imported, the position encoding above all."""
@@ -60,11 +72,18 @@ class RiskProtocol(LanguageServerProtocol):
     def _dispatch(self, message: dict[str, Any]) -> dict[str, Any] | None:
         """Hand a message to its handler; the result is the error response to one that cannot be handled at all."""
         method, message_id = message.get("method"), message.get("id")
+        if (reason := _malformed(message)) is not None:
+            return error_response(None, INVALID_REQUEST, reason)
         is_request = method is not None and "id" in message
+        if method is None and not self._is_answer(message_id):
+            logger.warning("a response to nothing that was asked was ignored")
+            return None
         if self._shutdown and method != types.EXIT:
             return error_response(message_id, INVALID_REQUEST, "the server is shutting down") if is_request else None
         if method == types.INITIALIZE:
             return error_response(message_id, INVALID_REQUEST, "the server has been initialized already")
+        if is_request and _is_notification(method):
+            return error_response(message_id, METHOD_NOT_FOUND, f"{method} is a notification")
         try:
             structured = self._structured(message)
         except Exception as error:
@@ -78,7 +97,37 @@ class RiskProtocol(LanguageServerProtocol):
         method = message.get("method")
         if "id" in message and isinstance(method, str) and (method.startswith(OWN_METHODS) or method == _COMMAND):
             return JsonRPCRequestMessage(message["id"], method, "2.0", message.get("params"))
-        return self.structure_message({"jsonrpc": "2.0", **message})
+        return self.structure_message({**message, "jsonrpc": "2.0"})
+
+    def send_request(
+        self,
+        method: str,
+        params: Any | None = None,
+        callback: Callable[[Any], None] | None = None,
+        msg_id: str | int | None = None,
+    ) -> Future[Any]:
+        """Send a request. Of those that the client leaves unanswered only the newest are remembered."""
+        own_id = str(uuid.uuid4())
+        self._asked[own_id] = None
+        if len(self._asked) > _ANSWERS_AWAITED:
+            oldest = next(iter(self._asked))
+            del self._asked[oldest]
+            self._request_futures.pop(oldest, None)
+            self._result_types.pop(oldest, None)
+        return super().send_request(method, params, callback, own_id)
+
+    def _handle_cancel_notification(self, msg_id: Any) -> None:
+        """Cancel a request of the client's; pygls would cancel ours, too, and fail over what is no id."""
+        if isinstance(msg_id, int | str) and msg_id not in self._asked:
+            super()._handle_cancel_notification(msg_id)
+
+    def _is_answer(self, message_id: object) -> bool:
+        """Whether a response is to a request of ours that is open. pygls would take one with the id of a request of the
+        client's for the answer to that."""
+        if not isinstance(message_id, str) or message_id not in self._asked:
+            return False
+        del self._asked[message_id]
+        return True
 
     def _initialize_params(self, agreed: Handshake) -> types.InitializeParams:
         try:
@@ -95,3 +144,20 @@ class RiskProtocol(LanguageServerProtocol):
             return
         body = json.dumps(data, default=self._serialize_message).encode("ascii")
         self.writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
+def _is_notification(method: object) -> bool:
+    """Whether the protocol knows the method, and that it is never answered."""
+    known = types.METHOD_TO_TYPES.get(method) if isinstance(method, str) else None
+    return known is not None and known[1] is None
+
+
+def _malformed(message: dict[str, Any]) -> str | None:
+    """What keeps a message from being a request, a notification or a response, none of which can then be answered."""
+    method, message_id = message.get("method"), message.get("id")
+    if "method" in message and not isinstance(method, str):
+        return "the method of a message is a string"
+    is_request = "method" in message and "id" in message
+    if is_request and (isinstance(message_id, bool) or not isinstance(message_id, int | str)):
+        return "the id of a request is a whole number or a string"
+    return None

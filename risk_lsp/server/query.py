@@ -9,7 +9,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 
 from risk_lsp.server.analysis import Analysis
-from risk_lsp.server.convert import span_of
+from risk_lsp.server.convert import position_of, span_of
 from risk_lsp.server.line_view import LineView
 from risk_lsp.text.parts import Part
 from risk_lsp.text.positions import PositionEncoding
@@ -58,8 +58,7 @@ def _range(value: object, place: int) -> types.Range:
 
 
 def _position(value: object, name: str) -> types.Position:
-    numbers = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
-    line, character = numbers
-    if type(line) is not int or type(character) is not int or line < 0 or character < 0:
+    position = position_of(value)
+    if position is None:
         raise JsonRpcInvalidParams(f"{name}: expected line and character, whole numbers from 0")
-    return types.Position(line, character)
+    return position

@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 _ROOT = Path(__file__).parents[2]
 CAPABILITIES = _ROOT / "tests" / "fixtures" / "client_capabilities"
@@ -38,14 +38,19 @@ class LspClient:
         self._reader = asyncio.create_task(self._read_all())
 
     @classmethod
-    async def start(cls, command: Sequence[str], stderr: int | None = None) -> LspClient:
+    async def start(cls, command: Sequence[str], stderr: int | IO[bytes] | None = None, **options: Any) -> LspClient:
         """Start a server."""
         pipe = asyncio.subprocess.PIPE
         return cls(
             await asyncio.create_subprocess_exec(
-                *command, stdin=pipe, stdout=pipe, stderr=stderr, limit=1 << 24, cwd=_ROOT
+                *command, stdin=pipe, stdout=pipe, stderr=stderr, limit=1 << 24, cwd=_ROOT, **options
             )
         )
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests this client has sent; their ids count from 1."""
+        return self._next_id
 
     async def initialize(self, dump: str = "vscode-1.139", *, pull: bool = False, **params: Any) -> dict[str, Any]:
         """Shake hands as the named client would; returns the server's capabilities.
@@ -180,15 +185,19 @@ class LspClient:
         while header := await self._stdout.readline():
             name, _, length = header.partition(b":")
             assert name == b"Content-Length", header
-            await self._stdout.readline()
+            while await self._stdout.readline() != b"\r\n":
+                pass
             message = json.loads(await self._stdout.readexactly(int(length)))
             async with self._arrived:
                 self.received.append(message)
                 self._arrived.notify_all()
             if "method" in message and "id" in message:
-                is_pull = message["method"] == "workspace/configuration"
-                result = [self.configuration] if is_pull else None
-                self.send({"jsonrpc": "2.0", "id": message["id"], "result": result})
+                self.answer(message)
+
+    def answer(self, request: dict[str, Any]) -> None:
+        """Answer a request of the server's."""
+        result = [self.configuration] if request["method"] == "workspace/configuration" else None
+        self.send({"jsonrpc": "2.0", "id": request["id"], "result": result})
 
 
 def server_command(folder: Path, **options: Any) -> list[str]:
