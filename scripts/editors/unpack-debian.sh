@@ -28,14 +28,20 @@ apt=(apt-get -qq -o Dir::Etc::SourceList="$dir/apt/sources.list" -o Dir::Etc::So
     -o Dir::State="$dir/apt/state" -o Dir::State::Lists="$dir/apt/lists" -o Dir::State::status="$dir/apt/status"
     -o Dir::Cache="$dir/apt/cache" -o APT::Install-Recommends=false -o APT::Sandbox::User=root
     -o APT::Default-Release="${suites%%,*}")
-"${apt[@]}" update
-"${apt[@]}" -y --download-only install "$@" >/dev/null
+"${apt[@]}" update && "${apt[@]}" -y --download-only install "$@" >/dev/null || {
+    echo "$* of Debian $suites could not be downloaded from $mirror" >&2
+    exit 1
+}
 for package in "$dir"/apt/cache/archives/*.deb; do dpkg-deb -x "$package" "$dir/root"; done
 
 patchelf=$(command -v patchelf || true)
 if [[ -z $patchelf ]]; then # this machine's own, without installing it
     mkdir "$dir/patchelf"
-    (cd "$dir/patchelf" && apt-get -qq -o APT::Sandbox::User=root download patchelf >/dev/null && dpkg-deb -x patchelf_*.deb .)
+    apt-get -qq update
+    (cd "$dir/patchelf" && apt-get -qq -o APT::Sandbox::User=root download patchelf >/dev/null && dpkg-deb -x patchelf_*.deb .) || {
+        echo "patchelf could not be downloaded" >&2
+        exit 1
+    }
     patchelf=$dir/patchelf/usr/bin/patchelf
 fi
 libraries=$dir/root/usr/lib/$(uname -m)-linux-gnu

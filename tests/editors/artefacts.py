@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from pathlib import Path
 
 from rich.console import Console
@@ -11,16 +12,18 @@ from rich.text import Text
 from tests.editors.terminal import Terminal
 
 FOLDER = Path(__file__).parents[2] / ".cache/editors/artefacts"
+_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # they would be fetched from elsewhere
 
 
-def keep(terminal: Terminal, name: str) -> None:
-    """Keep what the screen shows: NAME.ansi for a terminal, NAME.svg for a browser."""
+def keep(terminal: Terminal, name: str, title: str = "") -> None:
+    """Keep what the screen shows: NAME.ansi for a terminal, NAME.svg for a browser and READMEs."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     screen = terminal.escaped_screen()
-    (FOLDER / f"{name}.ansi").write_text(screen)
+    (FOLDER / f"{name}.ansi").write_text(screen, encoding="utf-8")
     picture = Text.from_ansi(screen.rstrip("\n"))
     console = Console(
         record=True, width=terminal.columns, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
     console.print(picture, no_wrap=True, crop=True)
-    console.save_svg(str(FOLDER / f"{name}.svg"), title=name)
+    drawing = console.export_svg(title=title or name, unique_id="terminal")
+    (FOLDER / f"{name}.svg").write_text(_FONTS.sub("", drawing), encoding="utf-8")

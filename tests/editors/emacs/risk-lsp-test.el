@@ -8,14 +8,14 @@
 
 (setq risk-lsp-command (list (getenv "RISK_LSP") "serve")
       risk-lsp-settings '(:threshold 0 :maxDiagnostics 1000 :debounce 0.05)
-      eglot-sync-connect 60
-      eglot-connect-timeout 60
+      eglot-sync-connect 120
+      eglot-connect-timeout 120
       eglot-send-changes-idle-time 0.05
       eglot-autoshutdown nil
       make-backup-files nil)
 (risk-lsp-setup)
 
-(defconst risk-lsp-test--patience 60 "Seconds: loading the model takes a while on a busy machine.")
+(defconst risk-lsp-test--patience 120 "Seconds: loading the model takes a while on a busy machine.")
 
 (defun risk-lsp-test--wait (what condition)
   "Wait until CONDITION returns non-nil, and return that; fail with WHAT."
@@ -120,7 +120,7 @@
     (let (shown)
       (eglot-hover-eldoc-function (lambda (text &rest _) (setq shown text)))
       (risk-lsp-test--wait "a hover" (lambda () shown))
-      (should (string-match-p "[0-9]% likely to need an edit" shown))
+      (should (string-match-p "[0-9]% chance of an edit" shown))
       (should (string-match-p "area" shown)))))
 
 (ert-deftest risk-lsp-06-query-tells-the-probability-of-the-region ()

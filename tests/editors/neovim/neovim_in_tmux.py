@@ -60,7 +60,7 @@ def test_the_heat_map_is_at_the_right_of_risky_lines(neovim: tuple[str, Terminal
     terminal.type(":RiskHeatmap line")
     terminal.press("Enter")
     terminal.wait_for("tinted lines", lambda: "48;2" in terminal.escaped_screen().split("\n")[0] or None)
-    keep(terminal, f"{name}-line")
+    keep(terminal, f"{name}-line", "Neovim")
 
     terminal.type("Vjj")
     terminal.wait_for_text(r"risk [<>]?\d+%")

@@ -2,6 +2,7 @@ import type { ExtensionContext, LogOutputChannel } from 'vscode';
 import {
   CloseAction,
   type CloseHandlerResult,
+  ErrorAction,
   type ErrorHandler,
   type ErrorHandlerResult,
   LanguageClient,
@@ -50,15 +51,18 @@ export function createClient(
   return client;
 }
 
-/** Restarts a crashed server without a word, as the default handler would with many; gives up when it does. */
+/**
+ * Restarts a crashed server without a word, as the default handler would with many; gives up when it does. A message that
+ * cannot be sent is no reason to stop, as it is for the default handler: when the server is gone, its pipes close next.
+ */
 class QuietErrorHandler implements ErrorHandler {
   constructor(
     private readonly usual: ErrorHandler,
     private readonly gaveUp: () => void,
   ) {}
 
-  async error(...parameters: Parameters<ErrorHandler['error']>): Promise<ErrorHandlerResult> {
-    return { ...(await this.usual.error(...parameters)), handled: true };
+  error(): ErrorHandlerResult {
+    return { action: ErrorAction.Continue, handled: true };
   }
 
   async closed(): Promise<CloseHandlerResult> {

@@ -12,7 +12,7 @@ return function(t)
         end
       end
     end)
-    t.matches(text, '%d%%.*likely to need an edit')
+    t.matches(text, '%d%%.*chance of an edit')
     t.matches(text, 'area')
   end)
 end

@@ -130,10 +130,14 @@ exports.suite = [
     const before = servers();
     assert.equal(before.length, 1);
     process.kill(before[0], 'SIGKILL');
+    for (let count = 0; count < 5; count += 1) { // What is sent to a server that is gone cannot be sent.
+      await edit(document, (change) => change.insert(document.uri, new vscode.Position(0, 0), 'new = "BUG"\n'));
+    }
     await until('a new server', () => servers().some((id) => id !== before[0]));
-    await edit(document, (change) => change.insert(document.uri, new vscode.Position(0, 0), 'new = "BUG"\n'));
-    await risks(document, 4);
-    await vscode.commands.executeCommand('undo');
+    await risks(document, 8);
+    for (let count = 0; count < 5; count += 1) {
+      await vscode.commands.executeCommand('undo');
+    }
     await risks(document, 3);
   }],
 
