@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit figures test-editors vsix picture clean
+.PHONY: help demo test lint types unit figures bench test-editors vsix picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -36,6 +36,9 @@ unit: $(VENV)/installed-dev ## all tests
 figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, README, plot (DATA=folder of the labelled programs)
 	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(DATA) --update --readme README.md \
 		--plot docs/images/reliability.png
+
+bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes)
+	$(BIN)/python -m benchmarks.bench --out .cache/bench
 
 test-editors: $(VENV)/installed-dev ## tests in real editors: VS Code, Neovim, Emacs, Helix (installs them into .cache; needs Debian and root)
 	tests/editors/vscode/run

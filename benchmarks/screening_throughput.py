@@ -9,7 +9,7 @@ import time
 from risk_lsp.patches.execution import judge
 from risk_lsp.patches.problems import Problem
 from risk_lsp.patches.sandbox import Sandbox
-from risk_lsp.patches.screening import Screen
+from risk_lsp.patches.screening import screen_for
 
 TESTS = "assert total([1, 2, 3]) == 6\nassert total([]) == 0\nassert total([5]) == 5\n"
 PROBLEM = Problem("Own/1", "own", "Own/1", "", "total", "append", TESTS, None, "")
@@ -27,9 +27,9 @@ def main() -> None:
         judge(sandbox, PROBLEM, programs[0])  # the server starts
         ways = {
             "a sandbox run each": lambda: [judge(sandbox, PROBLEM, program) for program in programs[: count // 8]],
-            "a process each": lambda: Screen(sandbox, PROBLEM).passes(programs),
+            "a process each": lambda: screen_for(sandbox, PROBLEM).passes(programs),
             "many in a process": lambda: [
-                Screen(sandbox, PROBLEM).promising(programs[start : start + 64]) for start in range(0, count, 64)
+                screen_for(sandbox, PROBLEM).promising(programs[start : start + 64]) for start in range(0, count, 64)
             ],
         }
         for name, way in ways.items():

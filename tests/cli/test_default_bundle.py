@@ -57,11 +57,13 @@ def test_a_file_of_two_hundred_lines_is_checked_within_six_seconds_from_a_cold_s
     file = tmp_path / "a.py"
     file.write_text("".join((program * 2).splitlines(keepends=True)[:200]))
 
-    # Under a second on two quiet cores (benchmarks/startup_and_memory.py).
+    # Under a second on two quiet cores (make bench).
     assert min(_seconds_of_a_cold_check(file) for _ in range(2)) < 6
 
 
 def _seconds_of_a_cold_check(file: Path) -> float:
     started = time.monotonic()
-    subprocess.run([sys.executable, "-m", "risk_lsp", "check", "--no-cache", str(file)], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "risk_lsp", "check", "--no-cache", str(file)], check=True, capture_output=True
+    )
     return time.monotonic() - started

@@ -1,0 +1,76 @@
+"""Measure everything in one run: `python -m benchmarks.bench [--quick] [--out FOLDER]`; Markdown and JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.bench.figures import Figure, markdown
+from risk_lsp import __version__
+from risk_lsp.model.threads import available_cores
+
+
+def main() -> int:
+    """Measure, print, and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes and few repetitions: does everything still run?"
+    )
+    parser.add_argument("--out", type=Path, help="folder for bench.md and bench.json")
+    args = parser.parse_args()
+    figures = []
+    for figure in measure(quick=args.quick):
+        print(f"{figure.name}: {figure.median:.4g} {figure.unit} {figure.verdict()}", file=sys.stderr, flush=True)
+        figures.append(figure)
+    report = f"{machine()}\n\n{markdown(figures)}"
+    print(report)
+    if args.out is not None:
+        args.out.mkdir(parents=True, exist_ok=True)
+        (args.out / "bench.md").write_text(report, encoding="utf-8")
+        content = {"machine": machine(), "figures": [figure.to_json() for figure in figures]}
+        (args.out / "bench.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def measure(*, quick: bool) -> Iterator[Figure]:
+    """All figures, in the order of the report."""
+    from benchmarks.bench import in_process, over_stdio
+    from risk_lsp.risk.engine import Engine
+
+    repeat = 2 if quick else 5
+    engine = Engine.load()
+    yield from over_stdio.cold_start(repeat)
+    yield from in_process.span_queries(repeat)
+    yield from in_process.full_pass(engine, repeat)
+    yield from in_process.edits(engine, (200, 400) if quick else (200, 2000, 10_000))
+    yield from in_process.many_programs(engine, 50 if quick else 1000)
+    yield from over_stdio.changes(1000 if quick else 20_000, 50 if quick else 300)
+    yield from over_stdio.hover_while_busy(1000 if quick else 5000, 1 if quick else 5)
+    yield from over_stdio.memory_after_editing(20 if quick else 900)
+    from benchmarks.bench import rivals  # torch takes memory and seconds that the others should not see
+
+    yield from rivals.rivals(engine, repeat)
+
+
+def machine() -> str:
+    """Where this was measured."""
+    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "tokenizers", "torch", "transformers"))
+    place = f"{_processor()}, {available_cores()} cores, {platform.system()}"
+    return f"risk-lsp {__version__}, Python {platform.python_version()}, {packages}; {place}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What the engine costs by itself: queries, passes, edits, many programs."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from benchmarks.bench.figures import Figure, seconds_of, timed
+from benchmarks.bench.programs import program
+from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.score import score_file
+
+_MEMORY = 256_000_000
+_TOKENS = 2000
+_SPANS = 1_000_000
+
+
+def span_queries(repeat: int) -> Iterator[Figure]:
+    """A million random spans over 2,000 tokens, in one call."""
+    random = np.random.default_rng(1)
+    ends = np.cumsum(random.integers(1, 8, _TOKENS)).astype(np.int32)
+    starts = np.concatenate([[0], ends[:-1]]).astype(np.int32)
+    risks = RiskMap(int(ends[-1]), starts, ends, random.random(_TOKENS, dtype=np.float32), Calibration(0.5, 1.0, 0.9))
+    places = np.sort(random.integers(0, ends[-1] + 1, (_SPANS, 2)), axis=1)
+    seconds = timed(lambda: risks.probabilities(places[:, 0], places[:, 1]), repeat)
+    yield Figure("10^6 spans over 2,000 tokens", "ms", tuple(1000 * each for each in seconds), 100, 30)
+
+
+def full_pass(engine: Engine, repeat: int) -> Iterator[Figure]:
+    """Tokens a second of a document read from scratch, and how near that is to what the processor multiplies."""
+    text = program(2000)
+    tokens = len(engine.model.encode(text))
+    seconds = timed(lambda: engine.score(text), repeat)
+    yield Figure("full pass, 2,000 lines", "tokens/s", tuple(tokens / each for each in seconds), larger_is_better=True)
+    rate = matrix_rate(repeat)
+    yield Figure("matrix products of the model's shapes, float32", "GFLOP/s", rate, larger_is_better=True)
+    memory = WindowMemory(0)
+    engine.rescore(text, "python", memory)
+    work = _flops(engine, memory.tokens_run, tokens) / 1e9
+    share = tuple(100 * work / each / median(rate) for each in seconds)
+    yield Figure("full pass, share of that rate", "%", share, 60, larger_is_better=True)
+
+
+def matrix_rate(repeat: int) -> tuple[float, ...]:
+    """GFLOP/s of float32 products as the default model has them: 1,024 tokens by 256 by 1,536, and back by 768."""
+    random = np.random.default_rng(1)
+    tokens, up, down = (random.random(shape, dtype=np.float32) for shape in ((1024, 256), (1536, 256), (256, 768)))
+    half = random.random((1024, 768), dtype=np.float32)
+
+    def products() -> None:
+        for _ in range(8):
+            tokens @ up.T
+            half @ down.T
+
+    flops = 8 * 2 * 1024 * 256 * (1536 + 768)
+    return tuple(flops / seconds / 1e9 for seconds in timed(products, repeat))
+
+
+def _flops(engine: Engine, tokens_run: int, tokens: int) -> float:
+    """Multiplications and additions in matrix products: blocks for all that was run, the head for what was kept."""
+    config = json.loads((default_bundle_path() / "model" / "config.json").read_text("utf-8"))
+    width, heads, kv = config["hidden_size"], config["num_attention_heads"], config["num_key_value_heads"]
+    head_width, forward, context = config["head_dim"], config["intermediate_size"], engine.model.context
+    linear = width * head_width * (2 * heads + 2 * kv) + 3 * width * forward
+    attention = heads * head_width * context  # scores and sums, each over half the context on average
+    blocks = 2 * config["num_hidden_layers"] * (linear + attention) * tokens_run
+    return float(blocks + 2 * width * config["vocab_size"] * tokens)
+
+
+def edits(engine: Engine, sizes: tuple[int, ...]) -> Iterator[Figure]:
+    """An edit at the end, in the middle and at the top, each followed by typing there, against a full pass."""
+    bars = {"end": (1 / 15, 1 / 40), "middle": (1 / 8, 1 / 20)}
+    for lines in sizes:
+        text = program(lines)
+        whole = median(timed(partial(engine.score, text), 2))
+        for place, line in (("end", lines - 2), ("middle", lines // 2), ("top", 5)):
+            again = partial(engine.rescore, language_id="python", memory=WindowMemory(_MEMORY))
+            again(text)
+            seconds = tuple(seconds_of(partial(again, version)) for version in _typed(text, line))
+            minimum, target = bars.get(place, (None, None)) if lines == 2000 else (None, None)
+            name = f"edit at the {place} of {lines:,} lines, against a full pass"
+            note = f"{1000 * median(seconds):.0f} ms against {1000 * whole:.0f} ms"
+            yield Figure(name, "", tuple(each / whole for each in seconds), minimum, target, note=note)
+
+
+def _typed(text: str, line: int) -> Iterator[str]:
+    """Ten versions of a text in which somebody types a statement after a line."""
+    lines = text.splitlines(keepends=True)
+    statement = "value = 1\n"
+    for length in range(1, len(statement) + 1):
+        yield "".join([*lines[:line], statement[:length], *lines[line:]])
+
+
+def many_programs(engine: Engine, count: int) -> Iterator[Figure]:
+    """`risk-lsp score` on programs of 20 lines."""
+    lines = program(20 * count).splitlines(keepends=True)
+    texts = ["".join(lines[20 * index : 20 * index + 20]) for index in range(count)]
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder) / "in.jsonl", Path(folder) / "out.jsonl"
+        records = (json.dumps({"id": str(number), "text": text}) for number, text in enumerate(texts))
+        source.write_text("\n".join(records) + "\n", encoding="utf-8")
+        seconds = seconds_of(lambda: score_file(engine, source, out, on_progress=lambda _: None))
+    yield Figure(f"score, {count:,} programs of 20 lines", "programs/s", (count / seconds,), larger_is_better=True)

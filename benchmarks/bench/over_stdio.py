@@ -1,0 +1,92 @@
+"""What an editor sees: the real server process, with the default bundle, over stdin and stdout."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.bench.figures import Figure, percentile, seconds_of
+from benchmarks.bench.lsp import URI, Client
+from benchmarks.bench.programs import program
+
+_OTHER = "file:///bench/other.py"
+
+
+def cold_start(repeat: int) -> Iterator[Figure]:
+    """From the start of a process to what a person sees of a 200-line file."""
+    text = program(200)
+    handshakes, diagnostics, memory = [], [], []
+    for _ in range(repeat):
+        with Client() as client:
+            client.open(text)
+            client.diagnostics(1)
+            diagnostics.append(time.perf_counter() - client.started)
+            handshakes.append(client.handshake)
+            memory.append(client.memory())
+    yield Figure("handshake, cold", "s", tuple(handshakes), 0.3)
+    yield Figure("first diagnostics of 200 lines, cold", "s", tuple(diagnostics), 4, 2.5)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "sample.py"
+        file.write_text(text, encoding="utf-8")
+        command = [sys.executable, "-m", "risk_lsp", "check", "--no-cache", str(file)]
+        checks = tuple(
+            seconds_of(lambda: subprocess.run(command, capture_output=True, check=True)) for _ in range(repeat)
+        )
+    yield Figure("risk-lsp check of 200 lines, cold", "s", checks, 6)
+    yield Figure("memory of the server, 200 lines open", "MB", tuple(server for server, _ in memory), 90, 60)
+    yield Figure("memory of the worker, 200 lines open", "MB", tuple(worker for _, worker in memory), 600, 400)
+
+
+def changes(lines: int, count: int) -> Iterator[Figure]:
+    """How long the server is busy with one keystroke in a long document, up to its answer to a hover behind it."""
+    with Client({"enabled": False}) as client:
+        client.open(program(lines))
+        client.hover(0)
+        alone = [1000 * seconds_of(lambda: client.hover(0)) for _ in range(count)]
+        both = []
+        for version in range(2, count + 2):
+            started = time.perf_counter()
+            client.insert(version, lines // 2, 0, "x")
+            client.hover(0)
+            both.append(1000 * (time.perf_counter() - started))
+    busy = percentile(both, 0.99) - percentile(alone, 0.5)
+    yield Figure(f"didChange at {lines:,} lines, p99", "ms", (max(0.0, busy),), 5, 1)
+
+
+def hover_while_busy(lines: int, seconds: float) -> Iterator[Figure]:
+    """Hover on a scored document while the worker reads a long one."""
+    with Client() as client:
+        client.open(program(200), _OTHER)
+        client.diagnostics(1, _OTHER)
+        client.open(program(lines))
+        found = []
+        ends = time.perf_counter() + seconds
+        while time.perf_counter() < ends:
+            found.append(1000 * seconds_of(lambda: client.hover(10, _OTHER)))
+            time.sleep(0.01)
+    yield Figure(
+        "hover while the worker is busy, p99", "ms", (percentile(found, 0.99),), 30, 10, note=f"{len(found)} hovers"
+    )
+
+
+def memory_after_editing(edits: int) -> Iterator[Figure]:
+    """As many edits as an hour of typing brings analyses: one every four seconds; here as fast as they are answered."""
+    text = program(400)
+    with Client({"debounce": 0}) as client:
+        client.open(text)
+        client.diagnostics(1)
+        before = client.memory()
+        for version in range(2, edits + 2):
+            client.insert(version, version * 7 % 400, 0, "x = 1\n" if version % 5 == 0 else "#")
+            client.diagnostics(version, URI)
+        after = client.memory()
+    yield Figure(
+        "memory of the server after an hour's edits", "MB", (after[0],), 90, 60, note=f"{before[0]:.0f} before"
+    )
+    yield Figure(
+        "memory of the worker after an hour's edits", "MB", (after[1],), 600, 400, note=f"{before[1]:.0f} before"
+    )
