@@ -14,7 +14,7 @@ from risk_lsp.patches.execution import TEST_LIMITS, Verdict, judge
 from risk_lsp.patches.labels import labelled_record
 from risk_lsp.patches.problems import Problem, Sample
 from risk_lsp.patches.sandbox import Sandbox
-from risk_lsp.patches.screening import Screen
+from risk_lsp.patches.screening import screen_for
 from risk_lsp.patches.search import Patch, PatchSearch, SearchSettings
 
 # CPU seconds for a variant: the first pair whose former is enough for a program that passes gives the latter.
@@ -61,7 +61,7 @@ def records_of(task: BuildTask, sandbox: Sandbox, settings: SearchSettings) -> I
             yield labelled_record(problem, sample, passed=True)
         else:
             failing.append(sample)
-    screen = Screen(sandbox, problem, cpu_seconds=_patience(sandbox, task))
+    screen = screen_for(sandbox, problem, cpu_seconds=_patience(sandbox, task))
     search = PatchSearch(screen, pool, problem.entry_point, settings)
     for sample in sorted(failing, key=lambda sample: pool.distance(sample.program)):
         verdict = _judged(sandbox, problem, sample.program)
@@ -91,7 +91,7 @@ def _patience(sandbox: Sandbox, task: BuildTask) -> float:
     """CPU seconds for a variant: some times what a program that passes takes."""
     known = [program for program in (*task.passing[:2], task.problem.reference) if program]
     for needed, patience in _PATIENCE:
-        if any(Screen(sandbox, task.problem, cpu_seconds=needed).passes(known)):
+        if any(screen_for(sandbox, task.problem, cpu_seconds=needed).passes(known)):
             return patience
     return _LONGEST
 

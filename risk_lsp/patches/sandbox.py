@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
-from risk_lsp.patches.outcome import Limits, Outcome
-from risk_lsp.patches.sandbox_command import PRELOADED
+from risk_lsp.patches.outcome import Limits, Outcome, SandboxError
+from risk_lsp.patches.sandbox_command import NO_MORE, PRELOADED, View
 from risk_lsp.patches.sandbox_process import SandboxProcess
 
 
@@ -32,15 +32,26 @@ class Sandbox:
     With `weak` bubblewrap is not used: a program is held by resource limits and, for root, by an unprivileged user
     alone, so it can read files, reach the network, and leave processes behind. Only for code that is trusted.
 
-    `preload` names modules that programs find imported; add "numpy" where most of them use it. Servers start with the
-    first runs and are kept. SandboxError where the sandbox cannot be had.
+    With `view` programs see more folders, or are run by another interpreter. `preload` names modules that programs find
+    imported; add "numpy" where most of them use it. Servers start with the first runs and are kept. SandboxError where
+    the sandbox cannot be had.
     """
 
-    def __init__(self, limits: Limits | None = None, *, preload: Sequence[str] = PRELOADED, weak: bool = False) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        preload: Sequence[str] = PRELOADED,
+        weak: bool = False,
+        view: View = NO_MORE,
+    ) -> None:
         self.limits = limits or Limits()
         self._preload = tuple(preload)
         self._weak = weak
+        self._view = view
         self._idle: list[SandboxProcess] = []
+        self._killed = False
+        self._busy: set[SandboxProcess] = set()
 
     def __enter__(self) -> Sandbox:
         return self
@@ -54,6 +65,12 @@ class Sandbox:
         """End the servers; the sandbox can be used again and starts new ones."""
         while self._idle:
             self._idle.pop().stop()
+
+    def kill(self) -> None:
+        """End what runs, and start nothing any more. The only method that another thread may call."""
+        self._killed = True
+        for server in tuple(self._busy):
+            server.kill()
 
     def run(self, program: str, stdin: str = "") -> Outcome:
         """Run one program to its end."""
@@ -89,17 +106,29 @@ class Sandbox:
                             yield index, outcome
             finally:
                 for server in busy:
+                    self._busy.discard(server)
                     server.stop()
 
     def _take(self) -> SandboxProcess:
+        server = self._idle_one() or SandboxProcess(self._preload, weak=self._weak, view=self._view)
+        self._busy.add(server)
+        # Looked at behind the line above: whichever thread comes second sees what the other one did.
+        if self._killed:
+            self._busy.discard(server)
+            server.stop()
+            raise SandboxError("the sandbox was stopped", "start another one")
+        return server
+
+    def _idle_one(self) -> SandboxProcess | None:
         while self._idle:
             server = self._idle.pop()
             if server.alive:
                 return server
             server.stop()
-        return SandboxProcess(self._preload, weak=self._weak)
+        return None
 
     def _give_back(self, server: SandboxProcess) -> None:
+        self._busy.discard(server)
         # Where programs are not isolated from their server, each one gets a server of its own.
         if server.alive and server.isolated:
             self._idle.append(server)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from risk_lsp.patches.outcome import SandboxError
 
@@ -32,6 +33,20 @@ _DROP_USER = (
 )
 
 
+class View(NamedTuple):
+    """What a sandbox shows beside the system and this interpreter.
+
+    python: another interpreter to run programs with, such as a workspace's; it is never run outside. folders: (a
+    folder, where it is seen), read-only.
+    """
+
+    python: Path | None = None
+    folders: tuple[tuple[Path, str], ...] = ()
+
+
+NO_MORE = View()
+
+
 def find_bubblewrap() -> str:
     """Path of the `bwrap` program. SandboxError where there is none."""
     if not sys.platform.startswith("linux"):
@@ -42,7 +57,7 @@ def find_bubblewrap() -> str:
     return path
 
 
-def isolated_command(user: int, preload: Sequence[str]) -> list[str]:
+def isolated_command(user: int, preload: Sequence[str], view: View = NO_MORE) -> list[str]:
     """Command of a fork server that sees the system read-only, no home, no network and no other process.
 
     As root the server runs as `user`, so that the limits that the kernel waives for root hold.
@@ -50,23 +65,24 @@ def isolated_command(user: int, preload: Sequence[str]) -> list[str]:
     bwrap = find_bubblewrap()
     fences = [
         *("--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"),
-        *("--hostname", "sandbox", "--new-session", "--die-with-parent", "--proc", "/proc", *_view()),
+        *("--hostname", "sandbox", "--new-session", "--die-with-parent", "--proc", "/proc", *_view(view)),
     ]
     # A capability inside the user namespace alone; the server gives it up for every program.
     own_namespace = ["--unshare-user", "--cap-add", "CAP_SYS_ADMIN", *_no_more_namespaces(bwrap)]
     if os.geteuid() != 0:
-        return [bwrap, *own_namespace, *fences, "--", *server_command(preload)]
+        return [bwrap, *own_namespace, *fences, "--", *server_command(preload, view.python)]
     # Root may read what the user may not, such as an interpreter in /root: the view is made before the user is dropped.
     return [
         *(bwrap, *fences, "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID", "--"),
         *(sys.executable, "-I", "-c", _DROP_USER, str(user)),
-        *(bwrap, *own_namespace, "--dev-bind", "/", "/", "--die-with-parent", "--", *server_command(preload)),
+        *(bwrap, *own_namespace, "--dev-bind", "/", "/", "--die-with-parent", "--"),
+        *server_command(preload, view.python),
     ]
 
 
-def server_command(preload: Sequence[str]) -> list[str]:
+def server_command(preload: Sequence[str], python: Path | None = None) -> list[str]:
     """Command of the fork server itself, to be run with `environment`; it imports the modules `preload` beforehand."""
-    return [sys.executable, "-s", "-B", "-m", "inside", *preload]
+    return [str(python or sys.executable), "-s", "-B", "-m", "inside", *preload]
 
 
 def environment(*, home: str = "/tmp", package_folder: str = _HOME_INSIDE) -> dict[str, str]:
@@ -97,8 +113,8 @@ def _no_more_namespaces(bwrap: str) -> tuple[str, ...]:
     return ("--disable-userns",) if "--disable-userns" in usage else ()
 
 
-def _view() -> list[str]:
-    """Options that make the file system: the system and the interpreter read-only, and a /tmp."""
+def _view(view: View) -> list[str]:
+    """Options that make the file system: the system, interpreters and folders read-only, and a /tmp."""
     options = ["--dev", "/dev", "--tmpfs", "/tmp"]
     for path in _SYSTEM:
         if os.path.islink(path):
@@ -108,8 +124,10 @@ def _view() -> list[str]:
     options += ["--dir", "/etc"]
     for path in _SYSTEM_FILES:
         options += ["--ro-bind-try", path, path]
-    for folder in _interpreter_folders():
+    for folder in _interpreter_folders(view.python):
         options += [*_open_parents(folder), "--ro-bind", str(folder), str(folder)]
+    for shown, place in view.folders:
+        options += [*_open_parents(Path(place)), "--ro-bind", str(shown), place]
     inside = Path(_HOME_INSIDE) / "inside"
     return [*options, *_open_parents(inside), "--ro-bind", str(_PACKAGE), str(inside), *_sealed()]
 
@@ -118,10 +136,12 @@ def _sealed() -> list[str]:
     return ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
-def _interpreter_folders() -> list[Path]:
+def _interpreter_folders(python: Path | None) -> list[Path]:
     """Where Python and its packages live, outside of the system's folders. SandboxError if that is all of the home."""
     real = Path(sys.executable).resolve().parent.parent
     folders = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_prefix).resolve(), real}
+    if python is not None:
+        folders |= _folders_of(python)
     outside = [folder for folder in folders if not any(folder.is_relative_to(path) for path in _SYSTEM)]
     for folder in outside:
         if Path.home().resolve().is_relative_to(folder.resolve()):
@@ -131,6 +151,19 @@ def _interpreter_folders() -> list[Path]:
             )
     # A folder inside another one comes with it.
     return sorted(folder for folder in outside if not any(other in folder.parents for other in outside))
+
+
+def _folders_of(python: Path) -> set[Path]:
+    """An interpreter's environment, and the Python that this is made of; nothing is run to find them."""
+    folders = {python.resolve().parent.parent}
+    environment = python.absolute().parent.parent
+    if (environment / "pyvenv.cfg").is_file():
+        folders.add(environment)
+        for line in (environment / "pyvenv.cfg").read_text("utf-8", "replace").splitlines():
+            key, _, value = line.partition("=")
+            if key.strip() == "home" and value.strip():
+                folders |= {Path(value.strip()).parent, Path(value.strip()).resolve().parent}
+    return folders
 
 
 def _open_parents(path: Path) -> list[str]:

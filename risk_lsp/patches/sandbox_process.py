@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import select
@@ -28,13 +29,13 @@ _server_numbers = itertools.count()
 class SandboxProcess:
     """A running server. Raises SandboxError if it does not start. Used by one caller at a time."""
 
-    def __init__(self, preload: Sequence[str], *, weak: bool) -> None:
+    def __init__(self, preload: Sequence[str], *, weak: bool, view: command.View = command.NO_MORE) -> None:
         self._folder = tempfile.mkdtemp(prefix="risk-lsp-") if weak else None
         self._buffer = bytearray()
         self._limits = Limits()
         self._deadline = time.monotonic() + _START_SECONDS
         self._started = time.monotonic()
-        self._process = self._start(preload)
+        self._process = self._start(preload, view)
         try:
             self.isolated = bool(self._greeting().get("isolated"))
         except BaseException:
@@ -89,12 +90,17 @@ class SandboxProcess:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self, preload: Sequence[str]) -> subprocess.Popen[bytes]:
+    def kill(self) -> None:
+        """End everything in it at once, from any thread; whoever waits for its answer is told that it was killed."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _start(self, preload: Sequence[str], view: command.View) -> subprocess.Popen[bytes]:
         # Each server of root's has a user of its own, or one program's processes would count against another's limit.
         user = command.NOBODY + (os.getpid() * 16 + next(_server_numbers)) % 1_000_000
         options: dict[str, Any] = {}
         if self._folder is None:
-            arguments, variables = command.isolated_command(user, preload), command.environment()
+            arguments, variables = command.isolated_command(user, preload, view), command.environment()
         else:
             arguments = command.server_command(preload)
             variables = command.environment(home=self._folder, package_folder=command.package_folder())

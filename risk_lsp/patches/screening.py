@@ -7,7 +7,8 @@ once more by itself (`execution.judge`).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from risk_lsp.patches.execution import script_with_tests
 from risk_lsp.patches.outcome import Limits
@@ -84,16 +85,22 @@ while _left:
 """
 
 
-class Screen:
-    """Verdicts on programs for one problem; remembers every one.
+def screen_for(sandbox: Sandbox, problem: Problem, *, cpu_seconds: float = 1.0) -> Screen:
+    """Verdicts by a problem's tests."""
+    return Screen(sandbox, partial(script_with_tests, problem), cpu_seconds=cpu_seconds)
 
-    runs: how many programs were run. effort: the same, but one that had to be stopped counts many times.
-    cpu_seconds: what a variant gets; the wall clock is some times as long.
+
+class Screen:
+    """Verdicts on programs by one set of tests; remembers every one.
+
+    script_for: the script that runs to its end only if a program passes. runs: how many programs were run. effort: the
+    same, but one that had to be stopped counts many times. cpu_seconds: what a variant gets; the wall clock is some
+    times as long.
     """
 
-    def __init__(self, sandbox: Sandbox, problem: Problem, *, cpu_seconds: float = 1.0) -> None:
+    def __init__(self, sandbox: Sandbox, script_for: Callable[[str], str], *, cpu_seconds: float = 1.0) -> None:
         self._sandbox = sandbox
-        self._problem = problem
+        self._script_for = script_for
         self._cpu_seconds = cpu_seconds
         self._known: dict[str, bool] = {}
         self.runs = 0
@@ -131,7 +138,7 @@ class Screen:
     def _run(self, programs: Sequence[str], together: int) -> str:
         """One character per variant that was tried; fewer than there are variants if one stopped the batch."""
         wall = _WALL_FACTOR * self._cpu_seconds
-        scripts = [script_with_tests(self._problem, program) for program in programs]
+        scripts = [self._script_for(program) for program in programs]
         job = {"scripts": scripts, "cpu": self._cpu_seconds, "wall": wall, "together": together}
         self._sandbox.limits = Limits(
             wall_seconds=wall * len(programs) + _SLACK_SECONDS,

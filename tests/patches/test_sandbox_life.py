@@ -94,8 +94,8 @@ class TestServerPerProgram:
     def lone(self, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
         command = sandbox_command.isolated_command
 
-        def without_capability(user: int, preload: tuple[str, ...]) -> list[str]:
-            words = command(user, preload)
+        def without_capability(user: int, preload: tuple[str, ...], view: sandbox_command.View) -> list[str]:
+            words = command(user, preload, view)
             place = words.index("CAP_SYS_ADMIN")
             return words[: place - 1] + words[place + 1 :]
 

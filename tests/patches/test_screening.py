@@ -8,7 +8,7 @@ import pytest
 
 from risk_lsp.patches.problems import Problem
 from risk_lsp.patches.sandbox import Sandbox
-from risk_lsp.patches.screening import Screen
+from risk_lsp.patches.screening import Screen, screen_for
 
 PROBLEM = Problem("Own/1", "own", "Own/1", "", "f", "append", "assert f(2) == 4\nassert f(3) == 9\n", None, "")
 STDIO = Problem(
@@ -30,7 +30,7 @@ HOSTILE = [
 
 @pytest.fixture
 def screen(shared_sandbox: Sandbox) -> Iterator[Screen]:
-    yield Screen(shared_sandbox, PROBLEM, cpu_seconds=0.3)
+    yield screen_for(shared_sandbox, PROBLEM, cpu_seconds=0.3)
     shared_sandbox.close()
 
 
@@ -62,7 +62,7 @@ def test_many_batches_are_joined(screen: Screen) -> None:
 
 
 def test_programs_that_read_and_write_are_screened_too(shared_sandbox: Sandbox) -> None:
-    screen = Screen(shared_sandbox, STDIO)
+    screen = screen_for(shared_sandbox, STDIO)
 
     assert screen.passes(["print(int(input()) ** 2)", "print(9)"]) == [True, False]
     shared_sandbox.close()

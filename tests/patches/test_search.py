@@ -12,7 +12,7 @@ from risk_lsp.patches.hunks import apply_hunks
 from risk_lsp.patches.outcome import Limits
 from risk_lsp.patches.problems import Problem
 from risk_lsp.patches.sandbox import Sandbox
-from risk_lsp.patches.screening import Screen
+from risk_lsp.patches.screening import screen_for
 from risk_lsp.patches.search import Patch, PatchSearch, SearchSettings
 
 PROMPT = (
@@ -66,7 +66,7 @@ SAMPLE = pytest.mark.parametrize("program", FAILING.values(), ids=FAILING)
 
 def best_patch(sandbox: Sandbox, program: str, passing: tuple[str, ...] = (PASSING,)) -> Patch:
     pool = CandidatePool([Candidate(text, "passing program") for text in passing])
-    search = PatchSearch(Screen(sandbox, PROBLEM), pool, "largest_gap", SearchSettings())
+    search = PatchSearch(screen_for(sandbox, PROBLEM), pool, "largest_gap", SearchSettings())
     patch = search.patches(program, PROMPT.count("\n"))[0]
     sandbox.close()
     sandbox.limits = Limits()
