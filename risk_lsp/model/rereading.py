@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from risk_lsp.model.cancellation import stop_if_unwanted
 from risk_lsp.model.host import Host, Run
 from risk_lsp.model.numpy_block import KeyValues
 from risk_lsp.model.window_memory import Resumable, WindowMemory, WindowRows, rounded, window_key
@@ -43,15 +44,15 @@ class WindowReader:
         found = [self._memory.recall(key) for key in keys]
         missing = [index for index, rows in enumerate(found) if rows is None]
         resumable = _resumable(self._host)
-        if resumable is not None and len(missing) <= _FEW:
-            fresh = [self._gone_on(resumable, *windows[index]) for index in missing]
-        else:
-            fresh = [
-                rows for part in _parts(missing) for rows in self._from_scratch([windows[index] for index in part])
-            ]
-        for index, rows in zip(missing, fresh, strict=True):
-            found[index] = rows
-            self._memory.remember(keys[index], rows)
+        few = resumable is not None and len(missing) <= _FEW
+        for part in _parts(missing, 1 if few else _AT_ONCE):
+            stop_if_unwanted()
+            wanted = [windows[index] for index in part]
+            fresh = [self._gone_on(resumable, *wanted[0])] if few and resumable else self._from_scratch(wanted)
+            for index, rows in zip(part, fresh, strict=True):
+                found[index] = rows
+                # At once, so that what was done before a cancellation need not be done again.
+                self._memory.remember(keys[index], rows)
         return [rows for rows in found if rows is not None]
 
     def _from_scratch(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:
@@ -118,8 +119,8 @@ def _joined(before: WindowRows, after: WindowRows, count: int) -> WindowRows:
     )
 
 
-def _parts(missing: list[int]) -> list[list[int]]:
-    return [missing[first : first + _AT_ONCE] for first in range(0, len(missing), _AT_ONCE)]
+def _parts(missing: list[int], size: int) -> list[list[int]]:
+    return [missing[first : first + size] for first in range(0, len(missing), size)]
 
 
 def _resumable(host: Any) -> ResumableHost | None:

@@ -149,10 +149,11 @@ class Supervisor:
         self._task = asyncio.create_task(self._supervise())
 
     async def score(self, text: str, language_id: str) -> ScoredArrays:
-        """Score a text, once the worker is ready and the texts before it are done.
+        """Score a text, once the worker is ready; of the texts that wait, the newest is the next.
 
         Raises BadInput if the scorer refuses the text; WorkerError if the worker is stopped or cannot load, or dies,
-        fails or takes too long over this text. Cancelling drops the request if the worker has not begun it.
+        fails or takes too long over this text. Cancelling drops the request; a worker that has begun it ends after the
+        window of the text that it is at.
         """
         return await self._queued("score", {"text": text, "language_id": language_id}, len(text))
 
@@ -248,7 +249,8 @@ class Supervisor:
         """The next text somebody waits for. A message or the end of the worker meanwhile raises WorkerError."""
         while True:
             while self._waiting:
-                request = self._waiting.popleft()
+                # The newest first: it is of the document that a person is at.
+                request = self._waiting.pop()
                 if not request.answer.done():
                     return request
             self._arrived.clear()

@@ -12,7 +12,8 @@ from typing import IO, Any, Protocol
 
 from numpy.typing import NDArray
 
-from risk_lsp.errors import BadInput, RiskError, WorkerError
+from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.model.cancellation import cancellable, stop_if_unwanted
 from risk_lsp.model.worker_protocol import Message, pack, read_message
 
 _PARENT_CHECK_SECONDS = 1.0
@@ -83,12 +84,12 @@ class _Worker:
     def _answer(self, scorer: Scorer, request: Message) -> None:
         request_id = request.fields["id"]
         try:
-            if request_id in self._cancelled:
-                raise WorkerError("the request was cancelled")
-            if request.kind == "ask":
-                header, arrays = scorer.answer(request.fields["question"], request.fields["parameters"])
-            else:
-                header, arrays = scorer.score(request.fields["text"], request.fields["language_id"])
+            with cancellable(lambda: request_id in self._cancelled):
+                stop_if_unwanted()
+                if request.kind == "ask":
+                    header, arrays = scorer.answer(request.fields["question"], request.fields["parameters"])
+                else:
+                    header, arrays = scorer.score(request.fields["text"], request.fields["language_id"])
             frame = pack(Message("result", {"id": request_id, "header": header}, arrays))
         except Exception as error:
             refused = isinstance(error, BadInput)

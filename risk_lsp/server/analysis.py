@@ -50,6 +50,7 @@ class _Watch:
     due: float = 0.0
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
+    scoring: asyncio.Task[Outcome] | None = None
     scored: Document | None = None
     outcome: Outcome | None = None
     crashes: int = 0
@@ -81,6 +82,8 @@ class Analyzer:
             return
         watch = self._watches.setdefault(uri, _Watch())
         watch.crashes = 0
+        if watch.scoring is not None:
+            watch.scoring.cancel()  # of an older text: nobody wants its risks any more
         self._start(uri, watch, asyncio.get_running_loop().time() + quiet)
         self._settle_waiting(watch)
 
@@ -156,10 +159,20 @@ class Analyzer:
             document = self._documents.get(uri)
             if document is None or watch.scored is document:
                 return
-            outcome = await self._outcome_of(document)
-            if self._documents.is_newest(document):
+            outcome = await self._scored(watch, document)
+            if outcome is not None and self._documents.is_newest(document):
                 self._record(watch, document, outcome)
                 return
+
+    async def _scored(self, watch: _Watch, document: Document) -> Outcome | None:
+        """The outcome for a document; None if an edit came in between."""
+        watch.scoring = asyncio.ensure_future(self._outcome_of(document))
+        try:
+            await asyncio.wait({watch.scoring})
+            return None if watch.scoring.cancelled() else watch.scoring.result()
+        finally:
+            watch.scoring.cancel()  # where this document was closed
+            watch.scoring = None
 
     async def _outcome_of(self, document: Document) -> Outcome:
         try:

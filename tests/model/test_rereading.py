@@ -11,7 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from risk_lsp.errors import WorkerError
 from risk_lsp.model.activations import Activations
+from risk_lsp.model.cancellation import cancellable
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.numpy_host import NumpyHost
 from risk_lsp.model.window_memory import WindowMemory
@@ -138,3 +140,21 @@ def test_layers_and_statistics_are_remembered_apart(model: CodeModel, sample: st
 
     np.testing.assert_allclose(other.values, model.read(encoding, (2,)).values, rtol=2e-3, atol=2e-3)
     assert other.entropies is not None and other.entropies.any()
+
+
+def test_cancelled_reading_ends_and_what_was_read_by_then_is_not_read_again(
+    model_folder: Callable[..., Path], tokens_run: list[int]
+) -> None:
+    model, memory = CodeModel.load(model_folder("Qwen3")), WindowMemory(PLENTY)
+    text = "".join(f"x{number} = {number}\n" for number in range(200))
+    asked = iter([False, False, False, True])
+    with cancellable(lambda: next(asked)), pytest.raises(WorkerError, match="cancelled"):
+        read(model, text, memory)
+    before = sum(tokens_run)
+    assert before > 0
+
+    read(model, text, memory)
+
+    together = sum(tokens_run)
+    read(model, text, WindowMemory(PLENTY))
+    assert sum(tokens_run) == 2 * together

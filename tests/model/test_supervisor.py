@@ -140,11 +140,24 @@ async def test_a_worker_killed_over_a_text_fails_that_text_and_is_restarted(star
 async def test_texts_behind_the_one_that_killed_the_worker_are_still_scored(start: Start) -> None:
     watched = await start()
 
-    deadly = asyncio.ensure_future(watched.supervisor.score("kill", "python"))
     behind = asyncio.ensure_future(watched.supervisor.score("ab", "python"))
+    deadly = asyncio.ensure_future(watched.supervisor.score("kill", "python"))
 
     assert (await behind).header["length"] == 2
     assert isinstance(deadly.exception(), WorkerError)
+
+
+async def test_of_the_texts_that_wait_the_newest_is_scored_first(start: Start) -> None:
+    watched = await start()
+    ended: list[str] = []
+
+    async def score(text: str) -> None:
+        await watched.supervisor.score(text, "python")
+        ended.append(text)
+
+    await asyncio.gather(*map(score, ("first", "second", "third")))
+
+    assert ended == ["third", "second", "first"]
 
 
 async def test_an_idle_worker_that_dies_is_restarted(start: Start) -> None:
@@ -208,8 +221,8 @@ async def test_a_restart_fails_the_text_in_work_and_keeps_those_that_wait(
     watched = await start({"name": "old"})
     begun, proceed = fifo("begun"), fifo("proceed")
     working = asyncio.ensure_future(watched.supervisor.score(f"wait {begun}|{proceed}", "python"))
-    waiting = asyncio.ensure_future(watched.supervisor.score("ab", "python"))
     await until_closed(begun, asyncio.Event())
+    waiting = asyncio.ensure_future(watched.supervisor.score("ab", "python"))
 
     await watched.supervisor.restart({"name": "new"})
 
@@ -258,8 +271,9 @@ async def test_a_cancelled_text_that_still_waits_is_never_sent(start: Start, fif
     watched = await start()
     begun, proceed = fifo("begun"), fifo("proceed")
     working = asyncio.ensure_future(watched.supervisor.score(f"wait {begun}|{proceed}", "python"))
-    waiting = asyncio.ensure_future(watched.supervisor.score("kill", "python"))
     await until_closed(begun, asyncio.Event())
+    waiting = asyncio.ensure_future(watched.supervisor.score("kill", "python"))
+    await asyncio.sleep(0)  # the text is handed over
 
     waiting.cancel()
     proceed.write_bytes(b"")

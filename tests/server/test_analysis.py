@@ -89,6 +89,20 @@ async def test_a_result_for_an_old_version_is_dropped(desk: Desk) -> None:
     assert desk.analyzer.outcome(first) is None
 
 
+async def test_an_edit_ends_the_run_for_the_text_before_it(desk: Desk) -> None:
+    desk.gate.clear()
+    desk.analyzer.schedule(desk.open().uri)
+    await desk.started.wait()
+    desk.started.clear()
+
+    last = desk.edit(2)
+    await desk.started.wait()  # though nothing let the first run go on
+    desk.gate.set()
+
+    assert isinstance(await desk.analyzer.in_its_time(last), Analysis)
+    assert (desk.scored, desk.published) == ([1, 2], [2])
+
+
 async def test_who_waits_for_a_version_is_sent_away_by_an_edit(desk: Desk) -> None:
     desk.gate.clear()
     waiting = asyncio.create_task(desk.analyzer.of_newest(desk.open()))
