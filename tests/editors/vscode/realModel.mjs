@@ -19,7 +19,7 @@ export function realModelChecks(window, folders, root) {
 
     ['a changed command starts the server', async () => {
       const command = [join(root, '.venv', 'bin', 'risk-lsp'), 'serve'];
-      changeSettings(folders, { 'riskLsp.threshold': 0, 'riskLsp.threads': 1, 'riskLsp.server.command': command });
+      changeSettings(folders, { 'riskLsp.server.command': command, 'riskLsp.threshold': 0, 'riskLsp.threads': 1 });
       await until('a server', () => serverProcesses(folders.home).length > 0);
     }],
 
@@ -38,6 +38,7 @@ export function realModelChecks(window, folders, root) {
       await window.page.keyboard.press('Control+b');
       changeSettings(folders, { 'riskLsp.threshold': 0.2, 'riskLsp.maxDiagnostics': 3, 'editor.hover.above': false });
       await window.goToLine(27);
+      await until('few underlines', async () => [1, 2, 3].includes(await window.underlines()));
       await window.inThemes(folders, async (theme) => {
         await window.hoverUnderline();
         await window.screenshot(`theme-${theme}`);

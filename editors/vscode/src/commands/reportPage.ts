@@ -10,7 +10,7 @@ html body {
   --page: var(--vscode-editor-background); --text: var(--vscode-foreground);
   --quiet: var(--vscode-descriptionForeground); --link: var(--vscode-textLink-foreground);
   --line: var(--vscode-panel-border); --panel: var(--vscode-textBlockQuote-background);
-  --bar: var(--vscode-riskLsp-heat4OverviewRuler); --rest: var(--vscode-panel-border);
+  --bar: var(--vscode-riskLsp-heat4OverviewRuler); --rest: color-mix(in srgb, var(--vscode-foreground) 25%, transparent);
   --s1: var(--vscode-riskLsp-heat1Background); --s2: var(--vscode-riskLsp-heat2Background);
   --s3: var(--vscode-riskLsp-heat3Background); --s4: var(--vscode-riskLsp-heat4Background);
   --mono: var(--vscode-editor-font-family);
