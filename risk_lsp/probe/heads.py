@@ -6,9 +6,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from risk_lsp.probe.context_reading import DILATIONS, KERNEL
 from risk_lsp.probe.reader import Architecture, ProbeReader
 
 _DROPOUT = 0.2
+_CONTEXT_DROPOUT = 0.3
+_GAP = (KERNEL // 2) * max(DILATIONS)  # what keeps one text out of another's reach
 _INITIAL_HAZARD_LOGIT = -4.0  # softplus gives about .02: close to the share of tokens that are edited
 
 
@@ -60,6 +63,47 @@ class HazardHead(nn.Module):
         return torch.log(-torch.expm1(log_survival) + 1e-9) - log_survival
 
 
+class ContextHazardHead(HazardHead):
+    """Hazards of tokens that know what stands around them, and the whole text.
+
+    Token features as in HazardHead -> residual convolutions over both sides; beside them a linear map of the mean over
+    the text -> Linear, GELU -> Linear(1), softplus.
+    """
+
+    architecture: Architecture = "context"
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__(features, hidden)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(hidden, hidden, KERNEL, padding=(KERNEL // 2) * dilation, dilation=dilation)
+            for dilation in DILATIONS
+        )
+        self.summary = nn.Linear(hidden, hidden)
+        self.mix = nn.Linear(2 * hidden, hidden)
+        self.dropout = nn.Dropout(_CONTEXT_DROPOUT)
+
+    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+        """float32[n, features] -> hazards float32[n]; `lengths` int64[texts] are the tokens of each text (one text)."""
+        counts = torch.tensor([len(features)]) if lengths is None else lengths
+        text = torch.repeat_interleave(torch.arange(len(counts)), counts)
+        token = self.encoder(features)
+        given = self.dropout(token)
+        around = self._around(given, text, len(counts)) + self.summary(_means(given, text, counts))[text]
+        mixed = functional.gelu(self.mix(self.dropout(torch.cat([token, around], dim=-1))))
+        return functional.softplus(self.output(mixed).squeeze(-1))
+
+    def _around(self, rows: torch.Tensor, text: torch.Tensor, texts: int) -> torch.Tensor:
+        """The convolutions over texts that are laid out with gaps between them, so that none sees another."""
+        places = torch.arange(len(rows)) + text * _GAP
+        inside = rows.new_zeros(1, len(rows) + texts * _GAP)
+        inside[0, places] = 1.0
+        read = rows.new_zeros(rows.shape[1], inside.shape[1])
+        read[:, places] = rows.T
+        for layer in self.layers:
+            read = read + functional.gelu(layer(self.dropout(read * inside)))
+        return read[:, places].T
+
+
 class MaxPoolHead(nn.Module):
     """The probe of arXiv 2512.24560: token features, maximum over the span, one linear layer."""
 
@@ -88,9 +132,20 @@ SpanHead = HazardHead | MaxPoolHead
 
 def new_head(architecture: Architecture, features: int, hidden: int) -> SpanHead:
     """An untrained head of the named architecture."""
-    return HazardHead(features, hidden) if architecture == "hazard" else MaxPoolHead(features, hidden)
+    kinds: dict[Architecture, type[SpanHead]] = {
+        "hazard": HazardHead,
+        "context": ContextHazardHead,
+        "max_pool": MaxPoolHead,
+    }
+    return kinds[architecture](features, hidden)
 
 
 def reader_of(head: SpanHead) -> ProbeReader:
     """The fitted head as it is used from then on."""
     return ProbeReader(head.architecture, {name: tensor.numpy() for name, tensor in head.state_dict().items()})
+
+
+def _means(rows: torch.Tensor, text: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """The mean row of each text, float32[texts, hidden]."""
+    sums = rows.new_zeros(len(counts), rows.shape[1]).index_add_(0, text, rows)
+    return sums / counts.clamp(min=1).unsqueeze(1)

@@ -36,7 +36,7 @@ class Manifest:
     layers: tuple[int, ...]
     statistics: bool
     width: int
-    architecture: Literal["hazard", "max_pool"]
+    architecture: Literal["hazard", "context", "max_pool"]
     hidden: int
     probe_hash: str
     calibration: Calibration
@@ -88,9 +88,9 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
     layers = _field(value, "layers", list, path)
     if kind not in ("bundled", "folder", "hub"):
         raise BundleError(f"{path}: the host model's kind {kind!r} is unknown", "it is one of bundled, folder, hub")
-    if architecture not in ("hazard", "max_pool"):
+    if architecture not in ("hazard", "context", "max_pool"):
         raise BundleError(
-            f"{path}: the probe architecture {architecture!r} is unknown", "it is one of hazard, max_pool"
+            f"{path}: the probe architecture {architecture!r} is unknown", "it is one of hazard, context, max_pool"
         )
     if not layers or not all(type(layer) is int and layer >= 0 for layer in layers) or layers != sorted(set(layers)):
         raise BundleError(f"{path}: layers {layers!r} are not rising layer numbers", _FIT_AGAIN)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-Architecture = Literal["hazard", "max_pool"]
-ARCHITECTURES: tuple[Architecture, ...] = ("hazard", "max_pool")
+from risk_lsp.probe.context_reading import context_shapes, with_context
+from risk_lsp.probe.gelu import gelu
+
+Architecture = Literal["hazard", "context", "max_pool"]
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
 Floats = NDArray[np.float32]
 
@@ -24,11 +27,13 @@ def head_shapes(architecture: Architecture, features: int, hidden: int) -> dict[
         "output.weight": (1, hidden),
         "output.bias": (1,),
     }
-    return {**shapes, "log_theta": ()} if architecture == "hazard" else shapes
+    if architecture == "max_pool":
+        return shapes
+    return {**shapes, "log_theta": (), **(context_shapes(hidden) if architecture == "context" else {})}
 
 
 class ProbeReader:
-    """What HazardHead and MaxPoolHead compute in evaluation mode, from the same tensors."""
+    """What the heads compute in evaluation mode, from the same tensors."""
 
     def __init__(self, architecture: Architecture, tensors: Mapping[str, Floats]) -> None:
         self.architecture = architecture
@@ -50,25 +55,12 @@ class ProbeReader:
         return np.clip(standardised, np.float32(-8), np.float32(8), out=standardised)
 
     def values(self, standardised: Floats) -> Floats:
-        """Standardised features float32[n, features] -> hazards float32[n], or encoded features [n, hidden]."""
+        """Standardised features float32[n, features] of one text -> hazards float32[n], or encoded ones [n, hidden]."""
         weight, bias = self._tensors["encoder.project.weight"], self._tensors["encoder.project.bias"]
-        encoded = _gelu(standardised @ weight.T + bias)
+        encoded = gelu(standardised @ weight.T + bias)
         if self.architecture == "max_pool":
             return encoded
+        if self.architecture == "context":
+            encoded = with_context(self._tensors, encoded)
         hazards: Floats = np.logaddexp(np.float32(0), encoded @ self.weights + np.float32(self.bias))  # softplus
         return hazards
-
-
-def _gelu(values: Floats) -> Floats:
-    gelu: Floats = np.float32(0.5) * values * (np.float32(1) + _erf(values * np.float32(0.5**0.5)))
-    return gelu
-
-
-def _erf(values: Floats) -> Floats:
-    """The error function to 1.5e-7, which numpy lacks: Abramowitz and Stegun, 7.1.26."""
-    t = np.float32(1) / (np.float32(1) + np.float32(0.3275911) * np.abs(values))
-    polynomial = np.zeros_like(values)
-    for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
-        polynomial = (polynomial + np.float32(coefficient)) * t
-    erf: Floats = np.copysign(np.float32(1) - polynomial * np.exp(-np.square(values)), values)
-    return erf

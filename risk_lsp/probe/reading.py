@@ -28,7 +28,7 @@ def read_tokens(reader: ProbeReader, activations: Activations, manifest: Manifes
     standardised = reader.standardised(token_features(activations, statistics=manifest.statistics))
     values = reader.values(standardised)
     novelty = novelty_of(novelty_distance(standardised), manifest.novelty)
-    if reader.architecture == "hazard":
+    if reader.architecture != "max_pool":
         return TokenReading(values, novelty)
     return TokenReading(values, novelty, reader.weights, reader.bias)
 

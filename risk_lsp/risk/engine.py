@@ -140,7 +140,7 @@ class Engine:
 
         manifest, spans = self.manifest, activations.encoding
         reading = read_tokens(self._bundle.reader, activations, manifest)
-        if manifest.architecture == "hazard":
+        if manifest.architecture != "max_pool":
             return RiskMap(
                 text_length, spans.starts, spans.ends, reading.values, manifest.calibration, novelty=reading.novelty
             )

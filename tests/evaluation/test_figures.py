@@ -113,7 +113,7 @@ def test_the_reading_of_the_order_names_what_is_saved(line: dict[str, Any]) -> N
 def test_the_reading_of_calibration_names_the_worst_level(line: dict[str, Any]) -> None:
     off = figures(records(scores={TRIVIAL: GOOD, PROBE: np.minimum(GOOD + 0.2, 1)}))
 
-    levels = {**dict.fromkeys(LEVELS, line), "program": off}
+    levels: dict[str, Any] = {**dict.fromkeys(LEVELS, line), "program": off}
     assert "worst for programs: there the numbers should be read as an order" in read_calibration(levels)
 
 

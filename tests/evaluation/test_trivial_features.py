@@ -15,7 +15,7 @@ TEXT = "def f(x):\n    if x:\n        return 1\n    return 2\n"
 
 def features(*parts: str, scored: int = 0) -> NDArray[np.float64]:
     starts = np.array([TEXT.index(part) for part in parts], dtype=np.int64)
-    ends = starts + [len(part) for part in parts]
+    ends = starts + np.array([len(part) for part in parts], dtype=np.int64)
     return trivial_features(TEXT, Span(scored, len(TEXT)), starts, ends)
 
 

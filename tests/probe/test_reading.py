@@ -13,11 +13,12 @@ from risk_lsp.model.activations import Activations
 from risk_lsp.probe.bundle import Bundle, load_bundle
 from risk_lsp.probe.features import feature_count, token_features
 from risk_lsp.probe.heads import SpanHead
+from risk_lsp.probe.reader import ARCHITECTURES
 from risk_lsp.probe.reading import read_tokens, text_distance
 from tests.probe.tiny import HIDDEN, SAMPLE, WIDTH, random_head
 
 
-@pytest.fixture(scope="module", params=["hazard", "max_pool"])
+@pytest.fixture(scope="module", params=ARCHITECTURES)
 def loaded(request: pytest.FixtureRequest, bundles: dict[str, Path]) -> Bundle:
     return load_bundle(bundles[request.param])
 
