@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from risk_lsp.model.priority import yield_on_battery
 from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.model.worker import run_worker
 from risk_lsp.probe.locate import bundle_path
@@ -57,6 +58,7 @@ class EngineScorer:
 
 def load(options: dict[str, Any]) -> EngineScorer:
     """Load the bundle that the server's options name and run it once, so that the first document does not wait."""
+    yield_on_battery()
     engine = Engine.load(
         bundle_path(options.get("bundle")),
         device=options.get("device", "auto"),
