@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from risk_lsp.patches.execution import script_with_tests
@@ -95,11 +96,19 @@ class Screen:
 
     script_for: the script that runs to its end only if a program passes. runs: how many programs were run. effort: the
     same, but one that had to be stopped counts many times. cpu_seconds: what a variant gets; the wall clock is some
-    times as long.
+    times as long. limits: of a batch, but for its wall clock.
     """
 
-    def __init__(self, sandbox: Sandbox, script_for: Callable[[str], str], *, cpu_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        script_for: Callable[[str], str],
+        *,
+        cpu_seconds: float = 1.0,
+        limits: Limits = SCREEN_LIMITS,
+    ) -> None:
         self._sandbox = sandbox
+        self._limits = limits
         self._script_for = script_for
         self._cpu_seconds = cpu_seconds
         self._known: dict[str, bool] = {}
@@ -140,10 +149,6 @@ class Screen:
         wall = _WALL_FACTOR * self._cpu_seconds
         scripts = [self._script_for(program) for program in programs]
         job = {"scripts": scripts, "cpu": self._cpu_seconds, "wall": wall, "together": together}
-        self._sandbox.limits = Limits(
-            wall_seconds=wall * len(programs) + _SLACK_SECONDS,
-            cpu_seconds=SCREEN_LIMITS.cpu_seconds,
-            memory=SCREEN_LIMITS.memory,
-        )
+        self._sandbox.limits = replace(self._limits, wall_seconds=wall * len(programs) + _SLACK_SECONDS)
         outcome = self._sandbox.run(_BATCH_SCRIPT.format(job=json.dumps(job)))
         return outcome.stdout[: len(programs)]

@@ -1,0 +1,194 @@
+"""Running tests on programs: in the sandbox, on a copy, in a thread of its own, and at an end as soon as asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Event
+from types import TracebackType
+from typing import NamedTuple, Protocol, TypeVar
+
+from risk_lsp.patches.execution import script_with_tests
+from risk_lsp.patches.outcome import Limits, Outcome
+from risk_lsp.patches.problems import Problem
+from risk_lsp.patches.sandbox import Sandbox
+from risk_lsp.patches.sandbox_command import NO_MORE, PRELOADED, View
+from risk_lsp.patches.screening import SCREEN_LIMITS, Screen
+from risk_lsp.repair import harness
+from risk_lsp.repair.evidence import NO_EVIDENCE, Evidence, read_evidence
+from risk_lsp.repair.pytest_plugins import plugin_modules
+from risk_lsp.repair.tests import TestPlan
+from risk_lsp.repair.tree import Verdict
+from risk_lsp.repair.trimming import trimmed
+from risk_lsp.repair.watching import watched_tests
+from risk_lsp.repair.workspace_copy import WorkspaceCopy
+
+Result = TypeVar("Result")
+
+# A workspace's tests may start processes, open files and write more than a judge's; still far from a machine's all.
+WORKSPACE_LIMITS = Limits(
+    wall_seconds=60.0, cpu_seconds=60, memory=3 << 30, processes=64, open_files=256, file=64 << 20, disk=128 << 20
+)
+_SLOWER = 3.0  # a variant may take so many times what the program took
+_LEAST_SECONDS = 0.5
+_MOST_SECONDS = 10.0
+
+
+class Tests(Protocol):
+    """What judges programs."""
+
+    @property
+    def command(self) -> str:
+        """What is run, in words that a person knows."""
+        ...
+
+    def script(self, program: str) -> str:
+        """The script that runs to its end only if the program passes."""
+        ...
+
+    def watched(self, program: str) -> str:
+        """The same, watched: slower, and past the first failure."""
+        ...
+
+
+@dataclass(frozen=True)
+class ProblemTests:
+    """The tests of a benchmark's problem."""
+
+    problem: Problem
+
+    @property
+    def command(self) -> str:
+        """The problem's name."""
+        return f"the tests of {self.problem.task_id}"
+
+    def script(self, program: str) -> str:
+        """Program and tests in one namespace, or a judge's cases."""
+        return script_with_tests(self.problem, program)
+
+    def watched(self, program: str) -> str:
+        """Each assertion by itself, where the tests are assertions."""
+        if self.problem.test_kind == "append":
+            return watched_tests(program, self.problem.tests)
+        return self.script(program)
+
+
+class Examination(NamedTuple):
+    """What one watched run said."""
+
+    verdict: Verdict
+    evidence: Evidence
+    seconds: float
+
+
+class Execution:
+    """Runs programs against tests. An async context manager; leaving it kills whatever still runs."""
+
+    def __init__(self, tests: Tests) -> None:
+        self._tests = tests
+        self._stopped = Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="repair")
+        self._copy: WorkspaceCopy | None = None
+        self._sandbox: Sandbox | None = None
+        self._screen: Screen | None = None
+        self._limits = SCREEN_LIMITS
+
+    async def __aenter__(self) -> Execution:
+        try:
+            await self._in_thread(self._open)
+        except BaseException:
+            await self._leave()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._leave()
+
+    async def examine(self, program: str) -> Examination:
+        """Run one program by itself, watched."""
+        return await self._in_thread(lambda: self._examine(program))
+
+    async def passes(self, programs: Sequence[str]) -> list[bool]:
+        """Quick verdicts on many programs, each in a process of its own."""
+        return await self._in_thread(lambda: self._screened().passes(programs))
+
+    async def confirms(self, program: str) -> bool:
+        """Whether one program passes in a sandbox of its own: what is offered has to."""
+        return await self._in_thread(lambda: _verdict(self._run(self._tests.script(program)), NO_EVIDENCE, "").passed)
+
+    def kill(self) -> None:
+        """End what runs; nothing can be run any more."""
+        self._stopped.set()
+        if self._sandbox is not None:
+            self._sandbox.kill()
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _leave(self) -> None:
+        self.kill()
+        # The thread has nothing left to wait for; the loop goes on while it clears up.
+        ended = asyncio.get_running_loop().run_in_executor(None, self._clear_up)
+        await asyncio.shield(ended)
+
+    def _clear_up(self) -> None:
+        self._thread.submit(self._close)
+        self._thread.shutdown(wait=True)
+
+    def _open(self) -> None:
+        view = NO_MORE
+        preload: tuple[str, ...] = PRELOADED
+        if isinstance(self._tests, TestPlan):
+            self._copy = WorkspaceCopy(self._tests.root, self._stopped).__enter__()
+            view = View(self._tests.python, ((self._copy.folder, harness.WORKSPACE),))
+            if self._tests.kind == "pytest":
+                preload = (*preload, "pytest", *plugin_modules(self._tests.python))
+            self._limits = WORKSPACE_LIMITS
+        self._sandbox = Sandbox(self._limits, preload=preload, view=view)
+        if self._stopped.is_set():
+            self._sandbox.kill()
+
+    def _close(self) -> None:
+        if self._sandbox is not None:
+            self._sandbox.close()
+        if self._copy is not None:
+            self._copy.close()
+
+    def _examine(self, program: str) -> Examination:
+        outcome = self._run(self._tests.watched(program))
+        evidence, output = read_evidence(outcome.stdout)
+        self._screen = self._made_screen(outcome.seconds if outcome.status != "timeout" else 0.0)
+        return Examination(_verdict(outcome, evidence, output), evidence, outcome.seconds)
+
+    def _run(self, script: str) -> Outcome:
+        assert self._sandbox is not None
+        self._sandbox.limits = self._limits
+        return self._sandbox.run(script)
+
+    def _screened(self) -> Screen:
+        if self._screen is None:
+            self._screen = self._made_screen(0.0)
+        return self._screen
+
+    def _made_screen(self, seconds: float) -> Screen:
+        assert self._sandbox is not None
+        patience = min(_MOST_SECONDS, _LEAST_SECONDS + _SLOWER * seconds)
+        return Screen(self._sandbox, self._tests.script, cpu_seconds=patience, limits=self._limits)
+
+
+def _verdict(outcome: Outcome, evidence: Evidence, output: str) -> Verdict:
+    if outcome.status == "passed" and outcome.completed:
+        return Verdict(True)
+    reason = outcome.exception or outcome.status
+    if evidence.failures:
+        reason = evidence.failures[0][0]
+        words = "\n".join(f"{name}: {said}" if said else name for name, said in evidence.failures)
+        return Verdict(False, reason, trimmed(words))
+    failure = trimmed(f"{output}\n{outcome.stderr}")
+    if outcome.status == "timeout":
+        failure = f"{failure}\nIt did not end within the time that it was given.".strip()
+    return Verdict(False, reason, failure)
