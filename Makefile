@@ -46,6 +46,13 @@ test-editors: $(VENV)/installed-dev ## tests in real editors: VS Code, Neovim, E
 	tests/editors/emacs/run
 	tests/editors/helix/run
 
+editor-pictures: ## take the READMEs' pictures of editors from the last run of make test-editors
+	$(MAKE) -C editors/vscode picture
+	cp .cache/editors/artefacts/neovim-0.12-dark-line.svg editors/neovim/images/heatmap.svg
+	mkdir -p editors/emacs/images editors/helix/images
+	cp .cache/editors/artefacts/emacs.svg editors/emacs/images/emacs.svg
+	cp .cache/editors/artefacts/helix.svg editors/helix/images/helix.svg
+
 vsix: ## build the VS Code extension (needs npm)
 	$(MAKE) -C editors/vscode check vsix
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,13 +25,11 @@ STRANGE = [
 STRIPPED = [line.strip() for line in STRANGE]
 
 
-@pytest.fixture(scope="module")
-def helix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    home = tmp_path_factory.mktemp("home")
+def started(home: Path, settings: str, file: str = "") -> Terminal:
+    """A Helix set up as its README says, but for the settings of risk-lsp and other servers."""
     folder = home / ".config/helix"
     folder.mkdir(parents=True)
     languages = (ROOT / "editors/helix/languages.toml").read_text()
-    settings = "threshold = 0\ndebounce = 0.05"
     (folder / "languages.toml").write_text(languages.replace("threshold = 0.3", settings).replace('"ty", "ruff", ', ""))
     (folder / "config.toml").write_text((ROOT / "editors/helix/config.toml").read_text())
     server = Path(os.environ["RISK_LSP"])
@@ -42,9 +41,16 @@ def helix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
         "COLORTERM": "truecolor",
         "OMP_NUM_THREADS": "1",
     }
-    tmux, socket = CACHE / "tmux/tmux", home / "tmux"
-    terminal = Terminal(tmux, socket, f"cd {home} && exec {CACHE}/helix/hx", environment)
+    terminal = Terminal(
+        CACHE / "tmux/tmux", home / "tmux", f"cd {home} && exec {CACHE}/helix/hx {file}", environment, (100, 30)
+    )
     terminal.wait_for_text("NOR")
+    return terminal
+
+
+@pytest.fixture(scope="module")
+def helix(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    terminal = started(tmp_path_factory.mktemp("home"), "threshold = 0\ndebounce = 0.05")
     yield terminal
     terminal.close()
 
@@ -114,3 +120,14 @@ def test_a_line_is_ignored_by_a_code_action(helix: Terminal, tmp_path: Path) -> 
     keep(helix, "helix-actions")
     helix.press("Tab", "Enter")
     wait_for_underlined(helix, ["b = 2"])
+
+
+def test_only_the_likeliest_lines_are_pointed_at(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "examples/interval_merging.py", tmp_path)
+    helix = started(tmp_path, "threshold = 0.15", "+32 interval_merging.py")
+    try:
+        helix.wait_for_text(r"\d% likely to need an edit")
+        assert 1 <= len(helix.underlined()) <= 8
+        keep(helix, "helix", "Helix")
+    finally:
+        helix.close()
