@@ -1,5 +1,5 @@
 // Runs the checks once the editor is up, and writes what came of them for the driver; then takes settings from it.
-const { writeFileSync } = require('node:fs');
+const { renameSync, writeFileSync } = require('node:fs');
 const vscode = require('vscode');
 const { followSettings } = require('./settings.js');
 const suites = { trusted: require('./suite.js').suite, untrusted: require('./untrusted.js').suite };
@@ -23,5 +23,7 @@ exports.activate = async () => {
   }
   await vscode.commands.executeCommand('workbench.action.closeAllEditors');
   followSettings(process.env.RISK_LSP_SETTINGS);
-  writeFileSync(process.env.RISK_LSP_HOST_RESULTS, JSON.stringify(results));
+  const file = process.env.RISK_LSP_HOST_RESULTS;
+  writeFileSync(`${file}.new`, JSON.stringify(results));
+  renameSync(`${file}.new`, file); // The driver takes it as soon as it is there.
 };
