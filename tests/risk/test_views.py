@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from risk_lsp.risk.percent import percent
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.views import document_risk, driving_tokens, function_risks, line_risks, riskiest_lines
+from risk_lsp.risk.views import document_risk, driving_tokens, driving_words, function_risks, line_risks, riskiest_lines
 from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.text.structure import parse_structure
 from tests.risk.maps import int32, risk_map
@@ -58,6 +58,20 @@ def test_the_riskiest_lines_come_highest_first_and_blank_ones_never() -> None:
 
 def test_lines_below_the_threshold_are_not_among_the_riskiest() -> None:
     assert riskiest_lines([0.1, float("nan"), 0.5, 0.3], top=9, at_least=0.3) == [2, 3]
+
+
+def test_driving_words_are_whole_names_each_named_once() -> None:
+    text = "for intervals in naïve_e\u0301:"
+    pieces = [(text.index(piece), text.index(piece) + len(piece)) for piece in ("inter", "vals", " na", ":")]
+    risk = risk_map(pieces, [0.4, 0.3, 0.2, 0.1])
+    words = driving_words(risk, text, Span(0, len(text)), top=4)
+    assert [text[word.start : word.end] for word in words] == ["intervals", "naïve_e\u0301", ":"]
+
+
+def test_driving_words_stay_in_the_span() -> None:
+    text = "intervals"
+    risk = risk_map([(5, 7)], [0.4])
+    assert driving_words(risk, text, Span(5, 8)) == [Span(5, 8)]
 
 
 def test_the_driving_tokens_are_the_likeliest_ones_of_the_span_in_the_order_of_the_text() -> None:
