@@ -15,6 +15,13 @@ settings.load_profile("untimed")
 # Device "auto" means the CPU in float32 on every machine that runs the tests.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Faults and fuzzers are short in everyday runs."""
+    parser.addoption("--long", action="store_true", help="run fault tests and fuzzers at full length")
+
+
 FIXTURES = Path(__file__).parent / "fixtures"
 
 

@@ -15,7 +15,7 @@ def reason_not_scored(document: Document, settings: Settings) -> str | None:
     scheme = document.uri.partition(":")[0].lower()
     if scheme not in _SCHEMES:
         return f"documents of the kind '{scheme}:' are not scored, only files and unsaved texts"
-    length = len(document.text)
+    length = document.lines.length  # every keystroke comes here: the text is not put together for it
     if length > settings.max_characters:
         return (
             f"this document has {length:,} characters and documents over {settings.max_characters:,} are not scored"

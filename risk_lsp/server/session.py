@@ -278,8 +278,9 @@ class Session:
 
     def _snooze_changed(self) -> None:
         """Show nothing, or everything again; what was edited in the pause is scored now."""
-        for document in self.state.documents.all():
-            self._publish_nothing(document)
+        if self.state.snooze.is_on:
+            for document in self.state.documents.all():
+                self._publish_nothing(document)
         self._publish_all()
         for document in self.state.documents.all():
             self._consider(document, 0.0)

@@ -2,13 +2,15 @@
 
 Tokens are the pieces between white space. One on a line with the word BUG has hazard 1.0 divided by the tokens of that
 line, one on a line with MAYBE a quarter of it, any other none. A text with CRASH ends the process, one with REFUSE is
-refused, one with BREAK makes the scorer fail, and one with STALL is answered once the file `release` exists.
+refused, one with BREAK makes the scorer fail, one with HOG asks for more memory than there is, and one with STALL is
+answered once the file `release` exists.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import sys
 import threading
@@ -47,6 +49,8 @@ class ScriptedScorer:
             raise BadInput("this text is refused", "write another one")
         if "BREAK" in text:
             raise ZeroDivisionError(text)
+        if "HOG" in text:
+            bytearray(1 << 60)
         if "STALL" in text:
             wait_for(self._folder / "release")
         return by_rule(text).to_arrays()
@@ -103,4 +107,6 @@ def load(options: dict[str, Any]) -> ScriptedScorer:
 
 
 if __name__ == "__main__":
+    # Its notes can be written although the server's files may not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.getrlimit(resource.RLIMIT_FSIZE)[1],) * 2)
     sys.exit(run_worker(load))

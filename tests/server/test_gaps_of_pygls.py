@@ -24,12 +24,19 @@ ABSENT = 2.0  # seconds in which something that is not to come does not come
 Check = Callable[[LspClient], Awaitable[bool]]
 
 
-async def outcome_of(client: LspClient, method: str, params: Any = None) -> Any:
-    """The error code of a request, None if it has no error, "none" if it is not answered before the next one is."""
+def code_of(answer: dict[str, Any]) -> int | None:
+    """The error code of a response."""
+    code = answer.get("error", {}).get("code")
+    assert code is None or isinstance(code, int)
+    return code
+
+
+async def outcome_of(client: LspClient, method: str, params: Any = None) -> int | None:
+    """The error code of a request; None if it has no error, or is not answered before the next one is."""
     asked = client.send_request(method, params)
     await answer_to(client, client.send_request("riskLsp/unheardOf"))
     answers = [message for message in client.received if message.get("id") == asked]
-    return answers[0].get("error", {}).get("code") if answers else "none"
+    return code_of(answers[0]) if answers else None
 
 
 async def answer_to(client: LspClient, message_id: int) -> dict[str, Any]:
@@ -71,7 +78,7 @@ async def a_request_after_shutdown_is_refused(client: LspClient) -> bool:
     await client.request("shutdown")
     asked = client.send_request("textDocument/hover", {})
     try:
-        return (await asyncio.wait_for(answer_to(client, asked), ABSENT))["error"]["code"] == -32600
+        return code_of(await asyncio.wait_for(answer_to(client, asked), ABSENT)) == -32600
     except asyncio.TimeoutError:
         return False
 
@@ -103,7 +110,7 @@ async def a_request_that_waits_can_be_cancelled_and_is_answered_once(client: Lsp
     asked = client.send_request("riskLsp/lines", {"uri": URI})
     client.notify("$/cancelRequest", {"id": asked})
     client.send({"jsonrpc": "2.0", "id": asked, "result": None})  # an answer to nothing
-    code = (await answer_to(client, asked))["error"]["code"]
+    code = code_of(await answer_to(client, asked))
     await popups_after(client)
     return code == -32800 and sum(message.get("id") == asked for message in client.received) == 1
 
@@ -118,7 +125,7 @@ async def a_response_with_the_id_of_a_request_does_not_answer_it(client: LspClie
         return False
     client.notify("$/cancelRequest", {"id": asked})
     try:
-        return (await asyncio.wait_for(answer_to(client, asked), ABSENT))["error"]["code"] == -32800
+        return code_of(await asyncio.wait_for(answer_to(client, asked), ABSENT)) == -32800
     except asyncio.TimeoutError:
         return False
 

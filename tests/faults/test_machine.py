@@ -1,0 +1,104 @@
+"""A full disk, a home that cannot be written, a clock that jumps, another server: work goes on, and people are told."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.conftest import Start
+from tests.server.lsp_client import LspClient, ResponseError
+
+URI = "file:///work/program.py"
+TEXT = "a = 1\nb = 2  # BUG\nc = 3\n"
+
+
+async def opened(client: LspClient, uri: str = URI, text: str = TEXT) -> LspClient:
+    """The client with a document that has been analysed."""
+    await client.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0})
+    client.open(uri, text)
+    assert await client.diagnostics(uri, 1)
+    return client
+
+
+async def still_works(client: LspClient) -> bool:
+    client.replace(URI, 2, "\n" + TEXT)
+    (found,) = await client.diagnostics(URI, 2)
+    return bool(found["range"]["start"]["line"] == 2)
+
+
+async def test_a_full_disk_is_named_and_what_was_remembered_stays(
+    start: Start, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    before = await opened(await start())
+    await before.execute("riskLsp.ignoreLine", URI, 0, "stored")
+    await before.shut_down()
+    client = await opened(await start(file_size=0))
+    with pytest.raises(ResponseError, match=r"cannot be written: .* \(make the folder writable, or ignore the line by"):
+        await client.execute("riskLsp.ignoreLine", URI, 1, "stored")
+    (kept,) = (tmp_path / "data" / "ignored").glob("*.json")
+    assert kept.stat().st_size > 0
+    assert await still_works(client)
+    figure("one error with a way out, nothing half written, scoring goes on")
+
+
+async def test_a_log_that_cannot_be_written_disturbs_nobody(start: Start, figure: Callable[[str], None]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        client = await opened(await start(process={"stderr": full}, log_level="debug"))
+    client.notify("textDocument/didOpen", {"textDocument": {"uri": 5}})  # something to log
+    assert await still_works(client)
+    assert await client.shut_down() == 0
+    figure("no message lost")
+
+
+async def test_a_home_that_cannot_be_written_is_named(start: Start, figure: Callable[[str], None]) -> None:
+    environment = {
+        **os.environ,
+        "HOME": "/proc/nobody",
+        "XDG_DATA_HOME": "/proc/nobody",
+        "XDG_CACHE_HOME": "/proc/nobody",
+    }
+    client = await opened(await start(process={"env": environment}, data_folder=None))
+    with pytest.raises(ResponseError, match="/proc/nobody/risk-lsp/ignored cannot be written"):
+        await client.execute("riskLsp.ignoreLine", URI, 1, "stored")
+    assert await still_works(client)
+    figure("one error with a way out, scoring goes on")
+
+
+async def test_a_clock_that_jumps_changes_nothing_but_the_time_shown(
+    start: Start, figure: Callable[[str], None]
+) -> None:
+    client = await opened(await start(jumping_clock=True))
+    seen = len(client.received)
+    await client.execute("riskLsp.snooze", 0.02)
+    assert await client.diagnostics(URI, 1, seen) == []
+    await client.message(
+        lambda message: bool(message.get("params", {}).get("diagnostics")), seen
+    )  # the pause of 1.2 s ends
+    for line in range(2):
+        await client.execute("riskLsp.ignoreLine", URI, line, "stored")
+    assert await client.execute("riskLsp.stopIgnoring", URI, 1) is True
+    assert await still_works(client)
+    figure("a pause ends on time, remembered lines are found")
+
+
+async def test_two_servers_on_one_folder_lose_nothing(start: Start, figure: Callable[[str], None]) -> None:
+    text = "".join(f"value_{line} = {line}  # BUG\n" for line in range(20))
+    servers = [await opened(await start(), text=text) for _ in range(2)]
+    sent = [
+        (
+            servers[line % 2],
+            servers[line % 2].send_request(
+                "workspace/executeCommand", {"command": "riskLsp.ignoreLine", "arguments": [URI, line, "stored"]}
+            ),
+        )
+        for line in range(20)
+    ]
+    for server, request in sent:
+        await server.result_of(request)
+    for server in servers:
+        server.change(URI, 2)
+        assert (await server.request("riskLsp/lines", {"uri": URI}))["lines"][:20] == [None] * 20
+    figure("20 lines remembered by two servers at once, both know all of them")
