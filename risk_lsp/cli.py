@@ -57,6 +57,8 @@ COMMANDS = (
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.training.probe_fit_command"),
     Command("probe evaluate", "measure a bundle on labelled programs", "risk_lsp.training.probe_evaluate_command"),
     Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.training.evaluate_command"),
+    Command("evaluate repair", "how many programs are repaired, and at what cost", "risk_lsp.repair.evaluate_command"),
+    Command("repair", "look for a repair of a file, a line or a part of it", "risk_lsp.repair.repair_command"),
     Command("patches sample", "programs of a model for problems", "risk_lsp.patches.sample_command"),
     Command("patches build", "minimal patches of failing programs", "risk_lsp.patches.build_command"),
 )
@@ -105,9 +107,12 @@ class _LazyParser(argparse.ArgumentParser):
     """A parser that asks for its options when it is used: most commands' modules are never imported."""
 
     command: Command | None = None
+    below: dict[str, _LazyParser]  # commands whose words go on from this one's
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse has it, with the command's options."""
+        if args and args[0] in getattr(self, "below", {}):
+            return self.below[args[0]].parse_known_args(args[1:], namespace)
         if self.command is not None:
             add_arguments, run = _implementation(self.command)
             self.command = None
@@ -126,15 +131,24 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"risk-lsp {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     groups: dict[str, Any] = {}
+    whole: dict[str, Any] = {}  # commands of one word
     for command in COMMANDS:
         *group, name = command.words.split()
         parent = commands
+        if group and group[0] in whole:
+            longer = _LazyParser(prog=f"risk-lsp {command.words}", description=command.help)
+            longer.command = command
+            whole[group[0]].below = {name: longer}
+            continue
         if group:
             if group[0] not in groups:
                 group_parser = commands.add_parser(group[0], help=_GROUPS[group[0]], description=_GROUPS[group[0]])
                 groups[group[0]] = group_parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
             parent = groups[group[0]]
-        parent.add_parser(name, help=command.help, description=command.help).command = command
+        made = parent.add_parser(name, help=command.help, description=command.help)
+        made.command = command
+        if not group:
+            whole[name] = made
     return parser
 
 

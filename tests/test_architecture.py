@@ -16,11 +16,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"text"},
     "probe": {"text", "model"},
     "risk": {"text", "model", "probe"},
-    "server": {"text", "model", "probe", "risk"},
+    "repair": {"text", "model", "risk", "patches", "evaluation"},
+    "server": {"text", "model", "probe", "risk", "patches", "repair"},
     "evaluation": {"text"},
     "patches": {"text"},
     "training": {"text", "model", "probe", "evaluation", "patches", "risk"},
-    "cli": {"text", "model", "probe", "risk", "server", "evaluation", "patches", "training"},
+    "cli": {"text", "model", "probe", "risk", "server", "evaluation", "patches", "repair", "training"},
     "__main__": {"cli"},
 }
 COMMON = {"errors", "settings", "__init__"}

@@ -1,10 +1,16 @@
-"""A language model at an endpoint that speaks OpenAI's chat protocol: a service, or a server of one's own."""
+"""Language models at endpoints that speak OpenAI's chat protocol: a service, or a server of one's own.
+
+Keys are given to the client alone: no message, record or log holds one.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from openai import APIConnectionError, APIStatusError, OpenAI, OpenAIError
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, OpenAI, OpenAIError
 
 from risk_lsp.errors import RiskError
 
@@ -21,39 +27,124 @@ class Completion(NamedTuple):
     completion_tokens: int | None
 
 
-class Endpoint:
-    """One model at one endpoint. The key is read from OPENAI_API_KEY; servers of one's own mostly need none."""
+@dataclass(frozen=True)
+class EndpointOptions:
+    """One model at one endpoint. base_url: None for OpenAI's own service. timeout: seconds without an answer."""
 
-    def __init__(self, model: str, base_url: str | None, key: str | None, *, max_tokens: int, timeout: float) -> None:
-        if key is None and base_url is None:
+    model: str
+    base_url: str | None = None
+    key: str | None = field(default=None, repr=False)
+    timeout: float = 60.0
+    retries: int = 2
+
+    def client_options(self) -> dict[str, Any]:
+        """For the client. EndpointError where a service needs a key; servers of one's own mostly need none."""
+        if self.key is None and self.base_url is None:
             raise EndpointError("no key for the endpoint", "set OPENAI_API_KEY, or name a server with --base-url")
-        self._model = model
+        return {
+            "base_url": self.base_url,
+            "api_key": self.key or "none",
+            "timeout": self.timeout,
+            "max_retries": self.retries,
+        }
+
+
+class Endpoint:
+    """For programs that wait: several threads may ask at a time."""
+
+    def __init__(self, options: EndpointOptions, *, max_tokens: int) -> None:
+        self._model = options.model
         self._max_tokens = max_tokens
-        self._client = OpenAI(base_url=base_url, api_key=key or "none", timeout=timeout, max_retries=4)
+        self._client = OpenAI(**options.client_options())
 
     def complete(self, prompt: str, temperature: float) -> Completion:
         """One answer to a prompt. EndpointError says what went wrong."""
-        try:
+        with _explained(self._client.base_url):
             answer = self._client.chat.completions.create(
                 model=self._model,
                 messages=[{"role": "user", "content": prompt}],
                 temperature=temperature,
                 max_tokens=self._max_tokens,
             )
-        except APIConnectionError as error:
-            raise EndpointError(f"no answer from {self._client.base_url}: {error}", "is the server running?") from error
-        except APIStatusError as error:
-            raise EndpointError(
-                f"{self._client.base_url} refused: {error.status_code} {error.message}",
-                "check the model's name and the key",
-            ) from error
-        except OpenAIError as error:
-            raise EndpointError(f"{self._client.base_url}: {error}", "does it speak the chat protocol?") from error
         if not answer.choices or answer.choices[0].message.content is None:
-            raise EndpointError(f"{self._client.base_url} answered without a text", "does it speak the chat protocol?")
-        usage = answer.usage
-        return Completion(
-            answer.choices[0].message.content,
-            usage.prompt_tokens if usage else None,
-            usage.completion_tokens if usage else None,
-        )
+            raise _no_text(self._client.base_url)
+        return Completion(answer.choices[0].message.content, *_usage(answer.usage))
+
+
+class AsyncEndpoint:
+    """For an event loop: answers are streamed, and a cancelled one closes its connection."""
+
+    def __init__(self, options: EndpointOptions) -> None:
+        self._model = options.model
+        self._client = AsyncOpenAI(**options.client_options())
+
+    async def stream(
+        self,
+        messages: Iterable[dict[str, str]],
+        *,
+        temperature: float,
+        max_tokens: int,
+        on_text: Callable[[str], None] | None = None,
+    ) -> Completion:
+        """One answer; `on_text` gets its pieces as they come. EndpointError says what went wrong."""
+        pieces: list[str] = []
+        usage: Any = None
+        asked: Any = list(messages)
+        with _explained(self._client.base_url):
+            stream = await self._client.chat.completions.create(
+                model=self._model,
+                messages=asked,
+                temperature=temperature,
+                max_tokens=max_tokens,
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+            async with stream:
+                async for chunk in stream:
+                    usage = getattr(chunk, "usage", None) or usage
+                    for choice in getattr(chunk, "choices", None) or []:
+                        piece = choice.delta.content if choice.delta else None
+                        if piece:
+                            pieces.append(piece)
+                            if on_text is not None:
+                                on_text(piece)
+        if not pieces:
+            raise _no_text(self._client.base_url)
+        return Completion("".join(pieces), *_usage(usage))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+
+@contextmanager
+def _explained(base_url: Any) -> Iterator[None]:
+    """What goes wrong between here and the endpoint, in words with a way out."""
+    try:
+        yield
+    except APITimeoutError as error:
+        raise EndpointError(
+            f"{base_url} did not answer in time", "is it busy? allow more time with --timeout"
+        ) from error
+    except APIConnectionError as error:
+        raise EndpointError(f"no answer from {base_url}: {error}", "is the server running?") from error
+    except APIStatusError as error:
+        raise EndpointError(
+            f"{base_url} refused: {error.status_code} {error.message}", "check the model's name and the key"
+        ) from error
+    except OpenAIError as error:
+        raise EndpointError(f"{base_url}: {error}", "does it speak the chat protocol?") from error
+    except Exception as error:
+        # While an answer streams, errors of the transport and of reading what came are not the client's own.
+        raise EndpointError(
+            f"the answer of {base_url} broke off or cannot be read ({type(error).__name__})",
+            "is the server still running, and does it speak the chat protocol?",
+        ) from error
+
+
+def _no_text(base_url: Any) -> EndpointError:
+    return EndpointError(f"{base_url} answered without a text", "does it speak the chat protocol?")
+
+
+def _usage(usage: Any) -> tuple[int | None, int | None]:
+    return (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) < 1:
             raise BadInput(f"--{name.replace('_', '-')} must be 1 or more", "leave it out for the default")
     try:
-        from risk_lsp.patches.endpoint import Endpoint
+        from risk_lsp.patches.endpoint import Endpoint, EndpointOptions
     except ModuleNotFoundError as error:
         raise BadInput(
             f"asking a model needs the package {error.name}", "install the extra: pip install 'risk-lsp[endpoint]'"
@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     from risk_lsp.patches.sampling import SamplingOptions, sample
 
     key = os.environ.get("OPENAI_API_KEY")
-    endpoint = Endpoint(args.model, args.base_url, key, max_tokens=args.max_tokens, timeout=args.timeout)
+    at = EndpointOptions(args.model, args.base_url, key, timeout=args.timeout, retries=4)
+    endpoint = Endpoint(at, max_tokens=args.max_tokens)
     options = SamplingOptions(args.model, args.per_problem, args.temperature, args.parallel)
     progress: list[Progress] = []
 

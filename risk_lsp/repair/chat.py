@@ -1,0 +1,196 @@
+"""Repairs by a model that is asked in words: feedback, repair, or both at once, until a program passes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+from risk_lsp.repair.prompts import (
+    SYSTEM,
+    RiskyLine,
+    Situation,
+    feedback_prompt,
+    joint_prompt,
+    program_in,
+    repair_prompt,
+    words_in,
+)
+from risk_lsp.repair.request import RepairError
+from risk_lsp.repair.tree import Cost, ProgramNode
+from risk_lsp.repair.workbench import Proposal, Workbench
+from risk_lsp.risk.views import code_line_risks, riskiest_lines
+from risk_lsp.text.lines import LineIndex
+
+_RISKY_LINES = 5
+_CHARACTERS_PER_TOKEN = 3.5  # an estimate, where an endpoint does not count
+_SMALLEST_ANSWER = 64
+_UNREADABLE = 3  # answers without a program, one after the other, before it is given up
+
+
+class ChatMessage(NamedTuple):
+    """role: "system", "user" or "assistant"."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """What a model is asked. max_tokens: of its answer."""
+
+    messages: tuple[ChatMessage, ...]
+    max_tokens: int
+    temperature: float
+
+
+@dataclass(frozen=True)
+class ChatReply:
+    """A model's answer, and the tokens that it read and wrote; None where that is not said."""
+
+    text: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class Chat(Protocol):
+    """A model that can be asked. Cancelling the task ends the request."""
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        ...
+
+    async def complete(self, request: ChatRequest, on_text: Callable[[str], None] | None = None) -> ChatReply:
+        """One answer; `on_text` gets it piece by piece. Raises RepairError, whose hint says what to do."""
+        ...
+
+
+class ChatProvider:
+    """Asks `chat` for repairs until one passes. Without tests the first program that parses is all there is.
+
+    feedback: "joint" for words and program in one answer, "same" for words first, or another model that gives them; a
+    person's hint is part of every prompt. breadth: repairs of the given program before repairs of repairs.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        *,
+        feedback: Literal["joint", "same"] | Chat = "joint",
+        temperature: float = 0.6,
+        max_tokens: int = 2048,
+        breadth: int = 3,
+    ) -> None:
+        self.name = chat.name
+        self._chat = chat
+        self._critic: Chat | None = None if feedback == "joint" else chat if feedback == "same" else feedback
+        self._temperature = temperature
+        self._max_tokens = max_tokens
+        self._breadth = breadth
+
+    async def search(self, bench: Workbench) -> None:
+        """Ask, run, and ask again about what failed, until a program passes or the budget ends."""
+        unreadable = 0
+        while not bench.is_over:
+            base = self._base(bench)
+            node = await self._attempt(bench, base)
+            if node is None:
+                unreadable += 1
+                if unreadable == _UNREADABLE:
+                    raise RepairError(
+                        f"{unreadable} answers of {self.name} in a row held no program",
+                        "use a larger model, or one that follows instructions",
+                    )
+                continue
+            unreadable = 0
+            if node.verdict is None or node.verdict.passed:
+                return
+
+    def _base(self, bench: Workbench) -> ProgramNode:
+        """Whose repair is asked for: the given program's some times, then that of the newest repair that failed."""
+        repairs = [node for node in bench.tree.programs[1:] if node.verdict is not None and not node.verdict.passed]
+        if len(repairs) < self._breadth:
+            return bench.root
+        # Chains as long as the breadth: another repair of the given program follows.
+        return bench.root if len(repairs) % (self._breadth + 1) == self._breadth else repairs[-1]
+
+    async def _attempt(self, bench: Workbench, base: ProgramNode) -> ProgramNode | None:
+        """One repair of `base`, run; None if the answer held no program."""
+        situation = await self._situation(bench, base)
+        parent = base.id
+        if self._critic is not None:
+            bench.show(f"asking {self._critic.name} what is wrong")
+            reply, cost = await self._ask(bench, self._critic, feedback_prompt(situation))
+            parent = (await bench.note(reply.text.strip(), self._critic.name, parent, cost)).id
+            situation = situation._replace(feedback=reply.text.strip())
+        bench.show(f"asking {self.name} for a repair")
+        prompt = joint_prompt(situation) if self._critic is None else repair_prompt(situation)
+        reply, cost = await self._ask(bench, self._chat, prompt)
+        program = program_in(reply.text, bench.request.text)
+        if program is None:
+            await bench.note(reply.text.strip(), self.name, base.id, cost)
+            return None
+        if self._critic is None and (words := words_in(reply.text)):
+            parent = (await bench.note(words, self.name, parent, Cost())).id
+        bench.show("running the tests")
+        nodes = await bench.try_all([Proposal(program, self.name, cost)], parent, detailed=True)
+        return nodes[0] if nodes else None
+
+    async def _ask(self, bench: Workbench, chat: Chat, prompt: str) -> tuple[ChatReply, Cost]:
+        messages = (ChatMessage("system", SYSTEM), ChatMessage("user", prompt))
+        size = round(sum(len(message.content) for message in messages) / _CHARACTERS_PER_TOKEN)
+        room = min(self._max_tokens, bench.tokens_left - size)
+        if room < _SMALLEST_ANSWER:
+            raise RepairError(
+                f"a question of about {size} tokens leaves no room for an answer in a budget of {bench.tokens_left}",
+                "allow more tokens, or ask for a part of the file",
+            )
+        started = time.monotonic()
+        left = max(1.0, bench.request.budget.seconds - bench.spent.seconds)
+        pieces: list[int] = []
+
+        def count(piece: str) -> None:
+            pieces.append(len(piece))
+            bench.show(f"{chat.name} is writing ({sum(pieces)} characters)")
+
+        try:
+            reply = await asyncio.wait_for(chat.complete(ChatRequest(messages, room, self._temperature), count), left)
+        except asyncio.TimeoutError:
+            raise RepairError(
+                f"{chat.name} did not answer within {left:.0f} s", "allow more time, or use a quicker model"
+            ) from None
+        read = size if reply.prompt_tokens is None else reply.prompt_tokens
+        wrote = reply.completion_tokens
+        if wrote is None:
+            wrote = round(len(reply.text) / _CHARACTERS_PER_TOKEN)
+        return reply, Cost(read, wrote, 0, time.monotonic() - started)
+
+    async def _situation(self, bench: Workbench, base: ProgramNode) -> Situation:
+        request = bench.request
+        text = bench.tree.text_of(base)
+        (risk,) = [await bench.risk()] if base.id == 0 else await bench.model.risks([text], request.language_id)
+        lines = LineIndex(text)
+        probabilities = code_line_risks(risk, text, request.language_id)
+        risky = tuple(
+            RiskyLine(line + 1, lines.slice(lines.start(line), lines.content_end(line)).strip(), probabilities[line])
+            for line in sorted(riskiest_lines(probabilities, _RISKY_LINES))
+        )
+        part = None
+        if request.span is not None and base.id == 0:
+            part = (
+                lines.line_of(request.span.start) + 1,
+                lines.line_of(max(request.span.start, request.span.end - 1)) + 1,
+            )
+        return Situation(
+            request.name,
+            request.language_id,
+            text,
+            bench.tree.task.tests,
+            base.verdict.failure if base.verdict else "",
+            risky,
+            request.hint,
+            part,
+        )

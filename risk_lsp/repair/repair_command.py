@@ -1,0 +1,198 @@
+"""`risk-lsp repair`: look for a repair of a file, and show it as a diff."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import codecs
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from platformdirs import user_state_path
+
+from risk_lsp.errors import BadInput
+from risk_lsp.model.supervisor import Supervisor
+from risk_lsp.probe.locate import bundle_path
+from risk_lsp.repair.chat import ChatProvider
+from risk_lsp.repair.embedded import EmbeddedProvider
+from risk_lsp.repair.request import Budget, RepairError, RepairRequest
+from risk_lsp.repair.result import RepairResult, unified_diff
+from risk_lsp.repair.session import Provider, repair
+from risk_lsp.repair.tests import TestPlan, find_tests
+from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.repair.workbench import Progress
+from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.risk.percent import percent
+from risk_lsp.risk.terminal_text import printable, write_all
+from risk_lsp.text.languages import language_of
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.reading import read_source
+from risk_lsp.text.spans import Span
+
+if TYPE_CHECKING:
+    from risk_lsp.repair.endpoint_chat import EndpointChat
+
+REPAIRED, NOT_REPAIRED = 0, 1
+
+
+class Target(NamedTuple):
+    """A file, and the line in it that was named, from 1, or None."""
+
+    path: Path
+    line: int | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp repair`."""
+    parser.add_argument("target", metavar="FILE[:LINE]", help="a file, or one line of it")
+    parser.add_argument("--tests", metavar="CMD", help="the command that decides, run on a copy of the workspace")
+    parser.add_argument("--no-tests", action="store_true", help="run nothing; offer what lowers the risk most")
+    parser.add_argument("--workspace", type=Path, metavar="DIR", help="the folder with the tests (default: .)")
+    parser.add_argument("--python", type=Path, metavar="PATH", help="the interpreter of the tests")
+    parser.add_argument("--hint", default="", metavar="TEXT", help="what you think is wrong, for an asked model")
+    parser.add_argument("--budget", type=int, default=20_000, metavar="TOKENS", help="of an asked model (20000)")
+    parser.add_argument("--executions", type=int, default=200, metavar="N", help="programs run at most (200)")
+    parser.add_argument("--seconds", type=float, default=120.0, metavar="S", help="time at most (120)")
+    parser.add_argument("--provider", default="embedded", choices=("embedded", "openai"))
+    parser.add_argument("--feedback", default="joint", choices=("joint", "same"), help="with or before the repair")
+    parser.add_argument("--model", metavar="NAME", help="openai: the model's name at the endpoint")
+    parser.add_argument("--base-url", metavar="URL", help="openai: an endpoint of your own, such as Ollama's")
+    parser.add_argument("--apply", action="store_true", help="write the repair into the file, if it passes the tests")
+    parser.add_argument("--tree", type=Path, metavar="FILE", help="keep the record there, and go on from it")
+    parser.add_argument("--bundle", metavar="PATH", help="a bundle's folder (default: the built-in one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Repair one file; 0 if there is something to offer, 1 if not. The key of an endpoint is in OPENAI_API_KEY."""
+    target = parse_target(args.target)
+    if args.no_tests and args.tests is not None:
+        raise BadInput("--tests and --no-tests exclude each other", "give one of them")
+    text = read_source(target.path)
+    request = RepairRequest(
+        text,
+        language_of(target.path),
+        _line_span(text, target),
+        args.hint,
+        target.path.name,
+        budget=Budget(args.budget, args.executions, args.seconds),
+    )
+    tests = None if args.no_tests else _tests(args, target.path, text)
+    print(f"tests: {printable(tests.command)}" if tests else "tests: none are run", file=sys.stderr)
+    result = asyncio.run(_repaired(args, request, tests))
+    _report(result, target.path, text)
+    if args.apply:
+        _apply(result, target.path, text)
+    return REPAIRED if result.status in ("repaired", "suggested", "passing") else NOT_REPAIRED
+
+
+def parse_target(words: str) -> Target:
+    """FILE or FILE:LINE. BadInput for a line that is no number; a file whose name ends so is meant as it is."""
+    path, colon, line = words.rpartition(":")
+    if Path(words).exists() or not colon:
+        return Target(Path(words), None)
+    if not line.isdecimal() or int(line) < 1:
+        raise BadInput(f"{words} names no line", "write FILE or FILE:LINE, lines from 1")
+    return Target(Path(path), int(line))
+
+
+def _line_span(text: str, target: Target) -> Span | None:
+    if target.line is None:
+        return None
+    lines = LineIndex(text)
+    if target.line > lines.count:
+        raise BadInput(f"{target.path} has {lines.count} lines, not {target.line}", "lines are counted from 1")
+    return Span(lines.start(target.line - 1), lines.content_end(target.line - 1))
+
+
+def _tests(args: argparse.Namespace, path: Path, text: str) -> TestPlan | None:
+    workspace: Path | None = args.workspace
+    if workspace is None and path.absolute().is_relative_to(Path.cwd()):
+        workspace = Path.cwd()
+    return find_tests(path, text, workspace=workspace, command=args.tests, python=args.python)
+
+
+async def _repaired(args: argparse.Namespace, request: RepairRequest, tests: TestPlan | None) -> RepairResult:
+    store = TreeStore(args.tree) if args.tree else TreeStore.in_folder(records_folder(), request)
+    provider, chat = _provider(args)
+    options = {"bundle": str(bundle_path(args.bundle).absolute()), "threads": None, "device": "auto", "dtype": "auto"}
+    supervisor = Supervisor({**options, "offline": True})
+    await supervisor.start()
+    try:
+        model = WorkerModel(supervisor.ask)
+        return await repair(request, model, provider, tests=tests, store=store, on_progress=_Shown())
+    finally:
+        await supervisor.stop()
+        if chat is not None:
+            await chat.close()
+
+
+def records_folder() -> Path:
+    """Where the trees of repairs are kept."""
+    return Path(user_state_path("risk-lsp", appauthor=False)) / "repairs"
+
+
+def _provider(args: argparse.Namespace) -> tuple[Provider, EndpointChat | None]:
+    if args.provider == "embedded":
+        return EmbeddedProvider(), None
+    if args.model is None:
+        raise BadInput("--provider openai needs a model", "name it with --model")
+    from risk_lsp.patches.endpoint import EndpointOptions
+    from risk_lsp.repair.endpoint_chat import EndpointChat
+
+    key = os.environ.get("OPENAI_API_KEY")
+    chat = EndpointChat(EndpointOptions(args.model, args.base_url, key, timeout=min(60.0, args.seconds)))
+    return ChatProvider(chat, feedback=args.feedback), chat
+
+
+class _Shown:
+    """Progress on one line of a terminal; nothing where there is none."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+
+    def __call__(self, progress: Progress) -> None:
+        if self._on:
+            spent = f"{progress.spent.executions} runs, {progress.spent.seconds:.0f} s"
+            print(f"\r\x1b[K{progress.stage} ({spent})", end="", file=sys.stderr, flush=True)
+            if progress.done >= 1:
+                print(file=sys.stderr)
+
+
+def _report(result: RepairResult, path: Path, text: str) -> None:
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    if result.offers:
+        best = result.offers[0]
+        write_all(sys.stdout, unified_diff(text, best.text, path.as_posix()))
+        asked = f"{percent(best.span_risk_before)} -> {percent(best.span_risk_after)}"
+        print(f"{best.source}; risk of what was asked about: {asked}", file=sys.stderr)
+    cost = result.cost
+    print(f"{result.status}: {printable(result.message)}", file=sys.stderr)
+    print(f"next: {result.hint}", file=sys.stderr)
+    print(f"cost: {cost.executions} runs, {cost.tokens} tokens, {cost.seconds:.1f} s", file=sys.stderr)
+
+
+def _apply(result: RepairResult, path: Path, text: str) -> None:
+    """Write the best offer, if it passed tests and the file is still what was repaired."""
+    if result.status == "suggested":
+        raise RepairError("nothing was written: no tests were run", "apply the diff yourself, or name tests")
+    if not result.offers:
+        return
+    if read_source(path) != text:
+        raise RepairError(f"{path} has changed meanwhile, so it was left alone", "run the command again")
+    place = path.resolve()
+    before = place.read_bytes()
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=".risk-lsp-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(mark + result.offers[0].text.encode("utf-8"))
+        os.chmod(name, place.stat().st_mode & 0o7777)
+        os.replace(name, place)
+    except BaseException:
+        os.unlink(name)
+        raise
+    print(f"written: {path}", file=sys.stderr)

@@ -1,0 +1,167 @@
+"""Where a provider works: it hands in programs, which are run, recorded and paid for; the budget is kept here."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from risk_lsp.repair.evidence import NO_EVIDENCE, Evidence
+from risk_lsp.repair.execution import Execution
+from risk_lsp.repair.request import RepairRequest
+from risk_lsp.repair.result import replacements_between
+from risk_lsp.repair.tree import Cost, FeedbackNode, ProgramNode, RepairTree, Verdict
+from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.repair.worker_model import RiskModel
+from risk_lsp.risk.span_risk import SpanRisk
+
+_TRIED = Verdict(False, "failed", "")
+
+
+class Progress(NamedTuple):
+    """How far a repair is. stage: such as "running the tests". done: 0 to 1. spent: so far."""
+
+    stage: str
+    done: float
+    spent: Cost
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A whole program that may be a repair. cost: what it took to make it, before any run."""
+
+    text: str
+    source: str
+    cost: Cost = field(default_factory=Cost)
+
+
+class Workbench:
+    """One repair under way. The tree is saved after every step, so that it can be read or gone on with at any time."""
+
+    def __init__(
+        self,
+        request: RepairRequest,
+        tree: RepairTree,
+        model: RiskModel,
+        execution: Execution | None,
+        store: TreeStore | None,
+        on_progress: Callable[[Progress], None],
+    ) -> None:
+        self.request = request
+        self.tree = tree
+        self.model = model
+        self.execution = execution
+        self.evidence: Evidence = NO_EVIDENCE
+        self._store = store
+        self._on_progress = on_progress
+        self._started = time.monotonic()
+        self._before = tree.cost.seconds
+        self._known = {tree.text_of(node): node for node in tree.programs}
+        self._risk: SpanRisk | None = None
+
+    @property
+    def root(self) -> ProgramNode:
+        """The program as it was given."""
+        node = self.tree.nodes[0]
+        assert isinstance(node, ProgramNode)
+        return node
+
+    @property
+    def spent(self) -> Cost:
+        """All that the tree took, with the time since its last node."""
+        return replace(self.tree.cost, seconds=self._before + time.monotonic() - self._started)
+
+    @property
+    def executions_left(self) -> int:
+        """How many programs may still be run; without tests, tried."""
+        used = self.tree.cost.executions if self.execution else len(self.tree.programs) - 1
+        return max(0, self.request.budget.executions - used)
+
+    @property
+    def tokens_left(self) -> int:
+        """How many tokens an asked model may still read and write."""
+        return max(0, self.request.budget.tokens - self.tree.cost.tokens)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the budget is spent."""
+        budget = self.request.budget
+        return self.executions_left == 0 or self.tokens_left == 0 or self.spent.seconds >= budget.seconds
+
+    async def risk(self) -> SpanRisk:
+        """The risks of the program as it was given."""
+        if self._risk is None:
+            (self._risk,) = await self.model.risks([self.request.text], self.request.language_id)
+        return self._risk
+
+    def show(self, stage: str) -> None:
+        """Tell how far it is: as far as the part of the budget that is nearest to its end."""
+        spent, budget = self.spent, self.request.budget
+        shares = (
+            1 - self.executions_left / budget.executions,
+            spent.tokens / budget.tokens,
+            spent.seconds / budget.seconds,
+        )
+        self._on_progress(Progress(stage, min(1.0, max(shares)), spent))
+
+    def is_known(self, text: str) -> bool:
+        """Whether a program is in the tree already."""
+        return text in self._known
+
+    async def examine(self, text: str) -> Verdict | None:
+        """A detailed verdict on one program; None without tests."""
+        if self.execution is None:
+            return None
+        examination = await self.execution.examine(text)
+        if text == self.request.text:
+            self.evidence = examination.evidence
+        return examination.verdict
+
+    async def try_all(
+        self, proposals: Sequence[Proposal], parent: int = 0, *, detailed: bool = False
+    ) -> list[ProgramNode]:
+        """Run programs, as far as the budget goes, and add them below `parent`. Those that are known cost nothing.
+
+        With `detailed` each is run by itself and its failure kept, for feedback on it.
+        """
+        found = [node for proposal in proposals if (node := self._known.get(proposal.text)) is not None]
+        fresh = list({each.text: each for each in proposals if each.text not in self._known}.values())
+        fresh = fresh[: self.executions_left]
+        if not fresh:
+            return found
+        started = time.monotonic()
+        verdicts = await self._verdicts([proposal.text for proposal in fresh], detailed=detailed)
+        seconds = (time.monotonic() - started) / len(fresh)
+        ran = Cost(executions=0 if self.execution is None else 1, seconds=seconds)
+        for proposal, verdict in zip(fresh, verdicts, strict=True):
+            found.append(self._added(proposal, parent, verdict, proposal.cost + ran))
+        await self.save()
+        return found
+
+    async def note(self, text: str, source: str, parent: int, cost: Cost) -> FeedbackNode:
+        """Record feedback on the program `parent`."""
+        node = FeedbackNode(len(self.tree.nodes), parent, text, source, cost)
+        self.tree.add(node)
+        await self.save()
+        return node
+
+    async def save(self) -> None:
+        """Write the tree down, where it is kept."""
+        if self._store is not None:
+            await asyncio.to_thread(self._store.save, self.tree)
+
+    async def _verdicts(self, texts: list[str], *, detailed: bool) -> list[Verdict | None]:
+        if self.execution is None:
+            return [None] * len(texts)
+        if detailed:
+            return [(await self.execution.examine(text)).verdict for text in texts]
+        return [Verdict(True) if passed else _TRIED for passed in await self.execution.passes(texts)]
+
+    def _added(self, proposal: Proposal, parent: int, verdict: Verdict | None, cost: Cost) -> ProgramNode:
+        edits = replacements_between(self.request.text, proposal.text)
+        node = ProgramNode(len(self.tree.nodes), parent, edits, proposal.source, cost, verdict)
+        self.tree.add(node)
+        self._known[proposal.text] = node
+        return node
