@@ -28,23 +28,28 @@ require('risk_lsp').setup({{ settings = {{ debounce = 0.1 }}, heatmap = {{ style
 """
 
 
-@pytest.fixture(params=[("0.12", "dark"), ("0.12", "light"), ("0.10", "dark")], ids=lambda pair: "-".join(pair))
-def neovim(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Terminal]]:
+@pytest.fixture(
+    scope="module",
+    params=[("0.12", "dark"), ("0.12", "light"), ("0.10", "dark")],
+    ids=lambda pair: "-".join(pair),
+)
+def neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Terminal]]:
     version, background = request.param
-    package = tmp_path / ".local/share/nvim/site/pack/risk/start/risk-lsp"
+    home = tmp_path_factory.mktemp("home")
+    package = home / ".local/share/nvim/site/pack/risk/start/risk-lsp"
     shutil.copytree(ROOT / "editors/neovim", package)
-    (tmp_path / "init.lua").write_text(INIT.format(background=background, style="text"))
-    shutil.copy(ROOT / "examples/interval_merging.py", tmp_path)
+    (home / "init.lua").write_text(INIT.format(background=background, style="text"))
+    shutil.copy(ROOT / "examples/interval_merging.py", home)
     server = Path(os.environ["RISK_LSP"])
     environment = {
-        "HOME": str(tmp_path),
+        "HOME": str(home),
         "PATH": f"{server.parent}:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TERM": "xterm-256color",
         "OMP_NUM_THREADS": "1",
     }
-    command = f"cd {tmp_path} && exec {CACHE}/nvim-{SUITES[version]}/nvim -u init.lua -i NONE interval_merging.py"
-    terminal = Terminal(CACHE / "tmux/tmux", tmp_path / "tmux", command, environment, (100, 40))
+    command = f"cd {home} && exec {CACHE}/nvim-{SUITES[version]}/nvim -u init.lua -i NONE interval_merging.py"
+    terminal = Terminal(CACHE / "tmux/tmux", home / "tmux", command, environment, (100, 40))
     yield f"neovim-{version}-{background}", terminal
     terminal.close()
 
@@ -69,6 +74,7 @@ def test_the_heat_map_is_at_the_right_of_risky_lines(neovim: tuple[str, Terminal
     terminal.type("K")
     terminal.wait_for_text("(?i)document:")
     keep(terminal, f"{name}-hover")
+    terminal.press("j")  # the hover goes
 
 
 def test_the_text_does_not_move_while_typing(neovim: tuple[str, Terminal]) -> None:
