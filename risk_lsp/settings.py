@@ -7,7 +7,8 @@ Scopes:
 - `machine` settings (which model, on what hardware) come from the user alone: the command line or the client's
   initialization options. A workspace that sets one to something else is refused, because naming a model is naming what
   runs, unless the user's own `allowWorkspaceModel` is true.
-- `user` settings (`offline`, `allowWorkspaceModel`) never come from a workspace.
+- `user` settings (`offline`, `allowWorkspaceModel`, what may be run, where texts may be sent and what that may cost)
+  never come from a workspace.
 
 The language server protocol does not say who wrote a value. Initialization options are taken as the user's; the
 configuration the client sends later is merged with the workspace's and is taken as the workspace's. Project files
@@ -122,6 +123,41 @@ class Settings:
     allow_workspace_model: bool = _setting(
         False, "Let a workspace's settings choose the model and the hardware it runs on.", Scope.USER
     )
+    trusted: bool = _setting(
+        True,
+        "Whether code of the workspace may be run at all; editors that ask for trust say so themselves.",
+        Scope.USER,
+    )
+    repair_provider: str = _setting(
+        "embedded",
+        "What makes repairs: the built-in model ('embedded'), a model at 'endpoint', or the 'editor's own model.",
+        Scope.USER,
+        choices=("embedded", "endpoint", "editor"),
+    )
+    repair_endpoint: str = _setting(
+        "",
+        "Base URL of the OpenAI-compatible endpoint that repairs are asked of, such as http://localhost:11434/v1."
+        " Empty: OPENAI_BASE_URL, or else OpenAI's own.",
+        Scope.USER,
+    )
+    repair_model: str = _setting("", "Name of the model at the endpoint.", Scope.USER)
+    repair_tests: str = _setting(
+        "auto",
+        "What judges repairs: 'auto' (the pytest files that import the file, else its doctests), 'none', or a command"
+        " that is run in a copy of the workspace. You are asked before a command is run for the first time.",
+        Scope.USER,
+    )
+    repair_tokens: int = _setting(
+        20_000,
+        "Tokens that an asked model may read and write for one repair.",
+        Scope.USER,
+        minimum=1,
+        maximum=10_000_000,
+    )
+    repair_executions: int = _setting(
+        200, "How many programs may be run for one repair.", Scope.USER, minimum=1, maximum=100_000
+    )
+    repair_seconds: float = _setting(120.0, "Seconds that one repair may take.", Scope.USER, minimum=1, maximum=86_400)
 
 
 def _camel_case(attribute: str) -> str:
@@ -186,8 +222,8 @@ def _problem_of(setting: Setting, value: object) -> str | None:
     if setting.type is bool or isinstance(value, bool):
         return None if setting.type is bool and isinstance(value, bool) else accepted
     if setting.type is str:
-        good = isinstance(value, str) and value.strip() != "" and (not setting.choices or value in setting.choices)
-        return None if good else accepted
+        good = isinstance(value, str) and (value.strip() != "" or value == setting.default)
+        return None if good and (not setting.choices or value in setting.choices) else accepted
     if not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
         return accepted
     if setting.type is int and value != int(value):

@@ -89,12 +89,19 @@ def test_a_workspace_may_choose_the_model_if_the_user_allows_it() -> None:
         ({"allowWorkspaceModel": True}, Settings()),
         ({"offline": False}, Settings()),
         ({"offline": False}, Settings(allow_workspace_model=True)),
+        ({"repairTests": "sh evil.sh"}, Settings(allow_workspace_model=True)),
+        ({"repairEndpoint": "http://evil.example/v1"}, Settings(allow_workspace_model=True)),
     ],
 )
 def test_no_workspace_may_lift_the_restrictions(raw: dict[str, Any], user: Settings) -> None:
     parsed = parse(raw, Source.WORKSPACE, user)
     assert parsed.settings == user
     assert len(parsed.problems) == 1
+
+
+def test_no_workspace_may_declare_itself_trusted() -> None:
+    user = Settings(trusted=False, allow_workspace_model=True)
+    assert parse({"trusted": True}, Source.WORKSPACE, user).settings == user
 
 
 def test_a_workspace_that_repeats_the_user_or_the_default_is_not_refused() -> None:
@@ -121,6 +128,14 @@ def test_whatever_names_a_model_or_hardware_is_not_for_workspaces() -> None:
         "diskCacheMegabytes",
         "offline",
         "allowWorkspaceModel",
+        "trusted",
+        "repairProvider",
+        "repairEndpoint",
+        "repairModel",
+        "repairTests",
+        "repairTokens",
+        "repairExecutions",
+        "repairSeconds",
     }
 
 
