@@ -21,10 +21,24 @@ class Window(NamedTuple):
     end: int
 
 
-def plan_windows(token_ids: NDArray[Any], context: int, boundaries: Sequence[int] = ()) -> list[Window]:
+class Shares(NamedTuple):
+    """How windows divide the context, in shares of it: left context from least to most, kept tokens from least to most.
+
+    Less left context makes an edit of a long text cheaper; benchmarks/bounded_context.py measures what it loses.
+    """
+
+    left_least: float = 1 / 4
+    left_most: float = 3 / 8
+    kept_least: float = 1 / 4
+    kept_most: float = 5 / 8
+
+
+def plan_windows(
+    token_ids: NDArray[Any], context: int, boundaries: Sequence[int] = (), shares: Shares | None = None
+) -> list[Window]:
     """Windows of at most `context` tokens that keep every token exactly once, in order.
 
-    Every kept token has at least three eighths of the context to its left within its window, wherever the text has that
+    Every kept token has at least `left_least` of the context to its left within its window, wherever the text has that
     many. `boundaries` are the sorted token indices at which statements start: windows keep from one of them, and start
     at one of them, where that leaves enough to keep and enough left context.
 
@@ -38,11 +52,12 @@ def plan_windows(token_ids: NDArray[Any], context: int, boundaries: Sequence[int
         return []
     if count <= context:
         return [Window(0, 0, count)]
-    most = max(1, context // 2)
+    left_least, left_most, kept_least, kept_most = (int(context * share) for share in shares or Shares())
+    kept_least, kept_most = max(1, kept_least), max(1, kept_most)
     windows = [Window(0, 0, _cut(token_ids, max(1, context // 2), context, boundaries))]
     while (keep := windows[-1].end) < count:
-        end = count if count - keep <= most else _cut(token_ids, keep + max(1, context // 4), keep + most, boundaries)
-        windows.append(Window(_start(keep, context, boundaries), keep, end))
+        end = count if count - keep <= kept_most else _cut(token_ids, keep + kept_least, keep + kept_most, boundaries)
+        windows.append(Window(_start(keep - left_most, keep - left_least, boundaries), keep, end))
     return windows
 
 
@@ -56,8 +71,8 @@ def _checksum(token_ids: NDArray[Any], place: int) -> int:
     return crc32(np.ascontiguousarray(token_ids[place : place + _LOOKED_AT], dtype="<i4").tobytes())
 
 
-def _start(keep: int, context: int, boundaries: Sequence[int]) -> int:
-    """Where the window that keeps from `keep` starts: as early as a boundary lets it, never after what it must see."""
-    earliest, latest = max(0, keep - context // 2), keep - 3 * context // 8
+def _start(earliest: int, latest: int, boundaries: Sequence[int]) -> int:
+    """The first boundary in [earliest, latest], from the text's first token on; `earliest` where there is none."""
+    earliest = max(0, earliest)
     index = bisect_left(boundaries, earliest)
     return boundaries[index] if index < len(boundaries) and boundaries[index] <= latest else earliest
