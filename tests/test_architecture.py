@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": {"text"},
     "probe": {"text", "model"},
     "risk": {"text", "model", "probe"},
-    "repair": {"text", "model", "risk", "patches", "evaluation"},
+    "repair": {"text", "model", "probe", "risk", "patches", "evaluation"},
     "server": {"text", "model", "probe", "risk", "patches", "repair"},
     "evaluation": {"text"},
     "patches": {"text"},

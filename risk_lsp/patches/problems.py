@@ -172,18 +172,24 @@ def _sample(fields: _Fields) -> Sample:
     )
 
 
-def _read(path: Path, parse: Callable[[_Fields], Record], hint: str) -> Iterator[Record]:
+def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file of JSON Lines, each with its place. BadInput for what cannot be read."""
     number = 0
     try:
         with _open_text(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     where = f"{path}:{number}"
-                    yield parse(_Fields(_record(line, where), where, hint))
+                    yield where, _record(line, where)
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}:{number + 1}: is not UTF-8", "save the file as UTF-8") from error
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise BadInput(f"{path} cannot be read: {error}", "check the path, or fetch the file again") from error
+
+
+def _read(path: Path, parse: Callable[[_Fields], Record], hint: str) -> Iterator[Record]:
+    for where, record in read_lines(path):
+        yield parse(_Fields(record, where, hint))
 
 
 def _open_text(path: Path) -> IO[str]:

@@ -1,0 +1,119 @@
+"""How many executions it takes to repair a program, in several orders of the same candidates, measured in one run."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.model.preferences import preferences
+from risk_lsp.repair.candidates import Candidate, candidates, cuts_code_off
+from risk_lsp.repair.evidence import Evidence
+from risk_lsp.repair.execution import Execution, ProblemTests
+from risk_lsp.repair.failing_programs import FailingProgram
+from risk_lsp.repair.ranking import HAZARD_FEATURES, RankingWeights, fitted_weights, masses
+from risk_lsp.repair.result import changed_lines
+from risk_lsp.risk.engine import Engine
+
+ORDERS = ("guided", "uniform", "without the probe", "probe alone")
+_BATCH = 24
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One program. firsts: by order, the execution that was the first to pass, or None within `tried` of them.
+
+    The watched run of the program itself is counted for every order but the uniform one, which makes no use of it.
+    lines: how many lines the first repair of the guided order changes; None without one.
+    """
+
+    id: str
+    group: str
+    set_name: str
+    candidates: int
+    firsts: dict[str, int | None]
+    tried: dict[str, int]
+    lines: int | None
+    seconds: float
+
+
+async def measure(
+    program: FailingProgram, engine: Engine, *, executions: int, uniform_executions: int, seed: int
+) -> Measurement:
+    """Try candidates in each order until one passes; a verdict is made once and counts in every order."""
+    started = time.monotonic()
+    found = candidates(program.text, given=program.given)
+    async with Execution(ProblemTests(program.problem)) as execution:
+        examined = await execution.examine(program.text)
+        orders = _orders(program, engine, found, examined.evidence, seed)
+        trial = _Trial(execution, program.text, found)
+        firsts: dict[str, int | None] = {}
+        tried: dict[str, int] = {}
+        repair: Candidate | None = None
+        for name in ORDERS:
+            watched = 0 if name == "uniform" else 1
+            limit = uniform_executions if name == "uniform" else executions - watched
+            first = await trial.first(orders[name][:limit])
+            firsts[name] = None if first is None else first + 1 + watched
+            tried[name] = min(limit, len(found)) + watched
+            if name == "guided" and first is not None:
+                repair = found[orders[name][first]]
+    lines = None if repair is None else changed_lines(program.text, repair.text)
+    group, seconds = program.problem.group, time.monotonic() - started
+    return Measurement(program.id, group, program.set_name, len(found), firsts, tried, lines, seconds)
+
+
+class _Trial:
+    """Verdicts on the candidates of one program, each made when it is first needed."""
+
+    def __init__(self, execution: Execution, text: str, found: Sequence[Candidate]) -> None:
+        self._execution = execution
+        self._text = text
+        self._found = found
+        self._known: dict[int, bool] = {}
+
+    async def first(self, order: Sequence[int]) -> int | None:
+        """The place in the order of the first candidate that passes, by itself too; None if none does."""
+        for start in range(0, len(order), _BATCH):
+            batch = order[start : start + _BATCH]
+            unknown = [index for index in batch if index not in self._known]
+            verdicts = await self._execution.passes([self._found[index].text for index in unknown])
+            for index, passed in zip(unknown, verdicts, strict=True):
+                self._known[index] = passed and await self._holds(self._found[index].text)
+            for place, index in enumerate(batch, start=start):
+                if self._known[index]:
+                    return place
+        return None
+
+    async def _holds(self, text: str) -> bool:
+        return not cuts_code_off(self._text, text) and await self._execution.confirms(text)
+
+
+def _orders(
+    program: FailingProgram, engine: Engine, found: Sequence[Candidate], evidence: Evidence, seed: int
+) -> dict[str, list[int]]:
+    """The candidates' indices in each order."""
+    risk = engine.score(program.text)
+    preferred = preferences(engine.model, program.text, [candidate.text for candidate in found])
+    weights = fitted_weights()
+
+    def by(chosen: RankingWeights) -> list[int]:
+        mass: NDArray[np.float64] = masses(program.text, found, risk, preferred, evidence, chosen)
+        return [int(index) for index in np.argsort(-mass, kind="stable")]
+
+    shuffled = list(range(len(found)))
+    random.Random(f"{seed}:{program.id}").shuffle(shuffled)
+    return {
+        "guided": by(weights),
+        "uniform": shuffled,
+        "without the probe": by(weights.without_hazards()),
+        "probe alone": by(_PROBE_ALONE),
+    }
+
+
+# Nothing but the hazard of the tokens that an edit touches.
+_PROBE_ALONE = RankingWeights(dict.fromkeys(HAZARD_FEATURES[:1], 1.0), {}, 0.0)
