@@ -66,9 +66,11 @@ class Endpoint:
                 temperature=temperature,
                 max_tokens=self._max_tokens,
             )
-        if not answer.choices or answer.choices[0].message.content is None:
+            text: Any = answer.choices[0].message.content if answer.choices else None
+            usage = _usage(answer.usage)
+        if not isinstance(text, str):
             raise _no_text(self._client.base_url)
-        return Completion(answer.choices[0].message.content, *_usage(answer.usage))
+        return Completion(text, *usage)
 
 
 class AsyncEndpoint:
@@ -104,7 +106,7 @@ class AsyncEndpoint:
                     usage = getattr(chunk, "usage", None) or usage
                     for choice in getattr(chunk, "choices", None) or []:
                         piece = choice.delta.content if choice.delta else None
-                        if piece:
+                        if isinstance(piece, str) and piece:
                             pieces.append(piece)
                             if on_text is not None:
                                 on_text(piece)
@@ -147,4 +149,6 @@ def _no_text(base_url: Any) -> EndpointError:
 
 
 def _usage(usage: Any) -> tuple[int | None, int | None]:
-    return (usage.prompt_tokens, usage.completion_tokens) if usage else (None, None)
+    counts = (getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
+    prompt, completion = (count if type(count) is int and count >= 0 else None for count in counts)
+    return prompt, completion
