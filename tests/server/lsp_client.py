@@ -43,7 +43,7 @@ class LspClient:
         pipe = asyncio.subprocess.PIPE
         return cls(
             await asyncio.create_subprocess_exec(
-                *command, stdin=pipe, stdout=pipe, stderr=stderr, limit=1 << 24, cwd=_ROOT, **options
+                *command, stdin=pipe, stdout=pipe, stderr=stderr, limit=1 << 24, **{"cwd": _ROOT, **options}
             )
         )
 
