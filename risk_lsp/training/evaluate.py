@@ -102,11 +102,11 @@ def _unfitted(study: Study, args: argparse.Namespace, messages: TextIO) -> tuple
 def _answers(study: Study, args: argparse.Namespace, messages: TextIO) -> list[dict[int, float]]:
     if args.reflect_model is None:
         return []
-    from risk_lsp.patches.endpoint import Endpoint
+    from risk_lsp.patches.endpoint import Endpoint, EndpointOptions
 
     path, programs = args.out / "reflection.jsonl", study.data.programs
     key = os.environ.get("OPENAI_API_KEY")
-    endpoint = Endpoint(args.reflect_model, args.base_url, key, max_tokens=1024, timeout=300)
+    endpoint = Endpoint(EndpointOptions(args.reflect_model, args.base_url, key, timeout=300), max_tokens=1024)
     # The order of the programs depends on their ids alone, so the first ones are of all kinds.
     ask_about(programs[: args.reflect_programs], endpoint, args.reflect_model, path, messages)
     return read_answers(programs, args.reflect_model, path)
