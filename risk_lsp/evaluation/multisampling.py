@@ -41,7 +41,8 @@ def span_disagreement(text: str, scored: Span, siblings: Sequence[Sequence[str]]
     sums = np.concatenate(([0.0], np.cumsum(disagreement(code_lines(text, scored), siblings))))
     first = np.searchsorted(places[:, 1], spans[:, 0], side="right")
     last = np.maximum(np.searchsorted(places[:, 0], spans[:, 1], side="left"), first)
-    return np.asarray((sums[last] - sums[first]) / np.maximum(last - first, 1), dtype=np.float64)
+    # Differences of sums can leave [0, 1] by rounding.
+    return np.clip((sums[last] - sums[first]) / np.maximum(last - first, 1), 0.0, 1.0)
 
 
 def disagreement_of_table(

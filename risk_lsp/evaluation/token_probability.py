@@ -18,4 +18,6 @@ def improbability(
     sums = np.concatenate(([0.0], np.cumsum(np.asarray(log_probabilities, dtype=np.float64))))
     first = np.searchsorted(np.asarray(token_ends), np.asarray(starts), side="right")
     last = np.maximum(np.searchsorted(np.asarray(token_starts), np.asarray(ends), side="left"), first)
-    return np.asarray(1.0 - np.exp((sums[last] - sums[first]) / np.maximum(last - first, 1)), dtype=np.float64)
+    # A log-probability is never above 0, but sums of many differ by rounding.
+    mean = np.minimum(sums[last] - sums[first], 0.0) / np.maximum(last - first, 1)
+    return np.asarray(1.0 - np.exp(mean), dtype=np.float64)

@@ -47,7 +47,9 @@ class Study:
         """1 minus the geometric mean of the token probabilities of each span of a level."""
         sums = np.concatenate(([0.0], np.cumsum(self.surprisal)))
         first, last = self.tokens[level].T
-        return np.asarray(1.0 - np.exp((sums[first] - sums[last]) / np.maximum(last - first, 1)), dtype=np.float64)
+        # Sums of many tokens differ by rounding where nothing was surprising.
+        mean = np.minimum(sums[first] - sums[last], 0.0) / np.maximum(last - first, 1)
+        return np.asarray(1.0 - np.exp(mean), dtype=np.float64)
 
 
 def make_study(data: ProbeData, injected_groups: NDArray[np.str_], store: FeatureStore) -> Study:
