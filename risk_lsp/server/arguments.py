@@ -17,8 +17,9 @@ _LONGEST_MINUTES = 7 * 24 * 60
 class Arguments:
     """The arguments of one command call. Readers take a place in the list and raise JsonRpcInvalidParams."""
 
-    def __init__(self, command: str, usage: str, values: object) -> None:
+    def __init__(self, command: str, usage: str, values: object, token: object = None) -> None:
         self._command = command
+        self.progress_token = token if isinstance(token, int | str) and not isinstance(token, bool) else None
         self._usage = usage
         self._values = list(values) if isinstance(values, list) else []
 
@@ -26,6 +27,11 @@ class Arguments:
         """A document's URI."""
         value = self._at(place)
         return value if isinstance(value, str) else self._refuse("the URI is a string")
+
+    def text(self, place: int) -> str | None:
+        """A text; None if there is no argument at the place."""
+        value = self._at(place)
+        return value if value is None or isinstance(value, str) else self._refuse("the last argument is a text")
 
     def line(self, place: int) -> int:
         """A line's number, from 0."""

@@ -9,6 +9,8 @@ from typing import Any
 from risk_lsp.settings import SECTION
 
 _TEXT_DOCUMENT = ("capabilities", "textDocument")
+# What a client can do for repairs: ask for a hint, ask its own model, keep a secret, show an explanation itself.
+_OFFERS = ("hint", "chat", "secret", "explanation")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Client:
     refreshes: frozenset[str]
     wants_status: bool
     wants_analysed: bool
+    annotates_edits: bool
+    offers: frozenset[str]
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Client:
@@ -52,7 +56,17 @@ class Client:
             refreshes=_refreshes(params),
             wants_status=_at(params, "capabilities", "experimental", SECTION, "status") is True,
             wants_analysed=_at(params, "capabilities", "experimental", SECTION, "analysed") is True,
+            annotates_edits=_annotates_edits(params),
+            offers=frozenset(
+                name for name in _OFFERS if _at(params, "capabilities", "experimental", SECTION, name) is True
+            ),
         )
+
+
+def _annotates_edits(params: Mapping[str, Any]) -> bool:
+    """Whether annotated edits may be sent, which have a place among versioned ones only."""
+    edits = _at(params, "capabilities", "workspace", "workspaceEdit")
+    return isinstance(_at(edits, "changeAnnotationSupport"), Mapping) and _at(edits, "documentChanges") is True
 
 
 def _refreshes(params: Mapping[str, Any]) -> frozenset[str]:

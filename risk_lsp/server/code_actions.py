@@ -8,6 +8,7 @@ from lsprotocol import types
 
 from risk_lsp.server.convert import edit_inserting
 from risk_lsp.server.diagnostics import CODE, SOURCE
+from risk_lsp.server.repair_menu import repair_actions
 from risk_lsp.server.state import State
 from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.parts import Part
@@ -21,17 +22,18 @@ Action = types.CodeAction | types.Command
 def code_actions(state: State, params: types.CodeActionParams) -> list[Action]:
     """What can be done about the diagnostics at a place, or about its being ignored."""
     part = state.documents.part(params.text_document.uri)
-    only = params.context.only
-    if part is None or (only is not None and not any(_includes_quick_fixes(kind) for kind in only)):
+    if part is None:
         return []
     ours = [each for each in params.context.diagnostics if (each.source, each.code) == (SOURCE, CODE)]
     actions = [action for diagnostic in ours for action in _ignoring(state, part, diagnostic)]
+    actions += repair_actions(state, part, params, ours)
     line = params.range.start.line
     if not ours and line < part.line_count and part.first_line + line in state.store.lines(part.document):
         title = "Stop ignoring this line"
         command = types.Command(title, STOP_IGNORING, None, [part.uri, line])
         actions.append(types.CodeAction(title, types.CodeActionKind.QuickFix, command=command))
-    return [action if state.client.code_action_literals else _as_command(action) for action in actions]
+    wanted = [action for action in actions if _is_wanted(action, params.context.only)]
+    return [action if state.client.code_action_literals else _as_command(action) for action in wanted]
 
 
 def _ignoring(state: State, part: Part, diagnostic: types.Diagnostic) -> list[types.CodeAction]:
@@ -60,5 +62,7 @@ def _as_command(action: types.CodeAction) -> types.Command:
     return types.Command(action.title, IGNORE_LINE, None, list(action.data))
 
 
-def _includes_quick_fixes(kind: str) -> bool:
-    return kind in ("", types.CodeActionKind.QuickFix.value)
+def _is_wanted(action: types.CodeAction, only: Sequence[str] | None) -> bool:
+    """Kinds are a hierarchy: "refactor" asks for "refactor.rewrite", too, and "" for all."""
+    kind = str(action.kind.value if isinstance(action.kind, types.CodeActionKind) else action.kind)
+    return only is None or any(asked == "" or f"{kind}.".startswith(f"{asked}.") for asked in only)

@@ -21,6 +21,11 @@ _USAGE: dict[str, str] = {
     "riskLsp.unmarkGenerated": "[uri, range]",
     "riskLsp.report": "[uri]",
     "riskLsp.restart": "[]",
+    "riskLsp.repair": "[uri, range]",
+    "riskLsp.repairWithHint": "[uri, range, hint]",
+    "riskLsp.cancelRepair": "[uri]",
+    "riskLsp.forgetTestAnswers": "[]",
+    "riskLsp.explain": "[uri, range]",
 }
 
 
@@ -39,7 +44,7 @@ class Commands:
         if handler is None:
             raise JsonRpcInvalidParams(f"unknown command; known are {', '.join(self._handlers)}")
         assert isinstance(name, str)
-        answer = handler(Arguments(name, _USAGE[name], fields.get("arguments")))
+        answer = handler(Arguments(name, _USAGE[name], fields.get("arguments"), fields.get("workDoneToken")))
         if inspect.isawaitable(answer):
             answer = yield barrier(name, _awaited), (answer,), None
         return answer

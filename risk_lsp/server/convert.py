@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from lsprotocol import types
 from lsprotocol.validators import UINTEGER_MAX_VALUE
 
+from risk_lsp.errors import RiskError
 from risk_lsp.text.comments import Insertion
 from risk_lsp.text.document import Document, TextChange
 from risk_lsp.text.notebook import Cell, CellEdit, CellSplice, Notebook, NotebookChange
@@ -73,6 +74,20 @@ def span_of(part: Part, range_: types.Range, encoding: PositionEncoding) -> Span
 def offset_of(part: Part, position: types.Position, encoding: PositionEncoding) -> int:
     """A client's position as an offset into the part's document, clamped to the part."""
     return to_offset(part.document, part.to_document(_own_position(position)), encoding)
+
+
+def asked_span(part: Part, range_: types.Range, encoding: PositionEncoding) -> Span:
+    """What a person means by a range: an empty one means its line. Raises RiskError for a blank one."""
+    span = span_of(part, range_, encoding)
+    if span.start == span.end:
+        lines = part.document.lines
+        line = lines.line_of(span.start)
+        span = Span(lines.start(line), lines.content_end(line))
+    text = part.document.lines.slice(span.start, span.end)
+    if not text.strip():
+        raise RiskError("there is nothing but white space", "choose a line or a selection with content")
+    start = span.start + len(text) - len(text.lstrip())
+    return Span(start, start + len(text.strip()))
 
 
 def edit_inserting(

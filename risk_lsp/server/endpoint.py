@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -13,6 +15,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
 from risk_lsp import __version__
+from risk_lsp.errors import RiskError
 from risk_lsp.server.barrier import barrier, log_failure
 from risk_lsp.server.handshake import SERVER_NAME
 from risk_lsp.server.protocol import RiskProtocol
@@ -51,6 +54,26 @@ class Endpoint(LanguageServer):
                 log_failure(f"the result of {method}", error)
 
         self.protocol.send_request(method, params).add_done_callback(answered)
+
+    async def ask(self, method: str, params: Any) -> Any:
+        """The client's answer to a request, which cancelling takes back. Raises RiskError if the client refuses it."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answered(future: Future[Any]) -> None:
+            if answer.done():
+                return
+            if future.cancelled() or future.exception() is not None:
+                answer.set_exception(RiskError(f"the editor refused {method}", "update the editor or its extension"))
+            else:
+                answer.set_result(future.result())
+
+        message_id = str(uuid.uuid4())
+        self.protocol.send_request(method, params, msg_id=message_id).add_done_callback(answered)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.notify(types.CANCEL_REQUEST, types.CancelParams(message_id))
+            raise
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""

@@ -31,6 +31,11 @@ COMMANDS = (
     "riskLsp.unmarkGenerated",
     "riskLsp.report",
     "riskLsp.restart",
+    "riskLsp.repair",
+    "riskLsp.repairWithHint",
+    "riskLsp.cancelRepair",
+    "riskLsp.forgetTestAnswers",
+    "riskLsp.explain",
 )
 
 _POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
@@ -120,10 +125,11 @@ def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
             "save": True,
         },
         "hoverProvider": True,
-        "codeActionProvider": {"codeActionKinds": ["quickfix"]},
+        "codeActionProvider": {"codeActionKinds": ["quickfix", "refactor.rewrite"]},
         "inlayHintProvider": True,
         "codeLensProvider": {},
-        "executeCommandProvider": {"commands": list(COMMANDS)},
+        "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
+        "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
         "experimental": {"riskLsp": {"requests": ["riskLsp/query", "riskLsp/lines"]}},
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from risk_lsp.errors import BundleError, ModelError, WorkerError
-from risk_lsp.model.supervisor import Supervisor, WorkerState
+from risk_lsp.model.supervisor import ScoredArrays, Supervisor, WorkerState
 from risk_lsp.probe.locate import DEFAULT
 from risk_lsp.risk.reference import ReferenceTable
 from risk_lsp.risk.span_risk import SpanRisk
@@ -115,6 +115,17 @@ class ModelHost:
             except WorkerError as error:
                 raise self._told_apart(supervisor, error) from None
         return risk_from_arrays(scored.header, scored.arrays)
+
+    async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
+        """Ask the worker something else, as soon as the model is ready; see `Supervisor.ask`.
+
+        Raises WorkerError if the worker goes away meanwhile, and ModelError if there is none to wait for.
+        """
+        await self._settled.wait()
+        supervisor = self._supervisor
+        if supervisor is None or supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
+            raise ModelError(self.explanation() or "the model is not running", "start it with riskLsp.restart")
+        return await supervisor.ask(question, parameters)
 
     def _told_apart(self, supervisor: Supervisor, error: WorkerError) -> ModelError | WorkerError:
         """A WorkerError is one that a new worker follows; where none does, another try would not help."""

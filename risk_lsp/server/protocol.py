@@ -14,6 +14,7 @@ from typing import Any
 
 from lsprotocol import types
 from pygls.protocol import JsonRPCRequestMessage, LanguageServerProtocol
+from pygls.protocol.json_rpc import JsonRPCResponseMessage
 
 from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.handshake import (
@@ -37,11 +38,16 @@ _NOT_BUILT_IN = (
     types.NOTEBOOK_DOCUMENT_DID_CHANGE,
     types.NOTEBOOK_DOCUMENT_DID_CLOSE,
     types.WORKSPACE_EXECUTE_COMMAND,
+    types.WINDOW_WORK_DONE_PROGRESS_CANCEL,
     types.EXIT,
 )
 OWN_METHODS = "riskLsp/"
 _COMMAND = types.WORKSPACE_EXECUTE_COMMAND  # with arguments of our own
 _ANSWERS_AWAITED = 100  # of our own requests; a client that answers none must not cost memory without end
+
+
+class PlainResponse(JsonRPCResponseMessage):
+    """The response to a request of our own making, with its result as sent."""
 
 
 class RiskProtocol(LanguageServerProtocol):
@@ -51,6 +57,7 @@ class RiskProtocol(LanguageServerProtocol):
         super().__init__(server, converter)
         for method in _NOT_BUILT_IN:
             self.fm.builtin_features.pop(method, None)
+        converter.register_structure_hook(PlainResponse, lambda message, _: PlainResponse(**message))
         self._asked: dict[str, None] = {}  # the ids of our own requests, the oldest first
 
     def adopt(self, agreed: Handshake) -> None:
@@ -88,9 +95,17 @@ class RiskProtocol(LanguageServerProtocol):
             structured = self._structured(message)
         except Exception as error:
             logger.warning("cannot read the params of %s: %s", method or "a response", type(error).__name__)
+            if method is None:
+                self._fail_answer(message_id, error)
             return error_response(message_id, INVALID_PARAMS, f"{method}: invalid params") if is_request else None
         self.handle_message(structured)
         return None
+
+    def _fail_answer(self, message_id: object, error: Exception) -> None:
+        """Tell whoever waits for the answer to one of our requests that it cannot be read."""
+        future = self._request_futures.pop(message_id, None) if isinstance(message_id, str) else None
+        if future is not None:
+            future.set_exception(error)
 
     def _structured(self, message: dict[str, Any]) -> Any:
         """The message as a typed object; our own requests keep their params as sent and check them themselves."""
@@ -107,14 +122,17 @@ class RiskProtocol(LanguageServerProtocol):
         msg_id: str | int | None = None,
     ) -> Future[Any]:
         """Send a request. Of those that the client leaves unanswered only the newest are remembered."""
-        own_id = str(uuid.uuid4())
+        own_id = str(msg_id or uuid.uuid4())
         self._asked[own_id] = None
         if len(self._asked) > _ANSWERS_AWAITED:
             oldest = next(iter(self._asked))
             del self._asked[oldest]
             self._request_futures.pop(oldest, None)
             self._result_types.pop(oldest, None)
-        return super().send_request(method, params, callback, own_id)
+        answer = super().send_request(method, params, callback, own_id)
+        if method.startswith(OWN_METHODS):
+            self._result_types[own_id] = PlainResponse
+        return answer
 
     def _handle_cancel_notification(self, msg_id: Any) -> None:
         """Cancel a request of the client's; pygls would cancel ours, too, and fail over what is no id."""

@@ -21,6 +21,7 @@ from risk_lsp.server.configuration import Configuration
 from risk_lsp.server.convert import changes_of, document_of, notebook_change_of, notebook_of
 from risk_lsp.server.diagnostics import diagnostics_of
 from risk_lsp.server.endpoint import Endpoint
+from risk_lsp.server.explanation import Explanations
 from risk_lsp.server.generated import GeneratedRegions
 from risk_lsp.server.handshake import Handshake
 from risk_lsp.server.ignore_store import IgnoreStore, default_data_folder
@@ -32,6 +33,8 @@ from risk_lsp.server.options import ServerOptions
 from risk_lsp.server.progress import LoadingProgress
 from risk_lsp.server.questions import Questions
 from risk_lsp.server.refresher import Refresher
+from risk_lsp.server.repair_menu import EXPLAIN
+from risk_lsp.server.repairs import Repairs
 from risk_lsp.server.snooze import Snooze
 from risk_lsp.server.state import State
 from risk_lsp.server.status import StatusReporter, status_of
@@ -52,8 +55,10 @@ class Session:
         self.client = Client.of(agreed.params)
         self.closed = asyncio.Event()
         self.was_shut_down = False
+        self._data_folder = Path(options.data_folder) if options.data_folder else default_data_folder()
         self.state = self._new_state(agreed, options, command)
         self._questions = Questions(self.state)
+        self._repairs = Repairs(self.state, self._questions, self.endpoint, self._data_folder)
         self._pull = "diagnosticProvider" in agreed.capabilities
         self._refresher = Refresher(self.client.refreshes, self.endpoint.request)
         self._progress = LoadingProgress(self.client.work_done_progress, self.endpoint.request, self.endpoint.notify)
@@ -80,6 +85,7 @@ class Session:
         """End all work and the worker."""
         self.state.analyzer.forget_all()
         self.state.snooze.cancel()
+        self._repairs.stop()
         for task in self._tasks:
             task.cancel()
         await self.state.host.stop()
@@ -89,7 +95,7 @@ class Session:
         regions = GeneratedRegions()
         documents = OpenDocuments(encoding, lambda document, edit: regions.follow(document, edit, documents.all()))
         host = ModelHost(command, self._model_changed)
-        store = IgnoreStore((Path(options.data_folder) if options.data_folder else default_data_folder()) / "ignored")
+        store = IgnoreStore(self._data_folder / "ignored")
         return State(
             client=self.client,
             encoding=encoding,
@@ -105,6 +111,8 @@ class Session:
 
     def _register(self) -> None:
         actions = Actions(self.state, self._questions, self.endpoint, self._publish_again)
+        explain = Explanations(self.state, self._questions, self.endpoint).explain
+        commands = {**actions.handlers(), **self._repairs.handlers(), EXPLAIN: explain}
         handlers: dict[str, Callable[..., Any]] = {
             types.INITIALIZED: self._initialized,
             types.SHUTDOWN: self._shutdown,
@@ -117,7 +125,8 @@ class Session:
             types.NOTEBOOK_DOCUMENT_DID_SAVE: lambda _: None,  # nothing on the save path
             types.NOTEBOOK_DOCUMENT_DID_CLOSE: self._did_close_notebook,
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._did_change_configuration,
-            types.WORKSPACE_EXECUTE_COMMAND: Commands(actions.handlers()).execute,
+            types.WORKSPACE_EXECUTE_COMMAND: Commands(commands).execute,
+            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._repairs.cancel_shown,
             **self._questions.handlers(),
         }
         for method, handler in handlers.items():
@@ -171,6 +180,7 @@ class Session:
     def _forget(self, uri: str) -> None:
         """Drop a document and all that is known of it."""
         self.state.documents.close(uri)
+        self._repairs.drop_outdated()
         self.state.analyzer.forget(uri)
         self.state.views.forget(uri)
         self.state.regions.forget(uri)
@@ -220,6 +230,7 @@ class Session:
 
     def _consider(self, document: Document, quiet: float) -> None:
         """Have the document scored, unless it is not to be, or not now."""
+        self._repairs.drop_outdated()
         if not self.settings.enabled or self.state.snooze.is_on:
             return
         if reason_not_scored(document, self.settings) is None:
@@ -372,4 +383,5 @@ def _remark(view: LineView) -> str | None:
     if view.outside is None:
         return None
     name = PurePosixPath(unquote(urlsplit(view.analysis.document.uri).path)).name
+    name = "".join(character if character.isprintable() else "\ufffd" for character in name)
     return f"Outside its calibrated range: {name} ({view.outside})."

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.server.lsp_client import LspClient, ResponseError
+from tests.server.test_ignoring import about_ignoring
 from tests.server.test_life_of_a_document import cut
 from tests.server.test_settings_in_force import reconfigure, runs
 
@@ -206,14 +207,14 @@ async def test_a_line_of_a_cell_is_ignored_by_a_comment_or_by_being_remembered(c
     (diagnostic,) = await client.diagnostics(uri_of("b"), 1)
     context = {"diagnostics": [diagnostic]}
     asked = {"textDocument": {"uri": uri_of("b")}, "range": diagnostic["range"], "context": context}
-    comment, remember = await client.request("textDocument/codeAction", asked)
+    comment, remember = about_ignoring(await client.request("textDocument/codeAction", asked))
     (change,) = comment["edit"]["documentChanges"]
     assert change["textDocument"] == {"uri": uri_of("b"), "version": 1}
     assert change["edits"][0]["range"]["start"] == {"line": 1, "character": 12}
     seen = len(client.received)
     await client.execute(remember["command"]["command"], *remember["command"]["arguments"])
     assert await shown(client, "b", 1, seen) == []
-    (stop,) = await client.request("textDocument/codeAction", {**asked, "context": {"diagnostics": []}})
+    (stop,) = about_ignoring(await client.request("textDocument/codeAction", {**asked, "context": {"diagnostics": []}}))
     seen = len(client.received)
     assert await client.execute(stop["command"]["command"], *stop["command"]["arguments"]) is True
     assert await shown(client, "b", 1, seen) == [1]

@@ -1,0 +1,165 @@
+"""The work of one repair: tests and consent, the search, the offer. Imported when the first one is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from lsprotocol import types
+from pygls.uris import to_fs_path
+
+from risk_lsp.repair.request import Budget, RepairRequest
+from risk_lsp.repair.result import RepairResult, unified_diff
+from risk_lsp.repair.session import repair
+from risk_lsp.repair.tests import TestPlan, find_tests
+from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.server.endpoint import Endpoint
+from risk_lsp.server.repair_consent import NEVER, RUN, ConsentStore, may_run
+from risk_lsp.server.repair_job import Job, Outcome, Stage
+from risk_lsp.server.repair_menu import NOT_TRUSTED
+from risk_lsp.server.repair_offer import annotated_edit, is_accepted, plain_edit, title_of
+from risk_lsp.server.repair_provider import provider_of
+from risk_lsp.server.state import State
+
+ASK_HINT = "riskLsp/askHint"
+_OUTDATED = "the text changed while its repair was looked for, so nothing was applied; ask again"
+
+
+class Judge(NamedTuple):
+    """The tests to run, or why nothing is run."""
+
+    plan: TestPlan | None
+    why_none: str = ""
+
+
+class RepairWork:
+    """Carries out one job. `folder` is the user's data folder."""
+
+    def __init__(self, state: State, endpoint: Endpoint, folder: Path, job: Job) -> None:
+        self._state = state
+        self._endpoint = endpoint
+        self._folder = folder
+        self._job = job
+        self._document = job.part.document
+        self._name = PurePosixPath(unquote(urlsplit(job.part.uri).path)).name
+
+    async def run(self) -> Outcome:
+        """From the hint to the person's answer. Raises RiskError; nothing but an accepted edit changes anything."""
+        hint = await self._hint()
+        if hint is None:
+            return Outcome("cancelled")
+        judge = await self._judge()
+        result = await self._result(hint, judge.plan)
+        self._job.progress.end(result.status)
+        words = f"{result.message}; {result.hint}"
+        if judge.plan is None:
+            words = f"{words} (nothing was run: {judge.why_none})"
+        return await self._offered(result, f"risk-lsp: {words}")
+
+    async def _hint(self) -> str | None:
+        """The person's words; None if they chose to give none after all."""
+        if self._job.hint is not None:
+            return self._job.hint
+        self._job.progress.report("waiting for your hint", 0.0)
+        answer = await self._endpoint.ask(ASK_HINT, {"uri": self._job.part.uri, "range": self._job.range})
+        hint = answer.get("hint") if isinstance(answer, dict) else None
+        return hint if isinstance(hint, str) and hint.strip() else None
+
+    async def _judge(self) -> Judge:
+        """What judges the repairs, after the person has agreed to it."""
+        settings, uri = self._state.settings, self._job.part.uri
+        if not settings.trusted:
+            return Judge(None, NOT_TRUSTED)
+        if settings.repair_tests == "none":
+            return Judge(None, "the setting repairTests is none")
+        path = to_fs_path(uri) if uri.startswith("file:") and not self._state.documents.is_cell(uri) else None
+        if path is None:
+            return Judge(None, "this text is not a file of its own")
+        self._job.progress.report("looking for tests", 0.0)
+        plan = await asyncio.to_thread(self._plan, Path(path), settings.repair_tests)
+        if plan is None:
+            return Judge(None, "no test file imports it and it has no doctests")
+        self._job.progress.report("waiting for your answer about the tests", 0.0)
+        answer = await may_run(plan, ConsentStore(self._folder / "tests"), self._endpoint)
+        if answer == RUN:
+            return Judge(plan)
+        if answer == NEVER:
+            return Judge(None, "you chose to never run its tests; the command riskLsp.forgetTestAnswers ends that")
+        return Judge(None, "you chose not to run its tests now")
+
+    def _plan(self, path: Path, tests: str) -> TestPlan | None:
+        command = None if tests == "auto" else tests
+        return find_tests(path, self._document.text, workspace=self._workspace(path), command=command)
+
+    def _workspace(self, path: Path) -> Path | None:
+        """The innermost folder of the client's workspace that holds the file."""
+        workspace = self._endpoint.workspace
+        uris = [*workspace.folders, *([workspace.root_uri] if workspace.root_uri else [])]
+        folders = [Path(folder) for uri in uris if (folder := to_fs_path(uri))]
+        holding = [folder for folder in folders if path.is_relative_to(folder)]
+        return max(holding, key=lambda folder: len(folder.parts), default=None)
+
+    async def _result(self, hint: str, plan: TestPlan | None) -> RepairResult:
+        settings, progress = self._state.settings, self._job.progress
+        budget = Budget(settings.repair_tokens, settings.repair_executions, settings.repair_seconds)
+        text, language = self._document.text, self._document.language_id
+        request = RepairRequest(text, language, self._job.span, hint, self._name, budget=budget)
+        store = await asyncio.to_thread(self._store, request)
+        async with provider_of(self._state, self._endpoint) as provider:
+            return await repair(
+                request,
+                WorkerModel(self._state.host.ask),
+                provider,
+                tests=plan,
+                store=store,
+                on_progress=lambda now: progress.report(now.stage, now.done),
+            )
+
+    def _store(self, request: RepairRequest) -> TreeStore:
+        """Where the record is kept. An old one is not gone on from: the tests may say something else by now."""
+        store = TreeStore.in_folder(self._folder / "repairs", request)
+        store.path.unlink(missing_ok=True)
+        return store
+
+    # The offer
+
+    async def _offered(self, result: RepairResult, words: str) -> Outcome:
+        if result.status == "passing":
+            return Outcome("passing", words)
+        if not result.offers:
+            return Outcome("not found", words)
+        client = self._state.client
+        if not client.apply_edit:
+            diff = unified_diff(self._document.text, result.offers[0].text, self._name)
+            return Outcome("shown", f"{words}. This editor takes no edits from a server; the change is\n{diff}")
+        if not self._is_newest():
+            return outdated()
+        self._job.stage = Stage.OFFERING
+        if client.annotates_edits:
+            self._endpoint.tell(types.MessageType.Info, words)
+            edit = annotated_edit(self._state, self._document, result.offers[0], title_of(result), words)
+            return await self._applied(edit, result)
+        if not await is_accepted(self._endpoint, self._document, result.offers[0], self._name, words):
+            return Outcome("discarded")
+        if not self._is_newest():
+            return outdated()
+        return await self._applied(plain_edit(self._state, self._document, result.offers[0]), result)
+
+    async def _applied(self, edit: types.WorkspaceEdit, result: RepairResult) -> Outcome:
+        self._job.stage = Stage.APPLYING
+        params = types.ApplyWorkspaceEditParams(edit, title_of(result))
+        answer: Any = await self._endpoint.ask(types.WORKSPACE_APPLY_EDIT, params)
+        if answer is not None and answer.applied:
+            return Outcome("applied")
+        return Outcome("discarded") if self._is_newest() else outdated()
+
+    def _is_newest(self) -> bool:
+        return self._state.documents.is_newest(self._document)
+
+
+def outdated() -> Outcome:
+    """The outcome of a repair of a text that is not there any more."""
+    return Outcome("outdated", f"risk-lsp: {_OUTDATED}", types.MessageType.Warning)

@@ -1,0 +1,157 @@
+"""The repairs that a client asks for: one at a time for each document, beside everything else, and ended when asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+
+from risk_lsp.errors import RiskError
+from risk_lsp.server.arguments import Arguments
+from risk_lsp.server.barrier import REQUEST_FAILED, log_failure
+from risk_lsp.server.convert import asked_span
+from risk_lsp.server.endpoint import Endpoint
+from risk_lsp.server.questions import Questions
+from risk_lsp.server.repair_job import Job, Outcome, Stage
+from risk_lsp.server.repair_menu import REPAIR, REPAIR_WITH_HINT, REPAIRED_LANGUAGE
+from risk_lsp.server.repair_progress import RepairProgress
+from risk_lsp.server.state import State
+
+_AT_ONCE = 2  # of all documents together
+
+
+class Repairs:
+    """Handlers of the commands, and what runs. `folder` is the user's data folder."""
+
+    def __init__(self, state: State, questions: Questions, endpoint: Endpoint, folder: Path) -> None:
+        self._state = state
+        self._questions = questions
+        self._endpoint = endpoint
+        self._folder = folder
+        self._jobs: list[Job] = []
+
+    def handlers(self) -> dict[str, Callable[[Arguments], Any]]:
+        """The handlers by command."""
+        return {
+            REPAIR: lambda arguments: self._begin(arguments, ""),
+            REPAIR_WITH_HINT: lambda arguments: self._begin(arguments, self._hint(arguments)),
+            "riskLsp.cancelRepair": self._cancel,
+            "riskLsp.forgetTestAnswers": self._forget_answers,
+        }
+
+    def cancel_shown(self, params: types.WorkDoneProgressCancelParams) -> None:
+        """The person cancelled progress."""
+        for job in self._jobs:
+            if job.progress.token == params.token:
+                job.cancel()
+
+    def drop_outdated(self) -> None:
+        """End the work on texts that are not there any more; an edit that is being applied is what changes its text."""
+        for job in self._jobs:
+            if job.stage is not Stage.APPLYING and not self._state.documents.is_newest(job.part.document):
+                job.is_outdated = True
+                job.cancel()
+
+    def stop(self) -> None:
+        """End everything."""
+        for job in self._jobs:
+            job.cancel()
+
+    def _begin(self, arguments: Arguments, hint: str | None) -> Any:
+        """Start a repair. A request that brings a progress token is answered when all is done, any other one at once:
+        some clients stand still until a command is answered."""
+        part = self._questions.part_of(arguments.uri(0))
+        document = part.document
+        self._questions.require_scored(document)
+        if document.language_id != REPAIRED_LANGUAGE:
+            raise RiskError(f"a text in {document.language_id} cannot be repaired", "repairs are for Python")
+        place = arguments.range(1)
+        span = asked_span(part, place, self._state.encoding)
+        self._make_room(document.uri)
+        token = arguments.progress_token
+        request, notify = self._endpoint.request, self._endpoint.notify
+        progress = RepairProgress(self._state.client.work_done_progress, request, notify, token)
+        job = Job(part, span, place, hint, progress)
+        job.task = asyncio.get_running_loop().create_task(self._carried_out(job))
+        self._jobs.append(job)
+        return {"status": "started", "token": progress.token} if token is None else _answer(job.task)
+
+    def _hint(self, arguments: Arguments) -> str | None:
+        hint = arguments.text(2)
+        if hint is None and "hint" not in self._state.client.offers:
+            raise JsonRpcInvalidParams(f"{REPAIR_WITH_HINT}: expected the hint, a text, as the last argument")
+        return hint
+
+    def _make_room(self, uri: str) -> None:
+        """Take back an offer that nobody answers; refuse where work is under way."""
+        working = [job for job in self._jobs if job.stage is Stage.WORKING]
+        if any(job.part.document.uri == uri for job in working):
+            raise JsonRpcException(
+                "a repair of this document is under way; wait for it, or end it with riskLsp.cancelRepair",
+                REQUEST_FAILED,
+            )
+        if len(working) >= _AT_ONCE:
+            raise JsonRpcException(f"{_AT_ONCE} repairs are under way already; wait, or cancel one", REQUEST_FAILED)
+        for job in self._jobs:
+            if job.part.document.uri == uri:
+                job.cancel()
+
+    def _cancel(self, arguments: Arguments) -> bool:
+        """End the repair of a document; whether there was one."""
+        uri = self._questions.part_of(arguments.uri(0)).document.uri
+        found = [job for job in self._jobs if job.part.document.uri == uri]
+        for job in found:
+            job.cancel()
+        return bool(found)
+
+    def _forget_answers(self, _: Arguments) -> Any:
+        from risk_lsp.server.repair_consent import ConsentStore
+
+        return ConsentStore(self._folder / "tests").forget_all()
+
+    async def _carried_out(self, job: Job) -> Outcome:
+        """Do the work and say what came of it."""
+        try:
+            outcome = await self._outcome(job)
+        except asyncio.CancelledError:
+            if not job.is_outdated:
+                raise
+            outcome = _outdated()
+        finally:
+            job.progress.end("cancelled")
+            self._jobs.remove(job)
+        if outcome.words:
+            self._endpoint.tell(outcome.level, outcome.words)
+        return outcome
+
+    async def _outcome(self, job: Job) -> Outcome:
+        try:
+            # With it comes what searches and runs programs, which is seldom needed.
+            work = await asyncio.to_thread(import_module, "risk_lsp.server.repair_work")
+            outcome: Outcome = await work.RepairWork(self._state, self._endpoint, self._folder, job).run()
+            return outcome
+        except RiskError as error:
+            return _failed(str(error))
+        except Exception as error:
+            log_failure("a repair", error)
+            return _failed(f"the repair failed ({type(error).__name__}); the server's log says where")
+
+
+async def _answer(task: asyncio.Task[Outcome]) -> dict[str, str]:
+    outcome = await task
+    return {"status": outcome.status, "message": outcome.words}
+
+
+def _failed(reason: str) -> Outcome:
+    return Outcome("failed", f"risk-lsp: no repair, and nothing was changed: {reason}", types.MessageType.Warning)
+
+
+def _outdated() -> Outcome:
+    from risk_lsp.server.repair_work import outdated
+
+    return outdated()
