@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit figures bench test-editors vsix picture clean
+.PHONY: help demo test lint types unit figures bench test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -40,11 +40,10 @@ figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, RE
 bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes)
 	$(BIN)/python -m benchmarks.bench --out .cache/bench
 
-test-editors: $(VENV)/installed-dev ## tests in real editors: VS Code, Neovim, Emacs, Helix (installs them into .cache; needs Debian and root)
-	tests/editors/vscode/run
-	tests/editors/neovim/run
-	tests/editors/emacs/run
-	tests/editors/helix/run
+test-editors: test-vscode test-neovim test-emacs test-helix ## tests in real editors (installs them into .cache; needs Debian and root)
+
+test-vscode test-neovim test-emacs test-helix: test-%: $(VENV)/installed-dev
+	tests/editors/$*/run
 
 editor-pictures: ## take the READMEs' pictures of editors from the last run of make test-editors
 	$(MAKE) -C editors/vscode picture

@@ -9,6 +9,9 @@ set -euo pipefail
 dir=$(realpath -m "$1") program=$2 suites=$3
 shift 3
 stamp="$program $suites $*"
+mkdir -p "$(dirname "$dir")"
+exec 9>"$(dirname "$dir")/unpacking" # one after the other, since tests of several editors may begin at once
+flock 9
 [[ -f $dir/complete && $(<"$dir/complete") == "$stamp" ]] && exit 0
 
 uris=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null) || true

@@ -12,6 +12,8 @@ from rich.text import Text
 from tests.editors.terminal import Terminal
 
 FOLDER = Path(__file__).parents[2] / ".cache/editors/artefacts"
+_STYLED_UNDERLINE = re.compile(r"\x1b\[4:[1-9]m")
+_UNDERLINE_COLOUR = re.compile(r"\x1b\[58[;:][\d;:]*m")
 _FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)  # they would be fetched from elsewhere
 
 
@@ -20,7 +22,8 @@ def keep(terminal: Terminal, name: str, title: str = "") -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     screen = terminal.escaped_screen()
     (FOLDER / f"{name}.ansi").write_text(screen, encoding="utf-8")
-    picture = Text.from_ansi(screen.rstrip("\n"))
+    plain = _UNDERLINE_COLOUR.sub("", _STYLED_UNDERLINE.sub("\x1b[4m", screen))  # the rest is known to rich
+    picture = Text.from_ansi(plain.rstrip("\n"))
     console = Console(
         record=True, width=terminal.columns, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )

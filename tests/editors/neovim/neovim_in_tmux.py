@@ -74,7 +74,7 @@ def test_the_heat_map_is_at_the_right_of_risky_lines(neovim: tuple[str, Terminal
     terminal.type("K")
     terminal.wait_for_text("(?i)document:")
     keep(terminal, f"{name}-hover")
-    terminal.press("j")  # the hover goes
+    terminal.type("gg")  # and the hover goes
 
 
 def test_the_text_does_not_move_while_typing(neovim: tuple[str, Terminal]) -> None:

@@ -160,6 +160,16 @@ export function personChecks(window, folders) {
       await window.openFile('sample.py');
     }],
 
+    ['a walkthrough of three steps shows how to begin', async () => {
+      await window.command('Welcome: Open Walkthrough...');
+      await window.pick('Get started with risk-lsp');
+      const steps = window.page.locator('.gettingStartedContainer .getting-started-step');
+      await until('three steps', async () => (await steps.count()) === 3);
+      await window.screenshot('walkthrough');
+      await window.command('View: Close All Editor Groups');
+      await window.openFile('sample.py');
+    }],
+
     ['a killed server comes back by itself', async () => {
       const before = serverProcesses(folders.home);
       must(before.length > 0, 'no server is running');

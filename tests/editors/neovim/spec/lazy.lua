@@ -4,8 +4,8 @@ local folder = vim.env.TEST_PLUGIN
 
 vim.api.nvim_create_autocmd('FileType', {
   pattern = 'python',
-  once = true,
   callback = function(event)
+    vim.api.nvim_del_autocmd(event.id)
     vim.opt.runtimepath:prepend(folder)
     for _, file in ipairs(vim.fn.glob(folder .. '/plugin/*.lua', true, true)) do
       vim.cmd('source ' .. file)

@@ -124,6 +124,27 @@ exports.suite = [
     await document.save();
   }],
 
+  ['analysed at once by command, whatever the quiet period', async () => {
+    const document = await open('three.py');
+    await risks(document, 3);
+    await settings('debounce', 60);
+    await edit(document, (change) => change.insert(document.uri, new vscode.Position(0, 0), 'new = "BUG"\n'));
+    await vscode.commands.executeCommand('risk-lsp.analyseNow');
+    await risks(document, 4);
+    await settings('debounce', 0.1);
+    await vscode.commands.executeCommand('undo');
+    await risks(document, 3);
+  }],
+
+  ['restarted by command it is another server', async () => {
+    const document = await open('three.py');
+    await risks(document, 3);
+    const [before] = servers();
+    await vscode.commands.executeCommand('risk-lsp.restart');
+    await until('another server alone', () => servers().length === 1 && servers()[0] !== before);
+    await risks(document, 3);
+  }],
+
   ['a killed server comes back by itself', async () => {
     const document = await open('three.py');
     await risks(document, 3);
@@ -194,6 +215,19 @@ exports.suite = [
     await risks(document, 1);
     await settings('languages', undefined);
     await until('the hints of the text file to go', () => newest(document).length === 0);
+  }],
+
+  ['cells of a notebook are scored, and each has its own hints', async () => {
+    const cells = ['a = 1', 'b = "BUG"'].map(
+      (text) => new vscode.NotebookCellData(vscode.NotebookCellKind.Code, text, 'python'),
+    );
+    const notebook = await vscode.workspace.openNotebookDocument('jupyter-notebook', new vscode.NotebookData(cells));
+    await vscode.window.showNotebookDocument(notebook);
+    const [first, second] = notebook.getCells().map(({ document }) => document);
+    assert.deepEqual((await risks(second, 1)).map(({ range }) => second.getText(range)), ['b = "BUG"']);
+    assert.equal(newest(first).length, 0);
+    await vscode.commands.executeCommand('workbench.action.revertAndCloseActiveEditor');
+    await until('the hints of the cell to go', () => newest(second).length === 0);
   }],
 
   ['closing a document takes its hints away', async () => {

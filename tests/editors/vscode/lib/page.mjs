@@ -139,18 +139,25 @@ export class Window {
   /** Text of the hover on a piece of a line. */
   async hover(text) {
     const place = this.page.locator('.editor-instance .view-line span span', { hasText: text }).last();
-    await this.leave();
-    await place.hover();
     const hover = this.page.locator('.monaco-hover:visible', { hasText: /likely to need an edit|chance of an edit/ }).first();
-    await hover.waitFor();
+    await this.hold(place, {}, hover);
     return hover.innerText();
   }
 
   /** Hold the mouse over the first underlined piece of text until the hover is there. */
   async hoverUnderline() {
-    // By force: the text is drawn above its underline.
-    await this.page.locator(UNDERLINES).first().hover({ position: { x: 3, y: 9 }, force: true });
-    await this.page.locator('.monaco-hover:visible').first().waitFor();
+    const place = this.page.locator(UNDERLINES).first();
+    const onUnderline = { position: { x: 3, y: 9 }, force: true }; // by force: the text is drawn above it
+    await this.hold(place, onUnderline, this.page.locator('.monaco-hover:visible').first());
+  }
+
+  /** Hold the mouse somewhere until the hover is there; as what is redrawn under it takes the hover away, move it again. */
+  async hold(place, options, hover) {
+    await until('the hover', async () => {
+      await this.leave();
+      await place.hover(options);
+      return hover.waitFor({ timeout: 5_000 }).then(() => true, () => false);
+    });
   }
 
   /** Do something in each theme. */
