@@ -72,8 +72,9 @@ def _distinct(text: str, edits: Iterable[Edit]) -> Iterator[Candidate]:
         if shape is None or shape in seen_shapes:
             continue
         seen_shapes.add(shape)
-        removed = text[edit.span.start : edit.span.end]
-        if _MOVES_CONTROL.search(removed + edit.replacement) and cuts_code_off(text, made):
+        changed = text[edit.span.start : edit.span.end] + edit.replacement
+        may_cut = edit.operator == "indentation" or _MOVES_CONTROL.search(changed)
+        if may_cut and cuts_code_off(text, made):
             continue
         yield Candidate(edit, made)
 

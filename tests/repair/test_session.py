@@ -1,0 +1,191 @@
+"""A repair from beginning to end, with the embedded default and real tests."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from risk_lsp.errors import WorkerError
+from risk_lsp.model.supervisor import Supervisor
+from risk_lsp.repair.embedded import EmbeddedProvider
+from risk_lsp.repair.request import Budget, RepairRequest
+from risk_lsp.repair.session import CAVEAT, repair
+from risk_lsp.repair.tests import TestPlan, find_tests
+from risk_lsp.repair.tree import RepairTree
+from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.repair.workbench import Progress
+from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.text.spans import Span
+from tests.patches.processes import descendants
+from tests.repair.models import FIXED_SUM, SUM
+
+REQUEST = RepairRequest(SUM, name="sums.py")
+HOPELESS = SUM.replace("    3\n", "    'three'\n")
+
+
+def doctests(folder: Path, text: str = SUM) -> TestPlan:
+    path = folder / "sums.py"
+    path.write_text(text)
+    plan = find_tests(path, text)
+    assert plan is not None
+    return plan
+
+
+def saved(store: TreeStore) -> RepairTree:
+    tree = store.load()
+    assert tree is not None
+    return tree
+
+
+@pytest.mark.usefixtures("sandboxed")
+class TestWithTests:
+    async def test_the_smallest_change_that_passes_is_offered(self, tmp_path: Path, model: WorkerModel) -> None:
+        result = await repair(REQUEST, model, EmbeddedProvider(), tests=doctests(tmp_path))
+
+        assert result.status == "repaired"
+        assert result.offers[0].text == FIXED_SUM
+        assert result.offers[0].verdict is not None
+        assert result.offers[0].verdict.passed
+        assert [(SUM[edit.start : edit.end], edit.text) for edit in result.offers[0].edits] == [("1", "0")]
+
+    async def test_nothing_is_written(self, tmp_path: Path, model: WorkerModel) -> None:
+        tests = doctests(tmp_path)
+        await repair(REQUEST, model, EmbeddedProvider(), tests=tests)
+
+        assert (tmp_path / "sums.py").read_text() == SUM
+        assert [path.name for path in tmp_path.iterdir()] == ["sums.py"]
+
+    async def test_risks_before_and_after_are_told(self, tmp_path: Path, model: WorkerModel) -> None:
+        at = SUM.index("total = 1")
+        request = RepairRequest(SUM, span=Span(at, at + 9))
+        result = await repair(request, model, EmbeddedProvider(), tests=doctests(tmp_path))
+
+        (risk,) = await model.risks([FIXED_SUM], "python")
+        assert result.offers[0].risk_after == risk.probability(0, len(FIXED_SUM))
+        assert result.offers[0].span_risk_after == risk.probability(at, at + 9)
+
+    async def test_a_program_that_passes_needs_no_repair(self, tmp_path: Path, model: WorkerModel) -> None:
+        request = RepairRequest(FIXED_SUM)
+        result = await repair(request, model, EmbeddedProvider(), tests=doctests(tmp_path, FIXED_SUM))
+
+        assert (result.status, result.offers) == ("passing", ())
+        assert result.hint
+
+    async def test_the_budget_of_executions_holds(self, tmp_path: Path, model: WorkerModel) -> None:
+        request = RepairRequest(HOPELESS, budget=Budget(executions=7))
+        result = await repair(request, model, EmbeddedProvider(), tests=doctests(tmp_path, HOPELESS))
+
+        assert (result.status, result.cost.executions) == ("not found", 7)
+        assert "7 runs" in result.hint
+
+    async def test_the_record_tells_each_program_and_its_verdict(self, tmp_path: Path, model: WorkerModel) -> None:
+        store = TreeStore(tmp_path / "tree.json")
+        result = await repair(REQUEST, model, EmbeddedProvider(), tests=doctests(tmp_path), store=store)
+
+        tree = saved(store)
+        assert tree == result.tree
+        assert [node.verdict is not None for node in tree.programs] == [True] * len(tree.programs)
+        assert FIXED_SUM in {tree.text_of(node) for node in tree.programs if node.verdict and node.verdict.passed}
+
+    async def test_a_repair_goes_on_from_its_record(self, tmp_path: Path, model: WorkerModel) -> None:
+        store = TreeStore(tmp_path / "tree.json")
+        tests = doctests(tmp_path, HOPELESS)
+        first = RepairRequest(HOPELESS, budget=Budget(executions=6))
+        await repair(first, model, EmbeddedProvider(), tests=tests, store=store)
+        before = [saved(store).text_of(node) for node in saved(store).programs]
+
+        longer = RepairRequest(HOPELESS, budget=Budget(executions=12))
+        await repair(longer, model, EmbeddedProvider(), tests=tests, store=store)
+
+        after = [saved(store).text_of(node) for node in saved(store).programs]
+        assert after[: len(before)] == before
+        assert len(after) == len(set(after)) == 12
+
+    async def test_cancelled_half_way_it_leaves_no_process_and_a_whole_record(
+        self, tmp_path: Path, model: WorkerModel
+    ) -> None:
+        before = descendants()
+        store = TreeStore(tmp_path / "tree.json")
+        begun = asyncio.Event()
+
+        def see(progress: Progress) -> None:
+            if progress.stage == "running the tests" and progress.spent.executions > 1:
+                begun.set()
+
+        task = asyncio.create_task(
+            repair(
+                RepairRequest(HOPELESS),
+                model,
+                EmbeddedProvider(),
+                tests=doctests(tmp_path, HOPELESS),
+                store=store,
+                on_progress=see,
+            )
+        )
+        await asyncio.wait_for(begun.wait(), 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 20)
+
+        assert descendants() == before
+        assert saved(store).programs
+        assert (tmp_path / "sums.py").read_text() == HOPELESS
+
+    async def test_a_worker_that_dies_ends_it_with_a_readable_record(self, tmp_path: Path) -> None:
+        supervisor = Supervisor({"bundle": "default", "threads": 1})
+        await supervisor.start()
+        await supervisor.score(SUM, "python")
+        store = TreeStore(tmp_path / "tree.json")
+
+        def kill_when_changes_are_looked_for(progress: Progress) -> None:
+            if progress.stage == "looking for changes":
+                for pid in descendants():
+                    if b"worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                        os.kill(pid, signal.SIGKILL)
+
+        with pytest.raises(WorkerError):
+            await repair(
+                REQUEST,
+                WorkerModel(supervisor.ask),
+                EmbeddedProvider(),
+                tests=doctests(tmp_path),
+                store=store,
+                on_progress=kill_when_changes_are_looked_for,
+            )
+        await supervisor.stop()
+
+        assert saved(store).programs
+        assert (tmp_path / "sums.py").read_text() == SUM
+
+
+class TestWithoutTests:
+    async def test_changes_that_lower_the_risk_are_offered_with_a_caveat(self, model: WorkerModel) -> None:
+        result = await repair(REQUEST, model, EmbeddedProvider())
+
+        assert result.status == "suggested"
+        assert CAVEAT in result.message
+        assert all(offer.verdict is None and offer.risk_after < offer.risk_before for offer in result.offers)
+
+    async def test_no_code_is_run(self, tmp_path: Path, model: WorkerModel) -> None:
+        canary = tmp_path / "canary"
+        text = f"open({str(canary)!r}, 'w')\n{SUM}"
+        await repair(RepairRequest(text), model, EmbeddedProvider())
+
+        assert not canary.exists()
+
+    async def test_changes_stay_in_the_line_that_was_asked_about(self, model: WorkerModel) -> None:
+        at = SUM.index("total = 1")
+        result = await repair(RepairRequest(SUM, span=Span(at, at + 1)), model, EmbeddedProvider())
+
+        for offer in result.offers:
+            assert all(at - 4 <= edit.start and edit.end <= at + 10 for edit in offer.edits)
+
+    async def test_an_empty_document_has_nothing_to_change(self, model: WorkerModel) -> None:
+        result = await repair(RepairRequest(""), model, EmbeddedProvider())
+
+        assert result.status == "not found"
+        assert result.hint
