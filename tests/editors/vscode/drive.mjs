@@ -1,4 +1,5 @@
-// node drive.mjs ROOT HOST_TESTS_VSIX: everything that is checked in a real VS Code, in a trusted and in an untrusted workspace.
+// node drive.mjs ROOT HOST_TESTS_VSIX: everything that is checked in a real VS Code, in a trusted workspace and in one
+// that is not.
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { conclude } from './lib/checks.mjs';

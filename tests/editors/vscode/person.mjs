@@ -173,7 +173,9 @@ export function personChecks(window, folders) {
     ['a killed server comes back by itself', async () => {
       const before = serverProcesses(folders.home);
       must(before.length > 0, 'no server is running');
-      before.forEach((id) => process.kill(id, 'SIGKILL'));
+      for (const id of before) {
+        process.kill(id, 'SIGKILL');
+      }
       await until('a new server', () => serverProcesses(folders.home).some((id) => !before.includes(id)));
       await window.goToLine(5);
       await window.statusItem(/^Line 63%$/);
@@ -182,7 +184,6 @@ export function personChecks(window, folders) {
     }],
   ];
 }
-
 
 /** Without characters that have no form: the editor draws others in their place. */
 const drawn = (text) => text.replaceAll(/[\u000b\u240b\u2028\ufffd]/g, '?');

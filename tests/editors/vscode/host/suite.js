@@ -1,4 +1,5 @@
-// What the extension does, by the editor's own interfaces. Lines with BUG are the likely ones: see tests/server/scripted_worker.py.
+// What the extension does, by the editor's own interfaces. Lines with BUG are the likely ones: see
+// tests/server/scripted_worker.py.
 const assert = require('node:assert/strict');
 const vscode = require('vscode');
 const { close, edit, goTo, newest, open, risks, select, servers, settings, until } = require('./editor.js');
@@ -24,7 +25,8 @@ exports.suite = [
 
   ['hover says the probability', async () => {
     const document = await open('sample.py');
-    const hovers = await vscode.commands.executeCommand('vscode.executeHoverProvider', document.uri, new vscode.Position(4, 6));
+    const place = new vscode.Position(4, 6);
+    const hovers = await vscode.commands.executeCommand('vscode.executeHoverProvider', document.uri, place);
     assert.match(hovers.flatMap(({ contents }) => contents.map(({ value }) => value)).join('\n'), /63%/);
   }],
 

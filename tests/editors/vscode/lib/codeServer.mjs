@@ -21,19 +21,34 @@ export class CodeServer {
   }
 
   install(vsix) {
-    execFileSync(this.node, [this.entry, ...this.common, '--install-extension', vsix], { env: this.env, stdio: 'pipe' });
+    execFileSync(this.node, [this.entry, ...this.common, '--install-extension', vsix], {
+      env: this.env,
+      stdio: 'pipe',
+    });
   }
 
   async start() {
     this.port = await freePort();
     const log = openSync(this.logFile, 'w');
-    const options = ['--auth', 'none', '--bind-addr', `127.0.0.1:${this.port}`, '--disable-telemetry', '--disable-update-check'];
+    const options = [
+      '--auth',
+      'none',
+      '--bind-addr',
+      `127.0.0.1:${this.port}`,
+      '--disable-telemetry',
+      '--disable-update-check',
+    ];
     this.process = spawn(this.node, [this.entry, ...this.common, ...options, ...this.trust], {
       env: this.env,
       stdio: ['ignore', log, log],
       detached: true,
     });
-    await until('code-server', () => fetch(`http://127.0.0.1:${this.port}/healthz`).then(({ ok }) => ok, () => false));
+    await until('code-server', () =>
+      fetch(`http://127.0.0.1:${this.port}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
   }
 
   /** Address of the workspace with a file open. */

@@ -139,7 +139,9 @@ export class Window {
   /** Text of the hover on a piece of a line. */
   async hover(text) {
     const place = this.page.locator('.editor-instance .view-line span span', { hasText: text }).last();
-    const hover = this.page.locator('.monaco-hover:visible', { hasText: /likely to need an edit|chance of an edit/ }).first();
+    const hover = this.page
+      .locator('.monaco-hover:visible', { hasText: /likely to need an edit|chance of an edit/ })
+      .first();
     await this.hold(place, {}, hover);
     return hover.innerText();
   }
@@ -156,7 +158,10 @@ export class Window {
     await until('the hover', async () => {
       await this.leave();
       await place.hover(options);
-      return hover.waitFor({ timeout: 5_000 }).then(() => true, () => false);
+      return hover.waitFor({ timeout: 5_000 }).then(
+        () => true,
+        () => false,
+      );
     });
   }
 
@@ -170,7 +175,10 @@ export class Window {
   }
 
   background(selector) {
-    return this.page.locator(selector).first().evaluate((element) => getComputedStyle(element).backgroundColor);
+    return this.page
+      .locator(selector)
+      .first()
+      .evaluate((element) => getComputedStyle(element).backgroundColor);
   }
 
   /** Move the mouse where nothing answers to it. */
@@ -209,7 +217,12 @@ export class Window {
   async embedded(text) {
     return until(`a page that says ${text}`, async () => {
       for (const frame of this.page.frames().filter((each) => each !== this.page.mainFrame())) {
-        if (await frame.locator('body', { hasText: text }).count().catch(() => 0)) {
+        if (
+          await frame
+            .locator('body', { hasText: text })
+            .count()
+            .catch(() => 0)
+        ) {
           return frame;
         }
       }
@@ -218,7 +231,12 @@ export class Window {
 
   /** Text of a line, as shown. */
   async line(number) {
-    return (await this.page.locator(LINES).nth(number - 1).innerText()).replaceAll('\u00a0', ' ');
+    return (
+      await this.page
+        .locator(LINES)
+        .nth(number - 1)
+        .innerText()
+    ).replaceAll('\u00a0', ' ');
   }
 
   async codeActions() {

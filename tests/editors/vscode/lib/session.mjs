@@ -20,17 +20,23 @@ export async function session(run, { suite, workspace, file }, checksIn) {
   const results = join(run.folders.home, `results-${suite}.json`);
   rmSync(settingsFile(run.folders), { force: true });
   writeSettings(run.folders, { 'riskLsp.server.command': scripted(run) });
-  const editor = new CodeServer(run, { suite, workspace }, {
-    RISK_LSP_HOST_SUITE: suite,
-    RISK_LSP_HOST_RESULTS: results,
-    RISK_LSP_SETTINGS: settingsFile(run.folders),
-  });
+  const editor = new CodeServer(
+    run,
+    { suite, workspace },
+    {
+      RISK_LSP_HOST_SUITE: suite,
+      RISK_LSP_HOST_RESULTS: results,
+      RISK_LSP_SETTINGS: settingsFile(run.folders),
+    },
+  );
   await editor.start();
   const window = await Window.open(run.artefacts);
   try {
     await window.load(editor.url(file));
     const ends = () => until('it', () => existsSync(results), SUITE_PATIENCE_MS);
-    await check(`${suite}: the suite inside of the extension host ends`, ends, () => window.screenshot(`failed-${suite}`));
+    await check(`${suite}: the suite inside of the extension host ends`, ends, () =>
+      window.screenshot(`failed-${suite}`),
+    );
     if (existsSync(results)) {
       JSON.parse(readFileSync(results, 'utf8')).forEach(record);
     }
