@@ -91,6 +91,7 @@ class AsyncEndpoint:
         """One answer; `on_text` gets its pieces as they come. EndpointError says what went wrong."""
         pieces: list[str] = []
         usage: Any = None
+        finished = False
         asked: Any = list(messages)
         with _explained(self._client.base_url):
             stream = await self._client.chat.completions.create(
@@ -105,6 +106,7 @@ class AsyncEndpoint:
                 async for chunk in stream:
                     usage = getattr(chunk, "usage", None) or usage
                     for choice in getattr(chunk, "choices", None) or []:
+                        finished = finished or choice.finish_reason is not None
                         piece = choice.delta.content if choice.delta else None
                         if isinstance(piece, str) and piece:
                             pieces.append(piece)
@@ -112,6 +114,8 @@ class AsyncEndpoint:
                                 on_text(piece)
         if not pieces:
             raise _no_text(self._client.base_url)
+        if not finished:
+            raise EndpointError(f"the answer of {self._client.base_url} broke off", "is the server still running?")
         return Completion("".join(pieces), *_usage(usage))
 
     async def close(self) -> None:

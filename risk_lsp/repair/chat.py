@@ -101,8 +101,8 @@ class ChatProvider:
                 unreadable += 1
                 if unreadable == _UNREADABLE:
                     raise RepairError(
-                        f"{unreadable} answers of {self.name} in a row held no program",
-                        "use a larger model, or one that follows instructions",
+                        f"{unreadable} answers of {self.name} in a row held no new program",
+                        "use a larger model, or one that follows instructions, or give a hint",
                     )
                 continue
             unreadable = 0
@@ -112,15 +112,14 @@ class ChatProvider:
     def _base(self, bench: Workbench) -> ProgramNode:
         """Whose repair is asked for: the given program's some times, then that of the newest repair that failed."""
         repairs = [node for node in bench.tree.programs[1:] if node.verdict is not None and not node.verdict.passed]
-        if len(repairs) < self._breadth:
-            return bench.root
-        # Chains as long as the breadth: another repair of the given program follows.
-        return bench.root if len(repairs) % (self._breadth + 1) == self._breadth else repairs[-1]
+        deeper = len(repairs) - self._breadth
+        # After a chain as long as the breadth comes another repair of the given program.
+        return bench.root if deeper < 0 or deeper % (self._breadth + 1) == self._breadth else repairs[-1]
 
     async def _attempt(self, bench: Workbench, base: ProgramNode) -> ProgramNode | None:
-        """One repair of `base`, run; None if the answer held no program."""
+        """One repair of `base`, run; None if the answer held no program, or one that is known."""
         situation = await self._situation(bench, base)
-        parent = base.id
+        parent: int = base.id
         if self._critic is not None:
             bench.show(f"asking {self._critic.name} what is wrong")
             reply, cost = await self._ask(bench, self._critic, feedback_prompt(situation))
@@ -130,8 +129,8 @@ class ChatProvider:
         prompt = joint_prompt(situation) if self._critic is None else repair_prompt(situation)
         reply, cost = await self._ask(bench, self._chat, prompt)
         program = program_in(reply.text, bench.request.text)
-        if program is None:
-            await bench.note(reply.text.strip(), self.name, base.id, cost)
+        if program is None or bench.is_known(program):
+            await bench.note(reply.text.strip(), self.name, parent, cost)
             return None
         if self._critic is None and (words := words_in(reply.text)):
             parent = (await bench.note(words, self.name, parent, Cost())).id

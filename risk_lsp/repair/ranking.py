@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 HAZARD_FEATURES = ("token hazard", "span hazard", "line hazard")
 FEATURES = (
     *HAZARD_FEATURES,
-    *("preference", "preference known", "suspicion", "ran", "error line", "evidence"),
+    *("preference", "preference known", "suspicion", "ran", "error line"),
     *("removed", "added", "of its kind", "in a return"),
 )
 _LEAST = 1e-4
@@ -93,11 +93,11 @@ def features(text: str, found: Sequence[Candidate], risk: SpanRisk, preferences:
     columns[:, :3] = _hazards(text, risk, lines, starts, ends, at)
     columns[:, 3] = np.clip(preferences, -_FARTHEST_PREFERENCE, _FARTHEST_PREFERENCE / 2) / 4
     columns[:, 4] = preferences != 0
-    columns[:, 5:9] = [_shown(evidence, int(first), int(end)) for first, end in zip(at, last, strict=True)]
-    columns[:, 9] = np.log1p(ends - starts)
-    columns[:, 10] = [np.log1p(len(candidate.edit.replacement)) for candidate in found]
-    columns[:, 11] = [np.log(kinds[candidate.edit.operator]) for candidate in found]
-    columns[:, 12] = [
+    columns[:, 5:8] = [_shown(evidence, int(first), int(end)) for first, end in zip(at, last, strict=True)]
+    columns[:, 8] = np.log1p(ends - starts)
+    columns[:, 9] = [np.log1p(len(candidate.edit.replacement)) for candidate in found]
+    columns[:, 10] = [np.log(kinds[candidate.edit.operator]) for candidate in found]
+    columns[:, 11] = [
         lines.slice(lines.start(int(line)), int(start) + 6).lstrip().startswith("return")
         for line, start in zip(at, starts, strict=True)
     ]
@@ -130,10 +130,8 @@ def _is_return(lines: LineIndex, line: int) -> bool:
     return lines.slice(lines.start(line), lines.content_end(line)).lstrip().startswith("return")
 
 
-def _shown(evidence: Evidence, first: int, last: int) -> tuple[float, float, float, float]:
-    """Suspicion of the most suspicious line; whether any ran, an exception came from one, there was evidence."""
-    if not evidence.suspicion:
-        return (0.0, 0.0, 0.0, 0.0)
+def _shown(evidence: Evidence, first: int, last: int) -> tuple[float, float, float]:
+    """Suspicion of the most suspicious line; whether any ran in what failed; whether an exception came from one."""
     touched = range(first, last + 1)
-    suspicion = max(evidence.suspicion.get(line, 0.0) for line in touched)
-    return (suspicion, float(suspicion > 0), float(any(line in evidence.error_lines for line in touched)), 1.0)
+    suspicion = max((evidence.suspicion.get(line, 0.0) for line in touched), default=0.0)
+    return (suspicion, float(suspicion > 0), float(any(line in evidence.error_lines for line in touched)))

@@ -83,9 +83,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", kind)
         self.end_headers()
 
-    def event(self, delta: dict[str, Any] | None, usage: dict[str, int] | None = None) -> None:
+    def event(
+        self, delta: dict[str, Any] | None, usage: dict[str, int] | None = None, finished: str | None = None
+    ) -> None:
         """One piece of a streamed answer."""
-        choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": None}]
+        choices = [] if delta is None else [{"index": 0, "delta": delta, "finish_reason": finished}]
         body = {"id": "1", "object": "chat.completion.chunk", "created": 0, "model": "default", "choices": choices}
         self.wfile.write(f"data: {json.dumps({**body, 'usage': usage})}\n\n".encode())
         self.wfile.flush()
@@ -101,6 +103,7 @@ def write(*pieces: str, counted: bool = True) -> Handle:
         handler.begin()
         for piece in pieces:
             handler.event({"role": "assistant", "content": piece})
+        handler.event({}, finished="stop")
         if counted:
             handler.event(None, {"prompt_tokens": 40, "completion_tokens": 10, "total_tokens": 50})
         handler.wfile.write(b"data: [DONE]\n\n")
