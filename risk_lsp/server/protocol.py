@@ -134,6 +134,23 @@ class RiskProtocol(LanguageServerProtocol):
             self._result_types[own_id] = PlainResponse
         return answer
 
+    def _execute_handler(
+        self,
+        msg_id: Any,
+        handler: Callable[..., Any],
+        callback: Callable[[Any], Any],
+        args: tuple[Any, ...] | None = None,
+        kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        """Run a handler. pygls would keep what the steps of a generator gave, whole analyses, for ever."""
+
+        def done(future: Any) -> None:
+            if self._request_futures.get(msg_id) is future:
+                del self._request_futures[msg_id]
+            callback(future)
+
+        super()._execute_handler(msg_id, handler, done, args, kwargs)
+
     def _handle_cancel_notification(self, msg_id: Any) -> None:
         """Cancel a request of the client's; pygls would cancel ours, too, and fail over what is no id."""
         if isinstance(msg_id, int | str) and msg_id not in self._asked:

@@ -13,6 +13,7 @@ from tests.server.lsp_client import PATIENCE, LspClient, server_command
 
 ROOT = Path(__file__).parents[2]
 URI = "file:///work/program.py"
+TOP = {"line": 0, "character": 0}
 
 
 class MuteClient(LspClient):
@@ -59,3 +60,18 @@ def test_a_client_that_does_not_read_cannot_keep_the_server_from_ending(
         finally:
             process.kill()
     figure("2 MB unread, the server ends with its standard input")
+
+
+async def test_answers_that_were_given_are_not_kept(start: Start, long: bool, figure: Callable[[str], None]) -> None:
+    requests = 2_000 if long else 150
+    client = await start()
+    await client.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0})
+    client.open(URI, "x = 1\n" * 1_000)
+    for version in range(2, 20 + requests):
+        if version == 20:
+            before = memory_of(client.process.pid)
+        client.change(URI, version, {"range": {"start": TOP, "end": TOP}, "text": "y"})
+        await client.request("riskLsp/lines", {"uri": URI})
+    growth = memory_of(client.process.pid) - before
+    figure(f"{requests} requests about a program of 1,000 lines: {growth:+.1f} MB")
+    assert growth < 20, "kept analyses would be a third of a megabyte each"
