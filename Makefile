@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit figures bench test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix picture clean
+.PHONY: help demo test lint types unit figures bench fuzz soak test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -39,6 +39,14 @@ figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, RE
 
 bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes)
 	$(BIN)/python -m benchmarks.bench --out .cache/bench
+
+fuzz: $(VENV)/installed-dev ## fuzzers at full length: 100,000 edits, 10,000 messages, 2,000 damaged inputs (minutes)
+	$(BIN)/python -m tests.attacks.fuzz_documents
+	$(BIN)/python -m tests.attacks.fuzz_sessions
+	$(BIN)/python -m tests.attacks.fuzz_bytes
+
+soak: $(VENV)/installed-dev ## two minutes of typing at human speed: memory, stale diagnostics, idle CPU (MINUTES=60 for an hour)
+	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),2)
 
 test-editors: test-vscode test-neovim test-emacs test-helix ## tests in real editors (installs them into .cache; needs Debian and root)
 

@@ -133,6 +133,8 @@ async def _work_a_little(client: LspClient, document: Document, chance: random.R
     began = time.monotonic()
     await client.hover(document.uri, chance.randrange(len(document.lines)))
     figures.hover_ms.append(1000 * (time.monotonic() - began))
+    answer = await client.request("riskLsp/lines", {"uri": document.uri})
+    figures.stale += answer["version"] != document.version
     shown = await client.diagnostics(document.uri, document.version, seen)
     figures.stale += not all(_is_where_its_line_is(document, each) for each in shown)
 
