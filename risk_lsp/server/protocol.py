@@ -101,6 +101,12 @@ class RiskProtocol(LanguageServerProtocol):
         self.handle_message(structured)
         return None
 
+    def when_cancelled(self, call: Callable[[], object]) -> None:
+        """Call something if the client cancels the request that is being handled; pygls only drops its answer."""
+        future = self._request_futures.get(self.msg_id) if self.msg_id is not None else None
+        if future is not None:
+            future.add_done_callback(lambda done: call() if done.cancelled() else None)
+
     def _fail_answer(self, message_id: object, error: Exception) -> None:
         """Tell whoever waits for the answer to one of our requests that it cannot be read."""
         future = self._request_futures.pop(message_id, None) if isinstance(message_id, str) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcRequestCancelled
 
 from risk_lsp.errors import RiskError
 from risk_lsp.server.arguments import Arguments
@@ -79,7 +79,10 @@ class Repairs:
         job = Job(part, span, place, hint, progress)
         job.task = asyncio.get_running_loop().create_task(self._carried_out(job))
         self._jobs.append(job)
-        return {"status": "started", "token": progress.token} if token is None else _answer(job.task)
+        if token is None:
+            return {"status": "started", "token": progress.token}
+        self._endpoint.protocol.when_cancelled(job.cancel)
+        return _answer(job.task)
 
     def _hint(self, arguments: Arguments) -> str | None:
         hint = arguments.text(2)
@@ -143,7 +146,11 @@ class Repairs:
 
 
 async def _answer(task: asyncio.Task[Outcome]) -> dict[str, str]:
-    outcome = await task
+    try:
+        outcome = await task
+    except asyncio.CancelledError:
+        # Raised on as it is, pygls would leave the request without an answer.
+        raise JsonRpcRequestCancelled("the repair was cancelled, and nothing was changed") from None
     return {"status": outcome.status, "message": outcome.words}
 
 

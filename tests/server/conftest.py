@@ -7,12 +7,34 @@ from pathlib import Path
 
 import pytest
 
+from risk_lsp.patches.outcome import SandboxError
+from risk_lsp.patches.sandbox import Sandbox
 from tests.server.lsp_client import LspClient, server_command
+from tests.server.person import Person
 
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[LspClient]:
     """A client of a fresh server, before `initialize`. The scripted worker leaves its notes in `tmp_path`."""
     connected = await LspClient.start(server_command(tmp_path))
+    yield connected
+    await connected.kill()
+
+
+@pytest.fixture(scope="session")
+def sandboxed() -> None:
+    """For tests in which programs run."""
+    with Sandbox() as sandbox:
+        try:
+            sandbox.run("")
+        except SandboxError as error:
+            pytest.skip(f"untrusted code cannot be run here: {error}")
+
+
+@pytest.fixture
+async def person(sandboxed: None, tmp_path: Path) -> AsyncIterator[Person]:
+    """A person at a client of a fresh server, before `initialize`."""
+    connected = await Person.start(server_command(tmp_path))
+    assert isinstance(connected, Person)
     yield connected
     await connected.kill()

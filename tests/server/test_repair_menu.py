@@ -1,0 +1,104 @@
+"""What the menu of code actions offers, which costs nothing until something is chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.server.lsp_client import LspClient
+from tests.server.person import FAULTY_LINE, LARGEST, at_line
+
+URI = "file:///work/largest.py"
+LINE = ["Request a repair of this line", "Explain the risk of this line"]
+FUNCTION = ["Request a repair of function largest", "Explain the risk of function largest"]
+HINT = {"experimental": {"riskLsp": {"hint": True}}}
+
+
+async def offered(client: LspClient, place: dict[str, Any], **context: Any) -> list[dict[str, Any]]:
+    """The actions at a place, but for those about ignoring."""
+    params = {"textDocument": {"uri": URI}, "range": place, "context": {"diagnostics": [], **context}}
+    actions = await client.request("textDocument/codeAction", params)
+    return [action for action in actions if "gnor" not in action["title"]]
+
+
+def titles(actions: list[dict[str, Any]]) -> list[str]:
+    return [action["title"] for action in actions]
+
+
+async def opened(client: LspClient, text: str = LARGEST, **params: Any) -> list[dict[str, Any]]:
+    """Open the faulty file; its diagnostics."""
+    await client.initialize("vscode-1.139", **params)
+    client.open(URI, text)
+    return await client.diagnostics(URI, 1)
+
+
+async def test_a_line_that_is_pointed_at_and_the_function_around_it(client: LspClient) -> None:
+    diagnostics = await opened(client)
+    actions = await offered(client, at_line(FAULTY_LINE), diagnostics=diagnostics)
+    assert titles(actions) == [*LINE, FUNCTION[0]]
+    assert [action["kind"] for action in actions] == ["quickfix", "quickfix", "refactor.rewrite"]
+    assert actions[0]["diagnostics"] == diagnostics
+    assert actions[0]["command"]["arguments"] == [URI, diagnostics[0]["range"]]
+    assert actions[2]["command"]["arguments"][1]["end"] == {"line": 10, "character": 15}
+
+
+async def test_anywhere_in_a_risky_function(client: LspClient) -> None:
+    await opened(client)
+    assert titles(await offered(client, at_line(0))) == FUNCTION
+
+
+async def test_nothing_where_nothing_is_risky(client: LspClient) -> None:
+    await opened(client, LARGEST.replace("  # BUG", ""))
+    assert await offered(client, at_line(0)) == []
+
+
+async def test_a_selection(client: LspClient) -> None:
+    await opened(client)
+    place = {"start": {"line": 6, "character": 0}, "end": {"line": 9, "character": 0}}
+    actions = await offered(client, place)
+    assert titles(actions) == ["Request a repair of the selection", "Explain the risk of the selection"]
+    assert actions[1]["command"]["command"] == "riskLsp.explain"
+    assert actions[1]["command"]["arguments"] == [URI, place]
+
+
+async def test_only_a_client_that_can_ask_for_a_hint_offers_that(client: LspClient) -> None:
+    await opened(client, capabilities=HINT)
+    wanted = ["Request a repair of function largest with a hint..."]
+    assert titles(await offered(client, at_line(0)))[1:2] == wanted
+
+
+async def test_without_trust_the_menu_says_why_no_tests_run(client: LspClient) -> None:
+    await opened(client, initializationOptions={"trusted": False}, capabilities=HINT)
+    for title in titles(await offered(client, at_line(0)))[:2]:
+        assert title.endswith(" (runs no tests: this workspace is not trusted)")
+
+
+async def test_other_languages_are_explained_but_not_repaired(client: LspClient) -> None:
+    await client.initialize("vscode-1.139")
+    client.open(URI, "let a = 1; // BUG\n", language_id="javascript")
+    diagnostics = await client.diagnostics(URI, 1)
+    assert titles(await offered(client, at_line(0), diagnostics=diagnostics)) == LINE[1:]
+
+
+async def test_the_kinds_that_a_client_asks_for(client: LspClient) -> None:
+    diagnostics = await opened(client)
+    place = at_line(FAULTY_LINE)
+    assert titles(await offered(client, place, diagnostics=diagnostics, only=["refactor"])) == [FUNCTION[0]]
+    assert titles(await offered(client, place, diagnostics=diagnostics, only=["quickfix"])) == LINE
+    assert await offered(client, place, diagnostics=diagnostics, only=["refactor.extract"]) == []
+
+
+async def test_the_menu_does_not_wait_for_the_model(client: LspClient, tmp_path: Path) -> None:
+    await client.initialize("vscode-1.139")
+    client.open(URI, LARGEST + "# STALL\n")
+    place = {"start": {"line": 6, "character": 0}, "end": {"line": 9, "character": 0}}
+    assert len(await offered(client, place)) == 2
+    assert client.all_of("textDocument/publishDiagnostics") == []
+    (tmp_path / "release").touch()
+
+
+async def test_nothing_is_offered_while_turned_off(client: LspClient) -> None:
+    await client.initialize("vscode-1.139", initializationOptions={"enabled": False})
+    client.open(URI, LARGEST)
+    place = {"start": {"line": 6, "character": 0}, "end": {"line": 9, "character": 0}}
+    assert await offered(client, place) == []
