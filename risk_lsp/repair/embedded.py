@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.repair.candidates import Candidate, candidates, with_infills
 from risk_lsp.repair.ranking import RankingWeights, fitted_weights, masses
+from risk_lsp.repair.request import RepairError
 from risk_lsp.repair.workbench import Proposal, Workbench
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.risk.views import code_line_risks, document_risk, riskiest_lines
@@ -44,7 +45,14 @@ class EmbeddedProvider:
         self._infills = infills
 
     async def search(self, bench: Workbench) -> None:
-        """Try candidates until one passes or the budget ends; without tests, those that lower the risk most."""
+        """Try candidates until one passes or the budget ends; without tests, those that lower the risk most.
+
+        RepairError for anything else than Python.
+        """
+        if bench.request.language_id != "python":
+            raise RepairError(
+                f"the embedded provider does not repair {bench.request.language_id}", "ask a model: another provider"
+            )
         ordered = await self.ordered(bench)
         if bench.execution is None:
             await self._suggest(bench, ordered)

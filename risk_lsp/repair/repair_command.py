@@ -15,6 +15,7 @@ from platformdirs import user_state_path
 
 from risk_lsp.errors import BadInput
 from risk_lsp.model.supervisor import Supervisor
+from risk_lsp.patches.outcome import SandboxError
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.repair.chat import ChatProvider
 from risk_lsp.repair.embedded import EmbeddedProvider
@@ -81,7 +82,10 @@ def run(args: argparse.Namespace) -> int:
     )
     tests = None if args.no_tests else _tests(args, target.path, text)
     print(f"tests: {printable(tests.command)}" if tests else "tests: none are run", file=sys.stderr)
-    result = asyncio.run(_repaired(args, request, tests))
+    try:
+        result = asyncio.run(_repaired(args, request, tests))
+    except SandboxError as error:
+        raise RepairError(error.message, f"{error.hint}; or use --no-tests") from error
     _report(result, target.path, text)
     if args.apply:
         _apply(result, target.path, text)

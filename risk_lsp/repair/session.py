@@ -49,8 +49,9 @@ async def repair(
 ) -> RepairResult:
     """Look for a repair of `request.text`; nothing is changed anywhere.
 
-    Cancelling the task ends everything that runs and leaves the tree readable. With a `store` that holds the tree of
-    the same request, what was tried is not tried again. Raises RepairError, WorkerError or SandboxError.
+    Cancelling the task ends everything that runs and leaves the tree readable. With a `store` that is to be resumed and
+    holds the tree of the same request, what was tried is not tried again: the tests must be the same. Raises
+    RepairError, WorkerError or SandboxError.
     """
     async with AsyncExitStack() as stack:
         execution = None if tests is None else await stack.enter_async_context(Execution(tests))
@@ -61,7 +62,8 @@ async def repair(
             message = f"the tests pass as it is: {tests.command if tests else ''}"
             hint = "add a test that shows the fault, or ask without tests"
             return RepairResult("passing", (), message, hint, bench.spent, tree)
-        await provider.search(bench)
+        if not any(node.verdict is not None and node.verdict.passed for node in tree.programs):
+            await provider.search(bench)
         offers = await _offers(bench)
         await bench.save()
         return _result(bench, offers, tests)
@@ -71,7 +73,7 @@ def _tree(request: RepairRequest, provider: Provider, tests: Tests | None, store
     span = None if request.span is None else (request.span.start, request.span.end)
     command = "" if tests is None else tests.command
     task = Task(request.name, request.language_id, request.text, request.hint, span, command)
-    known = None if store is None else store.load()
+    known = store.load() if store is not None and store.resume else None
     if known is not None and known.nodes and known.task == task:
         return known
     return RepairTree(task, {"provider": provider.name})
@@ -95,11 +97,12 @@ async def _offers(bench: Workbench) -> list[Offer]:
     nodes = [node for node in bench.tree.programs[1:] if node.verdict is None or node.verdict.passed]
     if bench.execution is None:
         chosen = [(node, bench.tree.text_of(node)) for node in nodes]
-        return [await _offer(bench, node, made) for node, made in chosen if _is_sound(text, made)][:_OFFERS]
+        sound = [(node, made) for node, made in chosen if _is_sound(bench.request, made)]
+        return [await _offer(bench, node, made) for node, made in sound[:_OFFERS]]
     offers: list[Offer] = []
     for node in sorted(nodes, key=lambda node: _size(text, bench.tree.text_of(node))):
         made = await _cut_down(bench, bench.tree.text_of(node))
-        if _is_sound(text, made) and await bench.execution.confirms(made):
+        if _is_sound(bench.request, made) and await bench.execution.confirms(made):
             offers.append(await _offer(bench, node, made))
         if len(offers) == _OFFERS:
             break
@@ -166,15 +169,17 @@ def _nothing(bench: Workbench, tests: Tests | None) -> tuple[str, str]:
     return f"none of {tried} changes passes the tests", "give a hint, ask for a larger part, or ask another model"
 
 
-def _is_sound(text: str, made: str) -> bool:
-    """Whether a program may be offered: it differs, parses, and does not merely cut code off."""
+def _is_sound(request: RepairRequest, made: str) -> bool:
+    """Whether a program may be offered: it differs and, being Python, parses and does not merely cut code off."""
+    if request.language_id != "python":
+        return made != request.text
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ast.parse(made)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-    return made != text and not cuts_code_off(text, made)
+    return made != request.text and not cuts_code_off(request.text, made)
 
 
 def _size(text: str, made: str) -> tuple[int, int]:

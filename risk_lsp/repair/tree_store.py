@@ -17,19 +17,23 @@ _FILES_AT_MOST = 200
 
 
 class TreeStore:
-    """One tree in one file."""
+    """One tree in one file. Without `resume` a repair starts anew and what the file holds is replaced."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, resume: bool = True) -> None:
         self.path = path
+        self.resume = resume
 
     @classmethod
     def in_folder(cls, folder: Path, request: RepairRequest) -> TreeStore:
-        """The file for a request, named by its content; the oldest trees of the folder are dropped beyond a number."""
+        """The file for a request, named by its content, not to be resumed: its tests may have changed since.
+
+        The oldest trees of the folder are dropped beyond a number.
+        """
         asked = json.dumps([request.name, request.text, request.hint, request.span])
         trees = sorted(folder.glob("*.json"), key=_changed) if folder.is_dir() else []
         for old in trees[: -_FILES_AT_MOST + 1]:
             old.unlink(missing_ok=True)
-        return cls(folder / f"{sha256(asked.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json")
+        return cls(folder / f"{sha256(asked.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json", resume=False)
 
     def save(self, tree: RepairTree) -> None:
         """Write the tree; a reader sees the old one or the new one, never a part. RepairError if that fails."""

@@ -119,6 +119,24 @@ async def test_texts_sent_together_are_all_answered_with_their_own_result(start:
     assert [result.header["length"] for result in results] == list(range(20))
 
 
+async def test_other_questions_are_answered_in_their_turn(start: Start) -> None:
+    watched = await start()
+
+    scored, asked = await asyncio.gather(
+        watched.supervisor.score("abc", "python"), watched.supervisor.ask("length", {"text": "abcd"})
+    )
+
+    assert (scored.header["length"], asked.header) == (3, {"length": 4})
+
+
+async def test_a_question_that_the_worker_does_not_know_is_refused(start: Start) -> None:
+    watched = await start()
+
+    with pytest.raises(BadInput, match="no question colour"):
+        await watched.supervisor.ask("colour", {})
+    assert (await watched.supervisor.score("ab", "python")).header["length"] == 2
+
+
 async def test_a_text_of_two_megabytes_and_its_arrays_pass(start: Start) -> None:
     watched = await start()
 

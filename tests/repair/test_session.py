@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.model.supervisor import Supervisor
+from risk_lsp.model.supervisor import ScoredArrays, Supervisor, WorkerState
 from risk_lsp.repair.embedded import EmbeddedProvider
-from risk_lsp.repair.request import Budget, RepairRequest
+from risk_lsp.repair.request import Budget, RepairError, RepairRequest
 from risk_lsp.repair.session import CAVEAT, repair
 from risk_lsp.repair.tests import TestPlan, find_tests
 from risk_lsp.repair.tree import RepairTree
@@ -105,6 +106,25 @@ class TestWithTests:
         assert after[: len(before)] == before
         assert len(after) == len(set(after)) == 12
 
+    async def test_what_passed_before_is_offered_again_without_a_search(
+        self, tmp_path: Path, model: WorkerModel
+    ) -> None:
+        store = TreeStore(tmp_path / "tree.json")
+        first = await repair(REQUEST, model, EmbeddedProvider(), tests=doctests(tmp_path), store=store)
+
+        second = await repair(REQUEST, model, EmbeddedProvider(), tests=doctests(tmp_path), store=store)
+
+        assert second.offers == first.offers
+        assert len(second.tree.nodes) == len(first.tree.nodes)
+
+    async def test_a_store_that_is_not_to_be_resumed_starts_anew(self, tmp_path: Path, model: WorkerModel) -> None:
+        store = TreeStore.in_folder(tmp_path / "trees", REQUEST)
+        first = await repair(REQUEST, model, EmbeddedProvider(), tests=doctests(tmp_path), store=store)
+
+        second = await repair(REQUEST, model, EmbeddedProvider(), tests=doctests(tmp_path), store=store)
+
+        assert second.cost.executions == first.cost.executions
+
     async def test_cancelled_half_way_it_leaves_no_process_and_a_whole_record(
         self, tmp_path: Path, model: WorkerModel
     ) -> None:
@@ -135,31 +155,33 @@ class TestWithTests:
         assert saved(store).programs
         assert (tmp_path / "sums.py").read_text() == HOPELESS
 
-    async def test_a_worker_that_dies_ends_it_with_a_readable_record(self, tmp_path: Path) -> None:
+    async def test_a_worker_that_dies_over_a_question_ends_it_with_a_readable_record(self, tmp_path: Path) -> None:
         supervisor = Supervisor({"bundle": "default", "threads": 1})
         await supervisor.start()
         await supervisor.score(SUM, "python")
         store = TreeStore(tmp_path / "tree.json")
 
-        def kill_when_changes_are_looked_for(progress: Progress) -> None:
-            if progress.stage == "looking for changes":
-                for pid in descendants():
-                    if b"worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        os.kill(pid, signal.SIGKILL)
+        async def ask(question: str, parameters: dict[str, Any]) -> ScoredArrays:
+            if question == "risks":
+                return await supervisor.ask(question, parameters)
+            (worker,) = workers()
+            os.kill(worker, signal.SIGSTOP)  # it can have no answer before it is killed
+            answer = asyncio.ensure_future(supervisor.ask(question, parameters))
+            while supervisor.state is not WorkerState.BUSY:
+                await asyncio.sleep(0)
+            os.kill(worker, signal.SIGKILL)
+            return await answer
 
         with pytest.raises(WorkerError):
-            await repair(
-                REQUEST,
-                WorkerModel(supervisor.ask),
-                EmbeddedProvider(),
-                tests=doctests(tmp_path),
-                store=store,
-                on_progress=kill_when_changes_are_looked_for,
-            )
+            await repair(REQUEST, WorkerModel(ask), EmbeddedProvider(), tests=doctests(tmp_path), store=store)
         await supervisor.stop()
 
         assert saved(store).programs
         assert (tmp_path / "sums.py").read_text() == SUM
+
+
+def workers() -> list[int]:
+    return [pid for pid in descendants() if b"worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 class TestWithoutTests:
@@ -183,6 +205,11 @@ class TestWithoutTests:
 
         for offer in result.offers:
             assert all(at - 4 <= edit.start and edit.end <= at + 10 for edit in offer.edits)
+
+    async def test_another_language_needs_another_provider(self, model: WorkerModel) -> None:
+        with pytest.raises(RepairError, match="does not repair go") as caught:
+            await repair(RepairRequest("package a\n", "go"), model, EmbeddedProvider())
+        assert caught.value.hint
 
     async def test_an_empty_document_has_nothing_to_change(self, model: WorkerModel) -> None:
         result = await repair(RepairRequest(""), model, EmbeddedProvider())
