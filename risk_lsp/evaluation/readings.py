@@ -63,7 +63,7 @@ def read_order(line: Mapping[str, Any]) -> str:
 
 def read_calibration(levels: Mapping[str, Any]) -> str:
     """Whether one map holds at every level."""
-    errors = {level: _value(levels[level]["techniques"][PROBE]["ece_raw"]) for level in LEVELS}
+    errors = {level: _value(levels[level]["techniques"][PROBE]["ece_raw"]) for level in LEVELS if level in levels}
     worst = max(errors, key=lambda level: errors[level])
     listed = ", ".join(f"{level} {error:.3f}" for level, error in errors.items())
     return f"One map serves spans of all sizes. Its calibration error by level: {listed}. It is worst for {worst}s" + (

@@ -78,7 +78,7 @@ def evaluation_markdown(found: Mapping[str, Any]) -> str:
 
 
 def _levels(levels: Mapping[str, Any]) -> Iterable[str]:
-    for level in LEVELS:
+    for level in filter(levels.__contains__, LEVELS):
         measured = levels[level]
         yield f"### {level.capitalize()}s"
         yield (
@@ -118,6 +118,7 @@ def _by_level(levels: Mapping[str, Any], technique: str) -> str:
     rows = [
         [level, f"{levels[level]['problems']:,}", *_cells(levels[level]["techniques"][technique], _SKILL)]
         for level in LEVELS
+        if level in levels
     ]
     return _markdown_table(["level", "problems", *(title for _, title in _SKILL)], rows)
 

@@ -173,12 +173,14 @@ def _labelled(study: Study, level: Level, wanted: Mask) -> tuple[NDArray[np.bool
 
 def _rate(study: Study, level: Level, wanted: Mask) -> float:
     edited, weights = _labelled(study, level, wanted)
-    return base_rate(edited, weights)
+    return base_rate(edited, weights) if weights.any() else 0.0
 
 
 def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask) -> Floats:
     edited, weights = _labelled(study, level, training)
     rows = np.flatnonzero(weights > 0)
+    if not len(rows):
+        return np.full(len(weights), np.nan)
     rows = rows[:: max(1, len(rows) // _LOGISTIC_ROWS)]
     return fit_logistic(features[rows], edited[rows], weights[rows]).probability(features)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.figures import PROBE, level_figures
+from risk_lsp.evaluation.level_records import LevelRecords
 from risk_lsp.evaluation.multisampling import SIBLINGS, disagreement_of_table
 from risk_lsp.evaluation.plots import plot_reliability
 from risk_lsp.evaluation.reflection import reflections_of_table
@@ -121,20 +122,25 @@ def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Unfitted, resamples:
 def _shipped(engine: Engine, data: ProbeData, resamples: int) -> dict[str, Any]:
     """The bundle's own probe and calibration on the test problems, rescaled by the calibration problems."""
     calibration, test = score_programs(engine, data.of("calibration")), score_programs(engine, data.of("test"))
-    rescaled: dict[Level, dict[str, NDArray[np.float64]]] = {}
-    for level in LEVELS:
-        known = calibration[level]
-        rescaled[level] = {
-            name: platt_apply(test[level].scores[name], platt_fit(scores, known.edited, known.weights))
-            for name, scores in known.scores.items()
-        }
+    rescaled = {level: _rescaled(calibration[level], test[level]) for level in LEVELS}
     return _figures(Judged(test, rescaled), resamples)
 
 
+def _rescaled(known: LevelRecords, judged: LevelRecords) -> dict[str, NDArray[np.float64]]:
+    if not known.weights.any():
+        return dict(judged.scores)
+    return {
+        name: platt_apply(judged.scores[name], platt_fit(scores, known.edited, known.weights))
+        for name, scores in known.scores.items()
+    }
+
+
 def _figures(judged: Judged, resamples: int) -> dict[str, Any]:
+    """By level; a level without a span, such as functions where all programs are scripts, has none."""
     return {
         level: level_figures(level, judged.records[level], judged.rescaled[level], resamples=resamples)
         for level in LEVELS
+        if judged.records[level].weights.any()
     }
 
 
@@ -144,7 +150,7 @@ def _only(judged: Judged, wanted: Iterable[bool]) -> Judged:
     records = {
         level: replace(each, weights=each.weights * mask[each.program]) for level, each in judged.records.items()
     }
-    if any(not each.weights.any() for each in records.values()):
+    if not records["program"].weights.any():
         raise BadInput("too few problems: none of the test or calibration ones", "give programs of more problems")
     return Judged(records, judged.rescaled)
 
@@ -181,7 +187,9 @@ def _plots(judged: Judged, out: Path) -> dict[str, str]:
     lines = judged.records["line"]
     drawn: Mapping[str, Mapping[str, Any]] = {
         "The probe at every level": {
-            f"{level}s": reliability_table(*_weighed(judged, level, PROBE)) for level in LEVELS
+            f"{level}s": reliability_table(*_weighed(judged, level, PROBE))
+            for level in LEVELS
+            if judged.records[level].weights.any()
         },
         "Lines, every technique as it comes": {
             name: reliability_table(*_weighed(judged, "line", name)) for name in lines.scores

@@ -168,3 +168,10 @@ def test_every_table_of_the_report_is_even(line: dict[str, Any]) -> None:
     for table in report.split("\n\n"):
         rows = [row for row in table.split("\n") if row.startswith("|")]
         assert len({row.count("|") for row in rows}) <= 1, table
+
+
+def test_a_level_that_was_not_measured_has_no_place_in_the_report(line: dict[str, Any]) -> None:
+    found = whole(line)
+    scripts = {level: figures for level, figures in found["five_folds"].items() if level != "function"}
+
+    assert "### Functions" not in evaluation_markdown({**found, "five_folds": scripts, "unread": scripts})
