@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 import itertools
 import logging
@@ -35,6 +34,8 @@ class WorkerState(enum.Enum):
     RESTARTING = "restarting"
     STOPPED = "stopped"
 
+
+_SECONDS_TO_END = 3.0  # longer than a worker is given to end by itself
 
 StateCallback = Callable[[WorkerState, "WorkerError | None"], None]
 
@@ -173,10 +174,10 @@ class Supervisor:
 
     async def _end(self) -> None:
         task, self._task = self._task, None
-        if task is not None:
+        while task is not None and not task.done():
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            # Before Python 3.12 `wait_for` swallows a cancellation that comes along with what it waits for.
+            await asyncio.wait({task}, timeout=_SECONDS_TO_END)
 
     async def _supervise(self) -> None:
         """Run one worker after the other until one refuses to load."""
@@ -217,11 +218,7 @@ class Supervisor:
     async def _load(self, process: WorkerProcess) -> None:
         try:
             await process.send(Message("load", {"options": self._options}))
-            reply = await asyncio.wait_for(process.receive(), self._timings.load)
-        except asyncio.TimeoutError:
-            error = WorkerError(f"the worker was not ready after {self._timings.load:.0f} s", "it is started again")
-            self._fail_waiting(error)
-            raise error from None
+            reply = await self._first_reply(process)
         except WorkerError as error:
             self._fail_waiting(error)
             raise
@@ -230,6 +227,16 @@ class Supervisor:
         if reply.kind != "ready":
             raise _unasked(reply)
         self._description = reply.fields["description"]
+
+    async def _first_reply(self, process: WorkerProcess) -> Message:
+        arrival = asyncio.ensure_future(process.receive())
+        try:
+            await asyncio.wait({arrival}, timeout=self._timings.load)
+            if not arrival.done():
+                raise WorkerError(f"the worker was not ready after {self._timings.load:.0f} s", "it is started again")
+            return arrival.result()
+        finally:
+            arrival.cancel()
 
     async def _serve(self, process: WorkerProcess) -> None:
         """Pass on requests one at a time; raises WorkerError when the worker dies or hangs."""

@@ -6,14 +6,18 @@ import asyncio
 import os
 import random
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from risk_lsp.model.supervisor import Supervisor, WorkerState
+from risk_lsp.model.worker_process import WorkerProcess
+from risk_lsp.model.worker_protocol import Message
 from tests.faults.conftest import Start
-from tests.server.lsp_client import LspClient, ResponseError
+from tests.server.lsp_client import PATIENCE, LspClient, ResponseError
 from tests.server.test_model_lifecycle import worker_pid
 
 MESSAGE, STATUS = "window/showMessage", "riskLsp/status"
@@ -83,3 +87,26 @@ async def test_a_model_that_stalls_is_replaced_and_the_text_left_alone(
     loads = len((tmp_path / "loads").read_text().splitlines())
     assert loads <= 3
     figure("replaced twice, then the text is left alone until it is edited")
+
+
+async def test_a_stop_that_comes_along_with_the_loaded_model_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = [sys.executable, "-m", "tests.server.scripted_worker", str(tmp_path)]
+    supervisor = Supervisor({"bundle": "any"}, command=command)
+    stopping: list[asyncio.Task[None]] = []
+    receive = WorkerProcess.receive
+
+    async def receive_and_stop(process: WorkerProcess) -> Message:
+        message = await receive(process)
+        stopping.append(asyncio.ensure_future(supervisor.stop()))
+        return message
+
+    monkeypatch.setattr(WorkerProcess, "receive", receive_and_stop)
+    await supervisor.start()
+    while not stopping:
+        await asyncio.sleep(0.01)
+    done, _ = await asyncio.wait(stopping, timeout=PATIENCE)
+    assert done
+    assert supervisor.state is WorkerState.STOPPED
+    assert len(stopping) == 1, "nothing was served any more"
