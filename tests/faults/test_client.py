@@ -63,7 +63,7 @@ def test_a_client_that_does_not_read_cannot_keep_the_server_from_ending(
 
 
 async def test_answers_that_were_given_are_not_kept(start: Start, long: bool, figure: Callable[[str], None]) -> None:
-    requests = 2_000 if long else 150
+    requests = 2_000 if long else 80
     client = await start()
     await client.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0})
     client.open(URI, "x = 1\n" * 1_000)
@@ -74,4 +74,4 @@ async def test_answers_that_were_given_are_not_kept(start: Start, long: bool, fi
         await client.request("riskLsp/lines", {"uri": URI})
     growth = memory_of(client.process.pid) - before
     figure(f"{requests} requests about a program of 1,000 lines: {growth:+.1f} MB")
-    assert growth < 20, "kept analyses would be a third of a megabyte each"
+    assert growth < 10, "kept analyses would be a third of a megabyte each"
