@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from typing import Any
 
@@ -106,6 +106,14 @@ class RiskProtocol(LanguageServerProtocol):
         future = self._request_futures.get(self.msg_id) if self.msg_id is not None else None
         if future is not None:
             future.add_done_callback(lambda done: call() if done.cancelled() else None)
+
+    def _run_generator(
+        self, future: Future[Any] | None, *, gen: Generator[Any, Any, Any], result_future: Future[Any]
+    ) -> None:
+        """Go on with a handler. What goes wrong once its request was cancelled is of no interest to anybody."""
+        if future is not None and result_future.cancelled() and not future.cancelled():
+            future.exception()
+        super()._run_generator(future, gen=gen, result_future=result_future)
 
     def _fail_answer(self, message_id: object, error: Exception) -> None:
         """Tell whoever waits for the answer to one of our requests that it cannot be read."""

@@ -15,11 +15,28 @@ from risk_lsp.text.spans import Span
 
 
 class Stage(Enum):
-    """How far a repair is. From OFFERING on it waits for the person alone."""
+    """How far a repair is. At OFFERING and APPLYING it waits for the person alone; at ENDING it was cancelled."""
 
     WORKING = "working"
     OFFERING = "offering"
     APPLYING = "applying"
+    ENDING = "ending"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it. words: for the person, empty where they know already."""
+
+    status: Literal["applied", "discarded", "shown", "outdated", "passing", "not found", "failed", "cancelled"]
+    words: str = ""
+    level: types.MessageType = types.MessageType.Info
+
+
+OUTDATED = Outcome(
+    "outdated",
+    "risk-lsp: the text changed while its repair was looked for, so nothing was applied; ask again",
+    types.MessageType.Warning,
+)
 
 
 @dataclass
@@ -37,14 +54,13 @@ class Job:
 
     def cancel(self) -> None:
         """End all that is done for it."""
+        self.stage = Stage.ENDING
         if self.task is not None:
             self.task.cancel()
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of it. words: for the person, empty where they know already."""
-
-    status: Literal["applied", "discarded", "shown", "outdated", "passing", "not found", "failed", "cancelled"]
-    words: str = ""
-    level: types.MessageType = types.MessageType.Info
+    def outcome(self) -> Outcome:
+        """What came of it, once its task has ended."""
+        assert self.task is not None
+        if self.task.cancelled():
+            return OUTDATED if self.is_outdated else Outcome("cancelled")
+        return self.task.result()

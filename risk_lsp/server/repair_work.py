@@ -18,14 +18,14 @@ from risk_lsp.repair.tree_store import TreeStore
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.server.endpoint import Endpoint
 from risk_lsp.server.repair_consent import NEVER, RUN, ConsentStore, may_run
-from risk_lsp.server.repair_job import Job, Outcome, Stage
+from risk_lsp.server.repair_job import OUTDATED, Job, Outcome, Stage
 from risk_lsp.server.repair_menu import NOT_TRUSTED
 from risk_lsp.server.repair_offer import annotated_edit, is_accepted, plain_edit, title_of
 from risk_lsp.server.repair_provider import provider_of
 from risk_lsp.server.state import State
 
 ASK_HINT = "riskLsp/askHint"
-_OUTDATED = "the text changed while its repair was looked for, so nothing was applied; ask again"
+_HINT_UNREAD = "the built-in model reads no hints; set repairProvider to endpoint or editor for one that does"
 
 
 class Judge(NamedTuple):
@@ -57,6 +57,8 @@ class RepairWork:
         words = f"{result.message}; {result.hint}"
         if judge.plan is None:
             words = f"{words} (nothing was run: {judge.why_none})"
+        if hint and self._state.settings.repair_provider == "embedded":
+            words = f"{words} ({_HINT_UNREAD})"
         return await self._offered(result, f"risk-lsp: {words}")
 
     async def _hint(self) -> str | None:
@@ -136,7 +138,7 @@ class RepairWork:
             diff = unified_diff(self._document.text, result.offers[0].text, self._name)
             return Outcome("shown", f"{words}. This editor takes no edits from a server; the change is\n{diff}")
         if not self._is_newest():
-            return outdated()
+            return OUTDATED
         self._job.stage = Stage.OFFERING
         if client.annotates_edits:
             self._endpoint.tell(types.MessageType.Info, words)
@@ -145,7 +147,7 @@ class RepairWork:
         if not await is_accepted(self._endpoint, self._document, result.offers[0], self._name, words):
             return Outcome("discarded")
         if not self._is_newest():
-            return outdated()
+            return OUTDATED
         return await self._applied(plain_edit(self._state, self._document, result.offers[0]), result)
 
     async def _applied(self, edit: types.WorkspaceEdit, result: RepairResult) -> Outcome:
@@ -154,12 +156,7 @@ class RepairWork:
         answer: Any = await self._endpoint.ask(types.WORKSPACE_APPLY_EDIT, params)
         if answer is not None and answer.applied:
             return Outcome("applied")
-        return Outcome("discarded") if self._is_newest() else outdated()
+        return Outcome("discarded") if self._is_newest() else OUTDATED
 
     def _is_newest(self) -> bool:
         return self._state.documents.is_newest(self._document)
-
-
-def outdated() -> Outcome:
-    """The outcome of a repair of a text that is not there any more."""
-    return Outcome("outdated", f"risk-lsp: {_OUTDATED}", types.MessageType.Warning)

@@ -53,14 +53,17 @@ class Repairs:
     def drop_outdated(self) -> None:
         """End the work on texts that are not there any more; an edit that is being applied is what changes its text."""
         for job in self._jobs:
-            if job.stage is not Stage.APPLYING and not self._state.documents.is_newest(job.part.document):
+            can_be_dropped = job.stage in (Stage.WORKING, Stage.OFFERING)
+            if can_be_dropped and not self._state.documents.is_newest(job.part.document):
                 job.is_outdated = True
                 job.cancel()
 
-    def stop(self) -> None:
-        """End everything."""
+    async def stop(self) -> None:
+        """End everything, and wait until it has."""
+        tasks = [job.task for job in self._jobs if job.task is not None]
         for job in self._jobs:
             job.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _begin(self, arguments: Arguments, hint: str | None) -> Any:
         """Start a repair. A request that brings a progress token is answered when all is done, any other one at once:
@@ -77,12 +80,13 @@ class Repairs:
         request, notify = self._endpoint.request, self._endpoint.notify
         progress = RepairProgress(self._state.client.work_done_progress, request, notify, token)
         job = Job(part, span, place, hint, progress)
-        job.task = asyncio.get_running_loop().create_task(self._carried_out(job))
+        task = job.task = asyncio.get_running_loop().create_task(self._carried_out(job))
+        task.add_done_callback(lambda _: self._ended(job))
         self._jobs.append(job)
         if token is None:
             return {"status": "started", "token": progress.token}
         self._endpoint.protocol.when_cancelled(job.cancel)
-        return _answer(job.task)
+        return _answer(job, task)
 
     def _hint(self, arguments: Arguments) -> str | None:
         hint = arguments.text(2)
@@ -101,13 +105,13 @@ class Repairs:
         if len(working) >= _AT_ONCE:
             raise JsonRpcException(f"{_AT_ONCE} repairs are under way already; wait, or cancel one", REQUEST_FAILED)
         for job in self._jobs:
-            if job.part.document.uri == uri:
+            if job.part.document.uri == uri and job.stage is not Stage.ENDING:
                 job.cancel()
 
     def _cancel(self, arguments: Arguments) -> bool:
         """End the repair of a document; whether there was one."""
         uri = self._questions.part_of(arguments.uri(0)).document.uri
-        found = [job for job in self._jobs if job.part.document.uri == uri]
+        found = [job for job in self._jobs if job.part.document.uri == uri and job.stage is not Stage.ENDING]
         for job in found:
             job.cancel()
         return bool(found)
@@ -117,22 +121,15 @@ class Repairs:
 
         return ConsentStore(self._folder / "tests").forget_all()
 
-    async def _carried_out(self, job: Job) -> Outcome:
-        """Do the work and say what came of it."""
-        try:
-            outcome = await self._outcome(job)
-        except asyncio.CancelledError:
-            if not job.is_outdated:
-                raise
-            outcome = _outdated()
-        finally:
-            job.progress.end("cancelled")
-            self._jobs.remove(job)
+    def _ended(self, job: Job) -> None:
+        """Say what came of a repair. It may have been cancelled before it began."""
+        self._jobs.remove(job)
+        outcome = job.outcome()
+        job.progress.end(outcome.status)
         if outcome.words:
             self._endpoint.tell(outcome.level, outcome.words)
-        return outcome
 
-    async def _outcome(self, job: Job) -> Outcome:
+    async def _carried_out(self, job: Job) -> Outcome:
         try:
             # With it comes what searches and runs programs, which is seldom needed.
             work = await asyncio.to_thread(import_module, "risk_lsp.server.repair_work")
@@ -145,20 +142,13 @@ class Repairs:
             return _failed(f"the repair failed ({type(error).__name__}); the server's log says where")
 
 
-async def _answer(task: asyncio.Task[Outcome]) -> dict[str, str]:
-    try:
-        outcome = await task
-    except asyncio.CancelledError:
-        # Raised on as it is, pygls would leave the request without an answer.
-        raise JsonRpcRequestCancelled("the repair was cancelled, and nothing was changed") from None
+async def _answer(job: Job, task: asyncio.Task[Outcome]) -> dict[str, str]:
+    await asyncio.wait([task])
+    outcome = job.outcome()
+    if outcome.status == "cancelled":
+        raise JsonRpcRequestCancelled("the repair was cancelled, and nothing was changed")
     return {"status": outcome.status, "message": outcome.words}
 
 
 def _failed(reason: str) -> Outcome:
     return Outcome("failed", f"risk-lsp: no repair, and nothing was changed: {reason}", types.MessageType.Warning)
-
-
-def _outdated() -> Outcome:
-    from risk_lsp.server.repair_work import outdated
-
-    return outdated()

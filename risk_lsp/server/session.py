@@ -85,9 +85,9 @@ class Session:
         """End all work and the worker."""
         self.state.analyzer.forget_all()
         self.state.snooze.cancel()
-        self._repairs.stop()
         for task in self._tasks:
             task.cancel()
+        await self._repairs.stop()
         await self.state.host.stop()
 
     def _new_state(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> State:

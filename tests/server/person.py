@@ -149,6 +149,14 @@ def default_server(folder: Path) -> Sequence[str]:
     return [sys.executable, "-c", code, str(folder / "data")]
 
 
+def is_alive(process: int) -> bool:
+    """Whether a process runs; one that has ended may still be listed until somebody takes note."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def children_of(process: int) -> set[int]:
     """All processes below one."""
     try:

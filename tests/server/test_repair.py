@@ -15,8 +15,19 @@ from typing import Any
 import pytest
 
 from tests.server.lsp_client import ResponseError
-from tests.server.person import CANCELLED, FAULTY_LINE, LARGEST, RIGHT, Person, at_line, children_of, default_server
+from tests.server.person import (
+    CANCELLED,
+    FAULTY_LINE,
+    LARGEST,
+    RIGHT,
+    Person,
+    at_line,
+    children_of,
+    default_server,
+    is_alive,
+)
 from tests.server.test_model_lifecycle import worker_pid
+from tests.server.test_notebooks import open_notebook, uri_of
 from tests.server.test_settings_in_force import runs
 
 APPLY_EDIT = "workspace/applyEdit"
@@ -112,6 +123,30 @@ async def test_cancelling_ends_what_runs_and_changes_nothing(person: Person, tmp
     assert children_of(person.process.pid) <= before
     assert person.all_of(APPLY_EDIT) == []
     assert await person.execute("riskLsp.cancelRepair", uri) is False
+
+
+async def test_cancelling_before_the_work_has_begun_is_no_obstacle_to_the_next(person: Person, tmp_path: Path) -> None:
+    await start(person)
+    uri = person.show(tmp_path / "largest.py", LARGEST)
+    request = person.repair(uri)
+    person.notify("$/cancelRequest", {"id": request})
+    with pytest.raises(ResponseError) as caught:
+        await person.result_of(request)
+    assert caught.value.code == CANCELLED
+    assert (await person.repaired(uri))["status"] == "applied"
+
+
+async def test_leaving_ends_what_runs(person: Person, tmp_path: Path) -> None:
+    await start(person, repairTests="sleep 50")
+    uri = person.show(tmp_path / "largest.py", LARGEST)
+    await person.hover(uri, 0)
+    before = children_of(person.process.pid)
+    person.repair(uri)
+    await person.stage("running the tests")
+    while not (added := children_of(person.process.pid) - before):
+        await asyncio.sleep(0.01)
+    await person.shut_down()
+    assert not [process for process in added if is_alive(process)]
 
 
 async def test_an_edit_meanwhile_ends_the_repair_and_is_said(person: Person, tmp_path: Path) -> None:
@@ -227,6 +262,19 @@ async def test_the_record_of_a_repair_can_be_read(person: Person, tmp_path: Path
     tree = TreeStore(file).load()
     assert tree is not None
     assert (tree.task.name, tree.task.text) == ("largest.py", LARGEST)
+
+
+async def test_a_repair_in_a_notebook_is_an_edit_of_its_cell(person: Person) -> None:
+    await start(person)
+    person.replies[APPLY_EDIT] = {"applied": True}
+    cells = {"a": "import math", "b": "def half(x):\n    return x / 3  # BUG\n"}
+    open_notebook(person, cells)
+    outcome = await person.repaired(uri_of("b"), line=1)
+    assert outcome["status"] in ("applied", "not found")
+    for applied in person.all_of(APPLY_EDIT):
+        (change,) = applied["edit"]["documentChanges"]
+        assert change["textDocument"] == {"uri": uri_of("b"), "version": 1}
+        assert change["edits"][0]["range"]["start"]["line"] == 1
 
 
 @pytest.mark.parametrize(

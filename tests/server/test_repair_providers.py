@@ -107,8 +107,9 @@ async def test_whoever_gives_no_hint_after_all_gets_no_repair(person: Person, tm
     person.replies["riskLsp/askHint"] = {"hint": None}
     uri = await start(person, tmp_path / "largest.py", "hint")
     params = {"command": "riskLsp.repairWithHint", "arguments": [uri, at_line(8)], "workDoneToken": "token"}
-    outcome = await person.request("workspace/executeCommand", params)
-    assert outcome == {"status": "cancelled", "message": ""}
+    with pytest.raises(ResponseError) as caught:
+        await person.request("workspace/executeCommand", params)
+    assert caught.value.code == CANCELLED
     assert person.questions == []
 
 
