@@ -20,7 +20,7 @@ def plot_rates(curves: Mapping[str, Sequence[Row]], path: Path, *, title: str, c
         from matplotlib.figure import Figure
     except ImportError as error:
         raise RiskError("plots need matplotlib", "pip install 'risk-lsp[train]'") from error
-    figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
+    figure = Figure(figsize=(7.2, 4.4 + 0.12 * len(curves)), dpi=120, layout="constrained")
     axes = figure.subplots()
     for label, rows in curves.items():
         costs, rates, lows, highs = zip(*rows, strict=True)
@@ -31,7 +31,7 @@ def plot_rates(curves: Mapping[str, Sequence[Row]], path: Path, *, title: str, c
     axes.set(title=title, xlabel=cost, ylabel="share that passes", ylim=(0, 1))
     if logarithmic:
         axes.set_xscale("log")
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     axes.grid(alpha=0.3)
     FigureCanvasAgg(figure)
     figure.savefig(path, format="png")
