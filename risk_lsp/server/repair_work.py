@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -10,10 +12,11 @@ from urllib.parse import unquote, urlsplit
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
-from risk_lsp.repair.request import Budget, RepairRequest
+from risk_lsp.repair.request import Budget, RepairError, RepairRequest
 from risk_lsp.repair.result import RepairResult, unified_diff
 from risk_lsp.repair.session import repair
 from risk_lsp.repair.tests import TestPlan, find_tests
+from risk_lsp.repair.tree import RepairTree
 from risk_lsp.repair.tree_store import TreeStore
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.server.endpoint import Endpoint
@@ -27,12 +30,25 @@ from risk_lsp.server.state import State
 ASK_HINT = "riskLsp/askHint"
 _HINT_UNREAD = "the built-in model reads no hints; set repairProvider to endpoint or editor for one that does"
 
+logger = logging.getLogger(__name__)
+
 
 class Judge(NamedTuple):
     """The tests to run, or why nothing is run."""
 
     plan: TestPlan | None
     why_none: str = ""
+
+
+class Record(TreeStore):
+    """A record that a repair can do without: where it cannot be written, the log says so."""
+
+    def save(self, tree: RepairTree) -> None:
+        """Write the tree, if that can be done."""
+        try:
+            super().save(tree)
+        except RepairError as error:
+            logger.warning("%s", error)
 
 
 class RepairWork:
@@ -99,7 +115,8 @@ class RepairWork:
     def _workspace(self, path: Path) -> Path | None:
         """The innermost folder of the client's workspace that holds the file."""
         workspace = self._endpoint.workspace
-        uris = [*workspace.folders, *([workspace.root_uri] if workspace.root_uri else [])]
+        uris = [folder.uri for folder in workspace.folders.values()]
+        uris += [workspace.root_uri] if workspace.root_uri else []
         folders = [Path(folder) for uri in uris if (folder := to_fs_path(uri))]
         holding = [folder for folder in folders if path.is_relative_to(folder)]
         return max(holding, key=lambda folder: len(folder.parts), default=None)
@@ -122,8 +139,12 @@ class RepairWork:
 
     def _store(self, request: RepairRequest) -> TreeStore:
         """Where the record is kept. An old one is not gone on from: the tests may say something else by now."""
-        store = TreeStore.in_folder(self._folder / "repairs", request)
-        store.path.unlink(missing_ok=True)
+        folder = self._folder / "repairs"
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        store = Record.in_folder(folder, request)
+        with contextlib.suppress(OSError):
+            store.path.unlink(missing_ok=True)
         return store
 
     # The offer

@@ -277,6 +277,12 @@ async def test_a_repair_in_a_notebook_is_an_edit_of_its_cell(person: Person) -> 
         assert change["edits"][0]["range"]["start"]["line"] == 1
 
 
+async def test_a_record_that_cannot_be_written_is_no_obstacle(person: Person, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where a folder should be", encoding="ascii")
+    await start(person)
+    assert (await person.repaired(person.show(tmp_path / "largest.py", LARGEST)))["status"] == "applied"
+
+
 @pytest.mark.parametrize(
     ("uri", "place", "reason"),
     [

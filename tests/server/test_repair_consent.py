@@ -128,6 +128,17 @@ async def test_a_workspace_cannot_name_the_command(watched: Person, tmp_path: Pa
     assert watched.questions[0].endswith("The command: python -m doctest largest.py")
 
 
+async def test_tests_are_those_of_the_clients_folder_that_holds_the_file(person: Person, tmp_path: Path) -> None:
+    folder = tmp_path / "a folder"
+    (folder / "tests").mkdir(parents=True)
+    (folder / "tests" / "test_largest.py").write_text("import largest\n", encoding="utf-8")
+    await start(person, folder / "largest.py")
+    await person.repaired(person.show(folder / "largest.py", LARGEST))
+    (question,) = person.questions
+    assert question.endswith("python -m pytest -x -q tests/test_largest.py")
+    assert f"on a copy of {folder}, " in question
+
+
 async def test_an_unsaved_text_is_repaired_without_tests(person: Person) -> None:
     person.replies[APPLY_EDIT] = {"applied": False}
     await person.initialize("vscode-1.139")
