@@ -18,7 +18,7 @@ from risk_lsp.server.hover import hover_of, note
 from risk_lsp.server.in_line import code_lenses, inlay_hints
 from risk_lsp.server.limits import reason_not_scored
 from risk_lsp.server.line_view import LineView
-from risk_lsp.server.pull import overtaken, report
+from risk_lsp.server.pull import Reports, overtaken
 from risk_lsp.server.query import LINES, QUERY, lines_answer, query_answer, spans_of, uri_of
 from risk_lsp.server.state import State
 from risk_lsp.text.document import Document
@@ -33,6 +33,7 @@ class Questions:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._reports = Reports()
         self.pulling: Counter[str] = Counter()  # by URI, how many wait for the diagnostics of the newest text
 
     def handlers(self) -> dict[str, Callable[..., Any]]:
@@ -97,7 +98,7 @@ class Questions:
                 raise overtaken()
             if isinstance(outcome, Analysis):
                 items = diagnostics_of(self.view(outcome), part, state.encoding)
-        return report(items, params.previous_result_id)
+        return self._reports.report(uri, items, params.previous_result_id)
 
     def part_of(self, uri: str) -> Part:
         """What the client knows by this URI, in its newest snapshot. Raises JsonRpcException."""

@@ -51,6 +51,16 @@ async def test_what_the_client_has_already_is_not_sent_again(client: LspClient) 
     assert (await pull(client, first["resultId"]))["kind"] == "full"
 
 
+async def test_diagnostics_that_come_back_are_news_to_a_client_that_asked_before_others_came(client: LspClient) -> None:
+    await start(client)
+    first = await pull(client)
+    await client.execute("riskLsp.ignoreLine", URI, 1, "stored")
+    others = await pull(client, first["resultId"])
+    assert others["items"] == []
+    await client.execute("riskLsp.stopIgnoring", URI, 1)
+    assert (await pull(client, first["resultId"]))["items"] == first["items"]
+
+
 async def test_a_pull_does_not_skip_the_quiet_period_and_an_edit_sends_it_away(
     client: LspClient, tmp_path: Path
 ) -> None:

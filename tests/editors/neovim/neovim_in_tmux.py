@@ -80,10 +80,15 @@ def test_the_heat_map_is_at_the_right_of_risky_lines(neovim: tuple[str, Terminal
 def test_the_text_does_not_move_while_typing(neovim: tuple[str, Terminal]) -> None:
     _, terminal = neovim
     terminal.wait_for("the heat map", lambda: BAR.search(terminal.screen()))
-    terminal.type("Otmp = 1")
+
+    def beginnings() -> list[str]:
+        return [line[:4] for line in terminal.screen().split("\n")[:10]]
+
+    before = beginnings()
+    terminal.type("ggOtmp = 1")
+    terminal.wait_for("the new line", lambda: beginnings() == ["tmp ", *before[:9]])
     terminal.press("Escape")
-    terminal.wait_for("the new text", lambda: any(line.startswith("tmp = 1") for line in terminal.screen().split("\n")))
     terminal.type("dd")
-    before = [line[:4] for line in terminal.screen().split("\n")]
+    terminal.wait_for("the old text", lambda: beginnings() == before)
     terminal.wait_for_text(r"risk [<>]?\d+%")
-    assert [line[:4] for line in terminal.screen().split("\n")][:10] == before[:10]
+    assert beginnings() == before
