@@ -43,6 +43,7 @@ _WORDS = [
 ]
 _COMMANDS = ["riskLsp.analyseNow", "riskLsp.snooze", "riskLsp.ignoreLine", "riskLsp.stopIgnoring"]
 _COMMANDS += ["riskLsp.markGenerated", "riskLsp.unmarkGenerated", "riskLsp.report", "riskLsp.unheardOf"]
+_COMMANDS += ["riskLsp.repair", "riskLsp.repairWithHint", "riskLsp.explain", "riskLsp.cancelRepair"]
 _ODD: list[Any] = [None, True, -1, 2**63, 1e308, "", "x", "\ud800", [], {}, [[]], {"uri": 5}, "\0" * 50]
 
 
