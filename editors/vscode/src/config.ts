@@ -50,10 +50,11 @@ export class ServerSettings {
     return this.machine.map((name) => `${SECTION}.${name}`);
   }
 
-  /** What the user, never a workspace, says about which model runs and how. */
+  /** What the user, never a workspace, says about which model runs and how, and whether they trust the workspace. */
   initializationOptions(): Record<string, unknown> {
     const configuration = workspace.getConfiguration(SECTION);
-    return defined(this.machine, (name) => configuration.inspect(name)?.globalValue);
+    const given = defined(this.machine, (name) => configuration.inspect(name)?.globalValue);
+    return { ...given, trusted: workspace.isTrusted && given.trusted !== false };
   }
 
   /** The answer to the server's question: the merged settings, and of the user's own ones what a workspace sets. */

@@ -12,6 +12,7 @@ import { Report } from './commands/report';
 import { config, SECTION, ServerSettings } from './config';
 import { isScored } from './documents';
 import { HeatMap } from './heatmap/heatmap';
+import { Explanation } from './repair/explanation';
 import { Server } from './server/server';
 import { StatusItem } from './status/item';
 import { ProbabilityItem } from './status/probability';
@@ -25,18 +26,21 @@ export function activate(context: ExtensionContext): void {
   server = running;
   const heatMap = new HeatMap(running);
   const report = new Report(running);
+  const explanation = new Explanation();
   context.subscriptions.push(
     log,
     running,
     heatMap,
     report,
+    explanation,
     new StatusItem(running),
     new ProbabilityItem(running),
-    registerCommands(running, heatMap, report, log),
+    registerCommands(running, heatMap, report, context.secrets, log),
     running.onDidChangeStatus(() => setContext('running', running.isRunning)),
+    running.onExplained((markdown) => void explanation.show(markdown)),
     running.onMissing((missing) => void explainMissing(missing)),
     workspace.onDidOpenTextDocument(() => startIfWanted(running)),
-    workspace.onDidGrantWorkspaceTrust(() => running.isMissing && running.restart()),
+    workspace.onDidGrantWorkspaceTrust(() => (running.isMissing || running.isWanted) && running.restart()),
     workspace.onDidChangeConfiguration((event) => configurationChanged(event, running, settings)),
   );
   void sayLanguages();

@@ -4,6 +4,7 @@ export const LINES = 'riskLsp/lines';
 export const QUERY = 'riskLsp/query';
 export const STATUS = 'riskLsp/status';
 export const ANALYSED = 'riskLsp/analysed';
+export const EXPLAIN = 'riskLsp.explain';
 
 export type State = 'starting' | 'ready' | 'analysing' | 'paused' | 'failed' | 'off';
 
@@ -34,6 +35,10 @@ export interface QueryAnswer {
 export interface Analysed {
   uri: string;
   version: number;
+}
+
+export interface ExplainAnswer {
+  markdown: string;
 }
 
 export interface ReportAnswer {

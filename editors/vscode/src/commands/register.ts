@@ -1,5 +1,8 @@
-import { commands, Disposable, type LogOutputChannel, window } from 'vscode';
+import { commands, Disposable, type LogOutputChannel, type SecretStorage, window } from 'vscode';
 import type { HeatMap } from '../heatmap/heatmap';
+import { EXPLAIN } from '../protocol';
+import { setKey } from '../repair/key';
+import { here } from '../repair/requests';
 import type { Server } from '../server/server';
 import { showMenu } from '../status/menu';
 import { markGenerated } from './generated';
@@ -14,6 +17,7 @@ export function registerCommands(
   server: Server,
   heatMap: HeatMap,
   report: Report,
+  secrets: SecretStorage,
   log: LogOutputChannel,
 ): Disposable {
   const actions: Record<string, (...parameters: never[]) => unknown> = {
@@ -26,6 +30,10 @@ export function registerCommands(
     snooze: (minutes?: number) => snooze(server, minutes),
     toggleHeatMap: () => heatMap.toggle(),
     showReport: () => report.show(),
+    repair: () => onSelection(server, 'riskLsp.repair'),
+    repairWithHint: () => onSelection(server, 'riskLsp.repairWithHint'),
+    explain: () => onSelection(server, EXPLAIN),
+    setEndpointKey: () => setKey(secrets),
     restart: () => server.restart(),
     showMenu: () => showMenu(server),
     showLog: () => log.show(),
@@ -44,6 +52,14 @@ async function analyseNow(server: Server): Promise<void> {
   const document = window.activeTextEditor?.document;
   if (document) {
     await server.execute('riskLsp.analyseNow', server.uri(document.uri));
+  }
+}
+
+/** Have the language client run one of the server's commands on the selection. */
+async function onSelection(server: Server, command: string): Promise<void> {
+  const where = here(server);
+  if (where && server.isRunning) {
+    await commands.executeCommand(command, ...where);
   }
 }
 

@@ -10,16 +10,22 @@ import {
   RevealOutputChannelOn,
 } from 'vscode-languageclient/node';
 import { config, SECTION, type ServerSettings } from '../config';
+import { EXPLAIN, type ExplainAnswer } from '../protocol';
+import { answerRequests, OFFERS } from '../repair/requests';
 import { documentSelector } from '../selector';
 import type { Candidate } from './candidates';
 
-/** A client that starts the server with `candidate`. `gaveUp` is called once the server has crashed too often. */
+/**
+ * A client that starts the server with `candidate`. `gaveUp` is called once the server has crashed too often, `explained`
+ * with every explanation that the server gives.
+ */
 export function createClient(
   context: ExtensionContext,
   candidate: Candidate,
   settings: ServerSettings,
   log: LogOutputChannel,
   gaveUp: () => void,
+  explained: (markdown: string) => void,
 ): LanguageClient {
   const options: LanguageClientOptions = {
     documentSelector: documentSelector(config.languages()),
@@ -28,6 +34,13 @@ export function createClient(
     initializationOptions: () => settings.initializationOptions(),
     initializationFailedHandler: () => false, // said in the status bar, and the log has the reason
     middleware: {
+      executeCommand: async (command, args, next) => {
+        const answer: ExplainAnswer | undefined = await next(command, args);
+        if (command === EXPLAIN && answer) {
+          explained(answer.markdown);
+        }
+        return answer;
+      },
       workspace: {
         configuration: (params, token, next) =>
           params.items.every(({ section }) => section === SECTION)
@@ -42,12 +55,16 @@ export function createClient(
   client.clientOptions.errorHandler = new QuietErrorHandler(client.createDefaultErrorHandler(), gaveUp);
   client.registerFeature({
     fillClientCapabilities: (capabilities) => {
-      capabilities.experimental = { ...capabilities.experimental, riskLsp: { status: true, analysed: true } };
+      capabilities.experimental = {
+        ...capabilities.experimental,
+        riskLsp: { status: true, analysed: true, ...OFFERS },
+      };
     },
     initialize: () => {},
     getState: () => ({ kind: 'static' }),
     clear: () => {},
   });
+  answerRequests(client, context);
   return client;
 }
 

@@ -17,6 +17,7 @@ export class Server implements Disposable {
   private readonly statusChanged = new EventEmitter<Status>();
   private readonly analysed = new EventEmitter<Uri>();
   private readonly missing = new EventEmitter<ServerNotFound>();
+  private readonly explained = new EventEmitter<string>();
 
   /** Fires with the newest status. */
   readonly onDidChangeStatus = this.statusChanged.event;
@@ -24,6 +25,8 @@ export class Server implements Disposable {
   readonly onAnalysed = this.analysed.event;
   /** Fires when the server is not there to be started. */
   readonly onMissing = this.missing.event;
+  /** Fires with an explanation that somebody asked for, in markdown. */
+  readonly onExplained = this.explained.event;
   status: Status = STOPPED;
   isMissing = false;
   /** Whether somebody wants it to run; it may have failed to. */
@@ -60,6 +63,7 @@ export class Server implements Disposable {
     this.statusChanged.dispose();
     this.analysed.dispose();
     this.missing.dispose();
+    this.explained.dispose();
   }
 
   /** Ask something that may have no answer: no server, an older one, or a text that has changed meanwhile. */
@@ -98,7 +102,8 @@ export class Server implements Disposable {
     const candidate = await locateServer();
     this.log.info(`Starting ${[candidate.command, ...candidate.args].join(' ')} (${candidate.origin})`);
     const gaveUp = () => this.say('failed', 'The server crashed too often and is not restarted.');
-    const client = createClient(this.context, candidate, this.settings, this.log, gaveUp);
+    const explained = (markdown: string) => this.explained.fire(markdown);
+    const client = createClient(this.context, candidate, this.settings, this.log, gaveUp, explained);
     this.client = client;
     client.onDidChangeState(({ newState }) => this.clientChanged(client, newState));
     client.onNotification(STATUS, (status: Status) => {

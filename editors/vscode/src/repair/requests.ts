@@ -1,0 +1,36 @@
+import { type CancellationToken, type ExtensionContext, type Uri, window } from 'vscode';
+import type { LanguageClient } from 'vscode-languageclient/node';
+import { chat } from './chat';
+import { keyOf } from './key';
+
+/** What this client offers for repairs, as it says in its capabilities; see docs/protocol.md. */
+export const OFFERS = { hint: true, chat: true, secret: true, explanation: true };
+
+/** Answer what the server asks for a repair: a hint, the editor's model, the endpoint's key. */
+export function answerRequests(client: LanguageClient, context: ExtensionContext): void {
+  client.onRequest('riskLsp/askHint', (_: unknown, token: CancellationToken) => askHint(token));
+  client.onRequest('riskLsp/chat', chat);
+  client.onRequest('riskLsp/secret', async ({ endpoint }: { endpoint: string }) => ({
+    secret: await keyOf(context.secrets, endpoint),
+  }));
+}
+
+async function askHint(token: CancellationToken): Promise<{ hint: string | null }> {
+  const options = {
+    title: 'Request a repair with a hint',
+    prompt: 'What do you think is wrong, or what should it do?',
+    ignoreFocusOut: true,
+  };
+  return { hint: (await window.showInputBox(options, token)) || null };
+}
+
+/** The selection of the active editor, or where the cursor is, for the server's commands. */
+export function here(server: { uri(uri: Uri): string }): [string, object] | undefined {
+  const editor = window.activeTextEditor;
+  if (!editor) {
+    return undefined;
+  }
+  const { start, end } = editor.selection;
+  const position = ({ line, character }: { line: number; character: number }) => ({ line, character });
+  return [server.uri(editor.document.uri), { start: position(start), end: position(end) }];
+}
