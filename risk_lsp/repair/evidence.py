@@ -28,22 +28,20 @@ class Evidence:
 NO_EVIDENCE = Evidence({}, (), ())
 
 
-def read_evidence(stdout: str) -> tuple[Evidence, str]:
-    """What a watched run printed as evidence, NO_EVIDENCE where there is none, and the rest of its output."""
-    before, found, report = stdout.rpartition(MARK)
-    if not found:
-        return NO_EVIDENCE, stdout
-    report, _, behind = report.partition("\n")
+def read_evidence(stdout: str) -> Evidence:
+    """What a watched run printed as evidence; NO_EVIDENCE where there is none."""
+    report = stdout.rpartition(MARK)[2].partition("\n")[0]
+    if MARK not in stdout:
+        return NO_EVIDENCE
     try:
         failed, passed, failures = json.loads(report)
-        evidence = Evidence(
+        return Evidence(
             _ochiai([set(map(int, lines)) for lines in failed], [set(map(int, lines)) for lines in passed]),
             tuple(int(line) - 1 for _, _, lines in failures for line in lines[-2:]),
             tuple((str(name), str(said)) for name, said, _ in failures),
         )
     except (ValueError, TypeError):
-        return NO_EVIDENCE, stdout
-    return evidence, before + behind
+        return NO_EVIDENCE
 
 
 def _ochiai(failed: list[set[int]], passed: list[set[int]]) -> dict[int, float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from types import TracebackType
 from typing import NamedTuple, Protocol, TypeVar
@@ -31,6 +31,7 @@ Result = TypeVar("Result")
 WORKSPACE_LIMITS = Limits(
     wall_seconds=60.0, cpu_seconds=60, memory=3 << 30, processes=64, open_files=256, file=64 << 20, disk=128 << 20
 )
+_PROBLEM_LIMITS = replace(SCREEN_LIMITS, wall_seconds=30.0)
 _SLOWER = 3.0  # a variant may take so many times what the program took
 _LEAST_SECONDS = 0.5
 _MOST_SECONDS = 10.0
@@ -48,8 +49,8 @@ class Tests(Protocol):
         """The script that runs to its end only if the program passes."""
         ...
 
-    def watched(self, program: str) -> str:
-        """The same, watched: slower, and past the first failure."""
+    def watched(self, program: str) -> str | None:
+        """The same, watched: slower, and past the first failure. None where one cannot watch."""
         ...
 
 
@@ -68,19 +69,17 @@ class ProblemTests:
         """Program and tests in one namespace, or a judge's cases."""
         return script_with_tests(self.problem, program)
 
-    def watched(self, program: str) -> str:
+    def watched(self, program: str) -> str | None:
         """Each assertion by itself, where the tests are assertions."""
-        if self.problem.test_kind == "append":
-            return watched_tests(program, self.problem.tests)
-        return self.script(program)
+        return watched_tests(program, self.problem.tests) if self.problem.test_kind == "append" else None
 
 
 class Examination(NamedTuple):
-    """What one watched run said."""
+    """A verdict and, of a program that fails, what a watched run showed; in so many runs altogether."""
 
     verdict: Verdict
     evidence: Evidence
-    seconds: float
+    runs: int
 
 
 class Execution:
@@ -93,7 +92,7 @@ class Execution:
         self._copy: WorkspaceCopy | None = None
         self._sandbox: Sandbox | None = None
         self._screen: Screen | None = None
-        self._limits = SCREEN_LIMITS
+        self._limits = _PROBLEM_LIMITS
 
     async def __aenter__(self) -> Execution:
         try:
@@ -109,7 +108,7 @@ class Execution:
         await self._leave()
 
     async def examine(self, program: str) -> Examination:
-        """Run one program by itself, watched."""
+        """Run one program by itself, and once more, watched, if it fails."""
         return await self._in_thread(lambda: self._examine(program))
 
     async def passes(self, programs: Sequence[str]) -> list[bool]:
@@ -118,7 +117,7 @@ class Execution:
 
     async def confirms(self, program: str) -> bool:
         """Whether one program passes in a sandbox of its own: what is offered has to."""
-        return await self._in_thread(lambda: _verdict(self._run(self._tests.script(program)), NO_EVIDENCE, "").passed)
+        return await self._in_thread(lambda: _has_passed(self._run(self._tests.script(program))))
 
     def kill(self) -> None:
         """End what runs; nothing can be run any more."""
@@ -159,10 +158,17 @@ class Execution:
             self._copy.close()
 
     def _examine(self, program: str) -> Examination:
-        outcome = self._run(self._tests.watched(program))
-        evidence, output = read_evidence(outcome.stdout)
-        self._screen = self._made_screen(outcome.seconds if outcome.status != "timeout" else 0.0)
-        return Examination(_verdict(outcome, evidence, output), evidence, outcome.seconds)
+        outcome = self._run(self._tests.script(program))
+        if self._screen is None:
+            self._screen = self._made_screen(outcome.seconds if outcome.status != "timeout" else 0.0)
+        if _has_passed(outcome):
+            return Examination(Verdict(True), NO_EVIDENCE, 1)
+        watched = self._tests.watched(program)
+        if watched is None:
+            return Examination(_failed(outcome, NO_EVIDENCE), NO_EVIDENCE, 1)
+        # Being watched takes time, so what failed is told by the plain run alone.
+        evidence = read_evidence(self._run(watched).stdout)
+        return Examination(_failed(outcome, evidence), evidence, 2)
 
     def _run(self, script: str) -> Outcome:
         assert self._sandbox is not None
@@ -180,15 +186,17 @@ class Execution:
         return Screen(self._sandbox, self._tests.script, cpu_seconds=patience, limits=self._limits)
 
 
-def _verdict(outcome: Outcome, evidence: Evidence, output: str) -> Verdict:
-    if outcome.status == "passed" and outcome.completed:
-        return Verdict(True)
+def _has_passed(outcome: Outcome) -> bool:
+    return outcome.status == "passed" and outcome.completed
+
+
+def _failed(outcome: Outcome, evidence: Evidence) -> Verdict:
     reason = outcome.exception or outcome.status
     if evidence.failures:
         reason = evidence.failures[0][0]
         words = "\n".join(f"{name}: {said}" if said else name for name, said in evidence.failures)
         return Verdict(False, reason, trimmed(words))
-    failure = trimmed(f"{output}\n{outcome.stderr}")
+    failure = trimmed(f"{outcome.stdout}\n{outcome.stderr}")
     if outcome.status == "timeout":
         failure = f"{failure}\nIt did not end within the time that it was given.".strip()
     return Verdict(False, reason, failure)

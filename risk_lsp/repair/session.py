@@ -81,11 +81,11 @@ def _tree(request: RepairRequest, provider: Provider, tests: Tests | None, store
 
 async def _first_verdict(bench: Workbench, tests: Tests | None) -> Verdict | None:
     bench.show("running the tests" if tests else "reading the risks")
-    verdict = await bench.examine(bench.request.text)
+    verdict, runs = await bench.examine()
     if verdict is not None and verdict.reason == "ModuleNotFoundError" and "'pytest'" in verdict.failure:
         raise RepairError("pytest is not installed where the tests run", "install it there, or name another command")
     if not bench.tree.nodes:
-        cost = Cost(executions=0 if verdict is None else 1)
+        cost = Cost(executions=runs)
         bench.tree.add(ProgramNode(0, None, (), "given", cost, verdict, document_risk(await bench.risk())))
         await bench.save()
     return verdict

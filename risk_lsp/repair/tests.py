@@ -56,13 +56,13 @@ class TestPlan:
             return harness.pytest_script(program, self.place, self.files)
         return harness.doctest_script(program, self.place, PurePosixPath(self.place).stem)
 
-    def watched(self, program: str) -> str:
-        """The same for one program that is watched, as far as these tests let one watch."""
+    def watched(self, program: str) -> str | None:
+        """The same for one program that is watched; None for a command."""
         if self.kind == "pytest":
             return watched_pytest(program, self.place, self.files)
         if self.kind == "doctest":
             return watched_doctests(program, self.place, PurePosixPath(self.place).stem)
-        return self.script(program)
+        return None
 
 
 def find_tests(

@@ -110,14 +110,13 @@ class Workbench:
         """Whether a program is in the tree already."""
         return text in self._known
 
-    async def examine(self, text: str) -> Verdict | None:
-        """A detailed verdict on one program; None without tests."""
+    async def examine(self) -> tuple[Verdict | None, int]:
+        """The verdict on the program as it was given, None without tests, and how many runs it took."""
         if self.execution is None:
-            return None
-        examination = await self.execution.examine(text)
-        if text == self.request.text:
-            self.evidence = examination.evidence
-        return examination.verdict
+            return None, 0
+        examination = await self.execution.examine(self.request.text)
+        self.evidence = examination.evidence
+        return examination.verdict, examination.runs
 
     async def try_all(
         self, proposals: Sequence[Proposal], parent: int = 0, *, detailed: bool = False
@@ -134,9 +133,9 @@ class Workbench:
         started = time.monotonic()
         verdicts = await self._verdicts([proposal.text for proposal in fresh], detailed=detailed)
         seconds = (time.monotonic() - started) / len(fresh)
-        ran = Cost(executions=0 if self.execution is None else 1, seconds=seconds)
-        for proposal, verdict in zip(fresh, verdicts, strict=True):
-            found.append(self._added(proposal, parent, verdict, proposal.cost + ran))
+        for proposal, (verdict, runs) in zip(fresh, verdicts, strict=True):
+            cost = proposal.cost + Cost(executions=runs, seconds=seconds)
+            found.append(self._added(proposal, parent, verdict, cost))
         await self.save()
         return found
 
@@ -152,12 +151,14 @@ class Workbench:
         if self._store is not None:
             await asyncio.to_thread(self._store.save, self.tree)
 
-    async def _verdicts(self, texts: list[str], *, detailed: bool) -> list[Verdict | None]:
+    async def _verdicts(self, texts: list[str], *, detailed: bool) -> list[tuple[Verdict | None, int]]:
+        """Verdicts, and how many runs each took."""
         if self.execution is None:
-            return [None] * len(texts)
+            return [(None, 0)] * len(texts)
         if detailed:
-            return [(await self.execution.examine(text)).verdict for text in texts]
-        return [Verdict(True) if passed else _TRIED for passed in await self.execution.passes(texts)]
+            examined = [await self.execution.examine(text) for text in texts]
+            return [(each.verdict, each.runs) for each in examined]
+        return [(Verdict(True) if passed else _TRIED, 1) for passed in await self.execution.passes(texts)]
 
     def _added(self, proposal: Proposal, parent: int, verdict: Verdict | None, cost: Cost) -> ProgramNode:
         edits = replacements_between(self.request.text, proposal.text)

@@ -138,7 +138,7 @@ class TestRepairs:
     ) -> None:
         provider = ChatProvider(chat_at(endpoint), feedback="same")
 
-        result = await self.repaired(tmp_path, model, provider, budget=Budget(tokens=3000, executions=2))
+        result = await self.repaired(tmp_path, model, provider, budget=Budget(tokens=3000, executions=3))
 
         kinds = [type(node).__name__ for node in result.tree.nodes[:3]]
         assert kinds == ["ProgramNode", "FeedbackNode", "ProgramNode"]

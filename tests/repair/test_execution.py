@@ -84,6 +84,16 @@ async def test_an_assertion_that_does_not_end_hides_no_other_one() -> None:
     ]
 
 
+async def test_a_slow_test_that_passes_is_a_pass_although_watching_would_stop_it(workspace: Path) -> None:
+    slow = "import time\nend = time.process_time() + 1\ndef test_slow():\n    while time.process_time() < end: pass\n"
+    (workspace / "tests" / "test_sums.py").write_text(f"from pkg.sums import add_all\n{slow}")
+
+    async with Execution(plan_of(workspace)) as execution:
+        examined = await execution.examine(SUM)
+
+    assert (examined.verdict.passed, examined.runs) == (True, 1)
+
+
 async def test_a_program_that_passes_has_no_failure(workspace: Path) -> None:
     async with Execution(doctests_of(workspace)) as execution:
         examined = await execution.examine(FIXED_SUM)

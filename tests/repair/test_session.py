@@ -104,7 +104,7 @@ class TestWithTests:
 
         after = [saved(store).text_of(node) for node in saved(store).programs]
         assert after[: len(before)] == before
-        assert len(after) == len(set(after)) == 12
+        assert len(after) == len(set(after)) == 11
 
     async def test_what_passed_before_is_offered_again_without_a_search(
         self, tmp_path: Path, model: WorkerModel
