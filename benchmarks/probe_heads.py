@@ -114,7 +114,7 @@ class _Recurrent(nn.Module):
         self.gru = nn.GRU(width, width // 2, num_layers=depth, bidirectional=True, batch_first=True)
 
     def forward(self, rows: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-        filled = torch.flatnonzero(lengths)  # an empty text cannot be packed, and has no rows
+        filled = torch.nonzero(lengths).squeeze(1)  # an empty text cannot be packed, and has no rows
         padded, mask = pad(rows, lengths[filled])
         packed = nn.utils.rnn.pack_padded_sequence(padded, lengths[filled], batch_first=True, enforce_sorted=False)
         read, _ = nn.utils.rnn.pad_packed_sequence(self.gru(packed)[0], batch_first=True)

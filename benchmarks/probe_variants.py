@@ -26,9 +26,8 @@ from risk_lsp.evaluation.metrics import auc, brier_skill_score, expected_calibra
 from risk_lsp.evaluation.program_metrics import within_group_auc
 from risk_lsp.evaluation.reliability import platt_apply, platt_fit
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
-from risk_lsp.training.calibrate import fit_calibration, token_values
+from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.training.fit_probe import Fit, fit_head
@@ -37,7 +36,7 @@ from risk_lsp.training.probe_data import ProbeData, read_probe_data
 from risk_lsp.training.recipe import VALIDATION_SHARE
 
 Floats = NDArray[np.float64]
-PLACES = 6  # extra columns that say where a token stands
+PLACES = 5  # extra columns that say where a token stands
 
 
 def main() -> int:
@@ -139,7 +138,7 @@ def _fields(store: FeatureStore) -> dict[str, Any]:
 
 
 def _places(store: FeatureStore) -> NDArray[np.float16]:
-    """float16[tokens, PLACES]: place in the program, in its lines and in the line; length of both; scored or not."""
+    """float16[tokens, PLACES]: place in the program, in its lines and in the line; length of both."""
     tokens = np.arange(len(store.token_line))
     first_token, first_line = store.token_bounds[store.token_program], store.line_bounds[store.token_program]
     token_counts = np.diff(store.token_bounds)[store.token_program]
@@ -153,7 +152,6 @@ def _places(store: FeatureStore) -> NDArray[np.float16]:
         np.log1p(np.maximum(tokens - start_of_line[line], 0)),
         np.log1p(token_counts),
         np.log1p(line_counts),
-        store.line_scored[line],
     )
     return np.stack(columns, axis=1).astype(np.float16)
 
@@ -161,19 +159,22 @@ def _places(store: FeatureStore) -> NDArray[np.float16]:
 def _levels(fits: list[tuple[Fit, Floats]], store: FeatureStore) -> dict[str, Floats]:
     """A score by token, line and program: sums of the ensemble's mean hazards, else the mean log-odds."""
     if all(values.ndim == 1 for _, values in fits):
-        hazards = np.mean([values for _, values in fits], axis=0)
-        on_line = store.token_line != OFF_LINE
-        return {
-            "token": hazards,
-            "line": np.bincount(store.token_line[on_line], hazards[on_line], len(store.line_edited)).astype(np.float64),
-            "program": np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64),
-        }
+        return _sums(np.mean([values for _, values in fits], axis=0), store)
     spans = {
         "token": (np.arange(len(store.token_line)), len(store.token_line)),
         "line": (store.token_line, len(store.line_edited)),
         "program": (store.token_program, len(store.program_edited)),
     }
     return {level: np.mean([_logits(*fit, *each) for fit in fits], axis=0) for level, each in spans.items()}
+
+
+def _sums(hazards: Floats, store: FeatureStore) -> dict[str, Floats]:
+    on_line = store.token_line != OFF_LINE
+    return {
+        "token": hazards,
+        "line": np.bincount(store.token_line[on_line], hazards[on_line], len(store.line_edited)).astype(np.float64),
+        "program": np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64),
+    }
 
 
 def _logits(fit: Fit, values: Floats, spans: NDArray[np.int64], count: int) -> Floats:
@@ -217,10 +218,11 @@ def _figures(
 
 def _calibrated(scores: dict[str, Floats], data: WeightedPrograms) -> dict[str, Floats]:
     """One map for all levels where scores are hazards; for log-odds, which are not coherent, one of Platt's a level."""
-    if min(values.min() for values in scores.values()) >= 0:
-        calibration: Calibration = fit_calibration(scores["token"], data)
-        return {level: calibration.probability(values) for level, values in scores.items()}
     store = data.store
+    if min(values.min() for values in scores.values()) >= 0:
+        calibration = fit_calibration(scores["token"], data)
+        scaled = _sums(scaled_by_text(scores["token"], store, calibration), store)
+        return {level: calibration.probability(values) for level, values in scaled.items()}
     labels = {"token": store.token_edited, "line": store.line_edited, "program": store.program_edited}
     weights = {"token": data.token_weights, "line": data.line_weights, "program": data.weights}
     probabilities = {level: 1.0 / (1.0 + np.exp(-values)) for level, values in scores.items()}

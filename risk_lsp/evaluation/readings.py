@@ -127,12 +127,19 @@ def read_reflection(reflection: Mapping[str, Any]) -> str:
 def _above_trivial(difference: list[float | None], trivial: list[float | None]) -> str:
     if _low(difference) > 0:
         verdict = "that much is more than where a line stands, how long it is and how it begins."
+    elif difference[2] is not None and difference[2] < 0:
+        verdict = "so where a line stands, how long it is and how it begins tells more than the probe does."
     else:
         verdict = "which may be chance: where a line stands and how it begins would do as well."
-    return (
-        f"A logistic model of trivial features has {_interval(trivial)}; the probe is {_interval(difference)} above "
-        f"it, {verdict}"
-    )
+    way = "above" if _value(difference) >= 0 else "below"
+    distance = _interval([None if value is None else abs(value) for value in _outward(difference)])
+    return f"A logistic model of trivial features has {_interval(trivial)}; the probe is {distance} {way} it, {verdict}"
+
+
+def _outward(difference: list[float | None]) -> list[float | None]:
+    """The interval of a negative difference, its ends swapped, so that its sizes rise."""
+    value, low, high = difference
+    return [value, high, low] if value is not None and value < 0 and high is not None and high < 0 else difference
 
 
 def _interval(value: list[float | None]) -> str:

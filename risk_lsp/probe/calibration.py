@@ -13,6 +13,7 @@ from risk_lsp.errors import BundleError
 
 # Below this the frailty changes no probability by more than one part in a million; the limit is exact and cheaper.
 _NO_FRAILTY = 1e-9
+_TINY_TOTAL = 1e-9
 
 
 @dataclass(frozen=True)
@@ -20,20 +21,28 @@ class Calibration:
     """P = 1 - (1 + theta * G) ** (-1 / theta) with G = scale * H ** power; for theta = 0, P = 1 - exp(-G).
 
     `theta` is the shared frailty (edits come in clusters), `scale` and `power` were fitted on held-out problems.
-    Raises BundleError unless all are finite, theta >= 0, scale > 0 and power > 0.
+    `document` acts on the hazards before: those of one text share a factor such that their total T becomes
+    T ** document. So whole texts can differ more or less than their parts, and a part still never outweighs the whole.
+    Raises BundleError unless all are finite, theta >= 0, and the others > 0.
     """
 
     theta: float = 0.0
     scale: float = 1.0
     power: float = 1.0
+    document: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, allowed in (("theta", self.theta >= 0), ("scale", self.scale > 0), ("power", self.power > 0)):
+        for name, allowed in (
+            ("theta", self.theta >= 0),
+            ("scale", self.scale > 0),
+            ("power", self.power > 0),
+            ("document", self.document > 0),
+        ):
             value = getattr(self, name)
             if not (math.isfinite(value) and allowed):
                 raise BundleError(
                     f"calibration: {name} is {value}",
-                    "theta has to be finite and at least 0, scale and power finite and above 0; fit the probe again",
+                    "theta has to be finite and at least 0, the others finite and above 0; fit the probe again",
                 )
 
     def probability(self, hazard_sum: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -49,6 +58,11 @@ class Calibration:
                 exponent = np.log1p(self.theta * exponent) / self.theta
             return np.where(exponent < 1.0, -np.expm1(-exponent), 1.0 - np.exp(-exponent))
 
+    def factor(self, total: NDArray[np.floating[Any]] | float) -> NDArray[np.float64]:
+        """What the hazards of a text are multiplied by, given its total (at least 1e-9), in the totals' shape."""
+        known = np.maximum(np.asarray(total, dtype=np.float64), _TINY_TOTAL)
+        return np.asarray(known ** (self.document - 1.0), dtype=np.float64)
+
     def to_json(self) -> dict[str, float]:
         """The parameters, as the manifest holds them."""
         return asdict(self)
@@ -57,11 +71,14 @@ class Calibration:
     def from_json(cls, value: Any) -> Calibration:
         """The reverse of to_json; raises BundleError for anything else."""
         names = ("theta", "scale", "power")
-        if not isinstance(value, dict) or set(value) != set(names):
-            raise BundleError("calibration: theta, scale and power are wanted, nothing else", "fit the probe again")
-        if any(isinstance(value[name], bool) or not isinstance(value[name], (int, float)) for name in names):
-            raise BundleError("calibration: theta, scale and power have to be numbers", "fit the probe again")
+        if not isinstance(value, dict) or set(value) - {"document"} != set(names):
+            raise BundleError(
+                "calibration: theta, scale and power are wanted, document may be there, nothing else",
+                "fit the probe again",
+            )
+        if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in value.values()):
+            raise BundleError("calibration: theta, scale, power and document have to be numbers", "fit the probe again")
         try:
-            return cls(*(float(value[name]) for name in names))
+            return cls(**{name: float(number) for name, number in value.items()})
         except OverflowError:
             raise BundleError("calibration: a parameter is too large to be a number", "fit the probe again") from None

@@ -29,7 +29,8 @@ def read_tokens(reader: ProbeReader, activations: Activations, manifest: Manifes
     values = reader.values(standardised)
     novelty = novelty_of(novelty_distance(standardised), manifest.novelty)
     if reader.architecture != "max_pool":
-        return TokenReading(values, novelty)
+        factor = manifest.calibration.factor(values.sum(dtype=np.float64))
+        return TokenReading((values * factor).astype(np.float32), novelty)
     return TokenReading(values, novelty, reader.weights, reader.bias)
 
 

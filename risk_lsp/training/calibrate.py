@@ -22,13 +22,16 @@ _TOKENS_AT_ONCE = 65_536
 
 @dataclass(frozen=True)
 class _Level:
+    """Spans that weigh something: their hazards, and the total of the text that each is in."""
+
     hazards: NDArray[np.float64]
+    totals: NDArray[np.float64]
     labels: NDArray[np.bool_]
     weights: NDArray[np.float64]
 
 
 def fit_calibration(hazards: NDArray[np.float64], data: WeightedPrograms) -> Calibration:
-    """Theta, scale and power of least log-loss over tokens, lines and programs; `hazards` float64[tokens of the store].
+    """The map of least log-loss over tokens, lines and programs together; `hazards` float64[tokens of the store].
 
     Raises BadInput without both outcomes among the programs, for then there is nothing to calibrate to.
     """
@@ -45,7 +48,10 @@ def fit_calibration(hazards: NDArray[np.float64], data: WeightedPrograms) -> Cal
         calibration = _calibration(parameters)
         return sum(share * _log_loss(levels[name], calibration) for name, share in _LEVEL_SHARES.items())
 
-    found = minimize(objective, np.array([0.0, 0.0, 0.0]), method="Nelder-Mead", options={"xatol": 1e-4, "fatol": 1e-8})
+    # From zero the method's own first steps would be tiny; a step of half is a factor of 1.6 in each parameter.
+    first = np.concatenate([np.zeros((1, 4)), 0.5 * np.eye(4)])
+    options = {"xatol": 1e-4, "fatol": 1e-8, "maxiter": 2000, "initial_simplex": first}
+    found = minimize(objective, first[0], method="Nelder-Mead", options=options)
     return _calibration(found.x)
 
 
@@ -72,8 +78,8 @@ def _parts(bounds: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
 
 def _calibration(parameters: NDArray[np.float64]) -> Calibration:
     """Logarithms keep all three positive; bounds keep a strange fit finite."""
-    theta, scale, power = np.exp(np.clip(parameters, -7, 5))
-    return Calibration(float(theta), float(scale), float(power))
+    theta, scale, power, document = np.exp(np.clip(parameters, -7, 5)).tolist()
+    return Calibration(theta, scale, power, document)
 
 
 def _levels(hazards: NDArray[np.float64], data: WeightedPrograms) -> dict[str, _Level]:
@@ -82,18 +88,30 @@ def _levels(hazards: NDArray[np.float64], data: WeightedPrograms) -> dict[str, _
     by_line = np.bincount(store.token_line[on_line], hazards[on_line], len(store.line_edited)).astype(np.float64)
     by_program = np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64)
     return {
-        "token": _level(hazards, store.token_edited, data.token_weights),
-        "line": _level(by_line, store.line_edited, data.line_weights),
-        "program": _level(by_program, store.program_edited, data.weights * store.has_tokens),
+        "token": _level(hazards, by_program[store.token_program], store.token_edited, data.token_weights),
+        "line": _level(by_line, by_program[store.line_program], store.line_edited, data.line_weights),
+        "program": _level(by_program, by_program, store.program_edited, data.weights * store.has_tokens),
     }
 
 
-def _level(hazards: NDArray[np.float64], labels: NDArray[np.bool_], weights: NDArray[np.float64]) -> _Level:
+def scaled_by_text(hazards: NDArray[np.float64], store: FeatureStore, calibration: Calibration) -> NDArray[np.float64]:
+    """The hazards of all tokens with the factor of the text that each is in, float64[tokens]."""
+    totals = np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64)
+    return hazards * calibration.factor(totals)[store.token_program]
+
+
+def _level(
+    hazards: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    labels: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+) -> _Level:
     used = weights > 0
-    return _Level(hazards[used], labels[used], weights[used])
+    return _Level(hazards[used], totals[used], labels[used], weights[used])
 
 
 def _log_loss(level: _Level, calibration: Calibration) -> float:
-    p = np.clip(calibration.probability(level.hazards), _TINY, 1 - _TINY)
+    hazards = level.hazards * calibration.factor(level.totals)
+    p = np.clip(calibration.probability(hazards), _TINY, 1 - _TINY)
     losses = np.where(level.labels, -np.log(p), -np.log1p(-p))
     return float(np.average(losses, weights=level.weights))

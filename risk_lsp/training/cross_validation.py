@@ -21,7 +21,7 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.heads import HazardHead
 from risk_lsp.risk.pooled_risk_map import PooledRiskMap
-from risk_lsp.training.calibrate import fit_calibration, token_values
+from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms
 from risk_lsp.training.fit_probe import Fit, fit_head
@@ -93,7 +93,10 @@ def judge(study: Study, folds: list[Fold], recipe: Recipe, unfitted: Mapping[str
 
 
 def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> tuple[Fit, Calibration, Floats]:
-    """A probe of the recipe from some of the programs, calibrated on others; and what it gives for all tokens."""
+    """A probe of the recipe from some of the programs, calibrated on others; and what it gives for all tokens.
+
+    Hazards have the factor of their text already.
+    """
     data = _weighted(study, training)
     groups = np.concatenate([study.data.groups, study.injected_groups])
     validation = np.array([is_held_out(group, VALIDATION_SHARE) for group in groups], dtype=np.bool_)
@@ -103,6 +106,7 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
     calibration = Calibration()
     if isinstance(fit.head, HazardHead):
         calibration = fit_calibration(values, _only_real(study, calibrating))
+        values = scaled_by_text(values, study.store, calibration)
     return fit, calibration, values
 
 

@@ -54,5 +54,17 @@ def test_a_parameter_outside_of_its_range_is_refused_by_name(name: str, value: f
     "value", [None, [], {"theta": 1.0}, {"theta": 0, "scale": "1", "power": 1}, {"theta": 0, "scale": True, "power": 1}]
 )
 def test_anything_but_three_numbers_is_refused_from_a_manifest(value: Any) -> None:
-    with pytest.raises(BundleError, match="theta, scale and power"):
+    with pytest.raises(BundleError, match="calibration: theta, scale"):
         Calibration.from_json(value)
+
+
+def test_a_bundle_from_before_the_factor_of_a_text_has_none() -> None:
+    assert Calibration.from_json({"theta": 0.5, "scale": 1.0, "power": 1.0}).document == 1.0
+
+
+def test_the_hazards_of_a_text_sum_up_to_a_power_of_their_total() -> None:
+    calibration = Calibration(document=2.0)
+    hazards = np.array([0.5, 1.0, 2.5])
+
+    assert (hazards * calibration.factor(hazards.sum())).sum() == pytest.approx(hazards.sum() ** 2)
+    assert np.isfinite(calibration.factor(np.zeros(2))).all()

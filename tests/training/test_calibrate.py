@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.heads import HazardHead
-from risk_lsp.training.calibrate import fit_calibration, token_values
+from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 from tests.probe.tiny import random_head
 from tests.training.makers import evenly, store_of, weighted
@@ -33,7 +34,7 @@ def simulated(head: HazardHead, truth: Calibration, seed: int = 0) -> FeatureSto
     random = np.random.default_rng(seed)
     count = PROGRAMS * LINES * TOKENS
     store = store_of(random.normal(size=(count, 5)) * 2, np.zeros(count, dtype=bool), TOKENS, LINES)
-    hazards = token_values(head, store)
+    hazards = scaled_by_text(token_values(head, store), store, truth)
     by_line, by_program = (
         np.bincount(ids, hazards).astype(np.float64) for ids in (store.token_line, store.token_program)
     )
@@ -49,22 +50,33 @@ def calibrated(head: HazardHead, data: WeightedPrograms) -> Calibration:
 
 @pytest.mark.parametrize(
     "truth",
-    [Calibration(1.0, 1.0, 1.0), Calibration(2.0, 0.3, 0.7), Calibration(0.2, 0.1, 1.3)],
-    ids=["as trained", "too sure", "not sure enough"],
+    [
+        Calibration(1.0, 1.0, 1.0),
+        Calibration(2.0, 0.3, 0.7),
+        Calibration(0.2, 0.1, 1.3),
+        Calibration(1.0, 0.3, 0.8, document=2.0),
+    ],
+    ids=["as trained", "too sure", "not sure enough", "texts differ more than their parts"],
 )
 def test_the_probabilities_that_made_the_data_are_recovered(head: HazardHead, truth: Calibration) -> None:
-    found = calibrated(head, evenly(simulated(head, truth)))
+    store = simulated(head, truth)
+    found = calibrated(head, evenly(store))
 
-    sums = np.geomspace(1e-3, 50, 50)
-    np.testing.assert_allclose(found.probability(sums), truth.probability(sums), atol=0.025)
+    ours, theirs = (probabilities_of_lines(head, store, calibration) for calibration in (found, truth))
+    assert np.abs(ours - theirs).mean() < 0.01
+    assert np.abs(ours - theirs).max() < 0.1
 
 
-def test_the_parameters_that_made_the_data_are_recovered(head: HazardHead) -> None:
-    found = calibrated(head, evenly(simulated(head, Calibration(0.2, 0.1, 1.3))))
+def test_texts_that_differ_more_than_their_parts_do_are_told_from_others(head: HazardHead) -> None:
+    truth = Calibration(1.0, 0.3, 0.8, document=2.0)
 
-    assert found.power == pytest.approx(1.3, rel=0.05)
-    assert found.scale == pytest.approx(0.1, rel=0.1)
-    assert found.theta == pytest.approx(0.2, abs=0.1)
+    assert calibrated(head, evenly(simulated(head, truth))).document == pytest.approx(2.0, rel=0.2)
+    assert calibrated(head, evenly(simulated(head, replace(truth, document=1.0)))).document == pytest.approx(1, rel=0.2)
+
+
+def probabilities_of_lines(head: HazardHead, store: FeatureStore, calibration: Calibration) -> NDArray[np.float64]:
+    hazards = scaled_by_text(token_values(head, store), store, calibration)
+    return calibration.probability(np.bincount(store.token_line, hazards).astype(np.float64))
 
 
 def test_programs_that_weigh_nothing_do_not_count(head: HazardHead) -> None:
