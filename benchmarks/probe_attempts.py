@@ -31,7 +31,7 @@ class Attempt:
     options: FitOptions = field(default_factory=FitOptions)
     statistics: bool = True
     places: bool = False
-    injected: float = 0.5
+    injected: float = 0.0
     pretrained: bool = False
     seeds: int = 1
 
@@ -43,49 +43,52 @@ class Attempt:
         return [Stage(1.0, 0.0, options), Stage(0.0, 1.0, replace(options, rate=options.rate / 2))]
 
 
-def reading(hidden: int = 64, **options: Any) -> MakeHead:
+def reading(hidden: int = 32, **options: Any) -> MakeHead:
     """A hazard probe that reads the tokens around."""
-    return lambda features: ReadingHazardHead(features, hidden, **options)
+    return lambda features: ReadingHazardHead(features, hidden, **{"dropout": 0.3, **options})
 
 
 def attempts(top: int) -> list[Attempt]:
     """All variants, the likeliest first."""
-    middle = (top + 1) // 2
-    two = (middle, top)
-    slow = FitOptions(rate=2e-4, epochs=12, patience=3)
-    quick = replace(slow, rate=1e-3)
-    conv = reading(reader="conv", depth=3, summary=True, dropout=0.3)
-    return [
-        Attempt("hazard, hidden 32 (as shipped)", two, options=slow),
-        Attempt("reader: convolutions, summary", two, conv, quick),
-        Attempt("reader: GRU, summary", two, reading(reader="gru", summary=True, dropout=0.3), quick),
-        Attempt("reader: attention, summary", two, reading(reader="attention", summary=True, dropout=0.3), quick),
-        Attempt("summary alone", two, reading(summary=True, dropout=0.3), quick),
-        Attempt("no reader, hidden 64", two, reading(dropout=0.3), quick),
-        Attempt("no injected bugs", two, options=slow, injected=0.0),
-        Attempt("convolutions, no injected bugs", two, conv, quick, injected=0.0),
-        Attempt("convolutions, places", two, conv, quick, places=True),
-        Attempt("convolutions, no statistics", two, conv, quick, statistics=False),
-        Attempt("convolutions, all layers", tuple(range(top + 1)), conv, quick),
-        Attempt("convolutions, last layer", (top,), conv, quick),
-        Attempt(
-            "convolutions, no frailty",
-            two,
-            reading(reader="conv", depth=3, summary=True, dropout=0.3, frailty=False),
-            quick,
-        ),
-        Attempt("convolutions, dropout .5", two, reading(reader="conv", depth=3, summary=True, dropout=0.5), quick),
-        Attempt("convolutions, weight decay 1", two, conv, replace(quick, weight_decay=1.0)),
-        Attempt("convolutions, Brier loss", two, conv, replace(quick, loss="brier")),
-        Attempt("convolutions, focal loss", two, conv, replace(quick, loss="focal")),
-        Attempt("convolutions, lines count three times", two, conv, replace(quick, shares=(1.0, 3.0, 1.0))),
-        Attempt("convolutions, injected then real", two, conv, quick, pretrained=True),
-        Attempt(
-            "convolutions, hidden 128", two, reading(128, reader="conv", depth=3, summary=True, dropout=0.5), quick
-        ),
-        Attempt("convolutions, 3 seeds", two, conv, quick, seeds=3),
-        Attempt("max-pool, Brier loss", two, options=replace(slow, architecture="max_pool", loss="brier")),
-        Attempt("attention pooling", two, lambda features: AttentionPoolHead(features, 32), slow),
-        Attempt("hazard, 3 seeds", two, options=slow, seeds=3),
-        Attempt("hazard, no frailty", two, reading(32, dropout=0.2, frailty=False), slow),
+    two = ((top + 1) // 2, top)
+    base = FitOptions(rate=1e-3, epochs=10, patience=2)
+    conv = reading(reader="conv", depth=3, summary=True)
+    first = [
+        Attempt("hazard", two, options=base),
+        Attempt("context: convolutions, summary", two, conv, base),
+        Attempt("GRU both ways, summary", two, reading(reader="gru", summary=True), base),
+        Attempt("attention over the text, summary", two, reading(reader="attention", summary=True), base),
+        Attempt("summary, no reader", two, reading(summary=True), base),
+        Attempt("convolutions, no summary", two, reading(reader="conv", depth=3), base),
     ]
+    inputs = [
+        Attempt("context, places", two, conv, base, places=True),
+        Attempt("context, no statistics", two, conv, base, statistics=False),
+        Attempt("context, statistics alone", (), conv, base),
+        Attempt("context, all layers", tuple(range(top + 1)), conv, base),
+        Attempt("context, last layer", (top,), conv, base),
+        Attempt("context, layer 1", (1,), conv, base),
+    ]
+    fitting = [
+        Attempt("context, dropout .5", two, reading(reader="conv", depth=3, summary=True, dropout=0.5), base),
+        Attempt("context, weight decay 1", two, conv, replace(base, weight_decay=1.0)),
+        Attempt("context, Brier loss", two, conv, replace(base, loss="brier")),
+        Attempt("context, focal loss", two, conv, replace(base, loss="focal")),
+        Attempt("context, lines count three times", two, conv, replace(base, shares=(1.0, 3.0, 1.0))),
+        Attempt("context, programs count a third", two, conv, replace(base, shares=(1.0, 1.0, 0.33))),
+        Attempt("context, rate 3e-4", two, conv, replace(base, rate=3e-4, epochs=20)),
+        Attempt("context, no frailty", two, reading(reader="conv", depth=3, summary=True, frailty=False), base),
+        Attempt("context, hidden 64", two, reading(64, reader="conv", depth=3, summary=True), base),
+        Attempt("context, 3 seeds", two, conv, base, seeds=3),
+        Attempt("hazard, 3 seeds", two, options=base, seeds=3),
+    ]
+    injected = [
+        Attempt("hazard, injected bugs", two, options=base, injected=0.5),
+        Attempt("context, injected bugs", two, conv, base, injected=0.5),
+        Attempt("context, injected bugs first", two, conv, base, pretrained=True),
+    ]
+    poolings = [
+        Attempt("max-pool, Brier loss", two, options=replace(base, architecture="max_pool", loss="brier")),
+        Attempt("attention pooling", two, lambda features: AttentionPoolHead(features, 32), base),
+    ]
+    return [*first, *inputs, *fitting, *poolings, *injected]
