@@ -20,6 +20,8 @@ local commands = {
   RiskSnooze = { nargs = '?', desc = 'Show nothing for some minutes' },
   RiskIgnore = { nargs = '?', complete = ignore_kinds, desc = 'Ignore the line from now on' },
   RiskGenerated = { range = true, bang = true, desc = 'Mark the range as written by a model' },
+  RiskRepair = { range = true, bang = true, nargs = '*', desc = 'Look for a repair, or end that' },
+  RiskExplain = { range = true, desc = 'Show the tokens behind the probability of the range' },
   RiskAnalyse = { desc = 'Score the buffer at once' },
   RiskReport = { nargs = '?', complete = 'file', desc = 'Write the HTML report and open it' },
   RiskRestart = { desc = 'Restart the server' },

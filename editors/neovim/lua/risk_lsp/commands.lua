@@ -95,6 +95,26 @@ function M.RiskGenerated(args)
   end
 end
 
+function M.RiskRepair(args)
+  local bufnr, uri = here()
+  if args.bang then
+    client.execute(bufnr, 'riskLsp.cancelRepair', { uri })
+    return
+  end
+  local range = range_of(args)
+  if range then
+    require('risk_lsp.repair').request(bufnr, uri, range, args.args)
+  end
+end
+
+function M.RiskExplain(args)
+  local bufnr, uri = here()
+  local range = range_of(args)
+  if range then
+    require('risk_lsp.repair').explain(bufnr, { uri, range })
+  end
+end
+
 function M.RiskAnalyse()
   local bufnr, uri = here()
   client.execute(bufnr, 'riskLsp.analyseNow', { uri })

@@ -4,6 +4,7 @@ local M = {}
 local client = require('risk_lsp.client')
 local lines = require('risk_lsp.lines')
 local options = require('risk_lsp.options')
+local repair = require('risk_lsp.repair')
 local state = require('risk_lsp.state')
 
 local HAS_CONFIG = vim.fn.has('nvim-0.11') == 1
@@ -12,7 +13,8 @@ local HAS_CONFIG = vim.fn.has('nvim-0.11') == 1
 local function capabilities()
   local all = vim.lsp.protocol.make_client_capabilities()
   all.general = nil -- position encodings: Neovim's defaults, or what the user set for all servers
-  all.experimental = { riskLsp = { status = true, analysed = true } }
+  local offers = vim.tbl_extend('error', { status = true, analysed = true }, repair.OFFERS)
+  all.experimental = { riskLsp = offers }
   return all
 end
 
@@ -31,6 +33,7 @@ local function handlers()
     ['riskLsp/analysed'] = function(_, params)
       lines.scored(params.uri, params.version)
     end,
+    ['riskLsp/askHint'] = repair.ask_hint,
   }
 end
 
@@ -51,6 +54,7 @@ end
 ---@param callbacks { on_init: function, on_attach: function, on_exit: function, reuse_client: function }
 ---@return table
 function M.build(cmd, callbacks)
+  repair.set_up()
   local settings = options.current.settings
   local config = {
     name = client.NAME,

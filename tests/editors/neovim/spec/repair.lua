@@ -1,0 +1,139 @@
+-- Repairs and explanations: asked for, agreed to, and applied.
+local FAULTY = [[
+def largest(numbers):
+    """The largest of some numbers.
+
+    >>> largest([1, 3, 2])
+    3
+    """
+    best = numbers[0]
+    for number in numbers:
+        if number < best:
+            best = number
+    return best
+]]
+local LINE = 9
+
+return function(t)
+  local chosen = {} ---@type string[] the buttons to press, by title
+
+  local function choose(actions, _, on_choice)
+    local title = table.remove(chosen, 1)
+    for index, action in ipairs(actions) do
+      if type(action) == 'table' and action.title == title then
+        return on_choice(action, index)
+      end
+    end
+    on_choice(nil, 0)
+  end
+
+  vim.ui.select = choose
+  vim.fn.inputlist = function(lines) -- "2. Run"
+    local title = table.remove(chosen, 1)
+    for _, line in ipairs(lines) do
+      local number, found = line:match('^(%d+)%. (.*)$')
+      if found == title then
+        return tonumber(number)
+      end
+    end
+    return 0
+  end
+
+  local function text(bufnr)
+    return table.concat(vim.api.nvim_buf_get_lines(bufnr, 0, -1, false), '\n') .. '\n'
+  end
+
+  local function floating_text()
+    for _, window in ipairs(vim.api.nvim_list_wins()) do
+      if vim.api.nvim_win_get_config(window).relative ~= '' then
+        return text(vim.api.nvim_win_get_buf(window))
+      end
+    end
+  end
+
+  t.test('a wrong operator is repaired by a code action, and then the doctests pass', function()
+    local bufnr = t.open(FAULTY)
+    t.wait_for_diagnostics(bufnr)
+    chosen = { 'Run', 'Apply' }
+    vim.api.nvim_win_set_cursor(0, { LINE, 8 })
+    vim.lsp.buf.code_action({
+      apply = true,
+      filter = function(action)
+        return action.title == 'Request a repair of this line'
+      end,
+    })
+    t.wait('the repair', function()
+      return text(bufnr) ~= FAULTY
+    end)
+    t.equal(text(bufnr), (FAULTY:gsub('number < best', 'number > best')), 'the text')
+    t.equal(chosen, {}, 'what was not asked')
+    vim.cmd('silent write')
+    local python = vim.fn.fnamemodify(vim.env.RISK_LSP, ':h') .. '/python'
+    vim.fn.system({ python, '-m', 'doctest', vim.api.nvim_buf_get_name(bufnr) })
+    t.equal(vim.v.shell_error, 0, 'the exit status of the doctests')
+  end)
+
+  t.test(':RiskRepair! ends a repair half-way, and nothing is changed', function()
+    local slow = FAULTY:gsub('>>> largest', '>>> import time; time.sleep(50); largest')
+    local bufnr = t.open(slow)
+    t.wait_for_diagnostics(bufnr)
+    chosen = { 'Run', 'Apply' }
+    vim.cmd(LINE .. 'RiskRepair')
+    t.wait('consent', function()
+      return #chosen == 1
+    end)
+    vim.cmd('RiskRepair!')
+    local ended = false
+    local here = { vim.uri_from_bufnr(bufnr) }
+    require('risk_lsp.client').execute(bufnr, 'riskLsp.cancelRepair', here, function(found)
+      ended = not found
+    end)
+    t.wait('its end', function()
+      return ended
+    end)
+    t.equal(text(bufnr), slow, 'the text')
+    t.equal(chosen, { 'Apply' }, 'what was not asked')
+  end)
+
+  t.test('a diff that is discarded changes nothing', function()
+    local bufnr = t.open(FAULTY)
+    t.wait_for_diagnostics(bufnr)
+    chosen = { 'Run', 'Discard' }
+    vim.cmd(LINE .. 'RiskRepair')
+    t.wait('both answers', function()
+      return #chosen == 0
+    end)
+    t.equal(text(bufnr), FAULTY, 'the text')
+  end)
+
+  t.test('the code action with a hint asks for it', function()
+    local bufnr = t.open(FAULTY)
+    t.wait_for_diagnostics(bufnr)
+    local prompts = {}
+    vim.ui.input = function(options, on_answer)
+      table.insert(prompts, options.prompt)
+      on_answer(nil)
+    end
+    vim.fn.input = function(options)
+      table.insert(prompts, options.prompt)
+      return ''
+    end
+    local range = { start = { line = LINE - 1, character = 0 } }
+    range['end'] = range.start
+    local arguments = { vim.uri_from_bufnr(bufnr), range }
+    require('risk_lsp.client').execute(bufnr, 'riskLsp.repairWithHint', arguments)
+    t.wait('the question', function()
+      return #prompts == 1
+    end)
+    t.matches(prompts[1], 'What do you think is wrong')
+  end)
+
+  t.test('an explanation opens beside the line', function()
+    local bufnr = t.open(FAULTY)
+    t.wait_for_diagnostics(bufnr)
+    vim.cmd(LINE .. 'RiskExplain')
+    local shown = t.wait('the window', floating_text)
+    t.matches(shown, 'likely to need an edit')
+    t.matches(shown, 'in line 9')
+  end)
+end
