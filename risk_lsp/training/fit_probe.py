@@ -60,8 +60,9 @@ def fit_head(
     """Fit a head on the programs outside `validation` bool[programs], stopping early on those inside.
 
     A program is drawn as often as it weighs; its tokens and lines count as its emphasis says. `columns` picks features
-    (all by default). Each of the token, line and program terms is a mean over its spans and counts the same
-    (arXiv 2512.24560). `make` gives the head for that many features, by default that of the options' architecture.
+    (all by default). Each of the token, line and program terms counts the same (arXiv 2512.24560) and is a mean over
+    programs of the mean over their spans. `make` gives the head for that many features, by default that of the options'
+    architecture.
     """
     torch.manual_seed(options.seed)
     usable = (data.weights > 0) & data.store.has_tokens
@@ -117,13 +118,16 @@ def _loss(
 ) -> torch.Tensor:
     """The token, line and program terms of a batch, summed."""
     batch = data.store.select(programs, columns)
-    emphasis = torch.from_numpy(data.emphasis[programs]).float()
+    emphasis = data.emphasis[programs]
+    by_token, by_line = (
+        torch.from_numpy(_shares(emphasis, program)).float() for program in (batch.token_program, batch.line_program)
+    )
     values = head(torch.from_numpy(batch.features).float(), torch.from_numpy(np.diff(batch.token_bounds)))
     on_line = torch.from_numpy(batch.token_line != OFF_LINE)
     token_line, token_program = torch.from_numpy(batch.token_line), torch.from_numpy(batch.token_program)
     levels = (
-        (values, torch.arange(len(values)), batch.token_edited, emphasis[token_program]),
-        (values[on_line], token_line[on_line], batch.line_edited, emphasis[torch.from_numpy(batch.line_program)]),
+        (values, torch.arange(len(values)), batch.token_edited, by_token),
+        (values[on_line], token_line[on_line], batch.line_edited, by_line),
         (values, token_program, batch.program_edited, torch.ones(len(programs))),
     )
     terms = [
@@ -143,6 +147,11 @@ def _term(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, los
         if loss == "focal":
             losses = losses * (1.0 - torch.exp(-losses)) ** _FOCUS
     return (losses * weights).sum() / weights.sum().clamp(min=1e-9)
+
+
+def _shares(emphasis: Floats, program: NDArray[np.int64]) -> Floats:
+    """What each span of a batch counts: those of a program share its emphasis, as they do in every figure."""
+    return (emphasis / np.maximum(np.bincount(program, minlength=len(emphasis)), 1))[program]
 
 
 def _standardise(head: SpanHead, sample: FeatureStore) -> None:
