@@ -15,6 +15,7 @@ from tests.editors.terminal import Terminal
 
 ROOT = Path(__file__).parents[3]
 CACHE = ROOT / ".cache/editors"
+EXAMPLE = ROOT / "examples/interval_merging.py"
 SUITES = {"0.12": "forky", "0.10": "trixie"}
 
 BAR = re.compile(r"[▁▃▅▇] +[<>]?\d+%")
@@ -39,7 +40,7 @@ def neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     package = home / ".local/share/nvim/site/pack/risk/start/risk-lsp"
     shutil.copytree(ROOT / "editors/neovim", package)
     (home / "init.lua").write_text(INIT.format(background=background, style="text"))
-    shutil.copy(ROOT / "examples/interval_merging.py", home)
+    shutil.copy(EXAMPLE, home)
     server = Path(os.environ["RISK_LSP"])
     environment = {
         "HOME": str(home),
@@ -80,11 +81,12 @@ def test_the_heat_map_is_at_the_right_of_risky_lines(neovim: tuple[str, Terminal
 def test_the_text_does_not_move_while_typing(neovim: tuple[str, Terminal]) -> None:
     _, terminal = neovim
     terminal.wait_for("the heat map", lambda: BAR.search(terminal.screen()))
+    before = [line[:4] for line in EXAMPLE.read_text("utf-8").split("\n")[:10]]
 
     def beginnings() -> list[str]:
         return [line[:4] for line in terminal.screen().split("\n")[:10]]
 
-    before = beginnings()
+    terminal.wait_for("the text alone", lambda: beginnings() == before)
     terminal.type("ggOtmp = 1")
     terminal.wait_for("the new line", lambda: beginnings() == ["tmp ", *before[:9]])
     terminal.press("Escape")
