@@ -234,7 +234,7 @@ def add_arguments_serve(parser: argparse.ArgumentParser) -> None:
 def run_serve(args: argparse.Namespace) -> int:
     """Serve one client until it leaves."""
     if os.name == "nt":
-        raise BadInput("the language server does not run on Windows itself", "run it, and the editor's remote, inside WSL")
+        raise BadInput("the language server does not run on Windows", "run it, and the editor's remote, inside WSL")
     from risk_lsp.server.app import run_stdio, run_tcp
     from risk_lsp.server.options import ServerOptions
 

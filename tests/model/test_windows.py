@@ -57,9 +57,9 @@ def test_every_window_but_the_first_starts_at_a_boundary_if_one_leaves_room(case
 def test_windows_keep_from_a_boundary_if_one_is_in_reach(case: Case) -> None:
     _, context, boundaries = case
 
-    for start, keep, end in plan_windows(*case)[:-1]:
-        reach = (context // 2, context) if start == keep == 0 else (keep + max(1, context // 4), keep + 5 * context // 8)
-        if context >= 2 and any(reach[0] <= boundary <= reach[1] for boundary in boundaries):
+    for _, keep, end in plan_windows(*case)[:-1]:
+        first, last = (keep + max(1, context // 4), keep + 5 * context // 8) if keep else (context // 2, context)
+        if context >= 2 and any(first <= boundary <= last for boundary in boundaries):
             assert end in boundaries
 
 
