@@ -16,7 +16,6 @@ settings.load_profile("untimed")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Faults and fuzzers are short in everyday runs."""
     parser.addoption("--long", action="store_true", help="run fault tests and fuzzers at full length")
