@@ -11,6 +11,7 @@ import {
 } from 'vscode-languageclient/node';
 import { config, SECTION, type ServerSettings } from '../config';
 import { EXPLAIN, type ExplainAnswer } from '../protocol';
+import { cancellableProgress } from '../repair/progress';
 import { answerRequests, OFFERS } from '../repair/requests';
 import { documentSelector } from '../selector';
 import type { Candidate } from './candidates';
@@ -34,6 +35,9 @@ export function createClient(
     initializationOptions: () => settings.initializationOptions(),
     initializationFailedHandler: () => false, // said in the status bar, and the log has the reason
     middleware: {
+      handleWorkDoneProgress: cancellableProgress(
+        (token) => void client.sendNotification('window/workDoneProgress/cancel', { token }),
+      ),
       executeCommand: async (command, args, next) => {
         const answer: ExplainAnswer | undefined = await next(command, args);
         if (command === EXPLAIN && answer) {
