@@ -7,6 +7,7 @@ import { makeFolders } from './lib/folders.mjs';
 import { install, session } from './lib/session.mjs';
 import { personChecks } from './person.mjs';
 import { realModelChecks } from './realModel.mjs';
+import { repairChecks } from './repairing.mjs';
 import { untrustedChecks } from './untrusted.mjs';
 
 const [root, hostTests] = process.argv.slice(2);
@@ -19,6 +20,7 @@ try {
   install(run, join(root, 'editors', 'vscode', 'dist', 'risk-lsp.vsix'), hostTests);
   await session(run, { suite: 'trusted', workspace: run.folders.workspace, file: 'sample.py' }, (window) => [
     ...personChecks(window, run.folders),
+    ...repairChecks(window, run.folders, root),
     ...realModelChecks(window, run.folders, root),
   ]);
   await session(run, { suite: 'untrusted', workspace: run.folders.stranger, file: 'program.py' }, (window) =>

@@ -213,6 +213,28 @@ export class Window {
     return toast.innerText();
   }
 
+  /** Press a button of the message with this text. */
+  async press(pattern, button) {
+    const toast = this.page.locator('.notification-toast', { hasText: pattern }).first();
+    await toast.getByRole('button', { name: button, exact: true }).click();
+    await toast.waitFor({ state: 'hidden' });
+  }
+
+  /** Choose a code action by its title; it is taken by its first words. */
+  async codeAction(title) {
+    await this.page.keyboard.press('Control+.');
+    const row = this.page.locator('.action-widget .monaco-list-row', { hasText: title });
+    await row.first().waitFor();
+    for (const text of await this.page.locator('.action-widget .monaco-list-row.action').allInnerTexts()) {
+      if (text.includes(title)) {
+        break;
+      }
+      await this.page.keyboard.press('ArrowDown');
+    }
+    await this.page.keyboard.press('Enter');
+    await row.first().waitFor({ state: 'detached' });
+  }
+
   /** Wait for a page in the editor, such as a report, with this text; its frame. */
   async embedded(text) {
     return until(`a page that says ${text}`, async () => {

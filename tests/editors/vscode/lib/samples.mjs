@@ -25,6 +25,24 @@ export const SAMPLES = {
   'notes.txt': 'A BUG is mentioned here.\n',
 };
 
+/** A program with a wrong operator, and what its doctests want. */
+const FAULTY = [
+  'def largest(numbers):',
+  '    """The largest of some numbers.',
+  '',
+  '    >>> largest([1, 3, 2])',
+  '    3',
+  '    """',
+  '    best = numbers[0]',
+  '    for number in numbers:',
+  '        if number < best:  # BUG',
+  '            best = number',
+  '    return best',
+  '',
+].join('\n');
+SAMPLES['largest.py'] = FAULTY;
+SAMPLES['slow.py'] = FAULTY.replace('>>> largest', '>>> import time; time.sleep(50); largest');
+
 /** A workspace of somebody else's, whose settings and programs are not to be trusted. */
 export const STRANGERS = {
   'program.py': 'a = "BUG"\nb = "MAYBE"\n',
