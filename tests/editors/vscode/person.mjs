@@ -165,6 +165,8 @@ export function personChecks(window, folders) {
       await window.pick('Get started with risk-lsp');
       const steps = window.page.locator('.gettingStartedContainer .getting-started-step');
       await until('three steps', async () => (await steps.count()) === 3);
+      // It takes the focus when it is all there, and with that it would shut the palette.
+      await window.page.waitForFunction(() => document.activeElement?.closest('.gettingStartedContainer'));
       await window.screenshot('walkthrough');
       await window.command('View: Close All Editor Groups');
       await window.openFile('sample.py');

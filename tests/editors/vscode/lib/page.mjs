@@ -49,10 +49,16 @@ export class Window {
     return this.page.screenshot({ path: join(this.artefacts, `${name}.png`), animations: 'disabled', ...options });
   }
 
-  /** Open one of the boxes at the top by its key, and type into it once it is there. */
+  /** Open one of the boxes at the top by its key, and type into it. A page that takes the focus late shuts it again. */
   async ask(key, text) {
-    await this.page.keyboard.press(key);
-    await this.page.locator('.quick-input-widget input:focus').waitFor();
+    const box = this.page.locator('.quick-input-widget');
+    await until('the box at the top', async () => {
+      if (!(await box.isVisible())) {
+        await this.page.keyboard.press(key);
+      }
+      const focused = box.locator('input:focus');
+      return focused.waitFor({ timeout: 5_000 }).then(() => true, () => false);
+    });
     await this.page.keyboard.insertText(text);
   }
 
