@@ -14,6 +14,7 @@ from tests.conftest import FIXTURES
 
 RISK_LSP = [sys.executable, "-m", "risk_lsp"]
 PROGRAM = FIXTURES / "small_bugs" / "binary_search.py"
+PROGRAMS = 1000  # so many that nobody is done before a signal arrives
 
 
 def test_help_is_there_within_three_tenths_of_a_second() -> None:
@@ -44,7 +45,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(tiny_bundle: Path, tmp_path: 
 def test_an_interrupted_score_leaves_whole_lines_and_can_be_resumed(tiny_bundle: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
     text = PROGRAM.read_text()
-    source.write_text("".join(json.dumps({"id": each, "text": text}) + "\n" for each in range(200)))
+    source.write_text("".join(json.dumps({"id": each, "text": text}) + "\n" for each in range(PROGRAMS)))
     command = [*RISK_LSP, "score", str(source), str(target), "--bundle", str(tiny_bundle), "--threads", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
         _wait_for_lines(target, process)
@@ -52,11 +53,11 @@ def test_an_interrupted_score_leaves_whole_lines_and_can_be_resumed(tiny_bundle:
         process.wait()
     assert process.returncode == 130
     before = target.read_text().splitlines()
-    assert 0 < len(before) < 200 and all(json.loads(line) for line in before)
+    assert 0 < len(before) < PROGRAMS and all(json.loads(line) for line in before)
     subprocess.run(command, check=True, stderr=subprocess.PIPE)
     after = target.read_text().splitlines()
     assert after[: len(before)] == before
-    assert [json.loads(line)["id"] for line in after] == list(range(200))
+    assert [json.loads(line)["id"] for line in after] == list(range(PROGRAMS))
 
 
 def _seconds(command: list[str]) -> float:
