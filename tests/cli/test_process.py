@@ -47,7 +47,7 @@ def test_an_interrupted_score_leaves_whole_lines_and_can_be_resumed(tiny_bundle:
     text = PROGRAM.read_text()
     source.write_text("".join(json.dumps({"id": each, "text": text}) + "\n" for each in range(PROGRAMS)))
     command = [*RISK_LSP, "score", str(source), str(target), "--bundle", str(tiny_bundle), "--threads", "1"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=_interruptible) as process:
         _wait_for_lines(target, process)
         process.send_signal(signal.SIGINT)
         process.wait()
@@ -58,6 +58,11 @@ def test_an_interrupted_score_leaves_whole_lines_and_can_be_resumed(tiny_bundle:
     after = target.read_text().splitlines()
     assert after[: len(before)] == before
     assert [json.loads(line)["id"] for line in after] == list(range(PROGRAMS))
+
+
+def _interruptible() -> None:
+    """Where tests run in the background of a script, interrupts are ignored, and children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _seconds(command: list[str]) -> float:
