@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "repair": {"text", "model", "probe", "risk", "patches", "evaluation"},
     "server": {"text", "model", "probe", "risk", "patches", "repair"},
     "evaluation": {"text"},
-    "patches": {"text"},
+    "patches": {"text", "model", "probe"},
     "training": {"text", "model", "probe", "evaluation", "patches", "risk"},
     "cli": {"text", "model", "probe", "risk", "server", "evaluation", "patches", "repair", "training"},
     "__main__": {"cli"},

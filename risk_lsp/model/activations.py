@@ -25,3 +25,9 @@ class Activations:
     values: NDArray[np.float32]
     log_probabilities: NDArray[np.float32] | None = None
     entropies: NDArray[np.float32] | None = None
+
+    def some(self, tokens: NDArray[np.integer]) -> Activations:
+        """Those tokens alone, given by rising indices, in arrays of their own."""
+        log_probabilities = None if self.log_probabilities is None else self.log_probabilities[tokens]
+        entropies = None if self.entropies is None else self.entropies[tokens]
+        return Activations(self.encoding.some(tokens), self.layers, self.values[tokens], log_probabilities, entropies)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -19,12 +20,17 @@ from risk_lsp.model.hosts import load_host
 from risk_lsp.model.rereading import WindowReader, kept_statistics
 from risk_lsp.model.sources import ModelFolder, locate_model
 from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
-from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.model.window_memory import WindowMemory, WindowRows
 from risk_lsp.model.windows import Window, plan_windows
 
 # Enough to keep the device busy; more costs memory.
 _TOKENS_PER_CPU_BATCH = 2048
 _TOKENS_PER_GPU_BATCH = 16384
+_ENDS = (
+    *("<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<eos>", "<｜end▁of▁sentence｜>"),
+    *("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>"),
+    *("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>", "<file_sep>"),
+)
 
 
 class _Piece(NamedTuple):
@@ -122,6 +128,13 @@ class CodeModel:
         """What makes tokens of texts, and texts of tokens."""
         return self._tokenizer
 
+    @cached_property
+    def end_tokens(self) -> frozenset[int]:
+        """Tokens that end what the model writes: those that its config names, and special ones by their usual names."""
+        named = self._folder.config.get("eos_token_id")
+        own = {token for token in (named if isinstance(named, list) else [named]) if isinstance(token, int)}
+        return frozenset(own | {token for name in _ENDS if (token := self._tokenizer.token_id(name)) is not None})
+
     @property
     def host(self) -> Host:
         """What runs the decoder."""
@@ -177,22 +190,25 @@ class CodeModel:
         *,
         boundaries: Sequence[int] = (),
         statistics: bool = False,
+        at: int = 0,
+        on_part: Callable[[Activations], None] = lambda _: None,
     ) -> Activations:
-        """As `read`, to float16, but what `memory` holds of an earlier version of the text is not computed again."""
+        """As `read`, to float16, but what `memory` holds of an earlier version of the text is not computed again.
+
+        The surroundings of token `at` are read first. Where much has to be read, `on_part` sees the tokens that are
+        known so far, a few times; their rows are those of the result.
+        """
         self._check([encoding], layers, statistics)
-        result = self._empty(encoding, tuple(layers), statistics)
         prefix = len(self._tokenizer.prefix)
         windows = plan_windows(encoding.token_ids, self.context - prefix, boundaries)
         sequences = [
             (self._sequence(_Piece(0, window), [encoding]), window.keep - window.start + prefix) for window in windows
         ]
-        reader = WindowReader(self._host, memory, result.layers, statistics=statistics)
-        for window, rows in zip(windows, reader.read(sequences), strict=True):
-            result.values[window.keep : window.end] = rows.values
-            if result.log_probabilities is not None and result.entropies is not None:
-                result.log_probabilities[window.keep : window.end] = rows.log_probabilities
-                result.entropies[window.keep : window.end] = rows.entropies
-        return result
+        empty = self._empty(encoding, tuple(layers), statistics)
+        reader = WindowReader(self._host, memory, empty.layers, statistics=statistics)
+        first = bisect_right(windows, at, key=lambda window: window.end)
+        rows = reader.read(sequences, first, lambda found: on_part(_gathered(empty, windows, found)))
+        return _gathered(empty, windows, rows)
 
     def _check(self, encodings: Sequence[Encoding], layers: Sequence[int], statistics: bool) -> None:
         top = self._host.top_layer
@@ -232,6 +248,22 @@ class CodeModel:
             result.log_probabilities[keep:end], result.entropies[keep:end] = kept_statistics(
                 self._host, run.final, sequence, keep + shift
             )
+
+
+def _gathered(empty: Activations, windows: Sequence[Window], rows: Sequence[WindowRows | None]) -> Activations:
+    """What is known of a text whose own arrays are still empty: all of it, or some of its tokens."""
+    known = [(window, each) for window, each in zip(windows, rows, strict=True) if each is not None]
+    if len(known) < len(windows):
+        tokens = np.concatenate([np.arange(window.keep, window.end) for window, _ in known])
+        empty = empty.some(tokens)
+    first = 0
+    for window, each in known:
+        part = slice(first, first + window.end - window.keep)
+        empty.values[part] = each.values
+        if empty.log_probabilities is not None and empty.entropies is not None:
+            empty.log_probabilities[part], empty.entropies[part] = each.log_probabilities, each.entropies
+        first = part.stop
+    return empty
 
 
 def _batches(pieces: Sequence[_Piece], tokens: int) -> Iterator[list[_Piece]]:

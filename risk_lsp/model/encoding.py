@@ -25,6 +25,10 @@ class Encoding:
     def __len__(self) -> int:
         return len(self.token_ids)
 
+    def some(self, tokens: NDArray[np.integer]) -> Encoding:
+        """Those tokens alone, given by rising indices: the one encoding in which characters may lack a token."""
+        return Encoding(self.token_ids[tokens], self.starts[tokens], self.ends[tokens])
+
     def tokens_at(self, offsets: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
         """For each character offset, the index of the first token that reaches past it (n at the end of the text)."""
         return np.searchsorted(self.ends, np.asarray(offsets, dtype=np.int64), side="right").astype(np.int64)

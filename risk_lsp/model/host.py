@@ -21,6 +21,20 @@ class Run:
     final: Any
 
 
+class Decoding(Protocol):
+    """Texts that grow token by token: a row each.
+
+    `logits` is float32[rows, vocabulary], of what follows each row so far.
+    """
+
+    @property
+    def logits(self) -> NDArray[Any]: ...
+
+    def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
+        """Go on with `rows` alone, in this order, each with one more token; one that is named twice goes on twice."""
+        ...
+
+
 class Host(Protocol):
     """A loaded decoder. Not for use from two threads at once."""
 
@@ -51,4 +65,8 @@ class Host(Protocol):
 
     def logits(self, final: Any) -> NDArray[Any]:
         """Next-token logits float32[rows, vocabulary] for rows of `final`. Raises ModelError as `statistics` does."""
+        ...
+
+    def begin(self, sequences: Sequence[NDArray[Any]]) -> Decoding:
+        """Run int64[tokens] each, at least one, such that more can follow. Raises ModelError as `logits` does."""
         ...

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from risk_lsp.errors import ModelError
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.host import Host
+from risk_lsp.model.host import Decoding
 
 # The special tokens of a text rearranged as prefix, suffix, middle, as families of models name them.
 _FAMILIES = (
     ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
     ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
 )
-_ENDS = ("<|endoftext|>", "</s>", "<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>")
 _PREFIX_SHARE = 0.6  # of the context, where a text is too long for it
+
+
+# Tokens so far, the next one, the log-probability of all, and the row of the decoding that it follows.
+_Running = tuple[list[int], int, float, int]
 
 
 class Infill(NamedTuple):
@@ -44,7 +48,7 @@ class Infiller:
         self._model = model
         self._tokenizer = model.tokenizer
         self._marks = next((found for family in _FAMILIES if (found := self._ids(family))), None)
-        self._ends = {token for name in _ENDS if (token := self._tokenizer.token_id(name)) is not None}
+        self._ends = model.end_tokens
 
     @property
     def can_fill(self) -> bool:
@@ -59,15 +63,11 @@ class Infiller:
         """
         if self._marks is None or not self.can_fill:
             return []
-        session = _Session(self._model.host, self._prompt(text, start, end, max_tokens))
-        first = session.first()
-        one_line = "\n" not in text[start:end]
+        decoding = self._model.host.begin([self.prompt(text, start, end, max_tokens)])
         found: dict[str, float] = {}
-        for token in np.argsort(-first)[:count]:
-            ids, total = self._continued(session.fork(), int(token), float(first[token]), max_tokens, one_line=one_line)
-            if ids is not None:
-                filled = self._tokenizer.decode(ids)
-                found[filled] = max(found.get(filled, -np.inf), total)
+        for ids, total in self._greedily(decoding, count, max_tokens, one_line="\n" not in text[start:end]):
+            filled = self._tokenizer.decode(ids)
+            found[filled] = max(found.get(filled, -np.inf), total)
         return sorted((Infill(*item) for item in found.items()), key=lambda fill: -fill.log_probability)
 
     def alternatives(self, text: str, start: int, end: int, top: int) -> list[Alternatives]:
@@ -98,8 +98,10 @@ class Infiller:
             for token, row in zip(places, log_probabilities, strict=True)
         ]
 
-    def _prompt(self, text: str, start: int, end: int, max_tokens: int) -> NDArray[np.int64]:
-        assert self._marks is not None
+    def prompt(self, text: str, start: int, end: int, max_tokens: int) -> NDArray[np.int64]:
+        """int64[tokens]: the text around a span, rearranged and cut such that `max_tokens` can follow."""
+        if self._marks is None:
+            raise ModelError(f"{self._model.name} does not fill in", "ask `can_fill` first")
         before, behind, middle = self._marks
         prefix = self._tokenizer.encode(text[:start]).token_ids
         suffix = self._tokenizer.encode(text[end:]).token_ids
@@ -111,61 +113,32 @@ class Infiller:
         parts = (list(self._tokenizer.prefix), [before], prefix, [behind], suffix, [middle])
         return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
 
-    def _continued(
-        self, session: _Session, token: int, total: float, max_tokens: int, *, one_line: bool
-    ) -> tuple[list[int] | None, float]:
-        """Greedy tokens behind a first one, None if the model finds no end, and their log-probability."""
-        ids: list[int] = []
-        while token not in self._ends and not (one_line and "\n" in self._tokenizer.decode([token])):
-            ids.append(token)
-            if len(ids) > max_tokens:
-                return None, total
-            row = session.next(token)
-            token = int(row.argmax())
-            total += float(row[token])
-        return ids, total
+    def _greedily(
+        self, decoding: Decoding, count: int, max_tokens: int, *, one_line: bool
+    ) -> Iterator[tuple[list[int], float]]:
+        """The likeliest first tokens, each continued greedily until the model finds an end; with log-probabilities."""
+        first = _log_softmax(decoding.logits)[0]
+        likeliest = np.argsort(-first)[:count]
+        running: list[_Running] = [([], int(token), float(first[token]), 0) for token in likeliest]
+        while running:
+            going: list[_Running] = []
+            for ids, token, total, row in running:
+                if token in self._ends or (one_line and "\n" in self._tokenizer.decode([token])):
+                    yield ids, total
+                elif len(ids) < max_tokens:
+                    going.append(([*ids, token], token, total, row))
+            running = []
+            if going:
+                decoding.advance([row for *_, row in going], np.array([token for _, token, _, _ in going]))
+                for row, (logs, (ids, _, total, _)) in enumerate(
+                    zip(_log_softmax(decoding.logits), going, strict=True)
+                ):
+                    token = int(logs.argmax())
+                    running.append((ids, token, total + float(logs[token]), row))
 
     def _ids(self, names: Sequence[str]) -> tuple[int, ...] | None:
         ids = [self._tokenizer.token_id(name) for name in names]
         return tuple(token for token in ids if token is not None) if None not in ids else None
-
-
-class _Session:
-    """A sequence that grows token by token. Hosts that cannot go on from where they were run all of it again."""
-
-    def __init__(self, host: Host, token_ids: NDArray[np.int64]) -> None:
-        self._host: Any = host
-        self._past = host.new_past() if hasattr(host, "new_past") else None
-        self._tokens = token_ids
-        self._first: NDArray[np.float32] | None = None
-
-    def first(self) -> NDArray[np.float32]:
-        """Log-probabilities of the token behind the prompt, float32[vocabulary]."""
-        if self._first is None:
-            self._first = self._row(self._tokens)
-        return self._first
-
-    def fork(self) -> _Session:
-        """One that can go on by itself."""
-        self.first()
-        session = _Session.__new__(_Session)
-        session._host, session._tokens, session._first = self._host, self._tokens, self._first
-        session._past = None if self._past is None else [each.copy() for each in self._past]
-        return session
-
-    def next(self, token: int) -> NDArray[np.float32]:
-        """Log-probabilities behind one more token."""
-        added = np.array([token], dtype=np.int64)
-        self._tokens = np.concatenate([self._tokens, added])
-        return self._row(added)
-
-    def _row(self, added: NDArray[np.int64]) -> NDArray[np.float32]:
-        if self._past is None:
-            (run,) = self._host.run([self._tokens], [], to_end=True)
-        else:
-            run = self._host.extend(added, self._past, [], to_end=True)
-        row: NDArray[np.float32] = _log_softmax(self._host.logits(run.final[-1:]))[0]
-        return row
 
 
 def _log_softmax(logits: NDArray[Any]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,9 +70,22 @@ class Block:
 
     def run(self, hidden: Floats, angles: tuple[Floats, Floats], past: KeyValues) -> Floats:
         """The residual stream float32[tokens, width] after this block; `past` grows by these tokens."""
-        epsilon = self._shape.epsilon
-        hidden = hidden + self._attend(rms_norm(hidden, self._attention_norm, epsilon), angles, past)
-        gate_up = _linear(rms_norm(hidden, self._feed_forward_norm, epsilon), self._gate_up, self._gate_up_bias)
+        return self._fed_forward(hidden + self._attend(hidden, angles, past))
+
+    def step(self, hidden: Floats, angles: tuple[Floats, Floats], pasts: Sequence[KeyValues]) -> Floats:
+        """The same for the next token of each of several texts: row i follows `pasts[i]`, which grows by it."""
+        queries, keys, values = self._projected(hidden, angles)
+        rows = [slice(row, row + 1) for row in range(len(pasts))]
+        found = [
+            self._attended(queries[row], keys[:, row], values[:, row], past)
+            for row, past in zip(rows, pasts, strict=True)
+        ]
+        return self._fed_forward(hidden + _linear(np.concatenate(found), self._out, self._out_bias))
+
+    def _fed_forward(self, hidden: Floats) -> Floats:
+        """`hidden`, which is overwritten, with the feed-forward layer's output added."""
+        normalised = rms_norm(hidden, self._feed_forward_norm, self._shape.epsilon)
+        gate_up = _linear(normalised, self._gate_up, self._gate_up_bias)
         gate, up = gate_up[:, : self._shape.feed_forward], gate_up[:, self._shape.feed_forward :]
         with np.errstate(over="ignore"):  # infinity stands for a closed gate: gate / inf = 0
             divisor = np.exp(-gate)
@@ -83,28 +96,38 @@ class Block:
         return hidden
 
     def _attend(self, hidden: Floats, angles: tuple[Floats, Floats], past: KeyValues) -> Floats:
-        shape, tokens = self._shape, len(hidden)
-        mixed = _linear(hidden, self._qkv, self._qkv_bias).reshape(tokens, -1, shape.head_width)
+        found = self._attended(*self._projected(hidden, angles), past)
+        return _linear(found, self._out, self._out_bias)
+
+    def _projected(self, hidden: Floats, angles: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats]:
+        """Queries float32[tokens, heads, head_width], keys and values float32[key_value_heads, tokens, head_width]."""
+        shape = self._shape
+        normalised = rms_norm(hidden, self._attention_norm, shape.epsilon)
+        mixed = _linear(normalised, self._qkv, self._qkv_bias).reshape(len(hidden), -1, shape.head_width)
         queries = mixed[:, : shape.heads]
         keys = mixed[:, shape.heads : shape.heads + shape.key_value_heads]
         if self._query_norm is not None and self._key_norm is not None:
             queries = rms_norm(queries, self._query_norm, shape.epsilon)
             keys = rms_norm(keys, self._key_norm, shape.epsilon)
-        queries = _rotated(queries, angles) * np.float32(shape.head_width**-0.5)
-        first = len(past)
-        all_keys, all_values = past.extend(
+        return (
+            _rotated(queries, angles) * np.float32(shape.head_width**-0.5),
             np.ascontiguousarray(_rotated(keys, angles).transpose(1, 0, 2)),
             np.ascontiguousarray(mixed[:, shape.heads + shape.key_value_heads :].transpose(1, 0, 2)),
         )
+
+    def _attended(self, queries: Floats, keys: Floats, values: Floats, past: KeyValues) -> Floats:
+        """What the tokens take from those before them and from each other, float32[tokens, heads x head_width]."""
+        tokens, first = len(queries), len(past)
+        all_keys, all_values = past.extend(keys, values)
         # Query heads that share a key head stand together, so that one product serves them all.
-        grouped = queries.reshape(tokens, shape.key_value_heads, -1, shape.head_width).transpose(1, 2, 0, 3)
+        grouped = queries.reshape(tokens, self._shape.key_value_heads, -1, self._shape.head_width).transpose(1, 2, 0, 3)
         parts = [
             _attention(grouped[:, :, start:end], all_keys[:, : first + end], all_values[:, : first + end])
             for start in range(0, tokens, _QUERIES_AT_ONCE)
             for end in (min(start + _QUERIES_AT_ONCE, tokens),)
         ]
         found = np.concatenate(parts, axis=2) if parts else grouped
-        return _linear(found.transpose(2, 0, 1, 3).reshape(tokens, -1), self._out, self._out_bias)
+        return found.transpose(2, 0, 1, 3).reshape(tokens, -1)
 
 
 def _attention(queries: Floats, keys: Floats, values: Floats) -> Floats:

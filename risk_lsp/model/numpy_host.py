@@ -77,6 +77,24 @@ class NumpyHost:
             return Run(residuals, None)
         return Run(residuals, rms_norm(hidden, self._norm, self._shape.epsilon))
 
+    def begin(self, sequences: Sequence[NDArray[Any]]) -> NumpyDecoding:
+        """Run int64[tokens] each, at least one, such that more tokens can follow."""
+        pasts = [self.new_past() for _ in sequences]
+        runs = self._threads.map(
+            lambda pair: self.extend(pair[0], pair[1], [], to_end=True), list(zip(sequences, pasts, strict=True))
+        )
+        return NumpyDecoding(self, self._threads, pasts, self.logits(np.stack([run.final[-1] for run in runs])))
+
+    def step(self, token_ids: NDArray[Any], pasts: Sequence[Sequence[KeyValues]]) -> Floats:
+        """Logits float32[texts, vocabulary] behind one more token of each of several texts."""
+        assert self._norm is not None  # `begin` came before
+        places = [len(past[0]) for past in pasts]
+        angles = self._cosines[places], self._sines[places]
+        hidden = self._embeddings[token_ids]
+        for number, block in enumerate(self._blocks):
+            hidden = block.step(hidden, angles, [past[number] for past in pasts])
+        return self.logits(rms_norm(hidden, self._norm, self._shape.epsilon))
+
     def statistics(self, final: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
         """Log-probability of each target and entropy of the distribution it was drawn from, in nats."""
         rows = max(1, _LOGITS_PER_CHUNK // self.vocabulary_size)
@@ -94,6 +112,22 @@ class NumpyHost:
             raise ModelError("token statistics need the whole model", "load it without a top layer")
         logits: Floats = final @ self._head.T
         return logits
+
+
+class NumpyDecoding:
+    """Texts that grow token by token; see Decoding in host.py."""
+
+    def __init__(self, host: NumpyHost, threads: Threads, pasts: list[list[KeyValues]], logits: Floats) -> None:
+        self._host = host
+        self._threads = threads
+        self._pasts = pasts
+        self.logits = logits
+
+    def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
+        """Go on with `rows`, each with one more token."""
+        self._pasts = [[each.copy() for each in self._pasts[row]] for row in rows]
+        with self._threads.one():
+            self.logits = self._host.step(token_ids, self._pasts)
 
 
 def _chunk_statistics(logits: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ from risk_lsp.model.window_memory import Resumable, WindowMemory, WindowRows, ro
 
 _AT_ONCE = 4  # windows of one run: enough to keep all cores busy
 _FEW = 4  # windows of which keys and values are worth keeping: an edit touches no more
+
+PartCallback = Callable[[Sequence["WindowRows | None"]], None]
 
 
 class ResumableHost(Host, Protocol):
@@ -38,11 +40,19 @@ class WindowReader:
         self._layers = layers
         self._statistics = statistics
 
-    def read(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:
-        """The kept rows of windows, each given as its tokens and the index of the first that is kept."""
+    def read(
+        self, windows: Sequence[tuple[NDArray[np.int64], int]], first: int = 0, on_part: PartCallback = lambda _: None
+    ) -> list[WindowRows]:
+        """The kept rows of windows, each given as its tokens and the index of the first that is kept.
+
+        Window `first` and those around it are read first. Where many have to be run, `on_part` sees what is known when
+        the first of them were, and each time that twice as many were: few times, however long the text.
+        """
         keys = [window_key(tokens, keep, self._layers, statistics=self._statistics) for tokens, keep in windows]
         found = [self._memory.recall(key) for key in keys]
         missing = [index for index, rows in enumerate(found) if rows is None]
+        missing.sort(key=lambda index: abs(index - first))
+        ran, due = 0, _AT_ONCE
         resumable = _resumable(self._host)
         few = resumable is not None and len(missing) <= _FEW
         for part in _parts(missing, 1 if few else _AT_ONCE):
@@ -53,6 +63,10 @@ class WindowReader:
                 found[index] = rows
                 # At once, so that what was done before a cancellation need not be done again.
                 self._memory.remember(keys[index], rows)
+            ran += len(part)
+            if ran >= due and len(missing) - ran >= _AT_ONCE:
+                due = 2 * ran
+                on_part(found)
         return [rows for rows in found if rows is not None]
 
     def _from_scratch(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:

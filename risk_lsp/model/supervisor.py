@@ -47,6 +47,9 @@ class ScoredArrays(NamedTuple):
     arrays: dict[str, NDArray[Any]]
 
 
+PartCallback = Callable[[ScoredArrays], None]
+
+
 @dataclass(frozen=True)
 class Timings:
     """All in seconds.
@@ -70,7 +73,12 @@ class _Request:
     id: int
     message: Message
     length: int
+    on_part: PartCallback
     answer: asyncio.Future[ScoredArrays]
+
+    def pass_on(self, part: Message) -> None:
+        if not self.answer.done():
+            self.on_part(ScoredArrays(part.fields["header"], dict(part.arrays)))
 
     def fail(self, error: RiskError) -> None:
         if not self.answer.done():
@@ -149,25 +157,33 @@ class Supervisor:
         self._set_state(WorkerState.RESTARTING)
         self._task = asyncio.create_task(self._supervise())
 
-    async def score(self, text: str, language_id: str) -> ScoredArrays:
+    async def score(
+        self, text: str, language_id: str, *, at: int = 0, on_part: PartCallback = lambda _: None
+    ) -> ScoredArrays:
         """Score a text, once the worker is ready; of the texts that wait, the newest is the next.
+
+        What the scorer knows before the whole goes to `on_part`, which must not raise, on the event loop; the
+        surroundings of the character `at` come first.
 
         Raises BadInput if the scorer refuses the text; WorkerError if the worker is stopped or cannot load, or dies,
         fails or takes too long over this text. Cancelling drops the request; a worker that has begun it ends after the
         window of the text that it is at.
         """
-        return await self._queued("score", {"text": text, "language_id": language_id}, len(text))
+        fields = {"text": text, "language_id": language_id, "at": at}
+        return await self._queued("score", fields, len(text), on_part)
 
     async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
         """Ask the scorer something else; `parameters` must be JSON. Waits, fails and is cancelled as `score` is."""
         return await self._queued("ask", {"question": question, "parameters": parameters}, _length(parameters))
 
-    async def _queued(self, kind: str, fields: dict[str, Any], length: int) -> ScoredArrays:
+    async def _queued(
+        self, kind: str, fields: dict[str, Any], length: int, on_part: PartCallback = lambda _: None
+    ) -> ScoredArrays:
         if self._state in (WorkerState.STOPPED, WorkerState.FAILED):
             raise self._failure or WorkerError("the worker is not running", "start it first")
         request_id = next(self._ids)
         message = Message(kind, {"id": request_id, **fields})
-        request = _Request(request_id, message, length, asyncio.get_running_loop().create_future())
+        request = _Request(request_id, message, length, on_part, asyncio.get_running_loop().create_future())
         self._waiting.append(request)
         self._arrived.set()
         return await request.answer
@@ -290,20 +306,35 @@ class Supervisor:
             request.fail(kind(message.fields["message"], message.fields["hint"]))
 
     async def _reply_to(self, request: _Request, process: WorkerProcess, reply: asyncio.Future[Message]) -> Message:
+        """The last message that answers the request; parts before it are passed on."""
         seconds = self._timings.request + self._timings.request_per_character * request.length
         deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            while True:
+                await self._one_reply(request, process, reply, deadline)
+                if not reply.done():
+                    raise WorkerError(f"the worker took longer than {seconds:.0f} s over a text", "it is started again")
+                message = reply.result()
+                if message.kind not in ("part", "result", "error") or message.fields["id"] != request.id:
+                    raise _unasked(message)
+                if message.kind != "part":
+                    return message
+                reply = asyncio.ensure_future(process.receive())
+                request.pass_on(message)
+        finally:
+            reply.cancel()
+
+    async def _one_reply(
+        self, request: _Request, process: WorkerProcess, reply: asyncio.Future[Message], deadline: float
+    ) -> None:
+        """Wait for the reply until the deadline; tell the worker should nobody wait for it any more."""
+        loop = asyncio.get_running_loop()
         either: set[asyncio.Future[Any]] = {reply, request.answer}
-        await asyncio.wait(either, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, timeout=deadline - loop.time(), return_when=asyncio.FIRST_COMPLETED)
         if request.answer.cancelled() and not reply.done():
             # The worker may not have begun. If it has, its reply is awaited all the same, and dropped.
             await process.send(Message("cancel", {"id": request.id}))
-            await asyncio.wait({reply}, timeout=deadline - asyncio.get_running_loop().time())
-        if not reply.done():
-            raise WorkerError(f"the worker took longer than {seconds:.0f} s over a text", "it is started again")
-        message = reply.result()
-        if message.kind not in ("result", "error") or message.fields["id"] != request.id:
-            raise _unasked(message)
-        return message
+            await asyncio.wait({reply}, timeout=deadline - loop.time())
 
     def _give_up(self, error: WorkerError) -> None:
         self._fail_waiting(error)

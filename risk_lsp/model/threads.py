@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -28,6 +29,11 @@ class Threads:
                 return [work(item) for item in items]
         with self._controller.limit(limits=1, user_api="blas"):
             return list(self._pool.map(work, items))
+
+    def one(self) -> AbstractContextManager[object]:
+        """Matrix products of one thread: small ones gain nothing from more, and lose much where the cores are busy."""
+        limit: AbstractContextManager[object] = self._controller.limit(limits=1, user_api="blas")
+        return limit
 
 
 def available_cores() -> int:

@@ -16,6 +16,7 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder, first_line
 from risk_lsp.model.statistics import token_statistics
+from risk_lsp.model.transformers_decoding import TransformersDecoding
 
 _DEFAULT_CONTEXT = 2048
 
@@ -82,6 +83,10 @@ class TransformersHost:
         """Next-token logits float32[rows, vocabulary] for rows of `final`."""
         with torch.inference_mode():
             return self._logits(final).cpu().numpy()
+
+    def begin(self, sequences: Sequence[NDArray[Any]]) -> TransformersDecoding:
+        """Run int64[tokens] each, at least one, such that more tokens can follow."""
+        return TransformersDecoding(self._base, self._logits, self.device, sequences)
 
     def _logits(self, final: Tensor) -> Tensor:
         if self._head is None:

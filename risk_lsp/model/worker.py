@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import IO, Any, Protocol
 
@@ -19,14 +20,20 @@ from risk_lsp.model.worker_protocol import Message, pack, read_message
 _PARENT_CHECK_SECONDS = 1.0
 
 
+Answer = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+
+
 class Scorer(Protocol):
     """What the worker hosts."""
 
-    def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """A JSON header and named arrays for one text. Raises BadInput for a text that cannot be scored."""
+    def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
+        """A JSON header and named arrays for one text. Raises BadInput for a text that cannot be scored.
+
+        What is known before the whole is may be given to `on_part`, the surroundings of the character `at` first.
+        """
         ...
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
         """A JSON header and named arrays for another question. BadInput for one that it does not know."""
         ...
 
@@ -89,13 +96,18 @@ class _Worker:
                 if request.kind == "ask":
                     header, arrays = scorer.answer(request.fields["question"], request.fields["parameters"])
                 else:
-                    header, arrays = scorer.score(request.fields["text"], request.fields["language_id"])
+                    text, language_id, at = (request.fields[name] for name in ("text", "language_id", "at"))
+                    header, arrays = scorer.score(text, language_id, at, partial(self._send_part, request_id))
             frame = pack(Message("result", {"id": request_id, "header": header}, arrays))
         except Exception as error:
             refused = isinstance(error, BadInput)
             frame = pack(Message("error", {"id": request_id, **_explain(error), "refused": refused}))
         self._cancelled.discard(request_id)
         self._write(frame)
+
+    def _send_part(self, request_id: int, part: Answer) -> None:
+        header, arrays = part
+        self._send(Message("part", {"id": request_id, "header": header}, arrays))
 
     def _send(self, message: Message) -> None:
         self._write(pack(message))

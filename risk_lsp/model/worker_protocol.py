@@ -28,13 +28,14 @@ _DTYPES = frozenset({"bool", "uint8", "int32", "int64", "float32", "float64"})
 _FIELDS: dict[str, dict[str, type]] = {
     # server to worker
     "load": {"options": dict},
-    "score": {"id": int, "text": str, "language_id": str},
+    "score": {"id": int, "text": str, "language_id": str, "at": int},  # at: the character that a person is at
     "ask": {"id": int, "question": str, "parameters": dict},
     "cancel": {"id": int},
     "shutdown": {},
     # worker to server
     "ready": {"description": dict},
     "failed": {"message": str, "hint": str},
+    "part": {"id": int, "header": dict},  # of a result that is to follow
     "result": {"id": int, "header": dict},
     "error": {"id": int, "message": str, "hint": str, "refused": bool},  # refused: the text is at fault
 }

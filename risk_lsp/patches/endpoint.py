@@ -5,7 +5,7 @@ Keys are given to the client alone: no message, record or log holds one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -57,14 +57,21 @@ class Endpoint:
         self._max_tokens = max_tokens
         self._client = OpenAI(**options.client_options())
 
-    def complete(self, prompt: str, temperature: float) -> Completion:
+    def complete(
+        self, prompt: str, temperature: float, *, top_p: float = 1.0, stop: Sequence[str] = (), seed: int | None = None
+    ) -> Completion:
         """One answer to a prompt. EndpointError says what went wrong."""
+        # Servers need not know them: what is left at its default is not sent.
+        more: dict[str, Any] = {} if top_p == 1.0 else {"top_p": top_p}
+        more |= {"stop": list(stop)} if stop else {}
+        more |= {} if seed is None else {"seed": seed}
         with _explained(self._client.base_url):
             answer = self._client.chat.completions.create(
                 model=self._model,
                 messages=[{"role": "user", "content": prompt}],
                 temperature=temperature,
                 max_tokens=self._max_tokens,
+                **more,
             )
             text: Any = answer.choices[0].message.content if answer.choices else None
             usage = _usage(answer.usage)

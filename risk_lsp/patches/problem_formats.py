@@ -64,14 +64,13 @@ def _live_code_bench(record: dict[str, Any]) -> dict[str, Any]:
     cases = [*_cases(record["public_test_cases"]), *_cases(record.get("private_test_cases") or "[]")]
     metadata = json.loads(record.get("metadata") or "{}")
     name = metadata.get("func_name")
-    starter = record.get("starter_code") or ""
     task_id = f"LCB/{record.get('platform', 'other')}/{record['question_id']}"
     own = {
         "task_id": task_id,
         "benchmark": "lcb",
         "group": task_id,
-        "text": record["question_content"],
-        "prompt": record["question_content"] + (f"\n\nStart from:\n\n{starter}\n" if starter.strip() else ""),
+        "prompt": record["question_content"],
+        "starter": record.get("starter_code") or "",
     }
     if name:
         calls = [

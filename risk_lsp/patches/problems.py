@@ -32,7 +32,8 @@ class Problem:
     """A task with its tests. `group` names the underlying problem: data are split by it.
 
     text: what was asked, in words, where the prompt is not that. prelude: lines that stand in front of every program,
-    such as a judge's imports, and that nobody would have in a file of their own.
+    such as a judge's imports, and that nobody would have in a file of their own. starter: how a program has to begin,
+    where the prompt is words.
     """
 
     task_id: str
@@ -46,6 +47,7 @@ class Problem:
     license: str
     text: str = ""
     prelude: str = ""
+    starter: str = ""
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,7 @@ def _problem(published: _Fields) -> Problem:
         license=fields.get("license", str, default=""),
         text=fields.get("text", str, default=""),
         prelude=fields.get("prelude", str, default=""),
+        starter=fields.get("starter", str, default=""),
     )
 
 

@@ -1,60 +1,61 @@
-"""Programs of a model for problems: asked for, cut out of the answers, written as samples; resumable."""
+"""Samples of a model's programs: what is missing is written by the model and appended; resumable."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from risk_lsp.errors import BadInput
 from risk_lsp.patches.problems import Problem
-from risk_lsp.patches.renaming import bound_names, parses
-
-_FENCED = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-_FUNCTION = (
-    "Complete this Python program. Reply with the whole program, and nothing else, in one ```python block.\n\n"
-    "```python\n{prompt}\n```\n"
-)
-_WORDS = "Write a Python program. Reply with the program, and nothing else, in one ```python block.\n\n{prompt}\n"
-_STDIO = (
-    "Write a Python program that reads from standard input and writes to standard output. Reply with the program, and "
-    "nothing else, in one ```python block.\n\n{prompt}\n"
-)
-
-
-class Answer(Protocol):
-    """What a model said, and the tokens that it read and wrote, where that is known."""
-
-    @property
-    def text(self) -> str: ...
-    @property
-    def prompt_tokens(self) -> int | None: ...
-    @property
-    def completion_tokens(self) -> int | None: ...
-
-
-# Prompt and temperature to an answer; called from several threads.
-Complete = Callable[[str, float], Answer]
+from risk_lsp.patches.renaming import parses
 
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How many programs of which model for each problem, and how many requests at a time."""
+    """How many programs of which model for each problem, and how it draws them.
+
+    stop: texts in front of which an answer ends. seed: None where nobody asked for the same programs again.
+    """
 
     model: str
     per_problem: int
     temperature: float
-    parallel: int = 4
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+class Wanted(NamedTuple):
+    """A program that is missing, and the seed that makes it differ from the others of its problem."""
+
+    problem: Problem
+    seed: int
+
+
+class Written(NamedTuple):
+    """A program, how many of its first lines were given to the model, and the tokens it took, where that is known."""
+
+    program: str
+    prompt_lines: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class Writer(Protocol):
+    """What writes programs."""
+
+    def written(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
+        """The programs, in any order, each as soon as it is there."""
+        ...
 
 
 class Tally(NamedTuple):
-    """Programs written by one run, and the tokens that its requests took, as far as the endpoint said."""
+    """Programs written by one run, and the tokens that they took, as far as is known."""
 
     programs: int
     prompt_tokens: int
@@ -63,109 +64,82 @@ class Tally(NamedTuple):
 
 def sample(
     problems: Iterable[Problem],
-    complete: Complete,
+    writer: Writer,
     options: SamplingOptions,
     out: Path,
     on_progress: Callable[[int, int], None],
 ) -> Tally:
-    """Ask for what `out` lacks and append it there, one line per program, each as soon as it is there.
+    """Write what `out` lacks and append it there, one line per program, each as soon as it is there.
 
     on_progress(done, total) counts the programs of this run.
     """
     known = _known(out, options)
-    missing = [problem for problem in problems for _ in range(options.per_problem - known[problem.task_id])]
+    missing = [
+        Wanted(problem, _seed(options, problem, index))
+        for problem in problems
+        for index in range(known[problem.task_id], options.per_problem)
+    ]
     tally = Counter[str]()
     with out.open("a", encoding="utf-8") as file:
-        for done, (problem, answer) in enumerate(_answers(missing, complete, options), start=1):
-            record = sampled_record(problem, answer, options)
-            file.write(json.dumps(record) + "\n")
+        for done, (wanted, written) in enumerate(writer.written(missing), start=1):
+            file.write(json.dumps(_record(wanted.problem, written, options)) + "\n")
             file.flush()
-            tally["prompt"] += answer.prompt_tokens or 0
-            tally["completion"] += answer.completion_tokens or 0
+            tally["prompt"] += written.prompt_tokens or 0
+            tally["completion"] += written.completion_tokens or 0
             on_progress(done, len(missing))
     return Tally(len(missing), tally["prompt"], tally["completion"])
 
 
-def prompt_for(problem: Problem) -> str:
-    """What the model is asked."""
-    if problem.test_kind == "stdio":
-        return _STDIO.format(prompt=problem.prompt)
-    return (_FUNCTION if _is_code(problem.prompt) else _WORDS).format(prompt=problem.prompt)
+def is_code(prompt: str) -> bool:
+    """Whether a prompt is the beginning of a program rather than words."""
+    return parses(prompt) or parses(f"{prompt.rstrip()}\n    pass\n")
 
 
-def program_of(text: str, problem: Problem) -> tuple[str, int]:
-    """The program in an answer, and how many of its leading lines were given, not written by the model.
-
-    It is the longest fenced block, or all of an answer without one. A block that only goes on with the prompt is put
-    behind it.
-    """
-    blocks = [block for language, block in _FENCED.findall(text) if language.lower() in ("", "py", "python", "python3")]
-    program = max(blocks, key=len, default=text).strip("\n") + "\n"
-    starts_inside = program[0] in " \t" or (problem.entry_point and problem.entry_point not in bound_names(program))
-    if program.strip() and starts_inside and _is_code(problem.prompt):
-        prompt = problem.prompt if problem.prompt.endswith("\n") else problem.prompt + "\n"
-        whole = prompt + program
-        if parses(whole) or not parses(program):
-            return whole, prompt.count("\n")
-    return program, 0
-
-
-def sampled_record(problem: Problem, answer: Answer, options: SamplingOptions) -> dict[str, Any]:
-    """An answer as a sample that nobody has run yet."""
-    program, given = program_of(answer.text, problem)
+def _record(problem: Problem, written: Written, options: SamplingOptions) -> dict[str, Any]:
+    """A program as a sample that nobody has run yet, behind the lines that stand in front of every program."""
+    prelude = "" if written.program.startswith(problem.prelude) else problem.prelude.rstrip("\n") + "\n"
+    given = written.prompt_lines
     return {
         "task_id": problem.task_id,
         "benchmark": problem.benchmark,
         "group": problem.group,
         "model": options.model,
         "temperature": options.temperature,
-        "program": program,
-        "prompt_lines": given,
+        "top_p": options.top_p,
+        "program": prelude + written.program,
+        # Labels leave out all that was given where there is a prelude, so no more than that counts as given.
+        "prompt_lines": prelude.count("\n") if prelude else given,
         "form": "completion" if given else "script" if problem.test_kind == "stdio" else "full",
         "passed": None,
         "verified": None,
         "origin": f"sampled:{options.model}",
-        "prompt_tokens": answer.prompt_tokens,
-        "completion_tokens": answer.completion_tokens,
+        "prompt_tokens": written.prompt_tokens,
+        "completion_tokens": written.completion_tokens,
     }
 
 
-def _answers(problems: list[Problem], complete: Complete, options: SamplingOptions) -> Iterator[tuple[Problem, Answer]]:
-    waiting = iter(problems)
-    with ThreadPoolExecutor(options.parallel) as threads:
-        running: dict[Future[Answer], Problem] = {}
-        try:
-            while True:
-                for problem in islice(waiting, options.parallel - len(running)):
-                    running[threads.submit(complete, prompt_for(problem), options.temperature)] = problem
-                if not running:
-                    return
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+def _seed(options: SamplingOptions, problem: Problem, index: int) -> int:
+    """Of the program of that number, from 0: 31 bits that depend on nothing else, so that a run that goes on agrees."""
+    digest = sha256(f"{options.seed or 0}:{problem.task_id}:{index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
 
 
 def _known(out: Path, options: SamplingOptions) -> Counter[str]:
-    """How many programs of this model and temperature `out` holds by problem. A last line cut short is removed."""
+    """How many programs `out` holds by problem, of this model and drawn so. A last line cut short is removed."""
     known: Counter[str] = Counter()
     if not out.exists():
         return known
     data = out.read_bytes()
     whole = data.rfind(b"\n") + 1
+    drawn = (options.model, options.temperature, options.top_p)
     for number, line in enumerate(data[:whole].splitlines(), start=1):
         try:
             record = json.loads(line)
-            if (record["model"], record["temperature"]) == (options.model, options.temperature):
+            if (record["model"], record["temperature"], record.get("top_p", 1.0)) == drawn:
                 known[record["task_id"]] += 1
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{out}:{number}: is not a sample ({error!r})", "name another file") from error
     if whole < len(data):
         with out.open("r+b") as file:
             file.truncate(whole)
     return known
-
-
-def _is_code(prompt: str) -> bool:
-    """Whether a prompt is the beginning of a program rather than words."""
-    return parses(prompt) or parses(f"{prompt.rstrip()}\n    pass\n")

@@ -10,10 +10,11 @@ import pytest
 
 from risk_lsp.cli import main
 from risk_lsp.patches.problems import Problem, read_samples
-from risk_lsp.patches.sampling import program_of
 from tests.chat_server import ChatServer, chat_server
 
 pytest.importorskip("openai")
+
+from risk_lsp.patches.chat_sampling import program_of
 
 PROBLEMS = [
     {"task_id": "A/1", "prompt": 'def double(x):\n    """Double it."""\n', "entry_point": "double", "test": ""},
@@ -53,6 +54,40 @@ def test_the_model_sees_the_prompt_and_the_temperature(server: ChatServer, probl
 
     assert {request["temperature"] for request in server.asked} == {0.3}
     assert any(PROBLEMS[0]["prompt"] in request["messages"][0]["content"] for request in server.asked)
+
+
+def test_an_endpoint_is_told_how_to_draw(server: ChatServer, problems: Path, tmp_path: Path) -> None:
+    sample(server, problems, tmp_path / "out.jsonl", "--top-p", "0.9", "--seed", "3", "--stop", "###")
+
+    assert {(request["top_p"], *request["stop"]) for request in server.asked} == {(0.9, "###")}
+    assert len({request["seed"] for request in server.asked}) == 4
+
+
+def test_an_endpoint_that_knows_no_more_than_temperature_is_told_no_more(
+    server: ChatServer, problems: Path, tmp_path: Path
+) -> None:
+    sample(server, problems, tmp_path / "out.jsonl")
+
+    assert all({"top_p", "seed", "stop"}.isdisjoint(request) for request in server.asked)
+
+
+def test_programs_drawn_otherwise_are_others(server: ChatServer, problems: Path, tmp_path: Path) -> None:
+    sample(server, problems, tmp_path / "out.jsonl")
+    sample(server, problems, tmp_path / "out.jsonl", "--top-p", "0.5")
+
+    assert len(server.asked) == 8
+
+
+def test_a_prelude_stands_in_front_of_every_program(server: ChatServer, tmp_path: Path) -> None:
+    own = {"task_id": "own/1", "benchmark": "own", "group": "own/1", "prompt": "Double it.", "test_kind": "none"}
+    path = tmp_path / "own.jsonl"
+    path.write_text(json.dumps({**own, "prelude": "import math\n", "starter": "def double(x):"}) + "\n")
+    sample(server, path, tmp_path / "out.jsonl", "--per-problem", "1")
+    (found,) = read_samples(tmp_path / "out.jsonl")
+
+    assert found.program == "import math\ndef double(x):\n    return 2 * x\n"
+    assert found.prompt_lines == 1
+    assert "Start from:\n\ndef double(x):" in server.asked[0]["messages"][0]["content"]
 
 
 def test_tokens_are_counted(
