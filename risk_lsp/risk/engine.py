@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.risk.partial_risk import PartialRisk, spans_of_tokens
 from risk_lsp.risk.pooled_risk_map import PooledRiskMap
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from risk_lsp.model.window_memory import WindowMemory
     from risk_lsp.probe.bundle import Bundle
     from risk_lsp.probe.manifest import Manifest
+    from risk_lsp.probe.reading import TokenReading
 
 _TOKENS_AT_ONCE = 65_536  # bounds the activations held in memory while many texts are scored
 
@@ -86,16 +88,31 @@ class Engine:
         """The risks of one text, from one run of the model."""
         return self.score_many([text], language_id)[0]
 
-    def rescore(self, text: str, language_id: str, memory: WindowMemory) -> SpanRisk:
-        """As `score`, to float16, without running again what `memory` holds of earlier versions of the text."""
+    def rescore(
+        self,
+        text: str,
+        language_id: str,
+        memory: WindowMemory,
+        *,
+        at: int = 0,
+        on_part: Callable[[PartialRisk], None] = lambda _: None,
+    ) -> SpanRisk:
+        """As `score`, to float16, without running again what `memory` holds of earlier versions of the text.
+
+        The surroundings of the character `at` are read first. While a long text is read, `on_part` sees what is known
+        so far, a few times.
+        """
         model, manifest = self._bundle.model, self.manifest
         encoding = model.encode(text)
+        count = len(encoding)
         activations = model.reread(
             encoding,
             manifest.layers,
             memory,
             boundaries=self._boundaries(text, encoding, language_id),
             statistics=manifest.statistics,
+            at=int(encoding.tokens_at([at])[0]),
+            on_part=lambda known: on_part(self._partial_risk(len(text), known, count)),
         )
         return self.risk(len(text), activations)
 
@@ -138,8 +155,23 @@ class Engine:
         """The risks of a text of `text_length` characters whose activations (at the bundle's layers) are known."""
         from risk_lsp.probe.reading import read_tokens
 
+        return self._risk(text_length, activations, read_tokens(self._bundle.reader, activations, self.manifest))
+
+    def _partial_risk(self, text_length: int, known: Activations, count: int) -> PartialRisk:
+        """The risks of some of a text's `count` tokens; those of the others are taken to be like them."""
+        from risk_lsp.probe.reading import read_tokens
+
+        reading = read_tokens(self._bundle.reader, known, self.manifest)
+        if self.manifest.architecture != "max_pool":
+            # The factor that the text's hazards share follows from their total, of which a share is known.
+            more = self.manifest.calibration.factor(count / max(1, len(known.encoding)))
+            reading = reading._replace(values=(reading.values * more).astype(np.float32))
+        # How unlike others the text is can be said of the whole alone.
+        risks = self._risk(text_length, known, reading._replace(novelty=None))
+        return PartialRisk(risks, spans_of_tokens(known.encoding.starts, known.encoding.ends))
+
+    def _risk(self, text_length: int, activations: Activations, reading: TokenReading) -> SpanRisk:
         manifest, spans = self.manifest, activations.encoding
-        reading = read_tokens(self._bundle.reader, activations, manifest)
         if manifest.architecture != "max_pool":
             return RiskMap(
                 text_length, spans.starts, spans.ends, reading.values, manifest.calibration, novelty=reading.novelty

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
-
-from numpy.typing import NDArray
 
 from risk_lsp.model.priority import yield_on_battery
 from risk_lsp.model.window_memory import WindowMemory
-from risk_lsp.model.worker import run_worker
+from risk_lsp.model.worker import Answer, run_worker
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.risk.disk_cache import DiskCache, cache_folder, key_prefix, text_key
 from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.partial_risk import PartialRisk
 from risk_lsp.risk.questions import Questions
 from risk_lsp.risk.span_risk import SpanRisk
 
@@ -33,25 +33,25 @@ class EngineScorer:
         """What is loaded, for the server's status and hover."""
         return self._engine.describe()
 
-    def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """The risks of one text, as a header and arrays."""
-        return self._risk(text, language_id).to_arrays()
+    def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
+        """The risks of one text, as a header and arrays; those of its parts, as they are known."""
+        return self._risk(text, language_id, at, lambda part: on_part(part.to_arrays())).to_arrays()
 
-    def _risk(self, text: str, language_id: str) -> SpanRisk:
+    def _risk(self, text: str, language_id: str, at: int, on_part: Callable[[PartialRisk], None]) -> SpanRisk:
         if self._disk is None:
-            return self._engine.rescore(text, language_id, self._memory)
+            return self._engine.rescore(text, language_id, self._memory, at=at, on_part=on_part)
         key = text_key(self._prefix, text, language_id)
         known = self._disk.get(key)
         if known is not None:
             return known
         before = self._memory.tokens_run
-        risk = self._engine.rescore(text, language_id, self._memory)
+        risk = self._engine.rescore(text, language_id, self._memory, at=at, on_part=on_part)
         # A text that was hardly known is one that somebody opened; one after an edit is followed by the next.
         if 2 * (self._memory.tokens_run - before) >= len(risk.starts):
             self._disk.put(key, risk)
         return risk
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
         """What repair and explanations ask."""
         return self._questions.answer(question, parameters)
 

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TypeAlias
+from functools import cached_property, partial
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, RiskError, WorkerError
+from risk_lsp.risk.partial_risk import PartialRisk, within_any
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.document import Document
+from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import Structure, parse_structure
 
 # A text that brings the worker down this often is left alone until it is edited, or it would be restarted for ever.
 _CRASHES_ALLOWED = 2
 
 
-@dataclass(frozen=True)
-class Analysis:
-    """The risks of one snapshot."""
+class Layout:
+    """How one snapshot is built; parsed when first asked for."""
 
-    document: Document
-    risks: SpanRisk
+    def __init__(self, document: Document) -> None:
+        self.document = document
 
     @cached_property
     def structure(self) -> Structure:
-        """The snapshot's functions and classes; parsed when first asked for."""
+        """The snapshot's functions and classes."""
         return parse_structure(self.document.text, self.document.language_id)
 
     @cached_property
@@ -40,6 +44,40 @@ class Analysis:
         return frozenset(document.lines.line_of(span.start) for span in spans)
 
 
+@dataclass(frozen=True)
+class Analysis:
+    """The risks of one snapshot, or what is known of them before all are: those of the spans `known`."""
+
+    layout: Layout
+    risks: SpanRisk
+    known: tuple[Span, ...] | None = None
+
+    @property
+    def document(self) -> Document:
+        """The snapshot."""
+        return self.layout.document
+
+    @property
+    def structure(self) -> Structure:
+        """The snapshot's functions and classes."""
+        return self.layout.structure
+
+    @property
+    def code_lines(self) -> frozenset[int]:
+        """The lines that hold more than a comment or docstring."""
+        return self.layout.code_lines
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all risks are known."""
+        return self.known is None
+
+    def knows(self, spans: Sequence[Span]) -> NDArray[np.bool_]:
+        """bool[spans]: whether the risk of each is known."""
+        return np.ones(len(spans), dtype=np.bool_) if self.known is None else within_any(spans, self.known)
+
+
+ScoreCallback: TypeAlias = "Callable[[Document, Callable[[PartialRisk], None]], Awaitable[SpanRisk]]"
 Outcome: TypeAlias = "Analysis | RiskError"
 
 
@@ -51,14 +89,24 @@ class _Watch:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     scoring: asyncio.Task[Outcome] | None = None
+    partial: Analysis | None = None  # of the run that is on its way
     scored: Document | None = None
     outcome: Outcome | None = None
     crashes: int = 0
-    waiting: list[tuple[Document, asyncio.Future[Outcome | None]]] = field(default_factory=list)
+    waiting: list[_Waiting] = field(default_factory=list)
+
+
+class _Waiting(NamedTuple):
+    """Somebody who waits for the outcome for a snapshot, or is content with what is known of it."""
+
+    document: Document
+    content_with_parts: bool
+    future: asyncio.Future[Outcome | None]
 
 
 class Analyzer:
-    """Runs `score` on the open documents and hands every result that is still of the newest text to `publish`.
+    """Runs `score` on the open documents and hands every result that is still of the newest text to `publish`, and
+    before that what `score` knows of it already.
 
     `score` may raise RiskError: a WorkerError means that the worker went away while it read this very document, and the
     owner calls `rescore_all` once it is back or given up; any other error is the outcome until the next edit.
@@ -67,7 +115,7 @@ class Analyzer:
     def __init__(
         self,
         documents: OpenDocuments,
-        score: Callable[[Document], Awaitable[SpanRisk]],
+        score: ScoreCallback,
         publish: Callable[[Analysis], None],
     ) -> None:
         self._documents = documents
@@ -106,9 +154,9 @@ class Analyzer:
             return
         if watch.task is not None:
             watch.task.cancel()
-        for _, future in watch.waiting:
-            if not future.done():
-                future.set_result(None)
+        for waiting in watch.waiting:
+            if not waiting.future.done():
+                waiting.future.set_result(None)
 
     def forget_all(self) -> None:
         """Stop all work."""
@@ -132,19 +180,27 @@ class Analyzer:
             return known
         watch = self._watches.setdefault(document.uri, _Watch())
         self._start(document.uri, watch, 0.0)
-        return await self._awaited(watch, document)
+        return await self._awaited(watch, document, content_with_parts=False)
 
     async def in_its_time(self, document: Document) -> Outcome | None:
-        """The same without haste: the outcome of the run that is planned; None also if none is."""
-        known = self.outcome(document)
+        """The same without haste: the outcome of the run that is planned, or what that run knows; None if none is."""
+        known = self.outcome(document) or self.partial(document)
         watch = self._watches.get(document.uri)
-        return known if known is not None or watch is None else await self._awaited(watch, document)
+        if known is not None or watch is None:
+            return known
+        return await self._awaited(watch, document, content_with_parts=True)
 
-    async def _awaited(self, watch: _Watch, document: Document) -> Outcome | None:
+    def partial(self, document: Document) -> Analysis | None:
+        """What is known of this snapshot, which is being scored; None if nothing is yet, or all."""
+        watch = self._watches.get(document.uri)
+        found = None if watch is None else watch.partial
+        return found if found is not None and found.document is document else None
+
+    async def _awaited(self, watch: _Watch, document: Document, *, content_with_parts: bool) -> Outcome | None:
         if not self._documents.is_newest(document):  # edited before this coroutine ran
             return None
         future: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
-        watch.waiting.append((document, future))
+        watch.waiting.append(_Waiting(document, content_with_parts, future))
         return await future
 
     def _start(self, uri: str, watch: _Watch, due: float) -> None:
@@ -166,22 +222,29 @@ class Analyzer:
 
     async def _scored(self, watch: _Watch, document: Document) -> Outcome | None:
         """The outcome for a document; None if an edit came in between."""
-        watch.scoring = asyncio.ensure_future(self._outcome_of(document))
+        layout = Layout(document)
+        watch.scoring = asyncio.ensure_future(self._outcome_of(layout, partial(self._take_part, watch, layout)))
         try:
             await asyncio.wait({watch.scoring})
             return None if watch.scoring.cancelled() else watch.scoring.result()
         finally:
             watch.scoring.cancel()  # where this document was closed
-            watch.scoring = None
+            watch.scoring = watch.partial = None
 
-    async def _outcome_of(self, document: Document) -> Outcome:
+    async def _outcome_of(self, layout: Layout, on_part: Callable[[PartialRisk], None]) -> Outcome:
         try:
-            return Analysis(document, await self._score(document))
+            return Analysis(layout, await self._score(layout.document, on_part))
         except RiskError as error:
             return error
         except Exception as error:
             log_failure("scoring", error)
             return RiskError("this document could not be scored", "the server's log says where it failed")
+
+    def _take_part(self, watch: _Watch, layout: Layout, part: PartialRisk) -> None:
+        if self._documents.is_newest(layout.document):
+            watch.partial = Analysis(layout, part.risks, part.known)
+            self._settle_waiting(watch)
+            self._published(watch.partial)
 
     def _record(self, watch: _Watch, document: Document, outcome: Outcome) -> None:
         if isinstance(outcome, WorkerError):
@@ -194,21 +257,27 @@ class Analyzer:
         watch.scored, watch.outcome = document, outcome
         self._settle_waiting(watch)
         if isinstance(outcome, Analysis):
-            try:
-                self._publish(outcome)
-            except Exception as error:
-                log_failure("publishing", error)
+            self._published(outcome)
+
+    def _published(self, analysis: Analysis) -> None:
+        try:
+            self._publish(analysis)
+        except Exception as error:
+            log_failure("publishing", error)
 
     def _settle_waiting(self, watch: _Watch) -> None:
         """Answer those who wait for the snapshot just scored, and send away those whose snapshot is gone."""
-        waiting, watch.waiting = watch.waiting, []
-        for document, future in waiting:
+        everybody, watch.waiting = watch.waiting, []
+        for waiting in everybody:
+            document, content_with_parts, future = waiting
             if future.done():
                 continue
             if watch.scored is document and watch.outcome is not None:
                 future.set_result(watch.outcome)
+            elif content_with_parts and self.partial(document) is not None:
+                future.set_result(self.partial(document))
             elif self._documents.is_newest(document):
-                watch.waiting.append((document, future))
+                watch.waiting.append(waiting)
             else:
                 future.set_result(None)
 

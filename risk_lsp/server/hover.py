@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from lsprotocol import types
 
 from risk_lsp.risk.percent import percent
@@ -43,6 +44,8 @@ def hover_of(
     paragraphs = [_around(view.analysis, anchor, markup)]
     if line in view.ignored:
         paragraphs = [markup.text(_IGNORED[view.ignored[line]]), *paragraphs]
+    elif not is_blank and np.isnan(view.numbers[line]):
+        paragraphs = [markup.text("This line is still being scored."), *paragraphs]
     elif not is_blank:
         paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
     if view.outside is not None:
@@ -80,10 +83,11 @@ def _probability(view: LineView, line: int, span: Span, markup: Markup) -> str:
 def _around(analysis: Analysis, offset: int, markup: Markup) -> str:
     parts = []
     function = analysis.structure.enclosing_function(offset)
-    if function is not None:
+    if function is not None and analysis.knows([function.span])[0]:
         risk = analysis.risks.probability(function.span.start, function.span.end)
         parts.append(f"{function.kind.capitalize()} {markup.code(function.name)}: {percent(risk)}")
-    parts.append(f"{'document' if parts else 'Document'}: {percent(document_risk(analysis.risks))}")
+    whole = percent(document_risk(analysis.risks)) if analysis.is_whole else "still being scored"
+    parts.append(f"{'document' if parts else 'Document'}: {whole}")
     return ", ".join(parts)
 
 

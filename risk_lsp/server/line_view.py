@@ -13,9 +13,10 @@ from risk_lsp.risk.heat import heat_steps
 from risk_lsp.risk.views import line_risks, riskiest_lines
 from risk_lsp.server.analysis import Analysis
 from risk_lsp.server.ignores import Ignored
-from risk_lsp.server.steadiness import steady_lines, steady_numbers
+from risk_lsp.server.steadiness import carried, steady_lines, steady_numbers
 from risk_lsp.settings import Settings
 from risk_lsp.text.line_matching import match_lines
+from risk_lsp.text.spans import stripped_line_spans
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,17 @@ class Circumstances:
 @dataclass(frozen=True)
 class LineView:
     """`numbers`, float64[lines]: what is shown for each line, NaN for a blank one; `chosen`: the lines most worth
-    reading, in the order of the text."""
+    reading, in the order of the text.
+
+    Of a part of an analysis, lines that are not known yet keep the number they had in the version before, NaN if there
+    is none; `known`, bool[lines], tells them apart.
+    """
 
     analysis: Analysis
     circumstances: Circumstances
     numbers: NDArray[np.float64]
     chosen: tuple[int, ...]
+    known: NDArray[np.bool_]
 
     @property
     def ignored(self) -> Mapping[int, Ignored]:
@@ -71,18 +77,21 @@ class LineView:
 
 def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = None) -> LineView:
     """What to show of an analysis, as much as possible like what was shown of the document before."""
-    fresh = line_risks(analysis.risks, analysis.document)
+    known = analysis.knows(stripped_line_spans(analysis.document))
+    fresh = np.where(known, line_risks(analysis.risks, analysis.document), np.nan)
     top, threshold = now.settings.max_diagnostics, now.settings.threshold
     if before is None:
         lines = sorted(riskiest_lines(_showable(fresh, now, analysis), top, threshold))
-        return LineView(analysis, now, fresh, tuple(lines))
+        return LineView(analysis, now, fresh, tuple(lines), known)
     match = match_lines(before.analysis.document, analysis.document)
-    numbers = steady_numbers(fresh, before.numbers, match)
+    numbers = steady_numbers(fresh, before.numbers, before.known, match)
+    if not analysis.is_whole:
+        numbers = np.where(known, numbers, carried(before.numbers, match, np.nan))
     were_shown = np.zeros(len(before.numbers), dtype=np.bool_)
     if now.settings == before.circumstances.settings:
         were_shown[list(before.chosen)] = True
     lines = steady_lines(_showable(numbers, now, analysis), threshold, top, were_shown, match)
-    return LineView(analysis, now, numbers, tuple(lines))
+    return LineView(analysis, now, numbers, tuple(lines), known)
 
 
 def _without(numbers: NDArray[np.float64], circumstances: Circumstances) -> NDArray[np.float64]:

@@ -11,9 +11,12 @@ from typing import Any
 from risk_lsp.errors import BundleError, ModelError, WorkerError
 from risk_lsp.model.supervisor import ScoredArrays, Supervisor, WorkerState
 from risk_lsp.probe.locate import DEFAULT
+from risk_lsp.risk.partial_risk import PartialRisk
 from risk_lsp.risk.reference import ReferenceTable
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.risk.transfer import risk_from_arrays
+from risk_lsp.server.barrier import log_failure
+from risk_lsp.server.turns import NewestFirst
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
 
@@ -37,7 +40,7 @@ class ModelHost:
         self._options: dict[str, Any] = {}
         self._problem: ModelError | None = None
         self._settled = asyncio.Event()
-        self._one_at_a_time = asyncio.Lock()
+        self._one_at_a_time = NewestFirst()
         self._applying = asyncio.Lock()
         self._reference: ReferenceTable = ReferenceTable(())
 
@@ -99,19 +102,29 @@ class ModelHost:
             return f"the model could not be loaded: {supervisor.failure}"
         return None
 
-    async def score(self, document: Document) -> SpanRisk:
-        """The document's risks, as soon as the model is ready.
+    async def score(
+        self, document: Document, at: Callable[[], int], on_part: Callable[[PartialRisk], None]
+    ) -> SpanRisk:
+        """The document's risks, as soon as the model is ready; of a long one, `on_part` sees what is known before.
 
+        `at`, asked when the work begins, is the offset whose surroundings come first.
         Raises WorkerError if the worker went away over this text, BadInput if it refused the text, and ModelError if
         it failed over the text and lives on, or there is no model to wait for.
         """
-        async with self._one_at_a_time:
+
+        def pass_on(part: ScoredArrays) -> None:
+            try:
+                on_part(PartialRisk.from_arrays(part.header, part.arrays))
+            except Exception as error:  # the whole is still to come
+                log_failure("a part of a text", error)
+
+        async with self._one_at_a_time.turn():
             await self._settled.wait()
             supervisor = self._supervisor
             if supervisor is None or supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
                 raise ModelError(self.explanation() or "the model is not running")
             try:
-                scored = await supervisor.score(document.text, document.language_id)
+                scored = await supervisor.score(document.text, document.language_id, at=at(), on_part=pass_on)
             except WorkerError as error:
                 raise self._told_apart(supervisor, error) from None
         return risk_from_arrays(scored.header, scored.arrays)

@@ -13,6 +13,7 @@ from risk_lsp.errors import RiskError
 from risk_lsp.server.analysis import Analysis, Outcome
 from risk_lsp.server.barrier import REQUEST_FAILED, barrier
 from risk_lsp.server.code_actions import Action, code_actions
+from risk_lsp.server.convert import offset_of, span_of
 from risk_lsp.server.diagnostics import diagnostics_of
 from risk_lsp.server.hover import hover_of, note
 from risk_lsp.server.in_line import code_lenses, inlay_hints
@@ -54,7 +55,8 @@ class Questions:
         part = state.documents.part(params.text_document.uri)
         if part is None or not state.settings.enabled or state.snooze.is_on:
             return None
-        outcome = state.analyzer.outcome(part.document)
+        self._note(part, params.position)
+        outcome = state.analyzer.outcome(part.document) or state.analyzer.partial(part.document)
         markdown = state.client.markdown_hover
         if isinstance(outcome, Analysis):
             return hover_of(self.view(outcome), part, params.position, state.encoding, state.host.reference, markdown)
@@ -62,16 +64,25 @@ class Questions:
 
     def code_action(self, params: types.CodeActionParams) -> list[Action]:
         """What can be done about a line."""
+        part = self._state.documents.part(params.text_document.uri)
+        if part is not None:
+            self._note(part, params.range.start)
         return code_actions(self._state, params)
 
     def inlay_hint(self, params: types.InlayHintParams) -> list[types.InlayHint]:
         """Probabilities at the end of lines, if the setting is on."""
-        shown = self._shown(params.text_document.uri) if self._state.settings.inlay_hints else None
+        state, uri = self._state, params.text_document.uri
+        part = state.documents.part(uri)
+        if part is not None:
+            state.attention.is_within(part.document.uri, span_of(part, params.range, state.encoding))
+        shown = self._shown(uri, state.views.get) if state.settings.inlay_hints else None
         return inlay_hints(*shown, params.range, self._state.encoding) if shown else []
 
     def code_lens(self, params: types.CodeLensParams) -> list[types.CodeLens]:
         """Probabilities above functions, if the setting is on."""
-        shown = self._shown(params.text_document.uri) if self._state.settings.code_lens else None
+        # Functions are known with the whole alone: until then they keep what they had.
+        state = self._state
+        shown = self._shown(params.text_document.uri, state.views.get_whole) if state.settings.code_lens else None
         return code_lenses(*shown, self._state.encoding) if shown else []
 
     # These pick the snapshot before the next message is handled: it may be an edit.
@@ -88,7 +99,8 @@ class Questions:
         return lines_answer(self.view((yield barrier(LINES, self.analysis_of), (part.document,), None)), part)
 
     def diagnostic(self, params: types.DocumentDiagnosticParams) -> Generator[Any, Any, Any]:
-        """Diagnostics for a client that pulls, once the planned run is done; an edit before that sends it away."""
+        """Diagnostics for a client that pulls, once the planned run is done or knows a part, of which there is more to
+        come; an edit before that sends it away."""
         state, uri = self._state, params.text_document.uri
         part = state.documents.part(uri)
         items: list[types.Diagnostic] = []
@@ -127,11 +139,15 @@ class Questions:
             self.pulling[part.uri] -= 1
             self.pulling += Counter()  # drops what is back at 0
 
-    def _shown(self, uri: str) -> tuple[LineView, Part] | None:
-        """The newest view, and the part in the newest snapshot, which may be another one than the view's; None if
-        nothing is to be shown."""
+    def _note(self, part: Part, position: types.Position) -> None:
+        """A person is there."""
+        self._state.attention.is_at(part.document.uri, offset_of(part, position, self._state.encoding))
+
+    def _shown(self, uri: str, view_of: Callable[[str], LineView | None]) -> tuple[LineView, Part] | None:
+        """A view of the document, and the part in the newest snapshot, which may be another one than the view's; None
+        if nothing is to be shown."""
         part = self._state.documents.part(uri)
-        view = self._state.views.get(part.document.uri) if part is not None else None
+        view = view_of(part.document.uri) if part is not None else None
         if view is None or part is None or self._state.snooze.is_on:
             return None
         return view, part

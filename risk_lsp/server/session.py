@@ -14,6 +14,7 @@ from risk_lsp.errors import WorkerError
 from risk_lsp.model.supervisor import WorkerState
 from risk_lsp.server.actions import Actions
 from risk_lsp.server.analysis import Analysis, Analyzer
+from risk_lsp.server.attention import Attention
 from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.client import Client
 from risk_lsp.server.commands import Commands
@@ -41,6 +42,7 @@ from risk_lsp.server.status import StatusReporter, status_of
 from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.settings import SECTION, Settings
 from risk_lsp.text.document import Document
+from risk_lsp.text.edits import Edit
 from risk_lsp.text.positions import PositionEncoding
 
 ANALYSED = "riskLsp/analysed"
@@ -92,8 +94,13 @@ class Session:
 
     def _new_state(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> State:
         encoding = PositionEncoding(agreed.encoding)
-        regions = GeneratedRegions()
-        documents = OpenDocuments(encoding, lambda document, edit: regions.follow(document, edit, documents.all()))
+        regions, attention = GeneratedRegions(), Attention()
+
+        def edited(document: Document, edit: Edit) -> None:
+            attention.is_at(document.uri, edit.start + len(edit.inserted))
+            regions.follow(document, edit, documents.all())
+
+        documents = OpenDocuments(encoding, edited)
         host = ModelHost(command, self._model_changed)
         store = IgnoreStore(self._data_folder / "ignored")
         return State(
@@ -102,11 +109,16 @@ class Session:
             configuration=Configuration(options, self.client.initialization_options),
             documents=documents,
             host=host,
-            analyzer=Analyzer(documents, host.score, self._publish),
+            analyzer=Analyzer(
+                documents,
+                lambda document, on_part: host.score(document, lambda: attention.place(document), on_part),
+                self._publish,
+            ),
             views=LineViews(store, regions),
             snooze=Snooze(self._snooze_changed),
             store=store,
             regions=regions,
+            attention=attention,
         )
 
     def _register(self) -> None:
@@ -184,6 +196,7 @@ class Session:
         self.state.analyzer.forget(uri)
         self.state.views.forget(uri)
         self.state.regions.forget(uri)
+        self.state.attention.forget(uri)
 
     def _clear(self, uris: Iterable[str]) -> None:
         """Take back the diagnostics of what is closed; a client that pulls does that itself."""
@@ -240,7 +253,7 @@ class Session:
         self._publish_nothing(document)
 
     def _publish(self, analysis: Analysis) -> None:
-        """Show a result; also one that is shown already, where the circumstances have changed."""
+        """Show a result, or what is known of it; also one that is shown already, in other circumstances."""
         view = self.state.views.make(analysis, self.settings, self.state.snooze.is_on)
         parts = self.state.documents.parts(analysis.document)
         if not self._pull:
@@ -249,6 +262,8 @@ class Session:
         elif not all(self._questions.pulling[part.uri] for part in parts):
             self._refresher.want(("diagnostics",))
         self._refresh_in_line()
+        if not analysis.is_whole:
+            return
         if self.client.wants_analysed:
             for part in parts:
                 self.endpoint.notify(ANALYSED, {"uri": part.uri, "version": part.version})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from risk_lsp.server.analysis import Analyzer
+from risk_lsp.server.attention import Attention
 from risk_lsp.server.client import Client
 from risk_lsp.server.configuration import Configuration
 from risk_lsp.server.generated import GeneratedRegions
@@ -31,6 +32,7 @@ class State:
     snooze: Snooze
     store: IgnoreStore
     regions: GeneratedRegions
+    attention: Attention
 
     @property
     def settings(self) -> Settings:

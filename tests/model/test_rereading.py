@@ -142,6 +142,53 @@ def test_layers_and_statistics_are_remembered_apart(model: CodeModel, sample: st
     assert other.entropies is not None and other.entropies.any()
 
 
+@pytest.mark.parametrize("place", [0.0, 0.5, 1.0])
+def test_the_surroundings_of_a_place_are_known_first(model: CodeModel, sample: str, place: float) -> None:
+    parts, whole = read_in_parts(model, sample * 12, place, WindowMemory(PLENTY))
+
+    first, tokens = parts[0].encoding, whole.encoding
+    assert len(parts) > 1
+    assert first.starts[0] <= tokens.starts[round(place * (len(tokens) - 1))] < first.ends[-1]
+    assert len(first) < len(tokens) / 3
+
+
+def test_what_is_known_of_a_part_grows_and_is_what_it_is_in_the_whole(model: CodeModel, sample: str) -> None:
+    parts, whole = read_in_parts(model, sample * 12, 0.3, WindowMemory(PLENTY))
+
+    assert [len(part.encoding) for part in parts] == sorted({len(part.encoding) for part in parts})
+    for part in parts:
+        tokens = np.flatnonzero(np.isin(whole.encoding.starts, part.encoding.starts))
+        np.testing.assert_array_equal(part.encoding.token_ids, whole.encoding.token_ids[tokens])
+        assert_same(part, whole.some(tokens))
+
+
+def test_parts_are_few_however_long_the_text_is(model: CodeModel, sample: str) -> None:
+    counts = [len(read_in_parts(model, sample * copies, 0.0, WindowMemory(0))[0]) for copies in (8, 16, 32)]
+
+    assert counts[0] < counts[1] < counts[2] == counts[0] + 2
+
+
+def test_an_edit_that_touches_few_windows_has_no_parts(model: CodeModel, sample: str) -> None:
+    memory, text = WindowMemory(PLENTY), sample * 12
+    read_in_parts(model, text, 0.0, memory)
+
+    parts, _ = read_in_parts(model, text + "x = 1\n", 1.0, memory)
+
+    assert parts == []
+
+
+def read_in_parts(
+    model: CodeModel, text: str, place: float, memory: WindowMemory
+) -> tuple[list[Activations], Activations]:
+    """What is known of a text before the whole is, when reading begins at a share of it; and the whole."""
+    parts: list[Activations] = []
+    encoding = model.encode(text)
+    at = round(place * len(encoding))
+    boundaries = encoding.tokens_at(_line_starts(text)).tolist()
+    whole = model.reread(encoding, LAYERS, memory, boundaries=boundaries, statistics=True, at=at, on_part=parts.append)
+    return parts, whole
+
+
 def test_cancelled_reading_ends_and_what_was_read_by_then_is_not_read_again(
     model_folder: Callable[..., Path], tokens_run: list[int]
 ) -> None:

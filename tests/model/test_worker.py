@@ -32,7 +32,7 @@ class Child:
         self.stdin.flush()
 
     def score(self, request_id: int, text: str) -> None:
-        self.send("score", id=request_id, text=text, language_id="python")
+        self.send("score", id=request_id, text=text, language_id="python", at=0)
 
     def receive(self) -> Message:
         message = read_message(self.stdout)

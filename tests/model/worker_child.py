@@ -10,13 +10,13 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, ModelError
-from risk_lsp.model.worker import run_worker
+from risk_lsp.model.worker import Answer, run_worker
 
 
 class CharacterCounter:
@@ -25,7 +25,7 @@ class CharacterCounter:
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
 
-    def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
         action = ACTIONS.get(text.partition(" ")[0])
         if action is not None:
             action(text.partition(" ")[2])
@@ -33,7 +33,7 @@ class CharacterCounter:
         header = {"length": len(text), "language": language_id, "name": self._options.get("name")}
         return header, {"codes": codes, "halves": codes.astype(np.float32) / 2}
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
         if question != "length":
             raise BadInput(f"no question {question}", "ask for a length")
         return {"length": len(parameters["text"])}, {}

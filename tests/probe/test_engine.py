@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from risk_lsp.model.numpy_block import Block
+from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.reader import ProbeReader
 from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.partial_risk import PartialRisk, within_any
 from risk_lsp.risk.pooled_risk_map import PooledRiskMap
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.spans import Span
 from tests.probe.tiny import CONTEXT, SAMPLE, change_manifest, save_tiny_bundle
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=60)
@@ -199,3 +204,36 @@ def test_importing_the_engine_imports_no_torch() -> None:
     program = "import sys, risk_lsp.risk.engine; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_what_is_known_of_a_long_text_early_is_what_it_is_in_the_end(engine: Engine) -> None:
+    text, parts = SAMPLE * 30, list[PartialRisk]()
+    whole = engine.rescore(text, "python", WindowMemory(1 << 24), at=len(text) // 2, on_part=parts.append)
+
+    assert len(parts) > 1
+    for part in parts:
+        tokens = within_any([*zip(whole.starts, whole.ends, strict=True)], part.known)
+        assert 0 < tokens.sum() == len(part.risks.starts) < len(whole.starts)
+        np.testing.assert_array_equal(part.risks.token_probabilities(), whole.token_probabilities()[tokens])
+    assert within_any([Span(len(text) // 2, len(text) // 2 + 1)], parts[0].known).all()
+
+
+def test_a_part_comes_back_from_its_arrays(engine: Engine) -> None:
+    parts: list[PartialRisk] = []
+    engine.rescore(SAMPLE * 30, "python", WindowMemory(0), on_part=parts.append)
+
+    again = PartialRisk.from_arrays(*parts[0].to_arrays())
+
+    assert again.known == parts[0].known
+    assert_same_risks(again.risks, parts[0].risks)
+
+
+def test_the_hazards_of_a_part_are_scaled_as_if_the_rest_were_like_it(engines: dict[str, Engine]) -> None:
+    engine, text, parts = engines["hazard"], SAMPLE * 30, list[PartialRisk]()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "manifest", replace(engine.manifest, calibration=Calibration(document=0.5)))
+        whole = engine.rescore(text, "python", WindowMemory(0), on_part=parts.append)
+
+    last = parts[-1]
+    tokens = within_any([*zip(whole.starts, whole.ends, strict=True)], last.known)
+    np.testing.assert_allclose(last.risks.token_probabilities(), whole.token_probabilities()[tokens], rtol=0.2)

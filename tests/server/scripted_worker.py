@@ -3,7 +3,8 @@
 Tokens are the pieces between white space. One on a line with the word BUG has hazard 1.0 divided by the tokens of that
 line, one on a line with MAYBE a quarter of it, any other none. A text with CRASH ends the process, one with REFUSE is
 refused, one with BREAK makes the scorer fail, one with HOG asks for more memory than there is, and one with STALL is
-answered once the file `release` exists.
+answered once the file `release` exists; of one with PARTS the line that a person is at and those next to it are known
+before that.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ import resource
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, BundleError
-from risk_lsp.model.worker import run_worker
+from risk_lsp.model.worker import Answer, run_worker
 from risk_lsp.probe.calibration import Calibration
+from risk_lsp.risk.partial_risk import PartialRisk
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span
 
 REFERENCE = {"line": [{"low": 0.6, "high": 0.65, "predicted": 0.63, "observed": 0.59, "n": 612}]}
 
@@ -39,7 +42,7 @@ class ScriptedScorer:
         """What the hover's reference sentence is made of."""
         return {"name": "scripted", "reference": REFERENCE}
 
-    def score(self, text: str, language_id: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
         """The risks of a text by the rule above."""
         with (self._folder / "runs").open("a", encoding="utf-8") as runs:
             runs.write(f"{text!r}\n")
@@ -51,14 +54,16 @@ class ScriptedScorer:
             raise ZeroDivisionError(text)
         if "HOG" in text:
             bytearray(1 << 60)
-        if "STALL" in text:
+        if "PARTS" in text:
+            on_part(by_rule_near(text, at).to_arrays())
+        if "STALL" in text or "PARTS" in text:
             wait_for(self._folder / "release")
         return by_rule(text).to_arrays()
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
         """The risks of several texts by the rule above; it fills nothing in and expects nothing."""
         if question == "risks":
-            scored = [self.score(text, parameters["language_id"]) for text in parameters["texts"]]
+            scored = [self.score(text, parameters["language_id"], 0, lambda _: None) for text in parameters["texts"]]
             arrays = {f"{index}.{name}": array for index, (_, own) in enumerate(scored) for name, array in own.items()}
             return {"risks": [header for header, _ in scored]}, arrays
         return {"infills": [[] for _ in parameters.get("spans", [])], "alternatives": []}, {}
@@ -83,6 +88,16 @@ def by_rule(text: str) -> RiskMap:
         np.array(hazards, np.float32),
         Calibration(theta=0.0, scale=1.0, power=1.0),
     )
+
+
+def by_rule_near(text: str, at: int) -> PartialRisk:
+    """The risks of the line at an offset and of those next to it."""
+    lines, whole = LineIndex(text), by_rule(text)
+    line = lines.line_of(at)
+    known = Span(lines.start(max(0, line - 1)), lines.end(min(lines.count - 1, line + 1)))
+    inside = (whole.starts >= known.start) & (whole.ends <= known.end)
+    tokens = whole.starts[inside], whole.ends[inside], whole.hazards[inside]
+    return PartialRisk(RiskMap(len(text), *tokens, whole.calibration), (known,))
 
 
 def wait_for(path: Path) -> None:

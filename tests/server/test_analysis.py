@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from risk_lsp.errors import BadInput, RiskError, WorkerError
+from risk_lsp.risk.partial_risk import PartialRisk
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.server.analysis import Analysis, Analyzer
 from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.text.document import Document, TextChange
 from risk_lsp.text.positions import PositionEncoding
+from risk_lsp.text.spans import Span
 from tests.server.scripted_worker import by_rule
 
 URI = "file:///a.py"
+PART = PartialRisk(by_rule("x = 1  # BUG"), (Span(0, 5),))
 
 
 class Desk:
@@ -23,18 +27,23 @@ class Desk:
     def __init__(self) -> None:
         self.documents = OpenDocuments(PositionEncoding.UTF16)
         self.published: list[int] = []
+        self.published_parts: list[int] = []
         self.scored: list[int] = []
         self.errors: list[RiskError] = []
         self.running = 0
+        self.parts: list[PartialRisk] = []  # what the scorer knows before it waits
         self.gate = asyncio.Event()
         self.gate.set()
         self.started = asyncio.Event()
         self.analyzer = Analyzer(self.documents, self._score, self._publish)
 
-    async def _score(self, document: Document) -> RiskMap:
+    async def _score(self, document: Document, on_part: Callable[[PartialRisk], None]) -> RiskMap:
         self.scored.append(document.version)
         self.running += 1
         assert self.running == 1, "two runs at a time for one document"
+        self.on_part = on_part
+        for part in self.parts:
+            on_part(part)
         self.started.set()
         try:
             await self.gate.wait()
@@ -45,7 +54,7 @@ class Desk:
         return by_rule(document.text)
 
     def _publish(self, analysis: Analysis) -> None:
-        self.published.append(analysis.document.version)
+        (self.published if analysis.is_whole else self.published_parts).append(analysis.document.version)
 
     def open(self, version: int = 1) -> Document:
         self.documents.open(Document(URI, version, "x = 1  # BUG", "python"))
@@ -169,10 +178,42 @@ async def test_a_text_that_ends_the_worker_is_tried_twice_and_forgiven_on_reques
 
 
 async def test_an_unexpected_exception_is_an_outcome_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: Document) -> None:
+    def broken(_: Document, _on_part: object) -> None:
         raise ZeroDivisionError("the user's text")
 
     monkeypatch.setattr(desk.analyzer, "_score", broken)
     outcome = await desk.analyzer.of_newest(desk.open())
     assert isinstance(outcome, RiskError)
     assert "the user's text" not in str(outcome)
+
+
+async def test_a_part_is_published_before_the_whole(desk: Desk) -> None:
+    desk.parts = [PART, PART]
+    assert isinstance(await desk.analyzer.of_newest(desk.open()), Analysis)
+    assert (desk.published_parts, desk.published) == ([1, 1], [1])
+
+
+async def test_a_part_of_an_older_text_is_dropped(desk: Desk) -> None:
+    desk.gate.clear()
+    desk.analyzer.schedule(desk.open().uri)
+    await desk.started.wait()
+    late = desk.on_part
+    desk.edit(2, quiet=3600)
+    late(PART)
+    assert desk.published_parts == []
+    assert desk.analyzer.partial(desk.newest()) is None
+
+
+async def test_a_part_is_no_outcome_and_is_gone_with_its_run(desk: Desk) -> None:
+    desk.gate.clear()
+    desk.parts = [PART]
+    document = desk.open()
+    hasty = asyncio.create_task(desk.analyzer.of_newest(document))
+    await desk.started.wait()
+    content = await desk.analyzer.in_its_time(document)
+    assert content is desk.analyzer.partial(document) is not None
+    assert desk.analyzer.outcome(document) is None and not hasty.done()
+    desk.gate.set()
+    outcome = await hasty
+    assert isinstance(outcome, Analysis) and outcome.is_whole
+    assert desk.analyzer.partial(document) is None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.server.analysis import Analysis
+from risk_lsp.server.analysis import Analysis, Layout
 from risk_lsp.server.ignores import Ignored
 from risk_lsp.server.line_view import Circumstances, LineView, line_view
 from risk_lsp.settings import Settings
@@ -35,7 +35,7 @@ def show(
         Calibration(theta=0.0, scale=1.0, power=1.0),
     )
     now = Circumstances(Settings(threshold=threshold, max_diagnostics=2), **circumstances)
-    return line_view(Analysis(Document("file:///a", 1, text, "python"), risks), now, before)
+    return line_view(Analysis(Layout(Document("file:///a", 1, text, "python")), risks), now, before)
 
 
 def test_a_number_that_moves_by_less_than_two_points_stays() -> None:
