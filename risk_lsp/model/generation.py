@@ -111,20 +111,20 @@ def _drawn(logits: NDArray[Any], texts: Sequence[_Text], temperature: float, top
     """A token for each row of float32[rows, vocabulary], by each text's own random numbers."""
     if temperature == 0:
         return [int(row.argmax()) for row in logits]
-    shares = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature, dtype=np.float64)
+    shares = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature))
     return [_one_of(row, text.random.random(), top_p) for row, text in zip(shares, texts, strict=True)]
 
 
-def _one_of(shares: NDArray[np.float64], point: float, top_p: float) -> int:
+def _one_of(shares: NDArray[np.float32], point: float, top_p: float) -> int:
     """The token at a point from 0 to 1 of the shares of the likeliest ones, which need not add up to 1."""
     if top_p == 1:
-        sums = np.cumsum(shares)
+        sums = np.cumsum(shares, dtype=np.float64)
         return min(int(np.searchsorted(sums, point * sums[-1], side="right")), len(sums) - 1)
     total = shares.sum()
     # All tokens below this share together are less than what is left out: they need no sorting.
     tokens = np.flatnonzero(shares >= (1 - top_p) * total / len(shares))
     tokens = tokens[np.argsort(-shares[tokens], kind="stable")]
-    sums = np.cumsum(shares[tokens])
+    sums = np.cumsum(shares[tokens], dtype=np.float64)
     kept = int(np.searchsorted(sums, top_p * total)) + 1
     sums = sums[:kept]
     return int(tokens[min(np.searchsorted(sums, point * sums[-1], side="right"), len(sums) - 1)])

@@ -44,6 +44,22 @@ class KeyValues:
         return copy
 
 
+class NumpyPast(list[KeyValues]):
+    """Keys and values of the tokens so far in every block."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(array.nbytes for each in self for array in (each.keys, each.values) if array is not None)
+
+    def first(self, tokens: int) -> NumpyPast:
+        """Those of the first `tokens` tokens, that can be gone on from by themselves."""
+        cut = NumpyPast(each.copy() for each in self)
+        for each in cut:
+            each.crop(tokens)
+        return cut
+
+
 class Block:
     """Attention and a gated feed-forward layer, each behind an RMS norm and added to the residual stream."""
 

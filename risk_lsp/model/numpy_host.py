@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.host import Run
-from risk_lsp.model.numpy_block import Block, KeyValues, rms_norm, rotations
+from risk_lsp.model.numpy_block import Block, KeyValues, NumpyPast, rms_norm, rotations
 from risk_lsp.model.numpy_shape import DecoderShape
 from risk_lsp.model.threads import Threads
 
+_ROWS_PER_THREAD = 16
 _LOGITS_PER_CHUNK = 1 << 19  # 2 MiB of float32: they stay in the cache while they are worked on
 
 Floats = NDArray[np.float32]
@@ -27,6 +28,7 @@ class NumpyHost:
 
     device = "cpu"
     dtype = "float32"
+    can_go_on = True  # behind any tokens that were run before
 
     def __init__(
         self, shape: DecoderShape, weights: Mapping[str, Floats], name: str, top_layer: int | None, threads: int | None
@@ -58,9 +60,13 @@ class NumpyHost:
             lambda sequence: self.extend(sequence, self.new_past(), layers, to_end=to_end), sequences
         )
 
-    def new_past(self) -> list[KeyValues]:
+    def new_past(self) -> NumpyPast:
         """Room for the keys and values of a run that starts at the first token."""
-        return [KeyValues() for _ in self._blocks]
+        return NumpyPast(KeyValues() for _ in self._blocks)
+
+    def joined(self, first: Floats, second: Floats) -> Floats:
+        """Rows of `final` of two runs as those of one."""
+        return np.concatenate([first, second])
 
     def extend(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
         """Run the tokens that follow `past`, to which their keys and values are added."""
@@ -126,8 +132,11 @@ class NumpyDecoding:
     def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
         """Go on with `rows`, each with one more token."""
         self._pasts = [[each.copy() for each in self._pasts[row]] for row in rows]
-        with self._threads.one():
-            self.logits = self._host.step(token_ids, self._pasts)
+        parts = np.array_split(np.arange(len(rows)), max(1, min(self._threads.count, len(rows) // _ROWS_PER_THREAD)))
+        self.logits = np.concatenate(self._threads.map_alone(lambda part: self._step(token_ids, part), parts))
+
+    def _step(self, token_ids: NDArray[Any], part: NDArray[np.int64]) -> Floats:
+        return self._host.step(token_ids[part], [self._pasts[row] for row in part])
 
 
 def _chunk_statistics(logits: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.model.cancellation import stop_if_unwanted
 from risk_lsp.model.host import Host, Run
-from risk_lsp.model.numpy_block import KeyValues
-from risk_lsp.model.window_memory import Resumable, WindowMemory, WindowRows, rounded, window_key
+from risk_lsp.model.window_memory import Past, Resumable, WindowMemory, WindowRows, rounded, window_key
 
 _AT_ONCE = 4  # windows of one run: enough to keep all cores busy
 _FEW = 4  # windows of which keys and values are worth keeping: an edit touches no more
@@ -20,14 +19,23 @@ PartCallback = Callable[[Sequence["WindowRows | None"]], None]
 
 
 class ResumableHost(Host, Protocol):
-    """A host whose runs can be gone on from."""
+    """A host whose runs can be gone on from, if the model allows it."""
 
-    def new_past(self) -> list[KeyValues]:
+    @property
+    def can_go_on(self) -> bool:
+        """Whether `extend` may follow tokens that were run before."""
+        ...
+
+    def new_past(self) -> Past:
         """Room for the keys and values of a run that starts at the first token."""
         ...
 
-    def extend(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
-        """Run the tokens that follow `past`, which grows by them."""
+    def extend(self, token_ids: NDArray[Any], past: Any, layers: Sequence[int], *, to_end: bool) -> Run:
+        """Run the tokens that follow `past`, one of this host's, which grows by them."""
+        ...
+
+    def joined(self, first: Any, second: Any) -> Any:
+        """Rows of `final` of two runs as those of one."""
         ...
 
 
@@ -53,7 +61,7 @@ class WindowReader:
         missing = [index for index, rows in enumerate(found) if rows is None]
         missing.sort(key=lambda index: abs(index - first))
         ran, due = 0, _AT_ONCE
-        resumable = _resumable(self._host)
+        resumable = self._resumable()
         few = resumable is not None and len(missing) <= _FEW
         for part in _parts(missing, 1 if few else _AT_ONCE):
             stop_if_unwanted()
@@ -69,6 +77,11 @@ class WindowReader:
                 on_part(found)
         return [rows for rows in found if rows is not None]
 
+    def _resumable(self) -> ResumableHost | None:
+        """The host, if runs can be gone on from: some block has to run, which keeps count of the tokens."""
+        host: Any = self._host
+        return host if getattr(host, "can_go_on", False) and (self._statistics or max(self._layers) > 0) else None
+
     def _from_scratch(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:
         self._memory.tokens_run += sum(len(tokens) for tokens, _ in windows)
         runs = self._host.run([tokens for tokens, _ in windows], self._layers, to_end=self._statistics)
@@ -83,14 +96,12 @@ class WindowReader:
         before, shared = known if known is not None else (None, 0)
         # At least one token is run, or there would be nothing to keep.
         shared = min(shared, len(tokens) - 1)
-        past = host.new_past() if before is None else [each.copy() for each in before.past]
-        for each in past:
-            each.crop(shared)
+        past = host.new_past() if before is None else before.past.first(shared)
         self._memory.tokens_run += len(tokens) - shared
         run = host.extend(tokens[shared:], past, self._layers, to_end=self._statistics)
         final = run.final
         if before is not None and before.final is not None:
-            final = np.concatenate([before.final[:shared], run.final])
+            final = host.joined(before.final[:shared], run.final)
         rows = self._rows(run.residuals, final, tokens, keep, shared)
         if before is not None and shared > keep:
             rows = _joined(before.rows, rows, shared - keep)
@@ -135,7 +146,3 @@ def _joined(before: WindowRows, after: WindowRows, count: int) -> WindowRows:
 
 def _parts(missing: list[int], size: int) -> list[list[int]]:
     return [missing[first : first + size] for first in range(0, len(missing), size)]
-
-
-def _resumable(host: Any) -> ResumableHost | None:
-    return host if hasattr(host, "extend") else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -27,13 +26,15 @@ class Threads:
         if len(items) == 1 or self.count == 1:
             with self._controller.limit(limits=self.count, user_api="blas"):
                 return [work(item) for item in items]
-        with self._controller.limit(limits=1, user_api="blas"):
-            return list(self._pool.map(work, items))
+        return self.map_alone(work, items)
 
-    def one(self) -> AbstractContextManager[object]:
-        """Matrix products of one thread: small ones gain nothing from more, and lose much where the cores are busy."""
-        limit: AbstractContextManager[object] = self._controller.limit(limits=1, user_api="blas")
-        return limit
+    def map_alone(self, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
+        """`work` on each item, in order, with one thread each, even a single one.
+
+        Small matrix products gain nothing from more threads, and lose much where the cores are busy.
+        """
+        with self._controller.limit(limits=1, user_api="blas"):
+            return [work(items[0])] if len(items) == 1 else list(self._pool.map(work, items))
 
 
 def available_cores() -> int:

@@ -17,6 +17,7 @@ from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder, first_line
 from risk_lsp.model.statistics import token_statistics
 from risk_lsp.model.transformers_decoding import TransformersDecoding
+from risk_lsp.model.transformers_past import TransformersPast, can_be_gone_on_from
 
 _DEFAULT_CONTEXT = 2048
 
@@ -56,14 +57,7 @@ class TransformersHost:
         """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
         if not layers and not to_end:
             return [Run({}, None) for _ in sequences]
-        last = None if to_end else max(layers)
-        final: Tensor | None = None
-        with _taps(self._blocks, layers, last) as residuals:
-            try:
-                output = self._base(input_ids=_padded(sequences).to(self.device), use_cache=False)
-                final = output.last_hidden_state if to_end else None
-            except _TapsFilled:
-                pass
+        residuals, final = self._forward(_padded(sequences), layers, to_end=to_end, use_cache=False)
         return [
             Run(
                 {layer: residual[row, : len(sequence)].numpy() for layer, residual in residuals.items()},
@@ -71,6 +65,39 @@ class TransformersHost:
             )
             for row, sequence in enumerate(sequences)
         ]
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether `extend` may follow tokens that were run before."""
+        return can_be_gone_on_from(self._base)
+
+    def new_past(self) -> TransformersPast:
+        """Room for what is kept of a run that starts at the first token."""
+        return TransformersPast(self._base.config)
+
+    @torch.inference_mode()
+    def extend(self, token_ids: NDArray[Any], past: TransformersPast, layers: Sequence[int], *, to_end: bool) -> Run:
+        """Run the tokens that follow `past`, which grows by them."""
+        if not layers and not to_end:
+            return Run({}, None)
+        given = _padded([token_ids])
+        residuals, final = self._forward(given, layers, to_end=to_end, use_cache=True, past_key_values=past.cache)
+        return Run({layer: each[0].numpy() for layer, each in residuals.items()}, None if final is None else final[0])
+
+    def joined(self, first: Tensor, second: Tensor) -> Tensor:
+        """Rows of `final` of two runs as those of one."""
+        return torch.cat([first, second])
+
+    def _forward(
+        self, token_ids: Tensor, layers: Sequence[int], *, to_end: bool, **options: Any
+    ) -> tuple[dict[int, Tensor], Tensor | None]:
+        """Residual streams at `layers` and, `to_end`, the output: [sequences, tokens, width] each."""
+        with _taps(self._blocks, layers, None if to_end else max(layers)) as residuals:
+            try:
+                output = self._base(input_ids=token_ids.to(self.device), **options)
+                return residuals, output.last_hidden_state if to_end else None
+            except _TapsFilled:
+                return residuals, None
 
     def statistics(self, final: Tensor, targets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Log-probability of each target and entropy of the distribution it was drawn from, in nats."""

@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.model.numpy_block import KeyValues
-
 _LARGEST_HALF = 60_000.0  # float16 ends at 65,504
 _RESUMABLE = 6  # windows whose keys and values are kept: those that were edited last
+
+
+class Past(Protocol):
+    """What a host keeps of tokens it ran, so that others can follow."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def first(self, tokens: int) -> Past:
+        """That of the first `tokens` tokens, which can be gone on from by itself."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -42,9 +53,14 @@ class Resumable:
     token_ids: NDArray[np.int64]
     keep: int
     layers: tuple[int, ...]
-    past: list[KeyValues]
+    past: Past
     rows: WindowRows
-    final: NDArray[np.float32] | None
+    final: Any  # as Run has it
+
+    @property
+    def size(self) -> int:
+        """Bytes, without the rows."""
+        return self.past.size + (0 if self.final is None else int(self.final.nbytes))
 
     def shared_with(self, token_ids: NDArray[np.int64]) -> int:
         """How many tokens both begin with."""
@@ -54,7 +70,8 @@ class Resumable:
 
 
 class WindowMemory:
-    """Rows of windows by their tokens, at most `most_bytes` of them, and the last edited windows to go on from.
+    """Rows of windows by their tokens, at most `most_bytes` of them, and the last edited windows to go on from, which
+    take at most as much again.
 
     Not for use from two threads at once.
     """
@@ -101,6 +118,8 @@ class WindowMemory:
                 (each for each in self._resumable if each is not instead_of), maxlen=self._resumable.maxlen
             )
         self._resumable.append(window)
+        while sum(each.size for each in self._resumable) > self._most_bytes:
+            self._resumable.popleft()
 
 
 def window_key(token_ids: NDArray[np.int64], keep: int, layers: tuple[int, ...], *, statistics: bool) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from risk_lsp.errors import WorkerError
 from risk_lsp.model.activations import Activations
@@ -22,9 +23,13 @@ LAYERS = (1, 3)
 PLENTY = 1 << 30
 
 
+EDIT = st.tuples(st.integers(0, 90), st.integers(0, 9), st.text("ab =\n(", max_size=5))  # where, removed, inserted
+SLIDING = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}
+
+
 @pytest.fixture(params=["Qwen3", "GPT2"])
 def model(request: pytest.FixtureRequest, model_folder: Callable[..., Path]) -> CodeModel:
-    """One that numpy runs, which can go on from any token, and one that transformers runs."""
+    """One that numpy runs, and one that transformers runs."""
     return CodeModel.load(model_folder(request.param))
 
 
@@ -75,6 +80,67 @@ def test_any_edits_give_what_reading_from_scratch_gives(
         text = text[:place] + inserted + text[place + removed :]
 
         assert_same(read(model, text, memory), read(model, text, WindowMemory(0)))
+
+
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 90), st.integers(0, 9), st.text("ab =\n(", max_size=5)), min_size=2, max_size=3)
+)
+def test_every_family_that_transformers_runs_goes_on_behind_an_edit(
+    torch_family: str, model_folder: Callable[..., Path], sample: str, edits: list[tuple[int, int, str]]
+) -> None:
+    model, memory, text = CodeModel.load(model_folder(torch_family)), WindowMemory(PLENTY), sample[:120]
+    whole = read(model, text, memory)
+    assert memory.tokens_run == len(whole.encoding)
+    for place, removed, inserted in edits:
+        before, text = model.encode(text).token_ids, text[:place] + inserted + text[place + removed :]
+        now = model.encode(text).token_ids
+        ran = memory.tokens_run
+
+        assert_same(read(model, text, memory), read(model, text, WindowMemory(0)))
+        if 0 < len(now) <= model.context:
+            assert memory.tokens_run - ran <= max(1, len(now) - _common_start(before, now))
+
+
+@pytest.mark.parametrize(
+    ("family", "changes"),
+    [
+        ("Qwen2", SLIDING),
+        ("Llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}),
+    ],
+)
+def test_a_model_whose_past_cannot_be_cut_is_run_again(
+    tmp_path: Path, save_family: Callable[..., Path], family: str, changes: dict[str, Any]
+) -> None:
+    model = CodeModel.load(save_family(tmp_path / "model", family, **changes))
+    memory, text = WindowMemory(PLENTY), "total = 0\nvalue"
+    read(model, text, memory)
+    before = memory.tokens_run
+
+    again = read(model, text + " = 1", memory)
+
+    assert memory.tokens_run - before == len(model.encode(text + " = 1"))
+    assert_same(again, model.read(model.encode(text + " = 1"), LAYERS, statistics=True))
+
+
+def test_where_no_block_runs_positions_are_those_of_the_whole(model_folder: Callable[..., Path]) -> None:
+    model, memory = CodeModel.load(model_folder("GPT2")), WindowMemory(PLENTY)
+    model.reread(model.encode("total = 0\nvalue"), (0,), memory)
+    longer = model.encode("total = 0\nvalue = 1")
+
+    np.testing.assert_allclose(
+        model.reread(longer, (0,), memory).values, model.read(longer, (0,)).values, rtol=2e-3, atol=2e-3
+    )
+
+
+def test_what_is_kept_to_go_on_from_is_bounded_by_bytes(model: CodeModel, sample: str) -> None:
+    ample, tight = WindowMemory(PLENTY), WindowMemory(10_000)
+    for memory in (ample, tight):
+        read(model, sample[:100], memory)
+        memory.tokens_run = 0
+        read(model, sample[:101], memory)
+
+    assert ample.tokens_run < 10 < tight.tokens_run
 
 
 def test_without_an_edit_no_token_is_run(model_folder: Callable[..., Path], sample: str, tokens_run: list[int]) -> None:
@@ -175,6 +241,12 @@ def test_an_edit_that_touches_few_windows_has_no_parts(model: CodeModel, sample:
     parts, _ = read_in_parts(model, text + "x = 1\n", 1.0, memory)
 
     assert parts == []
+
+
+def _common_start(one: NDArray[Any], other: NDArray[Any]) -> int:
+    length = min(len(one), len(other))
+    differ = np.flatnonzero(one[:length] != other[:length])
+    return int(differ[0]) if len(differ) else length
 
 
 def read_in_parts(
