@@ -37,3 +37,16 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.bundles import save_tiny_bundle
 
     return save_tiny_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@pytest.fixture(scope="session")
+def sandboxed() -> None:
+    """For tests in which programs run."""
+    from risk_lsp.patches.outcome import SandboxError
+    from risk_lsp.patches.sandbox import Sandbox
+
+    with Sandbox() as sandbox:
+        try:
+            sandbox.run("")
+        except SandboxError as error:
+            pytest.skip(f"untrusted code cannot be run here: {error}")

@@ -123,7 +123,7 @@ class NumpyHost:
 class NumpyDecoding:
     """Texts that grow token by token; see Decoding in host.py."""
 
-    def __init__(self, host: NumpyHost, threads: Threads, pasts: list[list[KeyValues]], logits: Floats) -> None:
+    def __init__(self, host: NumpyHost, threads: Threads, pasts: list[NumpyPast], logits: Floats) -> None:
         self._host = host
         self._threads = threads
         self._pasts = pasts
@@ -131,7 +131,7 @@ class NumpyDecoding:
 
     def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
         """Go on with `rows`, each with one more token."""
-        self._pasts = [[each.copy() for each in self._pasts[row]] for row in rows]
+        self._pasts = [NumpyPast(each.copy() for each in self._pasts[row]) for row in rows]
         parts = np.array_split(np.arange(len(rows)), max(1, min(self._threads.count, len(rows) // _ROWS_PER_THREAD)))
         self.logits = np.concatenate(self._threads.map_alone(lambda part: self._step(token_ids, part), parts))
 

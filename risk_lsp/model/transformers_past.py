@@ -40,7 +40,8 @@ def can_be_gone_on_from(model: nn.Module) -> bool:
 
     Sliding windows, states of recurrent blocks and rotations that follow the text's length cannot be cut back.
     """
-    config = model.config.get_text_config()
+    whole: Any = model.config
+    config = whole.get_text_config()
     rotations = getattr(config, "rope_parameters", None) or {}
     if getattr(model, "_is_stateful", False) or rotations.get("rope_type") in _ROTATIONS_BY_LENGTH:
         return False

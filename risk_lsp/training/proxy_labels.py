@@ -10,11 +10,12 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any
 
+from risk_lsp.patches.intent import with_intent
 from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.training.labelled import LabelledProgram
-from risk_lsp.training.shared_programs import Sample, read_prompts, read_records, read_samples, with_intent
+from risk_lsp.training.shared_programs import Sample, read_prompts, read_records, read_samples
 
 PROXY_FILE = "proxy_patches_nearest_pass.jsonl.xz"
 _LEXEME = re.compile(r"\w+|[^\w\s]+")

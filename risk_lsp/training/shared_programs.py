@@ -16,6 +16,7 @@ from typing import Any
 
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.splits import split_of
+from risk_lsp.patches.intent import with_intent
 from risk_lsp.training.documents import TrainingDocument, is_held_out
 
 
@@ -91,18 +92,6 @@ def read_prompts(folder: Path) -> dict[str, str]:
         for record in read_records(path):
             prompts[record["task_id"]] = (record.get("text") or record["prompt"]).strip()
     return prompts
-
-
-def with_intent(program: str, prompt: str) -> tuple[str, int]:
-    """The program with what was asked as its module docstring, and how many characters that put in front.
-
-    A program that already says what was asked (its prompt's longest line is in it) stays as it is.
-    """
-    lines = [line.strip() for line in prompt.splitlines() if line.strip()]
-    if not lines or max(lines, key=len) in program:
-        return program, 0
-    header = '"""' + prompt.replace("\\", "\\\\").replace('"""', "'''") + '\n"""\n'
-    return header + program, len(header)
 
 
 def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDocument]:

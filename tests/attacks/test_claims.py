@@ -26,4 +26,5 @@ def test_every_section_makes_claims(section: str) -> None:
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_the_test_of_a_claim_exists(file: str, name: str) -> None:
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    assert name.startswith("test_"), "pytest runs it"
     assert name in {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

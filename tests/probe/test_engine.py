@@ -206,13 +206,17 @@ def test_importing_the_engine_imports_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
+def tokens_of(risk: SpanRisk) -> list[Span]:
+    return [Span(int(start), int(end)) for start, end in zip(risk.starts, risk.ends, strict=True)]
+
+
 def test_what_is_known_of_a_long_text_early_is_what_it_is_in_the_end(engine: Engine) -> None:
     text, parts = SAMPLE * 30, list[PartialRisk]()
     whole = engine.rescore(text, "python", WindowMemory(1 << 24), at=len(text) // 2, on_part=parts.append)
 
     assert len(parts) > 1
     for part in parts:
-        tokens = within_any([*zip(whole.starts, whole.ends, strict=True)], part.known)
+        tokens = within_any(tokens_of(whole), part.known)
         assert 0 < tokens.sum() == len(part.risks.starts) < len(whole.starts)
         np.testing.assert_array_equal(part.risks.token_probabilities(), whole.token_probabilities()[tokens])
     assert within_any([Span(len(text) // 2, len(text) // 2 + 1)], parts[0].known).all()
@@ -235,5 +239,5 @@ def test_the_hazards_of_a_part_are_scaled_as_if_the_rest_were_like_it(engines: d
         whole = engine.rescore(text, "python", WindowMemory(0), on_part=parts.append)
 
     last = parts[-1]
-    tokens = within_any([*zip(whole.starts, whole.ends, strict=True)], last.known)
+    tokens = within_any(tokens_of(whole), last.known)
     np.testing.assert_allclose(last.risks.token_probabilities(), whole.token_probabilities()[tokens], rtol=0.2)

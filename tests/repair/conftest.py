@@ -4,20 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.patches.outcome import SandboxError
-from risk_lsp.patches.sandbox import Sandbox
 from risk_lsp.repair.worker_model import WorkerModel
 from tests.repair.models import SUM, default_model
-
-
-@pytest.fixture(scope="session")
-def sandboxed() -> None:
-    """For tests that run programs."""
-    with Sandbox() as sandbox:
-        try:
-            sandbox.run("")
-        except SandboxError as error:
-            pytest.skip(f"untrusted code cannot be run here: {error}")
 
 
 @pytest.fixture

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.patches.outcome import SandboxError
-from risk_lsp.patches.sandbox import Sandbox
 from tests.server.lsp_client import LspClient, server_command
 from tests.server.person import Person
 
@@ -19,16 +17,6 @@ async def client(tmp_path: Path) -> AsyncIterator[LspClient]:
     connected = await LspClient.start(server_command(tmp_path))
     yield connected
     await connected.kill()
-
-
-@pytest.fixture(scope="session")
-def sandboxed() -> None:
-    """For tests in which programs run."""
-    with Sandbox() as sandbox:
-        try:
-            sandbox.run("")
-        except SandboxError as error:
-            pytest.skip(f"untrusted code cannot be run here: {error}")
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
+from risk_lsp.patches.intent import with_intent
 from risk_lsp.training.shared_programs import (
     model_written_documents,
     read_prompts,
     read_records,
     read_samples,
-    with_intent,
 )
 from tests.training.makers import group_in, write_records
 
