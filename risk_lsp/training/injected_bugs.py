@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
@@ -21,19 +22,27 @@ def with_injected_bugs(programs: Iterable[LabelledProgram], count: int, seed: in
     noise that training has to bear.
     """
     chooser = random.Random(seed)
-    by_group: dict[str, list[LabelledProgram]] = defaultdict(list)
-    for program in programs:
-        if program.passed:
-            by_group[program.group].append(program)
-    rounds = [_shuffled(by_group[group], chooser) for group in sorted(by_group)]
     found: list[LabelledProgram] = []
-    for program in _in_turn(rounds):
+    for program in passing_in_turn(programs, chooser):
         if len(found) == count:
             break
         edit = _chosen(small_edits(program.text, program.scored), program.text, chooser)
         if edit is not None:
             found.append(_injected(program, edit))
     return found
+
+
+def passing_in_turn(programs: Iterable[LabelledProgram], chooser: random.Random) -> Iterator[LabelledProgram]:
+    """The programs that passed, each once in an order drawn by `chooser`; problems take turns."""
+    by_group: dict[str, list[LabelledProgram]] = defaultdict(list)
+    for program in programs:
+        if program.passed:
+            by_group[program.group].append(program)
+    rounds = [_shuffled(by_group[group], chooser) for group in sorted(by_group)]
+    for position in range(max(map(len, rounds), default=0)):
+        for own in rounds:
+            if position < len(own):
+                yield own[position]
 
 
 def _chosen(edits: list[Edit], text: str, chooser: random.Random) -> Edit | None:
@@ -43,7 +52,7 @@ def _chosen(edits: list[Edit], text: str, chooser: random.Random) -> Edit | None
         by_operator[edit.operator].append(edit)
     for operator in _shuffled(sorted(by_operator), chooser):
         edit = chooser.choice(by_operator[operator])
-        if _parses(edit.apply(text)):
+        if compiles(edit.apply(text)):
             return edit
     return None
 
@@ -75,19 +84,15 @@ def _next_character(text: str, offset: int) -> Span:
     return Span(max(0, len(text) - 1), len(text))
 
 
-def _parses(text: str) -> bool:
+def compiles(text: str) -> bool:
+    """Whether Python takes the program; what it warns of is nobody's concern here."""
     try:
-        compile(text, "<program>", "exec")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(text, "<program>", "exec")
     except (SyntaxError, ValueError):
         return False
     return True
-
-
-def _in_turn(rounds: list[list[LabelledProgram]]) -> Iterator[LabelledProgram]:
-    for position in range(max(map(len, rounds), default=0)):
-        for programs in rounds:
-            if position < len(programs):
-                yield programs[position]
 
 
 def _shuffled(items: list[Item], chooser: random.Random) -> list[Item]:
