@@ -2,9 +2,11 @@
 // that is not.
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { askingChecks } from './asking.mjs';
 import { conclude } from './lib/checks.mjs';
+import { Endpoint } from './lib/endpoint.mjs';
 import { makeFolders } from './lib/folders.mjs';
-import { install, session } from './lib/session.mjs';
+import { install, scripted, session } from './lib/session.mjs';
 import { personChecks } from './person.mjs';
 import { realModelChecks } from './realModel.mjs';
 import { repairChecks } from './repairing.mjs';
@@ -15,18 +17,25 @@ const artefacts = join(root, '.cache', 'editors', 'artefacts', 'vscode');
 rmSync(artefacts, { recursive: true, force: true });
 mkdirSync(artefacts, { recursive: true });
 
+const endpoint = await Endpoint.start();
 const run = { root, artefacts, folders: makeFolders(root) };
 try {
   install(run, join(root, 'editors', 'vscode', 'dist', 'risk-lsp.vsix'), hostTests);
-  await session(run, { suite: 'trusted', workspace: run.folders.workspace, file: 'sample.py' }, (window) => [
+  const machine = { 'riskLsp.repairEndpoint': endpoint.url, 'riskLsp.repairModel': 'scripted' };
+  const trusted = { suite: 'trusted', workspace: run.folders.workspace, file: 'sample.py', machine };
+  await session(run, trusted, (window) => [
     ...personChecks(window, run.folders),
     ...repairChecks(window, run.folders, root),
+    ...askingChecks(window, run.folders, endpoint, artefacts),
     ...realModelChecks(window, run.folders, root),
   ]);
-  await session(run, { suite: 'untrusted', workspace: run.folders.stranger, file: 'program.py' }, (window) =>
-    untrustedChecks(window, run.folders),
+  const command = scripted(run, { watched: true });
+  const untrusted = { suite: 'untrusted', workspace: run.folders.stranger, file: 'program.py' };
+  await session(run, { ...untrusted, machine: { 'riskLsp.server.command': command } }, (window) =>
+    untrustedChecks(window, run.folders, command),
   );
 } finally {
+  endpoint.stop();
   if (!process.env.KEEP) {
     rmSync(run.folders.home, { recursive: true, force: true });
   }

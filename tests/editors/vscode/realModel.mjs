@@ -19,7 +19,12 @@ export function realModelChecks(window, folders, root) {
 
     ['a changed command starts the server', async () => {
       const command = [join(root, '.venv', 'bin', 'risk-lsp'), 'serve'];
-      changeSettings(folders, { 'riskLsp.server.command': command, 'riskLsp.threshold': 0, 'riskLsp.threads': 1 });
+      changeSettings(folders, {
+        'riskLsp.server.command': command,
+        'riskLsp.threshold': 0,
+        'riskLsp.threads': 1,
+        'riskLsp.repairSeconds': 600, // on a busy machine a repair takes long
+      });
       await until('a server', () => serverProcesses(folders.home).length > 0);
     }],
 
@@ -34,8 +39,23 @@ export function realModelChecks(window, folders, root) {
       await window.statusItem(/^Line [<>]?\d+%$/);
     }],
 
-    ['pictures of it', async () => {
+    ['pictures of a repair', async () => {
       await window.page.keyboard.press('Control+b');
+      await window.openFile('digits.py');
+      await until('underlines', async () => (await window.underlines()) > 0);
+      await window.goToLine(1);
+      await window.codeAction('Request a repair of function digit_sum');
+      await window.message('The command: python -m doctest digits.py');
+      await window.screenshot('repair-question-light');
+      await window.press('The command: python -m doctest', 'Run');
+      await window.showPreviewed();
+      await window.screenshot('repair-light');
+      await window.discardPreviewed();
+      await window.command('View: Close All Editor Groups');
+      await window.openFile('interval_merging.py');
+    }],
+
+    ['pictures of it', async () => {
       changeSettings(folders, { 'riskLsp.threshold': 0.2, 'riskLsp.maxDiagnostics': 3, 'editor.hover.above': false });
       await window.goToLine(27);
       await until('few underlines', async () => [1, 2, 3].includes(await window.underlines()));

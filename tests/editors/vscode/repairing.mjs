@@ -2,12 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { must, until } from './lib/checks.mjs';
-
-const FAULTY_LINE = 9;
+import { sandboxes } from './lib/processes.mjs';
+import { FAULTY_LINE } from './lib/samples.mjs';
 
 export function repairChecks(window, folders, root) {
-  const preview = window.page.locator('.bulk-edit-panel');
-
   return [
     ['an explanation opens beside the text', async () => {
       await window.openFile('largest.py');
@@ -19,7 +17,7 @@ export function repairChecks(window, folders, root) {
       await window.command('View: Close All Editor Groups');
     }],
 
-    ['a repair is looked at before it is applied, and then the doctests pass', async () => {
+    ['a repair is looked at before it is applied, and then the doctests pass and the underline is gone', async () => {
       await window.openFile('largest.py');
       await window.waitForUnderlines(1);
       await window.goToLine(FAULTY_LINE);
@@ -27,12 +25,12 @@ export function repairChecks(window, folders, root) {
       await window.message('The command: python -m doctest largest.py');
       await window.screenshot('repair-consent');
       await window.press('The command: python -m doctest', 'Run');
-      await preview.getByRole('button', { name: 'Apply' }).waitFor();
+      await window.previewed();
       await window.screenshot('repair-preview');
-      must(!/number > best/.test(await window.line(FAULTY_LINE)), 'it was applied by itself');
-      await preview.locator('.monaco-checkbox').first().click(); // what needs confirmation is not ticked
-      await preview.getByRole('button', { name: 'Apply' }).click();
+      must(/number > BUG/.test(await window.line(FAULTY_LINE)), 'it was applied by itself');
+      await window.applyPreviewed();
       await until('the repair', async () => /number > best/.test(await window.line(FAULTY_LINE)));
+      await window.waitForUnderlines(0);
       await window.save();
       const file = join(folders.workspace, 'largest.py');
       execFileSync(join(root, '.venv', 'bin', 'python'), ['-m', 'doctest', file]);
@@ -45,9 +43,12 @@ export function repairChecks(window, folders, root) {
       await window.codeAction('Request a repair of this line');
       await window.press('The command: python -m doctest', 'Run');
       await window.message('running the tests');
+      await until('the sandbox', () => sandboxes(folders.home).length > 0);
       await window.screenshot('repair-progress');
       await window.press('running the tests', 'Cancel');
-      must((await window.line(FAULTY_LINE)).includes('number < best'), await window.line(FAULTY_LINE));
+      await until('the end of the sandbox', () => sandboxes(folders.home).length === 0);
+      must((await window.line(FAULTY_LINE)).includes('number > BUG'), await window.line(FAULTY_LINE));
+      must((await window.page.locator('.tab.active.dirty').count()) === 0, 'the file was touched');
     }],
   ];
 }

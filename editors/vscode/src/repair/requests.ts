@@ -6,13 +6,21 @@ import { keyOf } from './key';
 /** What this client offers for repairs, as it says in its capabilities; see docs/protocol.md. */
 export const OFFERS = { hint: true, chat: true, secret: true, explanation: true };
 
-/** Answer what the server asks for a repair: a hint, the editor's model, the endpoint's key. */
-export function answerRequests(client: LanguageClient, context: ExtensionContext): void {
+/** Answer what the server asks for a repair: a hint, the editor's model, the endpoint's key. Keys are added to `secrets`. */
+export function answerRequests(
+  client: LanguageClient,
+  context: ExtensionContext,
+  secrets: Set<string>,
+): void {
   client.onRequest('riskLsp/askHint', (_: unknown, token: CancellationToken) => askHint(token));
   client.onRequest('riskLsp/chat', chat);
-  client.onRequest('riskLsp/secret', async ({ endpoint }: { endpoint: string }) => ({
-    secret: await keyOf(context.secrets, endpoint),
-  }));
+  client.onRequest('riskLsp/secret', async ({ endpoint }: { endpoint: string }) => {
+    const secret = await keyOf(context.secrets, endpoint);
+    if (secret) {
+      secrets.add(secret);
+    }
+    return { secret };
+  });
 }
 
 async function askHint(token: CancellationToken): Promise<{ hint: string | null }> {

@@ -13,6 +13,7 @@ import { config, SECTION, type ServerSettings } from '../config';
 import { EXPLAIN, type ExplainAnswer } from '../protocol';
 import { cancellableProgress } from '../repair/progress';
 import { answerRequests, OFFERS } from '../repair/requests';
+import { withoutSecrets } from '../repair/secrets';
 import { documentSelector } from '../selector';
 import type { Candidate } from './candidates';
 
@@ -28,9 +29,11 @@ export function createClient(
   gaveUp: () => void,
   explained: (markdown: string) => void,
 ): LanguageClient {
+  const secrets = new Set<string>();
   const options: LanguageClientOptions = {
     documentSelector: documentSelector(config.languages()),
     outputChannel: log,
+    traceOutputChannel: withoutSecrets(log, secrets),
     revealOutputChannelOn: RevealOutputChannelOn.Never,
     initializationOptions: () => settings.initializationOptions(),
     initializationFailedHandler: () => false, // said in the status bar, and the log has the reason
@@ -68,7 +71,7 @@ export function createClient(
     getState: () => ({ kind: 'static' }),
     clear: () => {},
   });
-  answerRequests(client, context);
+  answerRequests(client, context, secrets);
   return client;
 }
 

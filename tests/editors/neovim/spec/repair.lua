@@ -15,29 +15,7 @@ def largest(numbers):
 local LINE = 9
 
 return function(t)
-  local chosen = {} ---@type string[] the buttons to press, by title
-
-  local function choose(actions, _, on_choice)
-    local title = table.remove(chosen, 1)
-    for index, action in ipairs(actions) do
-      if type(action) == 'table' and action.title == title then
-        return on_choice(action, index)
-      end
-    end
-    on_choice(nil, 0)
-  end
-
-  vim.ui.select = choose
-  vim.fn.inputlist = function(lines) -- "2. Run"
-    local title = table.remove(chosen, 1)
-    for _, line in ipairs(lines) do
-      local number, found = line:match('^(%d+)%. (.*)$')
-      if found == title then
-        return tonumber(number)
-      end
-    end
-    return 0
-  end
+  local person = dofile(vim.env.TEST_HERE .. '/person.lua').sit_down()
 
   local function text(bufnr)
     return table.concat(vim.api.nvim_buf_get_lines(bufnr, 0, -1, false), '\n') .. '\n'
@@ -54,7 +32,7 @@ return function(t)
   t.test('a wrong operator is repaired by a code action, and then the doctests pass', function()
     local bufnr = t.open(FAULTY)
     t.wait_for_diagnostics(bufnr)
-    chosen = { 'Run', 'Apply' }
+    person.chosen = { 'Run', 'Apply' }
     vim.api.nvim_win_set_cursor(0, { LINE, 8 })
     vim.lsp.buf.code_action({
       apply = true,
@@ -66,7 +44,7 @@ return function(t)
       return text(bufnr) ~= FAULTY
     end)
     t.equal(text(bufnr), (FAULTY:gsub('number < best', 'number > best')), 'the text')
-    t.equal(chosen, {}, 'what was not asked')
+    t.equal(person.chosen, {}, 'what was not asked')
     vim.cmd('silent write')
     local python = vim.fn.fnamemodify(vim.env.RISK_LSP, ':h') .. '/python'
     vim.fn.system({ python, '-m', 'doctest', vim.api.nvim_buf_get_name(bufnr) })
@@ -77,10 +55,10 @@ return function(t)
     local slow = FAULTY:gsub('>>> largest', '>>> import time; time.sleep(50); largest')
     local bufnr = t.open(slow)
     t.wait_for_diagnostics(bufnr)
-    chosen = { 'Run', 'Apply' }
+    person.chosen = { 'Run', 'Apply' }
     vim.cmd(LINE .. 'RiskRepair')
     t.wait('consent', function()
-      return #chosen == 1
+      return #person.chosen == 1
     end)
     vim.cmd('RiskRepair!')
     local ended = false
@@ -92,16 +70,16 @@ return function(t)
       return ended
     end)
     t.equal(text(bufnr), slow, 'the text')
-    t.equal(chosen, { 'Apply' }, 'what was not asked')
+    t.equal(person.chosen, { 'Apply' }, 'what was not asked')
   end)
 
   t.test('a diff that is discarded changes nothing', function()
     local bufnr = t.open(FAULTY)
     t.wait_for_diagnostics(bufnr)
-    chosen = { 'Run', 'Discard' }
+    person.chosen = { 'Run', 'Discard' }
     vim.cmd(LINE .. 'RiskRepair')
     t.wait('both answers', function()
-      return #chosen == 0
+      return #person.chosen == 0
     end)
     t.equal(text(bufnr), FAULTY, 'the text')
   end)

@@ -3,7 +3,7 @@ const { readdirSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 const vscode = require('vscode');
 
-const PATIENCE_MS = 60_000; // a busy machine is many times slower than an idle one
+const PATIENCE_MS = 150_000; // a busy machine is many times slower than an idle one
 
 /** Wait until `look` gives something true; that is returned. */
 exports.until = async (what, look) => {

@@ -1,13 +1,16 @@
-// Runs the checks once the editor is up, and writes what came of them for the driver; then takes settings from it.
+// Runs the checks once the editor is up, and writes what came of them for the driver; then takes settings from it. Brings a
+// language model.
 const { renameSync, writeFileSync } = require('node:fs');
 const vscode = require('vscode');
+const { offerModel } = require('./model.js');
 const { followSettings } = require('./settings.js');
 const suites = { trusted: require('./suite.js').suite, untrusted: require('./untrusted.js').suite };
 
 /** So many failures are enough to see that something is broken; each waits for long. */
 const ENOUGH = 3;
 
-exports.activate = async () => {
+exports.activate = async (context) => {
+  context.subscriptions.push(offerModel(process.env.RISK_LSP_ASKED));
   const results = [];
   for (const [name, check] of suites[process.env.RISK_LSP_HOST_SUITE]) {
     if (results.filter(({ passed }) => !passed).length >= ENOUGH) {

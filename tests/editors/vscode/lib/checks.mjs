@@ -40,7 +40,7 @@ export function must(isSo, message) {
 }
 
 /** What is waited for takes a second at most on an idle machine; a busy one may be many times slower. */
-export const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 150_000;
 
 /** Wait until `body` gives something true; that is returned. */
 export async function until(what, body, patienceMs = PATIENCE_MS) {

@@ -32,6 +32,7 @@ export function makeFolders(root) {
     workspace: join(home, 'workspace'),
     stranger: join(home, 'stranger'),
     scripted: join(home, 'scripted'),
+    programs: join(home, 'programs'),
   };
   for (const folder of [...Object.values(folders), join(folders.user, 'User'), join(folders.user, 'Machine')]) {
     mkdirSync(folder, { recursive: true });
@@ -39,15 +40,31 @@ export function makeFolders(root) {
   fill(folders.workspace, SAMPLES);
   fill(folders.stranger, STRANGERS);
   chmodSync(join(folders.stranger, '.venv', 'bin', 'risk-lsp'), 0o755);
+  watchSandbox(folders);
   copyFileSync(join(root, 'examples', 'interval_merging.py'), join(folders.workspace, 'interval_merging.py'));
   return folders;
 }
+
+/**
+ * A server that finds `bwrap` in `programs` leaves a file whenever it starts a sandbox. It runs no tests for real: the sandbox
+ * needs its program a second time, inside, where this one is out of sight.
+ */
+function watchSandbox(folders) {
+  const program = join(folders.programs, 'bwrap');
+  writeFileSync(program, `#!/bin/sh\ntouch '${sandboxCanary(folders)}'\nexec /usr/bin/bwrap "$@"\n`);
+  chmodSync(program, 0o755);
+}
+
+export const sandboxCanary = (folders) => join(folders.home, 'the-sandbox-has-started');
 
 /** The settings that the editor starts with; `machine` says what runs. */
 export function writeSettings(folders, machine) {
   write(join(folders.user, 'User', 'settings.json'), SETTINGS);
   write(join(folders.user, 'Machine', 'settings.json'), machine);
 }
+
+/** What the editor's own model was asked, one line of JSON for each question. */
+export const askedFile = (folders) => join(folders.home, 'asked.jsonl');
 
 export const settingsFile = (folders) => join(folders.home, 'changes.json');
 

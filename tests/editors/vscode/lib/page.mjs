@@ -5,6 +5,8 @@ import { PATIENCE_MS, until } from './checks.mjs';
 import { changeSettings } from './folders.mjs';
 
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
+/** The editor itself is megabytes of code. */
+const START_PATIENCE_MS = 300_000;
 const SIZE = { width: 1100, height: 620 };
 const LINES = '.editor-instance .monaco-editor .view-line';
 const UNDERLINES = '.editor-instance .monaco-editor .cdr[class*="squiggly-"]';
@@ -37,8 +39,8 @@ export class Window {
   }
 
   async load(url) {
-    await this.page.goto(url);
-    await this.page.waitForSelector('.monaco-workbench .statusbar');
+    await this.page.goto(url, { waitUntil: 'commit' });
+    await this.page.locator('.monaco-workbench .statusbar').waitFor({ timeout: START_PATIENCE_MS });
   }
 
   close() {
@@ -81,6 +83,15 @@ export class Window {
     await this.page.locator('.quick-input-list .monaco-list-row', { hasText: text }).waitFor();
     await this.page.keyboard.insertText(text);
     await this.choose(text);
+  }
+
+  /** Answer the question of a box at the top. */
+  async answer(question, text) {
+    const box = this.page.locator('.quick-input-widget', { hasText: question });
+    await box.locator('input:focus').waitFor();
+    await this.page.keyboard.insertText(text);
+    await this.page.keyboard.press('Enter');
+    await box.waitFor({ state: 'hidden' });
   }
 
   async openFile(name) {
@@ -228,9 +239,7 @@ export class Window {
 
   /** Choose a code action by its title; it is taken by its first words. */
   async codeAction(title) {
-    await this.page.keyboard.press('Control+.');
-    const row = this.page.locator('.action-widget .monaco-list-row', { hasText: title });
-    await row.first().waitFor();
+    const row = await this.openActions(title);
     for (const text of await this.page.locator('.action-widget .monaco-list-row.action').allInnerTexts()) {
       if (text.includes(title)) {
         break;
@@ -238,7 +247,37 @@ export class Window {
       await this.page.keyboard.press('ArrowDown');
     }
     await this.page.keyboard.press('Enter');
-    await row.first().waitFor({ state: 'detached' });
+    await row.waitFor({ state: 'detached' });
+  }
+
+  /** Where edits wait for the person. */
+  get preview() {
+    return this.page.locator('.bulk-edit-panel');
+  }
+
+  /** Wait for the preview of an edit. */
+  previewed() {
+    return this.preview.getByRole('button', { name: 'Apply' }).waitFor();
+  }
+
+  /** Apply what is previewed; what needs confirmation is ticked first. */
+  async applyPreviewed() {
+    await this.previewed();
+    await this.preview.locator('.monaco-checkbox').first().click();
+    await this.preview.getByRole('button', { name: 'Apply' }).click();
+    await this.preview.waitFor({ state: 'hidden' });
+  }
+
+  /** Wait for the preview of an edit, and open the change as a diff. */
+  async showPreviewed() {
+    await this.previewed();
+    await this.preview.locator('.monaco-list-row').last().click();
+    await this.page.locator('.monaco-diff-editor .line-insert').first().waitFor();
+  }
+
+  async discardPreviewed() {
+    await this.preview.getByRole('button', { name: 'Discard' }).click();
+    await this.preview.waitFor({ state: 'hidden' });
   }
 
   /** Wait for a page in the editor, such as a report, with this text; its frame. */
@@ -267,12 +306,22 @@ export class Window {
     ).replaceAll('\u00a0', ' ');
   }
 
-  async codeActions() {
-    await this.page.keyboard.press('Control+.');
-    const rows = this.page.locator('.action-widget .monaco-list-row');
-    await rows.first().waitFor();
-    const texts = await rows.allInnerTexts();
-    return texts.map((text) => text.trim());
+  /** The titles in the menu of code actions, once one of them says this; the menu stays open. */
+  async codeActions(text) {
+    await this.openActions(text);
+    const texts = await this.page.locator('.action-widget .monaco-list-row').allInnerTexts();
+    return texts.map((each) => each.trim());
+  }
+
+  /** Open the menu of code actions, with a row that says this; it opens anew while that is not there, or it was shut. */
+  async openActions(text) {
+    const row = this.page.locator('.action-widget .monaco-list-row', { hasText: text }).first();
+    await until(`a code action that says ${text}`, async () => {
+      await this.page.keyboard.press('Control+.');
+      const isThere = row.waitFor({ timeout: 5_000 }).then(() => true, () => false);
+      return (await isThere) || this.page.keyboard.press('Escape');
+    });
+    return row;
   }
 }
 

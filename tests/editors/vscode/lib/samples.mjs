@@ -25,7 +25,7 @@ export const SAMPLES = {
   'notes.txt': 'A BUG is mentioned here.\n',
 };
 
-/** A program with a wrong operator, and what its doctests want. */
+/** A program with a wrong name, and what its doctests want. */
 const FAULTY = [
   'def largest(numbers):',
   '    """The largest of some numbers.',
@@ -35,13 +35,33 @@ const FAULTY = [
   '    """',
   '    best = numbers[0]',
   '    for number in numbers:',
-  '        if number < best:  # BUG',
+  '        if number > BUG:',
   '            best = number',
   '    return best',
   '',
 ].join('\n');
+export const FAULTY_LINE = 9;
 SAMPLES['largest.py'] = FAULTY;
 SAMPLES['slow.py'] = FAULTY.replace('>>> largest', '>>> import time; time.sleep(50); largest');
+// Each is opened by one test alone, which can so tell the hints of its server from those of the server before.
+SAMPLES['by-editor.py'] = FAULTY;
+SAMPLES['by-endpoint.py'] = FAULTY;
+
+/** For pictures: what a person might write. */
+SAMPLES['digits.py'] = [
+  'def digit_sum(number):',
+  '    """The sum of the digits of a number.',
+  '',
+  '    >>> digit_sum(345)',
+  '    12',
+  '    """',
+  '    total = 0',
+  '    while number > 0:',
+  '        total += number % 10',
+  '        number = number / 10',
+  '    return total',
+  '',
+].join('\n');
 
 /** A workspace of somebody else's, whose settings and programs are not to be trusted. */
 export const STRANGERS = {
@@ -53,5 +73,10 @@ export const STRANGERS = {
     'riskLsp.server.command': ['/bin/false'],
     'riskLsp.server.interpreter': '/bin/false',
   }),
+  'faulty.py': `${FAULTY}
+import pathlib
+pathlib.Path.home().joinpath("a-program-of-the-workspace-has-run").touch()
+`,
+  'trusted.py': FAULTY,
   '.venv/bin/risk-lsp': '#!/bin/sh\ntouch "$HOME/a-program-of-the-workspace-has-run"\n',
 };

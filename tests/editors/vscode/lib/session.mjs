@@ -3,11 +3,11 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { check, record, until } from './checks.mjs';
 import { CodeServer } from './codeServer.mjs';
-import { settingsFile, writeSettings } from './folders.mjs';
+import { askedFile, settingsFile, writeSettings } from './folders.mjs';
 import { Window } from './page.mjs';
 
 /** The whole suite takes seconds on an idle machine. */
-const SUITE_PATIENCE_MS = 400_000;
+const SUITE_PATIENCE_MS = 600_000;
 
 /** Install extensions for the sessions of this run. */
 export function install(run, ...extensions) {
@@ -15,11 +15,11 @@ export function install(run, ...extensions) {
   extensions.forEach((vsix) => editor.install(vsix));
 }
 
-/** Start the editor on `workspace` with the scripted server, and check. */
-export async function session(run, { suite, workspace, file }, checksIn) {
+/** Start the editor on `workspace` with the scripted server and settings for it, and check. */
+export async function session(run, { suite, workspace, file, machine = {} }, checksIn) {
   const results = join(run.folders.home, `results-${suite}.json`);
   rmSync(settingsFile(run.folders), { force: true });
-  writeSettings(run.folders, { 'riskLsp.server.command': scripted(run) });
+  writeSettings(run.folders, { 'riskLsp.server.command': scripted(run), ...machine });
   const editor = new CodeServer(
     run,
     { suite, workspace },
@@ -27,6 +27,7 @@ export async function session(run, { suite, workspace, file }, checksIn) {
       RISK_LSP_HOST_SUITE: suite,
       RISK_LSP_HOST_RESULTS: results,
       RISK_LSP_SETTINGS: settingsFile(run.folders),
+      RISK_LSP_ASKED: askedFile(run.folders),
     },
   );
   await editor.start();
@@ -50,8 +51,12 @@ export async function session(run, { suite, workspace, file }, checksIn) {
   }
 }
 
-/** The real server with a model whose numbers follow from the text by rule. */
-function scripted({ root, folders }) {
+/**
+ * The real server with a model whose numbers follow from the text by rule. One that is `watched` leaves a file when it starts
+ * a sandbox, see lib/folders.mjs.
+ */
+export function scripted({ root, folders }, { watched = false } = {}) {
   const python = join(root, '.venv', 'bin', 'python');
-  return ['/usr/bin/env', `PYTHONPATH=${root}`, python, '-m', 'tests.server.scripted_server', folders.scripted];
+  const path = watched ? [`PATH=${folders.programs}:/usr/bin:/bin`] : [];
+  return ['/usr/bin/env', `PYTHONPATH=${root}`, ...path, python, '-m', 'tests.server.scripted_server', folders.scripted];
 }
