@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-PATIENCE = 120.0  # seconds; loading the model takes a while on a busy machine
+PATIENCE = 300.0  # seconds; loading the model or looking for a repair takes a while on a busy machine
 _ESCAPE = re.compile(r"\x1b\[([0-9;:]*)m|\x1b[^m]*?[a-zA-Z\\]")
 
 Value = TypeVar("Value")

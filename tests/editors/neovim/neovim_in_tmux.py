@@ -1,4 +1,4 @@
-"""What a person sees in Neovim: the heat map in both styles, in the dark and in the light. See `run`."""
+"""What a person sees in Neovim: the heat map in both styles, in the dark and in the light; a repair. See `run`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,39 @@ vim.o.termguicolors = true
 vim.o.background = '{background}'
 vim.o.statusline = "%f %m%=%{{v:lua.require'risk_lsp'.status()}} "
 vim.o.laststatus = 2
-require('risk_lsp').setup({{ settings = {{ debounce = 0.1 }}, heatmap = {{ style = '{style}' }} }})
+require('risk_lsp').setup({{ settings = {{ debounce = 0.1, repairSeconds = 600 }}, heatmap = {{ style = '{style}' }} }})
 """
+FAULTY = '''def digit_sum(number):
+    """The sum of the digits of a number.
+
+    >>> digit_sum(345)
+    12
+    """
+    total = 0
+    while number > 0:
+        total += number % 10
+        number = number / 10
+    return total
+'''
+FAULTY_LINE = 10
+
+
+def start(home: Path, file: Path, version: str, background: str, size: tuple[int, int] = (100, 40)) -> Terminal:
+    """A Neovim with the plugin as a package, on a copy of a file."""
+    package = home / ".local/share/nvim/site/pack/risk/start/risk-lsp"
+    shutil.copytree(ROOT / "editors/neovim", package)
+    (home / "init.lua").write_text(INIT.format(background=background, style="text"))
+    shutil.copy(file, home)
+    server = Path(os.environ["RISK_LSP"])
+    environment = {
+        "HOME": str(home),
+        "PATH": f"{server.parent}:/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "TERM": "xterm-256color",
+        "OMP_NUM_THREADS": "1",
+    }
+    command = f"cd {home} && exec {CACHE}/nvim-{SUITES[version]}/nvim -u init.lua -i NONE {file.name}"
+    return Terminal(CACHE / "tmux/tmux", home / "tmux", command, environment, size)
 
 
 @pytest.fixture(
@@ -36,21 +67,7 @@ require('risk_lsp').setup({{ settings = {{ debounce = 0.1 }}, heatmap = {{ style
 )
 def neovim(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Terminal]]:
     version, background = request.param
-    home = tmp_path_factory.mktemp("home")
-    package = home / ".local/share/nvim/site/pack/risk/start/risk-lsp"
-    shutil.copytree(ROOT / "editors/neovim", package)
-    (home / "init.lua").write_text(INIT.format(background=background, style="text"))
-    shutil.copy(EXAMPLE, home)
-    server = Path(os.environ["RISK_LSP"])
-    environment = {
-        "HOME": str(home),
-        "PATH": f"{server.parent}:/usr/bin:/bin",
-        "LANG": "C.UTF-8",
-        "TERM": "xterm-256color",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = f"cd {home} && exec {CACHE}/nvim-{SUITES[version]}/nvim -u init.lua -i NONE interval_merging.py"
-    terminal = Terminal(CACHE / "tmux/tmux", home / "tmux", command, environment, (100, 40))
+    terminal = start(tmp_path_factory.mktemp("home"), EXAMPLE, version, background)
     yield f"neovim-{version}-{background}", terminal
     terminal.close()
 
@@ -94,3 +111,34 @@ def test_the_text_does_not_move_while_typing(neovim: tuple[str, Terminal]) -> No
     terminal.wait_for("the old text", lambda: beginnings() == before)
     terminal.wait_for_text(r"risk [<>]?\d+%")
     assert beginnings() == before
+
+
+def test_a_repair_is_asked_about_shown_as_a_diff_and_applied(tmp_path: Path) -> None:
+    file = tmp_path / "digits.py"
+    file.write_text(FAULTY, encoding="utf-8")
+    (tmp_path / "home").mkdir()
+    terminal = start(tmp_path / "home", file, "0.12", "light", (100, 30))
+    try:
+        terminal.wait_for("the heat map", lambda: BAR.search(terminal.screen()))
+        terminal.type(f":{FAULTY_LINE}RiskRepair")
+        terminal.press("Enter")
+        terminal.wait_for_text(r"The command: python -m doctest digits\.py")
+        terminal.wait_for_text("1. Run")
+        keep(terminal, "neovim-repair-question", "Neovim")
+        terminal.type("1")
+        terminal.press("Enter")
+        terminal.wait_for_text(r"\+ +number = number // 10")
+        terminal.wait_for_text("1. Apply")
+        keep(terminal, "neovim-repair", "Neovim")
+        assert re.search("number = number / 10", terminal.screen())
+        terminal.type("1")
+        terminal.press("Enter")
+        terminal.wait_for(
+            "the repair", lambda: "number // 10" in terminal.screen() and "Apply" not in terminal.screen()
+        )
+        terminal.type(":w")
+        terminal.press("Enter")
+        repaired, written = FAULTY.replace("number / 10", "number // 10"), tmp_path / "home/digits.py"
+        terminal.wait_for("the file", lambda: written.read_text(encoding="utf-8") == repaired)
+    finally:
+        terminal.close()

@@ -41,8 +41,9 @@ export function realModelChecks(window, folders, root) {
 
     ['pictures of a repair', async () => {
       await window.page.keyboard.press('Control+b');
+      changeSettings(folders, { 'riskLsp.threshold': 0.15, 'riskLsp.maxDiagnostics': 3 });
       await window.openFile('digits.py');
-      await until('underlines', async () => (await window.underlines()) > 0);
+      await until('few underlines', async () => [1, 2, 3].includes(await window.underlines()));
       await window.goToLine(1);
       await window.codeAction('Request a repair of function digit_sum');
       await window.message('The command: python -m doctest digits.py');

@@ -1,16 +1,22 @@
 -- What lazy.nvim does with the specification in the README: the plugin's folder comes onto the runtime path with the first file of
--- its type, plugin/ is sourced, setup is called with `opts`, and the event is sent again for what was defined meanwhile.
+-- its type, plugin/ is sourced, setup of the module `main` is called with `opts`, and the event is sent again for what was
+-- defined meanwhile.
 local folder = vim.env.TEST_PLUGIN
+local manual = assert(io.open(folder .. '/README.md')):read('*a')
+local code = assert(manual:match('%*%*With lazy%.nvim%*%*%s+```lua\n(.-)\n```'), 'no specification in the README')
+local spec = assert(loadstring('return ' .. code))()
+assert(vim.endswith(spec.dir, '/editors/neovim'), 'another folder: ' .. spec.dir)
 
 vim.api.nvim_create_autocmd('FileType', {
-  pattern = 'python',
+  pattern = spec.ft,
   callback = function(event)
     vim.api.nvim_del_autocmd(event.id)
     vim.opt.runtimepath:prepend(folder)
     for _, file in ipairs(vim.fn.glob(folder .. '/plugin/*.lua', true, true)) do
       vim.cmd('source ' .. file)
     end
-    require('risk_lsp').setup({ cmd = { vim.env.RISK_LSP, 'serve' }, settings = { threshold = 0 } })
+    local ours = { cmd = { vim.env.RISK_LSP, 'serve' }, settings = { threshold = 0 } }
+    require(spec.main).setup(vim.tbl_deep_extend('force', spec.opts, ours))
     vim.api.nvim_exec_autocmds('FileType', { buffer = event.buf, modeline = false })
   end,
 })

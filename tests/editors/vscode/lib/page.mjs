@@ -268,9 +268,10 @@ export class Window {
     await this.preview.waitFor({ state: 'hidden' });
   }
 
-  /** Wait for the preview of an edit, and open the change as a diff. */
+  /** Wait for the preview of an edit, and open the change as a diff, which shows what is ticked. */
   async showPreviewed() {
     await this.previewed();
+    await this.preview.locator('.monaco-checkbox').first().click();
     await this.preview.locator('.monaco-list-row').last().click();
     await this.page.locator('.monaco-diff-editor .line-insert').first().waitFor();
   }
