@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from risk_lsp.probe.heads import Runs
+
 Reader = Literal["none", "gru", "conv", "attention"]
 
 
@@ -42,11 +44,11 @@ class ReadingHazardHead(nn.Module):
         self.log_theta = nn.Parameter(torch.zeros(()) if frailty else torch.tensor(-6.0), requires_grad=frailty)
         nn.init.constant_(self.output.bias, -4.0)
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
         """float32[n, features] -> hazards float32[n]."""
         token = functional.gelu(self.project(self.dropout(self.encoder.standardised(features))))
         if self.mix is not None:
-            counts = torch.tensor([len(features)]) if lengths is None else lengths
+            counts = (runs or Runs.one(len(features))).tokens
             given = self.dropout(token)
             read = torch.zeros_like(token) if self.reader is None else self.reader(given, counts)
             if self.summary is not None:
@@ -75,7 +77,7 @@ class AttentionPoolHead(nn.Module):
         self.score = nn.Linear(hidden, 1)
         self.output = nn.Linear(hidden, 1)
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
         """float32[n, features] -> float32[n, hidden]."""
         return functional.gelu(self.project(self.dropout(self.encoder.standardised(features))))
 

@@ -27,9 +27,10 @@ from risk_lsp.evaluation.program_metrics import within_group_auc
 from risk_lsp.evaluation.reliability import platt_apply, platt_fit
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.features import STATISTICS
+from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
-from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms, collect_features
+from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.training.fit_probe import Fit, fit_head
 from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.probe_data import ProbeData, read_probe_data

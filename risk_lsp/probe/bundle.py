@@ -16,7 +16,7 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.fingerprints import hash_files
 from risk_lsp.probe.features import feature_count
 from risk_lsp.probe.manifest import Host, Manifest, read_manifest, write_manifest
-from risk_lsp.probe.reader import ProbeReader, head_shapes
+from risk_lsp.probe.reader import ProbeReader, head_shapes, uses_layout
 
 if TYPE_CHECKING:
     from risk_lsp.probe.heads import SpanHead
@@ -56,7 +56,7 @@ def load_bundle(
         device=device,
         dtype=dtype,
         offline=offline,
-        top_layer=None if whole_model or manifest.statistics else manifest.layers[-1],
+        top_layer=None if whole_model or manifest.statistics else max(manifest.layers),
         threads=threads,
     )
     _require_same_model(path, manifest, model)
@@ -91,7 +91,12 @@ def load_probe(path: Path, manifest: Manifest) -> ProbeReader:
         tensors: dict[str, NDArray[Any]] = load(file.read_bytes())
     except (SafetensorError, KeyError, TypeError) as error:  # KeyError, TypeError: a type of number that numpy lacks
         raise BundleError(f"{file} is damaged: {error}", "install or fit the bundle again") from None
-    features = feature_count(len(manifest.layers), manifest.width, statistics=manifest.statistics)
+    features = feature_count(
+        len(manifest.layers),
+        manifest.width,
+        statistics=manifest.statistics,
+        layout=uses_layout(manifest.architecture),
+    )
     wanted = head_shapes(manifest.architecture, features, manifest.hidden)
     if set(tensors) != set(wanted):
         odd = sorted(set(tensors) ^ set(wanted))[0]
@@ -144,7 +149,7 @@ def _require_same_model(path: Path, manifest: Manifest, model: CodeModel) -> Non
             f"the weights of {model.name} are not those the probe in {path} was fitted with",
             "fit the probe again for this model",
         )
-    if model.width != manifest.width or manifest.layers[-1] > model.layer_count:
+    if model.width != manifest.width or max(manifest.layers, default=0) > model.layer_count:
         raise BundleError(
             f"{path}: its manifest does not fit a model of width {model.width} with {model.layer_count} layers",
             "fit the probe again",

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Activations
+from risk_lsp.probe.layout import LAYOUT
 
 STATISTICS = 3  # surprisal, entropy, and how much more surprising the token was than the model expected
 
 
-def feature_count(layers: int, width: int, *, statistics: bool) -> int:
-    """Numbers per token for `layers` tapped layers of `width`."""
-    return layers * width + (STATISTICS if statistics else 0)
+def feature_count(layers: int, width: int, *, statistics: bool, layout: bool = False) -> int:
+    """Numbers per token for `layers` tapped layers of `width`, behind those of the token's layout if it is read."""
+    return (LAYOUT if layout else 0) + layers * width + (STATISTICS if statistics else 0)
 
 
 def token_features(activations: Activations, *, statistics: bool) -> NDArray[np.float32]:

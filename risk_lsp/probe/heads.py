@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional
 
 from risk_lsp.probe.context_reading import DILATIONS, KERNEL
+from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.probe.reader import Architecture, ProbeReader
 
 _DROPOUT = 0.2
 _CONTEXT_DROPOUT = 0.3
 _GAP = (KERNEL // 2) * max(DILATIONS)  # what keeps one text out of another's reach
 _INITIAL_HAZARD_LOGIT = -4.0  # softplus gives about .02: close to the share of tokens that are edited
+
+
+class Runs(NamedTuple):
+    """How the n tokens of a batch make up texts and lines.
+
+    `tokens` and `lines` int64[texts] are what each text has of either, one text after the other; `line` int64[n] is
+    that of each token, numbered through the batch, or OFF_LINE.
+    """
+
+    tokens: torch.Tensor
+    lines: torch.Tensor
+    line: torch.Tensor
+
+    @classmethod
+    def one(cls, tokens: int) -> Runs:
+        """One text without lines."""
+        return cls(torch.tensor([tokens]), torch.tensor([0]), torch.full((tokens,), OFF_LINE))
 
 
 class _TokenEncoder(nn.Module):
@@ -48,8 +69,8 @@ class HazardHead(nn.Module):
         self.log_theta = nn.Parameter(torch.zeros(()))
         nn.init.constant_(self.output.bias, _INITIAL_HAZARD_LOGIT)
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        """float32[n, features] -> hazards float32[n]; `lengths` int64[texts] are the tokens of each text (one text)."""
+    def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
+        """float32[n, features] -> hazards float32[n]; without `runs`, of one text."""
         return functional.softplus(self.output(self.encoder(features)).squeeze(-1))
 
     def span_logits(self, values: torch.Tensor, spans: torch.Tensor, count: int) -> torch.Tensor:
@@ -74,34 +95,52 @@ class ContextHazardHead(HazardHead):
 
     def __init__(self, features: int, hidden: int) -> None:
         super().__init__(features, hidden)
-        self.layers = nn.ModuleList(
-            nn.Conv1d(hidden, hidden, KERNEL, padding=(KERNEL // 2) * dilation, dilation=dilation)
-            for dilation in DILATIONS
-        )
+        self.layers = _convolutions(hidden)
         self.summary = nn.Linear(hidden, hidden)
         self.mix = nn.Linear(2 * hidden, hidden)
         self.dropout = nn.Dropout(_CONTEXT_DROPOUT)
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
-        """float32[n, features] -> hazards float32[n]; `lengths` int64[texts] are the tokens of each text (one text)."""
-        counts = torch.tensor([len(features)]) if lengths is None else lengths
-        text = torch.repeat_interleave(torch.arange(len(counts)), counts)
+    def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
+        """float32[n, features] -> hazards float32[n]; without `runs`, of one text."""
+        counts = (runs or Runs.one(len(features))).tokens
         token = self.encoder(features)
         given = self.dropout(token)
-        around = self._around(given, text, len(counts)) + self.summary(_means(given, text, counts))[text]
+        text = _owners(counts)
+        around = _with_neighbours(self.layers, given, counts, self.dropout)
+        around = around + self.summary(_means(given, text, len(counts)))[text]
         mixed = functional.gelu(self.mix(self.dropout(torch.cat([token, around], dim=-1))))
         return functional.softplus(self.output(mixed).squeeze(-1))
 
-    def _around(self, rows: torch.Tensor, text: torch.Tensor, texts: int) -> torch.Tensor:
-        """The convolutions over texts that are laid out with gaps between them, so that none sees another."""
-        places = torch.arange(len(rows)) + text * _GAP
-        inside = rows.new_zeros(1, len(rows) + texts * _GAP)
-        inside[0, places] = 1.0
-        read = rows.new_zeros(rows.shape[1], inside.shape[1])
-        read[:, places] = rows.T
-        for layer in self.layers:
-            read = read + functional.gelu(layer(self.dropout(read * inside)))
-        return read[:, places].T
+
+class LineHazardHead(HazardHead):
+    """Hazards of tokens that know their line, the lines around it, and the whole text.
+
+    The first LAYOUT features are the tokens' layout. Token features as in HazardHead -> their mean over each line ->
+    residual convolutions over the lines, to both sides; a token beside what was read of its line, and beside a linear
+    map of the mean over the text -> Linear, GELU -> Linear(1), softplus.
+    """
+
+    architecture: Architecture = "lines"
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__(features, hidden)
+        self.layers = _convolutions(hidden)
+        self.summary = nn.Linear(hidden, hidden)
+        self.mix = nn.Linear(3 * hidden, hidden)
+        self.dropout = nn.Dropout(_CONTEXT_DROPOUT)
+
+    def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
+        """float32[n, features] -> hazards float32[n]; without `runs`, of one text without lines."""
+        tokens, lines, line = runs or Runs.one(len(features))
+        token = self.encoder(features)
+        given = self.dropout(token)
+        text, on_line = _owners(tokens), line != OFF_LINE
+        of_line = _means(given[on_line], line[on_line], int(lines.sum()))
+        read = _with_neighbours(self.layers, of_line, lines, self.dropout)
+        around = torch.zeros_like(token).index_put((torch.nonzero(on_line).squeeze(1),), read[line[on_line]])
+        whole = self.summary(_means(given, text, len(tokens)))[text]
+        mixed = functional.gelu(self.mix(self.dropout(torch.cat([token, around, whole], dim=-1))))
+        return functional.softplus(self.output(mixed).squeeze(-1))
 
 
 class MaxPoolHead(nn.Module):
@@ -114,7 +153,7 @@ class MaxPoolHead(nn.Module):
         self.encoder = _TokenEncoder(features, hidden)
         self.output = nn.Linear(hidden, 1)
 
-    def forward(self, features: torch.Tensor, lengths: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
         """float32[n, features] -> pooled-over features float32[n, hidden]."""
         encoded: torch.Tensor = self.encoder(features)
         return encoded
@@ -135,6 +174,7 @@ def new_head(architecture: Architecture, features: int, hidden: int) -> SpanHead
     kinds: dict[Architecture, type[SpanHead]] = {
         "hazard": HazardHead,
         "context": ContextHazardHead,
+        "lines": LineHazardHead,
         "max_pool": MaxPoolHead,
     }
     return kinds[architecture](features, hidden)
@@ -145,7 +185,33 @@ def reader_of(head: SpanHead) -> ProbeReader:
     return ProbeReader(head.architecture, {name: tensor.numpy() for name, tensor in head.state_dict().items()})
 
 
-def _means(rows: torch.Tensor, text: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """The mean row of each text, float32[texts, hidden]."""
-    sums = rows.new_zeros(len(counts), rows.shape[1]).index_add_(0, text, rows)
-    return sums / counts.clamp(min=1).unsqueeze(1)
+def _convolutions(hidden: int) -> nn.ModuleList:
+    return nn.ModuleList(
+        nn.Conv1d(hidden, hidden, KERNEL, padding=(KERNEL // 2) * dilation, dilation=dilation) for dilation in DILATIONS
+    )
+
+
+def _with_neighbours(
+    layers: Iterable[nn.Module], rows: torch.Tensor, counts: torch.Tensor, dropout: nn.Module
+) -> torch.Tensor:
+    """Residual convolutions over rows float32[n, hidden], `counts` of each text; gaps keep texts apart."""
+    text = _owners(counts)
+    places = torch.arange(len(rows)) + text * _GAP
+    inside = rows.new_zeros(1, len(rows) + len(counts) * _GAP)
+    inside[0, places] = 1.0
+    read = rows.new_zeros(rows.shape[1], inside.shape[1])
+    read[:, places] = rows.T
+    for layer in layers:
+        read = read + functional.gelu(layer(dropout(read * inside)))
+    return read[:, places].T
+
+
+def _owners(counts: torch.Tensor) -> torch.Tensor:
+    """The text that each row belongs to, int64[sum of counts]."""
+    return torch.repeat_interleave(torch.arange(len(counts)), counts)
+
+
+def _means(rows: torch.Tensor, owner: torch.Tensor, owners: int) -> torch.Tensor:
+    """The mean of the rows of each owner, float32[owners, hidden]; 0 for one without rows."""
+    sums = rows.new_zeros(owners, rows.shape[1]).index_add_(0, owner, rows)
+    return sums / torch.bincount(owner, minlength=owners).clamp(min=1).unsqueeze(1)

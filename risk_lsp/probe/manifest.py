@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from risk_lsp.errors import BundleError
 from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.reader import ARCHITECTURES, Architecture
 
 FORMAT_VERSION = 1
 _FIT_AGAIN = "fit the probe again with `risk-lsp probe fit`"
@@ -36,7 +37,7 @@ class Manifest:
     layers: tuple[int, ...]
     statistics: bool
     width: int
-    architecture: Literal["hazard", "context", "max_pool"]
+    architecture: Architecture
     hidden: int
     probe_hash: str
     calibration: Calibration
@@ -88,12 +89,14 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
     layers = _field(value, "layers", list, path)
     if kind not in ("bundled", "folder", "hub"):
         raise BundleError(f"{path}: the host model's kind {kind!r} is unknown", "it is one of bundled, folder, hub")
-    if architecture not in ("hazard", "context", "max_pool"):
+    if architecture not in ARCHITECTURES:
         raise BundleError(
-            f"{path}: the probe architecture {architecture!r} is unknown", "it is one of hazard, context, max_pool"
+            f"{path}: the probe architecture {architecture!r} is unknown", f"it is one of {', '.join(ARCHITECTURES)}"
         )
-    if not layers or not all(type(layer) is int and layer >= 0 for layer in layers) or layers != sorted(set(layers)):
+    if not all(type(layer) is int and layer >= 0 for layer in layers) or layers != sorted(set(layers)):
         raise BundleError(f"{path}: layers {layers!r} are not rising layer numbers", _FIT_AGAIN)
+    if not layers and value.get("statistics") is not True:
+        raise BundleError(f"{path}: no layers are tapped and no statistics wanted: nothing to read", _FIT_AGAIN)
     revision = host.get("revision")
     if revision is not None and not isinstance(revision, str):
         raise BundleError(f"{path}: the host model's revision is not text", _FIT_AGAIN)

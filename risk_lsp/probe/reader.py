@@ -8,13 +8,22 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.probe.context_reading import context_shapes, with_context
+from risk_lsp.probe.context_reading import context_shapes, with_context, with_lines
 from risk_lsp.probe.gelu import gelu
+from risk_lsp.probe.layout import Layout
 
-Architecture = Literal["hazard", "context", "max_pool"]
+Architecture = Literal["hazard", "context", "lines", "max_pool"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
+# How many descriptions of a token its hazard is made of, where there is more than its own.
+_READ: dict[Architecture, int] = {"context": 2, "lines": 3}
+
 Floats = NDArray[np.float32]
+
+
+def uses_layout(architecture: Architecture) -> bool:
+    """Whether such a probe reads the layout of the tokens, as its first features, and their lines."""
+    return architecture == "lines"
 
 
 def head_shapes(architecture: Architecture, features: int, hidden: int) -> dict[str, tuple[int, ...]]:
@@ -29,7 +38,8 @@ def head_shapes(architecture: Architecture, features: int, hidden: int) -> dict[
     }
     if architecture == "max_pool":
         return shapes
-    return {**shapes, "log_theta": (), **(context_shapes(hidden) if architecture == "context" else {})}
+    around = context_shapes(hidden, _READ[architecture]) if architecture in _READ else {}
+    return {**shapes, "log_theta": (), **around}
 
 
 class ProbeReader:
@@ -54,13 +64,18 @@ class ProbeReader:
         standardised = (features - self._tensors["encoder.mean"]) / self._tensors["encoder.scale"]
         return np.clip(standardised, np.float32(-8), np.float32(8), out=standardised)
 
-    def values(self, standardised: Floats) -> Floats:
-        """Standardised features float32[n, features] of one text -> hazards float32[n], or encoded ones [n, hidden]."""
+    def values(self, standardised: Floats, layout: Layout | None = None) -> Floats:
+        """Standardised features float32[n, features] of one text -> hazards float32[n], or encoded ones [n, hidden].
+
+        `layout` is that of its tokens, which the probe that reads lines needs.
+        """
         weight, bias = self._tensors["encoder.project.weight"], self._tensors["encoder.project.bias"]
         encoded = gelu(standardised @ weight.T + bias)
         if self.architecture == "max_pool":
             return encoded
         if self.architecture == "context":
             encoded = with_context(self._tensors, encoded)
+        elif layout is not None and uses_layout(self.architecture):
+            encoded = with_lines(self._tensors, encoded, layout)
         hazards: Floats = np.logaddexp(np.float32(0), encoded @ self.weights + np.float32(self.bias))  # softplus
         return hazards

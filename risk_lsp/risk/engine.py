@@ -112,9 +112,9 @@ class Engine:
             boundaries=self._boundaries(text, encoding, language_id),
             statistics=manifest.statistics,
             at=int(encoding.tokens_at([at])[0]),
-            on_part=lambda known: on_part(self._partial_risk(len(text), known, count)),
+            on_part=lambda known: on_part(self._partial_risk(text, known, count)),
         )
-        return self.risk(len(text), activations)
+        return self.risk(text, activations)
 
     def score_many(self, texts: Sequence[str], language_id: str = "python") -> list[SpanRisk]:
         """The risks of many texts, in order; texts of similar length share a run of the model."""
@@ -131,7 +131,7 @@ class Engine:
 
     def _read(self, texts: list[str], encodings: list[Encoding], language_id: str) -> list[SpanRisk]:
         read = self.read(texts, encodings, language_id, statistics=self.manifest.statistics)
-        return [self.risk(len(text), activations) for text, activations in zip(texts, read, strict=True)]
+        return [self.risk(text, activations) for text, activations in zip(texts, read, strict=True)]
 
     def read(
         self, texts: Sequence[str], encodings: Sequence[Encoding], language_id: str = "python", *, statistics: bool
@@ -151,32 +151,32 @@ class Engine:
         starts: list[int] = encoding.tokens_at(statement_starts(text, language_id)).tolist()
         return starts
 
-    def risk(self, text_length: int, activations: Activations) -> SpanRisk:
-        """The risks of a text of `text_length` characters whose activations (at the bundle's layers) are known."""
+    def risk(self, text: str, activations: Activations) -> SpanRisk:
+        """The risks of a text whose activations (at the bundle's layers) are known."""
         from risk_lsp.probe.reading import read_tokens
 
-        return self._risk(text_length, activations, read_tokens(self._bundle.reader, activations, self.manifest))
+        return self._risk(text, activations, read_tokens(self._bundle.reader, text, activations, self.manifest))
 
-    def _partial_risk(self, text_length: int, known: Activations, count: int) -> PartialRisk:
+    def _partial_risk(self, text: str, known: Activations, count: int) -> PartialRisk:
         """The risks of some of a text's `count` tokens; those of the others are taken to be like them."""
         from risk_lsp.probe.reading import read_tokens
 
-        reading = read_tokens(self._bundle.reader, known, self.manifest)
+        reading = read_tokens(self._bundle.reader, text, known, self.manifest)
         if self.manifest.architecture != "max_pool":
             # The factor that the text's hazards share follows from their total, of which a share is known.
             more = self.manifest.calibration.factor(count / max(1, len(known.encoding)))
             reading = reading._replace(values=(reading.values * more).astype(np.float32))
         # How unlike others the text is can be said of the whole alone.
-        risks = self._risk(text_length, known, reading._replace(novelty=None))
+        risks = self._risk(text, known, reading._replace(novelty=None))
         return PartialRisk(risks, spans_of_tokens(known.encoding.starts, known.encoding.ends))
 
-    def _risk(self, text_length: int, activations: Activations, reading: TokenReading) -> SpanRisk:
+    def _risk(self, text: str, activations: Activations, reading: TokenReading) -> SpanRisk:
         manifest, spans = self.manifest, activations.encoding
         if manifest.architecture != "max_pool":
             return RiskMap(
-                text_length, spans.starts, spans.ends, reading.values, manifest.calibration, novelty=reading.novelty
+                len(text), spans.starts, spans.ends, reading.values, manifest.calibration, novelty=reading.novelty
             )
         weights = np.asarray(reading.weights, dtype=np.float32)
         return PooledRiskMap(
-            text_length, spans.starts, spans.ends, reading.values, weights, reading.bias, novelty=reading.novelty
+            len(text), spans.starts, spans.ends, reading.values, weights, reading.bias, novelty=reading.novelty
         )

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.heads import SpanHead
-from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms
+from risk_lsp.probe.layout import OFF_LINE
+from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
+from risk_lsp.training.fit_probe import runs_of
 
 # The line is what people are shown; tokens and whole programs keep the map honest at both ends.
 _LEVEL_SHARES = {"token": 0.2, "line": 0.6, "program": 0.2}
@@ -60,10 +62,8 @@ def token_values(head: SpanHead, store: FeatureStore, columns: NDArray[np.int64]
     parts: list[NDArray[np.float32]] = []
     with torch.inference_mode():
         for first, last in _parts(store.token_bounds):
-            start, end = store.token_bounds[first], store.token_bounds[last]
-            features = store.features[start:end] if columns is None else store.features[start:end][:, columns]
-            lengths = torch.from_numpy(np.diff(store.token_bounds[first : last + 1]))
-            parts.append(head(torch.from_numpy(features.astype(np.float32)), lengths).numpy())
+            part = store.select(np.arange(first, last), columns)
+            parts.append(head(torch.from_numpy(part.features.astype(np.float32)), runs_of(part)).numpy())
     return np.concatenate(parts).astype(np.float64)
 
 

@@ -24,6 +24,7 @@ from risk_lsp.evaluation.reliability import platt_apply, platt_fit, reliability_
 from risk_lsp.evaluation.report_text import evaluation_markdown
 from risk_lsp.evaluation.spans import LEVELS, Level
 from risk_lsp.evaluation.splits import split_of
+from risk_lsp.probe.reader import uses_layout
 from risk_lsp.risk.engine import Engine
 from risk_lsp.training.cross_validation import Judged, benchmark_folds, judge, problem_folds
 from risk_lsp.training.feature_store import collect_features
@@ -74,7 +75,8 @@ def _study(engine: Engine, data: ProbeData, recipe: Recipe, cache: Path | None) 
     count = round(recipe.injected / _TRAINING_SHARE)
     injected = with_injected_bugs(data.programs, count, recipe.options.seed)
     programs = [*data.programs, *injected]
-    store = collect_features(engine.model, programs, recipe.layers, statistics=True, cache=cache)
+    layout = uses_layout(recipe.options.architecture)
+    store = collect_features(engine.model, programs, recipe.layers, statistics=True, layout=layout, cache=cache)
     return make_study(data, np.array([program.group for program in injected], dtype=np.str_), store)
 
 

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from risk_lsp.evaluation.spans import touched
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.encoding import Encoding
+from risk_lsp.probe.layout import LAYOUT, OFF_LINE, token_layout, token_lines
 from risk_lsp.text.code_lines import code_line_spans
-from risk_lsp.text.spans import stripped_line_spans
 from risk_lsp.training.feature_cache import FeatureCache
 from risk_lsp.training.feature_matrix import read_features
 from risk_lsp.training.labelled import LabelledProgram
 
 Floats = NDArray[np.float64]
-OFF_LINE = -1  # the line of a token that is on none: line breaks and indentation
 
 
 @dataclass(frozen=True)
@@ -119,14 +118,20 @@ def collect_features(
     layers: Sequence[int],
     *,
     statistics: bool,
+    layout: bool = False,
     cache: Path | None = None,
 ) -> FeatureStore:
-    """Run the model over every program once and keep what the probe may look at; with `cache`, once and for all."""
+    """Run the model over every program once and keep what the probe may look at; with `cache`, once and for all.
+
+    With `layout` the first LAYOUT features of a token are where it stands.
+    """
     encodings = [model.encode(program.text) for program in programs]
     texts = [program.text for program in programs]
     key = f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"
     kept = None if cache is None else FeatureCache(cache, key)
     features = read_features(model, texts, encodings, layers, statistics=statistics, cache=kept)
+    if layout:
+        features = _with_layout(features, texts, encodings)
     return _joined(features, [_labels(*pair) for pair in zip(programs, encodings, strict=True)], programs)
 
 
@@ -142,24 +147,30 @@ class _Labels:
 
 
 def _labels(program: LabelledProgram, encoding: Encoding) -> _Labels:
-    lines = [line for line in stripped_line_spans(program.text) if line.start < line.end]
+    token_line, lines = token_lines(program.text, encoding.starts, encoding.ends)
     scored = set(code_line_spans(program.text, "python", program.scored))
     edited = program.edited or ()
-    starts, ends = encoding.starts, encoding.ends
     line_starts = np.array([line.start for line in lines], dtype=np.int64)
     line_ends = np.array([line.end for line in lines], dtype=np.int64)
-    # The first line that reaches past the token's start, if it also begins before the token ends.
-    line_of = np.searchsorted(line_ends, starts, side="right").astype(np.int64)
-    on_line = np.zeros(len(starts), dtype=np.bool_)
-    reachable = line_of < len(lines)
-    on_line[reachable] = line_starts[line_of[reachable]] < ends[reachable]
     return _Labels(
         encoding,
-        touched(starts, ends, edited),
-        np.where(on_line, line_of, OFF_LINE),
+        touched(encoding.starts, encoding.ends, edited),
+        token_line,
         touched(line_starts, line_ends, edited),
         np.array([line in scored for line in lines], dtype=np.bool_),
     )
+
+
+def _with_layout(
+    features: NDArray[np.float16], texts: Sequence[str], encodings: Sequence[Encoding]
+) -> NDArray[np.float16]:
+    found = np.empty((len(features), LAYOUT + features.shape[1]), dtype=np.float16)
+    found[:, LAYOUT:] = features
+    place = 0
+    for text, encoding in zip(texts, encodings, strict=True):
+        found[place : place + len(encoding), :LAYOUT] = token_layout(text, encoding.starts, encoding.ends).columns
+        place += len(encoding)
+    return found
 
 
 def _joined(

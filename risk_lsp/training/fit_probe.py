@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.heads import SpanHead, new_head
+from risk_lsp.probe.heads import Runs, SpanHead, new_head
+from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.probe.reader import Architecture
-from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms
+from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 
 Loss = Literal["log", "brier", "focal"]
 _FOCUS = 2.0  # of the focal loss (Lin et al., arXiv 1708.02002)
@@ -122,7 +123,7 @@ def _loss(
     by_token, by_line = (
         torch.from_numpy(_shares(emphasis, program)).float() for program in (batch.token_program, batch.line_program)
     )
-    values = head(torch.from_numpy(batch.features).float(), torch.from_numpy(np.diff(batch.token_bounds)))
+    values = head(torch.from_numpy(batch.features).float(), runs_of(batch))
     on_line = torch.from_numpy(batch.token_line != OFF_LINE)
     token_line, token_program = torch.from_numpy(batch.token_line), torch.from_numpy(batch.token_program)
     levels = (
@@ -152,6 +153,12 @@ def _term(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, los
 def _shares(emphasis: Floats, program: NDArray[np.int64]) -> Floats:
     """What each span of a batch counts: those of a program share its emphasis, as they do in every figure."""
     return (emphasis / np.maximum(np.bincount(program, minlength=len(emphasis)), 1))[program]
+
+
+def runs_of(store: FeatureStore) -> Runs:
+    """How the tokens of a store make up texts and lines."""
+    tokens, lines = torch.from_numpy(np.diff(store.token_bounds)), torch.from_numpy(np.diff(store.line_bounds))
+    return Runs(tokens, lines, torch.from_numpy(store.token_line))
 
 
 def _standardise(head: SpanHead, sample: FeatureStore) -> None:

@@ -20,6 +20,7 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.heads import HazardHead, SpanHead, reader_of
 from risk_lsp.probe.manifest import Host, Manifest
 from risk_lsp.probe.novelty import novelty_table
+from risk_lsp.probe.reader import uses_layout
 from risk_lsp.probe.reading import text_distance
 from risk_lsp.training.calibrate import fit_calibration, token_values
 from risk_lsp.training.documents import is_held_out
@@ -47,14 +48,15 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     )
     recipe = recipe_from(args, model.layer_count)
     layers, statistics = recipe.layers, recipe.statistics
+    layout = uses_layout(recipe.options.architecture)
     learnt = _with_injected(training, args.injected, args.seed)
     fit = fit_head(
-        _read(model, learnt, layers, args.cache, statistics=statistics),
+        _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout),
         np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
         recipe.options,
     )
     print(f"validation loss after each epoch: {[round(loss, 4) for loss in fit.validation_losses]}", file=sys.stderr)
-    held_out = _read(model, calibrating, layers, args.cache, statistics=statistics)
+    held_out = _read(model, calibrating, layers, args.cache, statistics=statistics, layout=layout)
     manifest = Manifest(
         name=args.name or args.out.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -89,9 +91,9 @@ def _with_injected(training: ProbeData, count: int, seed: int) -> ProbeData:
 
 
 def _read(
-    model: CodeModel, data: ProbeData, layers: tuple[int, ...], cache: Path | None, *, statistics: bool
+    model: CodeModel, data: ProbeData, layers: tuple[int, ...], cache: Path | None, *, statistics: bool, layout: bool
 ) -> WeightedPrograms:
-    store = collect_features(model, data.programs, layers, statistics=statistics, cache=cache)
+    store = collect_features(model, data.programs, layers, statistics=statistics, layout=layout, cache=cache)
     return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
@@ -102,10 +104,12 @@ def _calibration(head: SpanHead, data: WeightedPrograms) -> Calibration:
 def _novelty(
     head: SpanHead, model: CodeModel, data: ProbeData, layers: tuple[int, ...], *, statistics: bool
 ) -> dict[str, Any]:
-    encodings = [model.encode(program.text) for program in data.programs[:_NOVELTY_PROGRAMS]]
+    texts = [program.text for program in data.programs[:_NOVELTY_PROGRAMS]]
+    encodings = [model.encode(text) for text in texts]
     read = model.read_many(encodings, layers, statistics=statistics)
     reader = reader_of(head)
-    return novelty_table([text_distance(reader, activations, statistics=statistics) for activations in read])
+    distances = [text_distance(reader, *pair, statistics=statistics) for pair in zip(texts, read, strict=True)]
+    return novelty_table(distances)
 
 
 def _host(args: argparse.Namespace, model: CodeModel) -> Host:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from risk_lsp.probe.reader import ARCHITECTURES
 from risk_lsp.training.probe_data import DATA_HELP
 
 
@@ -16,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--online", action="store_true", help="let a hub model be downloaded")
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     parser.add_argument("--name", help="name of the bundle (default: the folder's name)")
-    parser.add_argument("--layers", help="tapped layers, such as 2,4 (default: the middle and the last)")
-    parser.add_argument("--architecture", choices=("hazard", "context", "max_pool"), default="hazard")
+    parser.add_argument("--layers", help="tapped layers, such as 2,4, or none (default: the middle and the last)")
+    parser.add_argument("--architecture", choices=ARCHITECTURES, default="hazard")
     parser.add_argument("--hidden", type=int, default=32, help="width of the probe (default 32)")
     parser.add_argument("--loss", choices=("log", "brier"), default="log")
     parser.add_argument(

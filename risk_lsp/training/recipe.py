@@ -60,6 +60,8 @@ def recipe_of_command(command: str, layer_count: int) -> Recipe:
 def _layers(text: str | None, layer_count: int) -> tuple[int, ...]:
     if text is None:
         return tuple(sorted({(layer_count + 1) // 2, layer_count}))
+    if text == "none":
+        return ()
     try:
         layers = tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:

@@ -35,7 +35,7 @@ def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]
         for place, activations in enumerate(engine.read(texts, encodings[batch], statistics=True), first):
             for level, table in tables.items():
                 rows = slice(*np.searchsorted(table.program, [place, place + 1]))
-                probe, rival = _scores(engine, activations, table, rows, len(data.programs[place].text))
+                probe, rival = _scores(engine, activations, table, rows, data.programs[place].text)
                 scores[level]["probe"][rows], scores[level]["token probability"][rows] = probe, rival
     facts = program_facts(data)
     return {level: level_records(level, table, facts, scores[level]) for level, table in tables.items()}
@@ -53,9 +53,9 @@ def program_facts(data: ProbeData) -> ProgramFacts:
 
 
 def _scores(
-    engine: Engine, activations: Activations, table: SpanTable, rows: slice, length: int
+    engine: Engine, activations: Activations, table: SpanTable, rows: slice, text: str
 ) -> tuple[Floats, Floats]:
-    risk = engine.risk(length, activations)
+    risk = engine.risk(text, activations)
     start, end = table.start[rows], table.end[rows]
     return risk.probabilities(start, end), improbability(
         start, end, risk.starts, risk.ends, np.asarray(activations.log_probabilities)

@@ -125,7 +125,11 @@ def test_a_text_far_longer_than_the_context_is_scored_to_its_end(engine: Engine)
     assert len(np.unique(risk.token_probabilities()[-CONTEXT:])) > 10
 
 
-def test_what_follows_changes_no_risk_of_a_text_within_the_context(engine: Engine) -> None:
+@pytest.mark.parametrize("architecture", ["hazard", "max_pool"])
+def test_what_follows_changes_no_risk_where_the_probe_looks_at_each_token_by_itself(
+    engines: dict[str, Engine], architecture: str
+) -> None:
+    engine = engines[architecture]
     before = engine.score("x = 1\ny = 2\n")
     after = engine.score("x = 1\ny = 2\nz = 3\n")
 
@@ -218,7 +222,10 @@ def test_what_is_known_of_a_long_text_early_is_what_it_is_in_the_end(engine: Eng
     for part in parts:
         tokens = within_any(tokens_of(whole), part.known)
         assert 0 < tokens.sum() == len(part.risks.starts) < len(whole.starts)
-        np.testing.assert_array_equal(part.risks.token_probabilities(), whole.token_probabilities()[tokens])
+        # A probe that looks around has less to see where its text is not known yet.
+        tolerance = 0.02 if engine.manifest.architecture in ("context", "lines") else 1e-6
+        known, final = part.risks.token_probabilities(), whole.token_probabilities()[tokens]
+        np.testing.assert_allclose(known, final, atol=tolerance)
     assert within_any([Span(len(text) // 2, len(text) // 2 + 1)], parts[0].known).all()
 
 

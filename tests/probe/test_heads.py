@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.heads import HazardHead, MaxPoolHead
+from risk_lsp.probe.heads import HazardHead, MaxPoolHead, Runs
+from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.probe.reader import Architecture
 from tests.probe.tiny import random_head
 
@@ -90,24 +91,42 @@ def test_outliers_are_clipped_before_they_are_read() -> None:
     torch.testing.assert_close(head(far), head(far * 1e9))
 
 
+def runs_of(lengths: list[int]) -> Runs:
+    """Texts of so many tokens, every third of which ends a line and every fifth of which is on none."""
+    lines = [-(-length // 3) for length in lengths]
+    firsts = np.cumsum([0, *lines])
+    numbered = [
+        first + token // 3 if token % 5 else OFF_LINE
+        for first, length in zip(firsts.tolist(), lengths, strict=False)
+        for token in range(length)
+    ]
+    return Runs(torch.tensor(lengths), torch.tensor(lines), torch.tensor(numbered, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("architecture", ["context", "lines"])
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=5), SEEDS)
-def test_the_context_probe_reads_each_text_by_itself(lengths: list[int], seed: int) -> None:
-    head = random_head("context", FEATURES)
+def test_a_probe_that_looks_around_reads_each_text_by_itself(
+    architecture: Architecture, lengths: list[int], seed: int
+) -> None:
+    head = random_head(architecture, FEATURES)
     features = random_features(sum(lengths), seed)
 
     with torch.inference_mode():
-        together = head(features, torch.tensor(lengths))
-        alone = torch.cat([head(text) for text in torch.split(features, lengths)])
+        together = head(features, runs_of(lengths))
+        alone = torch.cat([head(text, runs_of([len(text)])) for text in torch.split(features, lengths)])
 
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("place", [0, 19])
-def test_the_context_probe_sees_both_what_comes_before_a_token_and_what_comes_after(place: int) -> None:
-    head = random_head("context", FEATURES)
+@pytest.mark.parametrize("architecture", ["context", "lines"])
+@pytest.mark.parametrize("place", [1, 19])
+def test_a_probe_that_looks_around_sees_what_comes_before_a_token_and_what_comes_after(
+    architecture: Architecture, place: int
+) -> None:
+    head = random_head(architecture, FEATURES)
     features = random_features(20, 1)
     changed = features.clone()
     changed[place] += 1
 
     with torch.inference_mode():
-        assert head(features)[10] != head(changed)[10]
+        assert head(features, runs_of([20]))[11] != head(changed, runs_of([20]))[11]

@@ -31,7 +31,7 @@ DAMAGED: list[tuple[dict[str, Any], str]] = [
     ({"host__tokenizer_hash": ...}, "'tokenizer_hash' is missing"),
     ({"host__revision": 1}, "revision is not text"),
     ({"architecture": "transformer"}, "architecture 'transformer' is unknown"),
-    ({"layers": []}, "not rising layer numbers"),
+    ({"layers": [], "statistics": False}, "nothing to read"),
     ({"layers": [2, 1]}, "not rising layer numbers"),
     ({"layers": [1, 1]}, "not rising layer numbers"),
     ({"layers": [-1, 1]}, "not rising layer numbers"),

@@ -12,8 +12,9 @@ import torch
 from risk_lsp.model.activations import Activations
 from risk_lsp.probe.bundle import Bundle, load_bundle
 from risk_lsp.probe.features import feature_count, token_features
-from risk_lsp.probe.heads import SpanHead
-from risk_lsp.probe.reader import ARCHITECTURES
+from risk_lsp.probe.heads import Runs, SpanHead
+from risk_lsp.probe.layout import token_layout
+from risk_lsp.probe.reader import ARCHITECTURES, uses_layout
 from risk_lsp.probe.reading import read_tokens, text_distance
 from tests.probe.tiny import HIDDEN, SAMPLE, WIDTH, random_head
 
@@ -26,29 +27,41 @@ def loaded(request: pytest.FixtureRequest, bundles: dict[str, Path]) -> Bundle:
 @pytest.fixture
 def head(loaded: Bundle) -> SpanHead:
     """The probe as it was when it was fitted."""
-    return random_head(loaded.manifest.architecture, feature_count(2, WIDTH, statistics=True))
+    architecture = loaded.manifest.architecture
+    features = feature_count(2, WIDTH, statistics=True, layout=uses_layout(architecture))
+    return random_head(architecture, features)
 
 
 def read(loaded: Bundle, text: str) -> Activations:
     return loaded.model.read(loaded.model.encode(text), loaded.manifest.layers, statistics=True)
 
 
+def fitted_values(head: SpanHead, activations: Activations) -> torch.Tensor:
+    """What the head gives for the tokens of SAMPLE."""
+    features = token_features(activations, statistics=True)
+    layout = token_layout(SAMPLE, activations.encoding.starts, activations.encoding.ends)
+    if uses_layout(head.architecture):
+        features = np.concatenate([layout.columns, features], axis=1)
+    runs = Runs(torch.tensor([len(features)]), torch.tensor([layout.line_count]), torch.from_numpy(layout.line))
+    with torch.inference_mode():
+        values: torch.Tensor = head(torch.from_numpy(features), runs)
+    return values
+
+
 def test_values_are_what_the_fitted_head_gives_for_the_tokens_features(loaded: Bundle, head: SpanHead) -> None:
     activations = read(loaded, SAMPLE)
-    with torch.inference_mode():
-        expected = head(torch.from_numpy(token_features(activations, statistics=True))).numpy()
+    reading = read_tokens(loaded.reader, SAMPLE, activations, loaded.manifest)
 
-    np.testing.assert_allclose(read_tokens(loaded.reader, activations, loaded.manifest).values, expected, atol=1e-6)
+    np.testing.assert_allclose(reading.values, fitted_values(head, activations).numpy(), atol=1e-6)
 
 
 def test_the_reading_scores_a_token_as_the_fitted_head_does(loaded: Bundle, head: SpanHead) -> None:
     activations = read(loaded, SAMPLE)
-    features = torch.from_numpy(token_features(activations, statistics=True))
-    each = torch.arange(len(features))
-    reading = read_tokens(loaded.reader, activations, loaded.manifest)
+    each = torch.arange(len(activations.encoding))
+    reading = read_tokens(loaded.reader, SAMPLE, activations, loaded.manifest)
 
     with torch.inference_mode():
-        expected = head.span_logits(head(features), each, len(each)).numpy()
+        expected = head.span_logits(fitted_values(head, activations), each, len(each)).numpy()
 
     if reading.weights is None:
         theta = float(head.state_dict()["log_theta"].exp())
@@ -59,7 +72,7 @@ def test_the_reading_scores_a_token_as_the_fitted_head_does(loaded: Bundle, head
 
 
 def test_only_the_max_pool_probe_hands_out_weights(loaded: Bundle) -> None:
-    reading = read_tokens(loaded.reader, read(loaded, SAMPLE), loaded.manifest)
+    reading = read_tokens(loaded.reader, SAMPLE, read(loaded, SAMPLE), loaded.manifest)
 
     shape = None if reading.weights is None else reading.weights.shape
     assert shape == (None if loaded.manifest.architecture != "max_pool" else (HIDDEN,))
@@ -67,14 +80,14 @@ def test_only_the_max_pool_probe_hands_out_weights(loaded: Bundle) -> None:
 
 def test_novelty_is_the_share_of_calibration_texts_that_are_nearer(loaded: Bundle) -> None:
     activations = read(loaded, SAMPLE)
-    distance = text_distance(loaded.reader, activations, statistics=True)
+    distance = text_distance(loaded.reader, SAMPLE, activations, statistics=True)
     below = [distance / 2] * 80 + [distance * 2] * 21
     manifest = replace(loaded.manifest, novelty={"quantiles": below})
 
-    assert read_tokens(loaded.reader, activations, manifest).novelty == pytest.approx(0.79, abs=0.011)
+    assert read_tokens(loaded.reader, SAMPLE, activations, manifest).novelty == pytest.approx(0.79, abs=0.011)
 
 
 def test_without_a_table_there_is_no_novelty(loaded: Bundle) -> None:
     manifest = replace(loaded.manifest, novelty={})
 
-    assert read_tokens(loaded.reader, read(loaded, SAMPLE), manifest).novelty is None
+    assert read_tokens(loaded.reader, SAMPLE, read(loaded, SAMPLE), manifest).novelty is None

@@ -17,7 +17,7 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import feature_count
 from risk_lsp.probe.heads import SpanHead, new_head
 from risk_lsp.probe.manifest import Host, Manifest
-from risk_lsp.probe.reader import Architecture
+from risk_lsp.probe.reader import Architecture, uses_layout
 from risk_lsp.training.tokenizer import save_tokenizer, train_tokenizer
 
 WIDTH, LAYERS, CONTEXT, HIDDEN = 16, 2, 64, 4
@@ -84,7 +84,8 @@ def save_tiny_bundle(
 ) -> Path:
     """A bundle with a random probe and its model inside, or with the host that `host` makes."""
     model = CodeModel.load(model_folder)
-    head = random_head(architecture, feature_count(len(layers), WIDTH, statistics=statistics))
+    layout = uses_layout(architecture)
+    head = random_head(architecture, feature_count(len(layers), WIDTH, statistics=statistics, layout=layout))
     shutil.copytree(model_folder, folder / "model")
     hashes = (model.weights_hash, model.tokenizer_hash)
     manifest = Manifest(

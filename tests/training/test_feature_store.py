@@ -17,7 +17,8 @@ from risk_lsp.model.activations import Activations
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.encoding import Encoding
 from risk_lsp.probe.features import feature_count, token_features
-from risk_lsp.training.feature_store import OFF_LINE, FeatureStore, WeightedPrograms, collect_features
+from risk_lsp.probe.layout import OFF_LINE
+from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.training.labelled import LabelledProgram
 from tests.probe.tiny import CONTEXT
 from tests.training.makers import program, store_of

@@ -14,7 +14,7 @@ from risk_lsp.evaluation.metrics import auc
 from risk_lsp.probe.heads import SpanHead
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
-from risk_lsp.training.fit_probe import FitOptions, fit_head
+from risk_lsp.training.fit_probe import FitOptions, fit_head, runs_of
 from tests.training.makers import evenly, store_of, weighted
 
 PROGRAMS, LINES, TOKENS, FEATURES = 240, 3, 4, 6
@@ -34,7 +34,7 @@ def planted(seed: int, *, signal: bool = True) -> FeatureStore:
 
 def span_scores(head: SpanHead, store: FeatureStore, spans: NDArray[np.int64], count: int) -> NDArray[np.float64]:
     with torch.inference_mode():
-        values = head(torch.from_numpy(store.features).float(), torch.from_numpy(np.diff(store.token_bounds)))
+        values = head(torch.from_numpy(store.features).float(), runs_of(store))
         logits = head.span_logits(values, torch.from_numpy(spans), count)
     return logits.double().numpy()
 

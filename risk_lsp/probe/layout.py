@@ -1,0 +1,67 @@
+"""Where each token stands: what a probe may know of a text beside what the model makes of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span, stripped_line_spans
+
+OFF_LINE = -1  # the line of a token that is on none: line breaks and indentation
+_MANY_LINES = 200  # beyond this, programs were too rare for a probe to learn what a place means
+_DEEPEST = 5.0  # levels of indentation, of eight columns each
+LAYOUT = 8
+
+
+class Layout(NamedTuple):
+    """Of n tokens: `line` int64[n] as in token_lines; `line_count`; `columns` float32[n, LAYOUT]."""
+
+    line: NDArray[np.int64]
+    line_count: int
+    columns: NDArray[np.float32]
+
+
+def token_lines(
+    text: str, starts: NDArray[np.integer], ends: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], list[Span]]:
+    """The line of each token, int64[n], numbered from 0 without the blank ones, or OFF_LINE; and all those lines."""
+    lines = [line for line in stripped_line_spans(text) if line.start < line.end]
+    line_starts = np.array([line.start for line in lines], dtype=np.int64)
+    line_ends = np.array([line.end for line in lines], dtype=np.int64)
+    # The first line that reaches past the token's start, if it also begins before the token ends.
+    line_of = np.searchsorted(line_ends, starts, side="right").astype(np.int64)
+    on_line = np.zeros(len(starts), dtype=np.bool_)
+    reachable = line_of < len(lines)
+    on_line[reachable] = line_starts[line_of[reachable]] < ends[reachable]
+    return np.where(on_line, line_of, OFF_LINE), lines
+
+
+def token_layout(text: str, starts: NDArray[np.integer], ends: NDArray[np.integer]) -> Layout:
+    """The layout of tokens (all of a text's, or some) with the characters [starts, ends) of it, in order.
+
+    Columns: the line's number from the top, from the bottom, and as a share of all; its indentation; characters of the
+    line, of it before the token, and after; lines of the text. Counts are log(1 + count); all are 0 off the lines.
+    """
+    line, lines = token_lines(text, starts, ends)
+    if not lines:
+        return Layout(line, 0, np.zeros((len(starts), LAYOUT), dtype=np.float32))
+    index = LineIndex(text)
+    first = np.array([span.start for span in lines], dtype=np.int64)
+    last = np.array([span.end for span in lines], dtype=np.int64)
+    indentation = first - index.starts[np.searchsorted(index.starts, first, side="right") - 1]
+    number = np.maximum(line, 0)
+    columns = (
+        np.log1p(np.minimum(number, _MANY_LINES)),
+        np.log1p(np.minimum(len(lines) - 1 - number, _MANY_LINES)),
+        number / len(lines),
+        np.minimum(indentation[number] / 8.0, _DEEPEST),
+        np.log1p(last[number] - first[number]),
+        np.log1p(np.maximum(starts - first[number], 0)),
+        np.log1p(np.maximum(last[number] - ends, 0)),
+        np.full(len(line), np.log1p(min(len(lines), _MANY_LINES))),
+    )
+    placed = np.where((line != OFF_LINE)[:, None], np.stack(columns, axis=1), 0.0)
+    return Layout(line, len(lines), placed.astype(np.float32))
