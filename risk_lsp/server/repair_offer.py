@@ -65,7 +65,7 @@ async def is_accepted(endpoint: Endpoint, document: Document, offer: Offer, name
     if len(lines) > _DIFF_LINES:
         lines = [*lines[:_DIFF_LINES], f"... and {len(lines) - _DIFF_LINES} more lines"]
     actions = [types.MessageActionItem(APPLY), types.MessageActionItem(DISCARD)]
-    text = "\n".join([words, "", *lines])
+    text = "\n".join([*lines, "", words])  # clients put their choices, and some a colon, behind it
     params = types.ShowMessageRequestParams(types.MessageType.Info, text, actions)
     chosen = await endpoint.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
     return chosen is not None and bool(chosen.title == APPLY)
