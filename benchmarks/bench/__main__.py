@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.bench.figures import Figure, markdown
+from benchmarks.bench.profile import profile_markdown, time_by_part
 from risk_lsp import __version__
 from risk_lsp.model.threads import available_cores
 
@@ -27,12 +28,13 @@ def main() -> int:
     for figure in measure(quick=args.quick):
         print(f"{figure.name}: {figure.median:.4g} {figure.unit} {figure.verdict()}", file=sys.stderr, flush=True)
         figures.append(figure)
-    report = f"{machine()}\n\n{markdown(figures)}"
+    shares = time_by_part(200 if args.quick else 1000)
+    report = f"{machine()}\n\n{markdown(figures)}\n{profile_markdown(shares)}"
     print(report)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
         (args.out / "bench.md").write_text(report, encoding="utf-8")
-        content = {"machine": machine(), "figures": [figure.to_json() for figure in figures]}
+        content = {"machine": machine(), "figures": [figure.to_json() for figure in figures], "full pass": shares}
         (args.out / "bench.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     return 0
 
@@ -46,14 +48,18 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     engine = Engine.load()
     yield from over_stdio.cold_start(repeat)
     yield from in_process.span_queries(repeat)
-    yield from in_process.full_pass(engine, repeat)
-    yield from in_process.edits(engine, (200, 400) if quick else (200, 2000, 10_000))
-    yield from in_process.many_programs(engine, 50 if quick else 1000)
+    yield from in_process.edits(engine, (200,) if quick else (200, 2000, 10_000))
+    yield from in_process.many_programs(engine, 20 if quick else 1000)
     yield from over_stdio.changes(1000 if quick else 20_000, 50 if quick else 300)
     yield from over_stdio.hover_while_busy(1000 if quick else 5000, 1 if quick else 5)
+    yield from over_stdio.first_lines(500 if quick else 4000, min(repeat, 3))
     yield from over_stdio.memory_after_editing(20 if quick else 900)
-    from benchmarks.bench import rivals  # torch takes memory and seconds that the others should not see
+    from benchmarks.bench import hosts, matrix, rivals  # torch takes memory and seconds that the others should not see
 
+    rates = matrix.matrix_rates(4 * repeat)
+    yield from rates
+    yield from in_process.full_pass(engine, rates, 200 if quick else 2000, repeat)
+    yield from hosts.other_hosts(engine, 100 if quick else 500, 2)
     yield from rivals.rivals(engine, repeat)
 
 

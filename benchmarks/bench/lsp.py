@@ -66,6 +66,11 @@ class Client:
             )
         )
 
+    def lines(self, uri: str = URI) -> None:
+        """Wait until all lines of the newest version are known."""
+        self.request("riskLsp/lines", {"uri": uri})
+        self._kept.clear()  # diagnostics of before that are nobody's business any more
+
     def request(self, method: str, params: Any) -> Any:
         """The result of a request."""
         self._number += 1

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.bench.figures import Figure, percentile, seconds_of
-from benchmarks.bench.lsp import URI, Client
+from benchmarks.bench.lsp import Client
 from benchmarks.bench.programs import program
 
 _OTHER = "file:///bench/other.py"
@@ -59,7 +59,7 @@ def changes(lines: int, count: int) -> Iterator[Figure]:
 
 def hover_while_busy(lines: int, seconds: float) -> Iterator[Figure]:
     """Hover on a scored document while the worker reads a long one."""
-    with Client() as client:
+    with Client({"maxCharacters": 1_000_000}) as client:
         client.open(program(200), _OTHER)
         client.diagnostics(1, _OTHER)
         client.open(program(lines))
@@ -73,16 +73,34 @@ def hover_while_busy(lines: int, seconds: float) -> Iterator[Figure]:
     )
 
 
+def first_lines(lines: int, repeat: int) -> Iterator[Figure]:
+    """A long file: from its opening to the first numbers, and to all of them."""
+    text, first, whole = program(lines), [], []
+    with Client({"maxCharacters": 1_000_000}) as client:
+        client.open("x = 1\n", _OTHER)
+        client.diagnostics(1, _OTHER)
+        for number in range(repeat):
+            uri, other = f"file:///bench/{number}.py", f"# {number}\n{text[100 * number :]}"
+            started = time.perf_counter()
+            client.open(other, uri)
+            client.diagnostics(1, uri)
+            first.append(time.perf_counter() - started)
+            client.lines(uri)
+            whole.append(time.perf_counter() - started)
+    yield Figure(f"first numbers of {lines:,} lines, from opening", "s", tuple(first))
+    yield Figure(f"all numbers of {lines:,} lines, from opening", "s", tuple(whole))
+
+
 def memory_after_editing(edits: int) -> Iterator[Figure]:
     """As many edits as an hour of typing brings analyses: one every four seconds; here as fast as they are answered."""
     text = program(400)
     with Client({"debounce": 0}) as client:
         client.open(text)
-        client.diagnostics(1)
+        client.lines()
         before = client.memory()
         for version in range(2, edits + 2):
             client.insert(version, version * 7 % 400, 0, "x = 1\n" if version % 5 == 0 else "#")
-            client.diagnostics(version, URI)
+            client.lines()
         after = client.memory()
     yield Figure(
         "memory of the server after an hour's edits", "MB", (after[0],), 90, 60, note=f"{before[0]:.0f} before"
