@@ -37,7 +37,7 @@ figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, RE
 	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(DATA) --update --readme README.md \
 		--plot docs/images/reliability.png
 
-bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes)
+bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes on a quiet machine)
 	$(BIN)/python -m benchmarks.bench --out .cache/bench
 
 fuzz: $(VENV)/installed-dev ## fuzzers at full length: 100,000 edits, 10,000 messages, 2,000 damaged inputs (minutes)
