@@ -20,6 +20,7 @@ class ChatServer(ThreadingHTTPServer):
         self.answer = answer
         self.asked: list[dict[str, Any]] = []
         self.status = 200
+        self.raw: bytes | None = None  # what is said instead of an answer
 
     @property
     def url(self) -> str:
@@ -54,7 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if self.server.status != 200:
             body = {"error": {"message": "no such model"}}
-        data = json.dumps(body).encode()
+        data = json.dumps(body).encode() if self.server.raw is None else self.server.raw
         self.send_response(self.server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

@@ -10,17 +10,20 @@ from hashlib import sha256
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from risk_lsp.errors import BadInput
 from risk_lsp.patches.build_release import Release, write_release
 from risk_lsp.patches.build_store import BuildStore
-from risk_lsp.patches.build_worker import BuildTask, work
+from risk_lsp.patches.build_worker import BuildTask, Notice, WorkerOptions, work
 from risk_lsp.patches.labels import labelled_record, sample_id
 from risk_lsp.patches.outcome import SandboxError
 from risk_lsp.patches.problems import Problem, Sample, problems_by_id, read_samples
 from risk_lsp.patches.progress import Progress
 from risk_lsp.patches.search import SearchSettings
+
+if TYPE_CHECKING:
+    from risk_lsp.patches.asked_fixes import FixOptions
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class BuildOptions:
     """What to build from, where to, and how.
 
     per_benchmark, per_problem: patch only so many failing programs of each, always the same ones first. max_share: a
-    patch that touches a larger share of the lines a model wrote is a rewrite and gives no label.
+    patch that touches a larger share of the lines a model wrote is a rewrite and gives no label. fixes: a language
+    model to ask as well.
     """
 
     problems: tuple[Path, ...]
@@ -41,13 +45,18 @@ class BuildOptions:
     max_share: float = 1.0
     licences: dict[str, str] | None = None
     weak: bool = False
+    fixes: FixOptions | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What decides which patches are found."""
+        return asdict(self.search) | ({} if self.fixes is None else {"fixes": self.fixes.identity()})
 
 
 def build(options: BuildOptions, messages: TextIO) -> Release:
     """Find patches for what has no record yet, then write the data set. Progress goes to `messages`."""
     problems = problems_by_id(options.problems)
     samples = _usable(options.samples, problems)
-    with BuildStore(options.out / "work", asdict(options.search)) as store:
+    with BuildStore(options.out / "work", options.settings()) as store:
         records = {record["id"]: record for record in store.records()}
         pending = _pending(samples, options) - set(records)
         messages.write(
@@ -56,9 +65,17 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
         )
         tasks = list(_tasks(problems, samples, pending, records))
         progress = Progress(messages, "programs", len(pending))
-        for done, record in enumerate(_results(tasks, options), start=1):
-            store.append(record)
-            records[record["id"]] = record
+        done = 0
+        noted = False
+        for result in _results(tasks, options):
+            if isinstance(result, Notice):
+                if not noted:
+                    messages.write(f"{result.text}\n")
+                noted = True
+                continue
+            store.append(result)
+            records[result["id"]] = result
+            done += 1
             progress(done)
         records |= _known_to_pass(problems, samples, records)
     licences = {problems[sample.task_id].benchmark: problems[sample.task_id].license for sample in samples.values()}
@@ -111,8 +128,9 @@ def _tasks(
         yield BuildTask(problems[task_id], tuple(waiting[task_id]), tuple(passing[task_id]), tuple(fixed[task_id]))
 
 
-def _results(tasks: list[BuildTask], options: BuildOptions) -> Iterator[dict[str, Any]]:
-    """Records from the workers, in the order in which they are found."""
+def _results(tasks: list[BuildTask], options: BuildOptions) -> Iterator[dict[str, Any] | Notice]:
+    """Records and notices from the workers, in the order in which they come."""
+    worker_options = WorkerOptions(options.search, options.weak, options.fixes, options.out / "work")
     # Not forked: a fork would keep the other workers' pipes open, and they would outlive this process.
     context = multiprocessing.get_context("spawn")
     running: dict[Connection, BaseProcess] = {}
@@ -121,7 +139,7 @@ def _results(tasks: list[BuildTask], options: BuildOptions) -> Iterator[dict[str
     try:
         for task in waiting:
             own, other = context.Pipe()
-            process = context.Process(target=work, args=(other, options.search, options.weak), daemon=True)
+            process = context.Process(target=work, args=(other, worker_options), daemon=True)
             process.start()
             other.close()
             own.send(task)
@@ -145,9 +163,9 @@ def _results(tasks: list[BuildTask], options: BuildOptions) -> Iterator[dict[str
             process.join()
 
 
-def _received(connection: Connection) -> dict[str, Any] | None:
+def _received(connection: Connection) -> dict[str, Any] | Notice | None:
     try:
-        record: dict[str, Any] | None = connection.recv()
+        record: dict[str, Any] | Notice | None = connection.recv()
     except EOFError:
         raise SandboxError(
             "a worker process ended before its work was done", "see its error above; what was found so far is kept"

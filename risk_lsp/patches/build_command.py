@@ -6,8 +6,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from risk_lsp.errors import BadInput
+
+if TYPE_CHECKING:
+    from risk_lsp.patches.asked_fixes import FixOptions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,6 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weak-sandbox", action="store_true", help="run programs without bubblewrap: only for code that is trusted"
     )
+    asked = parser.add_argument_group("a language model that is asked for fixes as well (its key: OPENAI_API_KEY)")
+    asked.add_argument("--model", metavar="NAME", help="the model's name at the endpoint")
+    asked.add_argument("--base-url", metavar="URL", help="an endpoint that speaks OpenAI's chat protocol")
+    asked.add_argument("--answers", type=int, default=1, metavar="N", help="for each program (default 1)")
+    asked.add_argument("--temperature", type=float, default=0.2, metavar="T", help="default 0.2")
+    asked.add_argument("--max-tokens", type=int, default=2048, metavar="N", help="of one answer (default 2048)")
+    asked.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="of a request (default 120)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,10 +75,37 @@ def run(args: argparse.Namespace) -> int:
         max_share=args.max_share,
         licences=_licences(args.licences),
         weak=args.weak_sandbox,
+        fixes=_fixes(args),
     )
-    figures = build(options, sys.stderr).statistics["without_syntax_errors"]
+    statistics = build(options, sys.stderr).statistics
+    figures = statistics["without_syntax_errors"]
     print(f"{args.out}: {figures['patched']:,} of {figures['failing']:,} failing programs that parse have a label")
+    if options.fixes is not None:
+        asked = statistics["asked"]
+        print(
+            f"{options.fixes.model}: {asked['answers']:,} answers for {asked['programs']:,} programs, "
+            f"{asked['prompt_tokens']:,} tokens read and {asked['completion_tokens']:,} written"
+        )
     return 0
+
+
+def _fixes(args: argparse.Namespace) -> FixOptions | None:
+    """How a language model is asked; None if nobody named one."""
+    if args.model is None:
+        if args.base_url is not None:
+            raise BadInput("no model is named", "name one of the endpoint's with --model")
+        return None
+    if args.answers < 1 or args.max_tokens < 1:
+        raise BadInput("--answers and --max-tokens must be 1 or more", "leave them out for the defaults")
+    try:
+        from risk_lsp.patches.asked_fixes import FixOptions
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"asking a model needs the package {error.name}", "install the extra: pip install 'risk-lsp[endpoint]'"
+        ) from error
+    options = FixOptions(args.model, args.base_url, args.answers, args.temperature, args.max_tokens, args.timeout)
+    options.endpoint()  # refused now rather than in every worker, if it cannot be asked at all
+    return options
 
 
 def _licences(path: Path | None) -> dict[str, str]:

@@ -33,7 +33,14 @@ def statistics_of(records: Iterable[dict[str, Any]], max_share: float) -> dict[s
         "coverage_by_share": {str(cap): _covered(parsing, cap) for cap in _CAPS},
         "seconds": round(sum(record.get("seconds", 0) for record in failing), 1),
         "runs": sum(record.get("runs", 0) for record in failing),
+        "asked": _asked([record["asked"] for record in failing if "asked" in record]),
     }
+
+
+def _asked(asked: list[dict[str, int]]) -> dict[str, int]:
+    """Of how many programs a language model was asked, and what that took."""
+    names = ("answers", "prompt_tokens", "completion_tokens")
+    return {"programs": len(asked), **{name: sum(each[name] for each in asked) for name in names}}
 
 
 def _figures(records: list[dict[str, Any]]) -> dict[str, Any]:

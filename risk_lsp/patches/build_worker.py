@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from risk_lsp.patches.candidates import Candidate, CandidatePool
 from risk_lsp.patches.execution import TEST_LIMITS, Verdict, judge
@@ -16,6 +20,9 @@ from risk_lsp.patches.problems import Problem, Sample
 from risk_lsp.patches.sandbox import Sandbox
 from risk_lsp.patches.screening import screen_for
 from risk_lsp.patches.search import Patch, PatchSearch, SearchSettings
+
+if TYPE_CHECKING:
+    from risk_lsp.patches.asked_fixes import AskedFixes, Fixer, FixOptions
 
 # CPU seconds for a variant: the first pair whose former is enough for a program that passes gives the latter.
 _PATIENCE = ((0.07, 0.25), (0.25, 0.8))
@@ -32,21 +39,58 @@ class BuildTask:
     fixed: tuple[str, ...]
 
 
-def work(connection: Connection, settings: SearchSettings, weak: bool) -> None:
-    """Take tasks from the connection until it ends; answer each with its records, one by one, and None."""
+class Notice(NamedTuple):
+    """Words for the person who waits for the build."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """fixes: the language model that is asked, and answers: the folder where its answers are kept."""
+
+    search: SearchSettings
+    weak: bool
+    fixes: FixOptions | None
+    answers: Path
+
+
+def work(connection: Connection, options: WorkerOptions) -> None:
+    """Take tasks from the connection until it ends; answer each with its records and notices, one by one, and None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends the work
-    with Sandbox(weak=weak) as sandbox:
+    with Sandbox(weak=options.weak) as sandbox:
+        threading.Thread(target=_end_with_parent, args=[sandbox], daemon=True).start()
+        fixer = _fixer(options, lambda text: connection.send(Notice(text)))
         try:
             while True:
                 task: BuildTask = connection.recv()
-                for record in records_of(task, sandbox, settings):
+                for record in records_of(task, sandbox, options.search, fixer):
                     connection.send(record)
                 connection.send(None)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
 
 
-def records_of(task: BuildTask, sandbox: Sandbox, settings: SearchSettings) -> Iterator[dict[str, Any]]:
+def _end_with_parent(sandbox: Sandbox) -> None:
+    """End this process, and what it runs, as soon as the one that started it has ended, however that was."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    sandbox.kill()
+    os._exit(1)
+
+
+def _fixer(options: WorkerOptions, complain: Callable[[str], None]) -> Fixer | None:
+    if options.fixes is None:
+        return None
+    from risk_lsp.patches.asked_fixes import Fixer  # here: most builds ask nobody, and need no client for it
+
+    return Fixer(options.fixes, options.answers, complain)
+
+
+def records_of(
+    task: BuildTask, sandbox: Sandbox, settings: SearchSettings, fixer: Fixer | None = None
+) -> Iterator[dict[str, Any]]:
     """The records of a problem's pending programs, as they are found; those near to a passing program come first."""
     problem = task.problem
     pool = CandidatePool([Candidate(program, "passing program") for program in task.passing])
@@ -69,17 +113,41 @@ def records_of(task: BuildTask, sandbox: Sandbox, settings: SearchSettings) -> I
             yield labelled_record(problem, sample, passed=True)
             continue
         started, runs = time.monotonic(), screen.runs
-        patch = _verified(search.patches(sample.program, sample.prompt_lines), sandbox, problem)
+        asked = _Asked(fixer, problem, sample.program, verdict)
+        patch = _verified(search.patches(sample.program, sample.prompt_lines, asked), sandbox, problem)
         record = labelled_record(problem, sample, passed=False, patch=patch)
         record |= {
             "error": verdict.error,
             "runs": screen.runs - runs,
             "seconds": round(time.monotonic() - started, 2),
+            **asked.record(),
         }
         if patch is not None:
             pool.add(Candidate(patch.fixed, "fixed program"))
         screen.forget()
         yield record
+
+
+class _Asked:
+    """What a language model was asked for one program, if it came to that."""
+
+    def __init__(self, fixer: Fixer | None, problem: Problem, program: str, verdict: Verdict) -> None:
+        self._fixer = fixer
+        self._task = (problem, program, verdict.outcome.stderr or verdict.error)
+        self._fixes: AskedFixes | None = None
+
+    def __call__(self) -> tuple[str, ...]:
+        if self._fixer is None:
+            return ()
+        self._fixes = self._fixer.fixes(*self._task)
+        return self._fixes.programs
+
+    def record(self) -> dict[str, Any]:
+        """Answers and tokens, where a model was asked."""
+        if self._fixes is None:
+            return {}
+        answers, prompt_tokens, completion_tokens = self._fixes[1:]
+        return {"asked": {"answers": answers, "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}}
 
 
 def _verified(patches: list[Patch], sandbox: Sandbox, problem: Problem) -> Patch | None:

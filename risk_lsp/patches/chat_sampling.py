@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
 from risk_lsp.patches.endpoint import Endpoint
 from risk_lsp.patches.problems import Problem
+from risk_lsp.patches.prompts import COMPLETE_FUNCTION, WRITE_PROGRAM, WRITE_SCRIPT, python_blocks
 from risk_lsp.patches.renaming import bound_names, parses
 from risk_lsp.patches.sampling import SamplingOptions, Wanted, Written, is_code
-
-_FENCED = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-_FUNCTION = (
-    "Complete this Python program. Reply with the whole program, and nothing else, in one ```python block.\n\n"
-    "```python\n{prompt}\n```\n"
-)
-_WORDS = "Write a Python program. Reply with the program, and nothing else, in one ```python block.\n\n{prompt}\n"
-_STDIO = (
-    "Write a Python program that reads from standard input and writes to standard output. Reply with the program, and "
-    "nothing else, in one ```python block.\n\n{prompt}\n"
-)
 
 
 class ChatWriter:
@@ -64,11 +53,11 @@ class ChatWriter:
 def prompt_for(problem: Problem) -> str:
     """What the model is asked."""
     if problem.test_kind == "stdio":
-        return _STDIO.format(prompt=problem.prompt)
+        return WRITE_SCRIPT.format(prompt=problem.prompt)
     if is_code(problem.prompt):
-        return _FUNCTION.format(prompt=problem.prompt)
+        return COMPLETE_FUNCTION.format(prompt=problem.prompt)
     start = f"{problem.prompt}\n\nStart from:\n\n{problem.starter}\n" if problem.starter.strip() else problem.prompt
-    return _WORDS.format(prompt=start)
+    return WRITE_PROGRAM.format(prompt=start)
 
 
 def program_of(text: str, problem: Problem) -> tuple[str, int]:
@@ -77,8 +66,7 @@ def program_of(text: str, problem: Problem) -> tuple[str, int]:
     It is the longest fenced block, or all of an answer without one. A block that only goes on with the prompt is put
     behind it.
     """
-    blocks = [block for language, block in _FENCED.findall(text) if language.lower() in ("", "py", "python", "python3")]
-    program = max(blocks, key=len, default=text).strip("\n") + "\n"
+    program = max(python_blocks(text), key=len, default=text).strip("\n") + "\n"
     starts_inside = program[0] in " \t" or (problem.entry_point and problem.entry_point not in bound_names(program))
     if program.strip() and starts_inside and is_code(problem.prompt):
         prompt = problem.prompt if problem.prompt.endswith("\n") else problem.prompt + "\n"

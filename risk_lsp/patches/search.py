@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
 
@@ -19,6 +19,14 @@ from risk_lsp.text.lines import LineIndex
 
 _BATCH = 64
 _SMALL = 2  # a patch of so few lexemes is not worth the search for a smaller one
+
+
+# Gives programs that may be fixes.
+Asked = Callable[[], Iterable[str]]
+
+
+def _nobody() -> Iterable[str]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -55,14 +63,19 @@ class PatchSearch:
         self._settings = settings
         self._aligner = LineAligner()
 
-    def patches(self, program: str, prompt_lines: int) -> list[Patch]:
-        """Patches of a failing program that passed the screen, smallest first; each is minimal."""
+    def patches(self, program: str, prompt_lines: int, asked: Asked = _nobody) -> list[Patch]:
+        """Patches of a failing program that passed the screen, smallest first; each is minimal.
+
+        `asked` gives programs that may be fixed; it is called where the other sources found no tiny patch.
+        """
         lines = LineIndex(program)
         given = lines.start(prompt_lines) if prompt_lines < lines.count else len(program)
         one = _OneProgram(self._screen, self._aligner, program, given, self._settings.budget)
         differences = self._differences(one)
         self._from_candidates(one, differences)
         self._from_variants(one, [hunks for _, hunks in differences])
+        if one.smallest > _SMALL:
+            self._from_asked(one, asked())
         return sorted(one.found, key=lambda patch: patch.size)
 
     def _differences(self, one: _OneProgram) -> list[tuple[str, list[Hunk]]]:
@@ -81,6 +94,14 @@ class PatchSearch:
         for source, hunks in chosen:
             if one.could_be_smaller:
                 one.minimised(hunks, source)
+
+    def _from_asked(self, one: _OneProgram, programs: Iterable[str]) -> None:
+        """Cut down the fixes of a language model that work."""
+        differences = (Difference(one.code, read_code(text), one.given, self._aligner) for text in programs)
+        tried = [hunks for difference in differences if (hunks := difference.hunks())]
+        for hunks, does in zip(tried, one.works(tried), strict=True):
+            if does:
+                one.minimised(hunks, "language model")
 
     def _from_variants(self, one: _OneProgram, differences: list[list[Hunk]]) -> None:
         """Single edits and single lines of other programs, then two at a time."""
@@ -117,8 +138,12 @@ class _OneProgram:
     @property
     def could_be_smaller(self) -> bool:
         """Whether it is worth going on, and may be."""
-        smallest = min((patch.size.changed for patch in self.found), default=_SMALL + 1)
-        return smallest > _SMALL and self._screen.effort < self._limit
+        return self.smallest > _SMALL and self._screen.effort < self._limit
+
+    @property
+    def smallest(self) -> float:
+        """How many lexemes the best patch so far removes or adds."""
+        return min((patch.size.changed for patch in self.found), default=float("inf"))
 
     @property
     def fewest_lines(self) -> float:

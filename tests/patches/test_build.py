@@ -16,6 +16,7 @@ import pytest
 
 from risk_lsp.cli import main
 from risk_lsp.patches.sandbox import Sandbox
+from tests.patches.processes import descendants, wait_for_end
 
 pytestmark = pytest.mark.usefixtures("shared_sandbox")
 
@@ -167,6 +168,25 @@ def test_a_build_that_is_killed_goes_on(tmp_path: Path, inputs: list[str], share
     build(out, inputs)
 
     assert len(released(out)) == 2 * len(PROGRAMS)
+
+
+@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGKILL], ids=lambda way: way.name)
+def test_the_workers_of_a_build_that_is_ended_end_at_once(
+    tmp_path: Path, inputs: list[str], shared_sandbox: Sandbox, way: signal.Signals
+) -> None:
+    endless = "while True:\n    pass\n"  # in every place of which there is something to try, for minutes
+    sample = json.loads(Path(inputs[3]).read_text().splitlines()[0])
+    Path(inputs[3]).write_text(json.dumps({**sample, "program": endless * 20, "verified": False}) + "\n")
+    command = [sys.executable, "-m", "risk_lsp", "patches", "build", str(tmp_path / "out"), *inputs]
+    ended = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    # A worker, its sandbox, and the sandbox's own processes run by then.
+    while ended.poll() is None and len(running := descendants(ended.pid)) < 5:
+        os.sched_yield()
+    ended.send_signal(way)
+    ended.wait()
+
+    assert len(running) >= 5
+    assert all(wait_for_end(pid) for pid in running)
 
 
 def test_other_settings_need_another_folder(
