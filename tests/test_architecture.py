@@ -22,6 +22,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "patches": {"text", "model", "probe"},
     "training": {"text", "model", "probe", "evaluation", "patches", "risk"},
     "cli": {"text", "model", "probe", "risk", "server", "evaluation", "patches", "repair", "training"},
+    "cli_commands": {"text", "model", "probe", "risk", "server", "cli"},
     "__main__": {"cli"},
 }
 COMMON = {"errors", "settings", "__init__"}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.server.lsp_client import LspClient, server_command
+from tests.server.person import default_server
 
 Start = Callable[..., "Any"]
 _figures = pytest.StashKey[list[str]]()
@@ -45,6 +46,14 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     yield start_one
     for client in clients:
         await client.kill()
+
+
+@pytest.fixture
+async def real(tmp_path: Path) -> AsyncIterator[LspClient]:
+    """A client of a server with the embedded default."""
+    client = await LspClient.start(default_server(tmp_path))
+    yield client
+    await client.kill()
 
 
 def memory_of(process_id: int) -> float:

@@ -72,3 +72,36 @@ async def test_two_hundred_documents_are_all_analysed(start: Start, figure: Call
     for uri in uris:
         assert len(await client.diagnostics(uri, 2)) == 8
     figure(f"opened and analysed in {seconds:.1f} s, {memory_of(client.process.pid):.0f} MB")
+
+
+async def test_two_hundred_documents_are_all_read_by_the_real_model(
+    real: LspClient, long: bool, figure: Callable[[str], None]
+) -> None:
+    await real.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0, "threshold": 0.0})
+    began = time.monotonic()
+    program = "def add(a, b):\n    return a - b\n" * (50 if long else 1)
+    uris = [f"file:///work/{number}.py" for number in range(200)]
+    for number, uri in enumerate(uris):
+        real.open(uri, f"number = {number}\n{program}")
+    for uri in reversed(uris):  # the newest comes first
+        assert await real.diagnostics(uri, 1)
+    real.change(uris[100], 2, insertion(0, 0, "x = 1\n"))
+    assert await real.diagnostics(uris[100], 2)
+    figure(f"read in {time.monotonic() - began:.1f} s, {memory_of(real.process.pid):.0f} MB")
+
+
+async def test_ten_megabytes_do_not_keep_the_real_model_from_another_document(
+    real: LspClient, figure: Callable[[str], None]
+) -> None:
+    await real.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0, "threshold": 0.0})
+    line = "value = compute(1234567890)  # a line of fifty byte\n"
+    began = time.monotonic()
+    real.open(URI, line * (10_000_000 // len(line)))
+    real.open("file:///work/other.py", "x = 1\n")
+    assert await real.diagnostics("file:///work/other.py", 1)
+    assert "documents over 200,000 are not scored" in await hover_text(real, 0)
+    seconds = time.monotonic() - began
+    everything = {"start": {"line": 0, "character": 0}, "end": {"line": 10**6, "character": 0}}
+    real.change(URI, 2, {"range": everything, "text": "y = 2\n"})
+    assert [each["range"]["start"]["line"] for each in await real.diagnostics(URI, 2)] == [0]
+    figure(f"another document is read after {seconds:.1f} s, the large one once it is small")
