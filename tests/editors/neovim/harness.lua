@@ -2,7 +2,7 @@
 local M = { passed = 0, failed = 0, messages = {} }
 
 -- Loading the model takes a while on a busy machine.
-local PATIENCE = 120000
+local PATIENCE = 300000
 
 vim.notify = function(text)
   table.insert(M.messages, text)

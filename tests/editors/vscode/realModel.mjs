@@ -30,7 +30,7 @@ export function realModelChecks(window, folders, root) {
 
     ['the model that comes with it underlines lines, and hover says a probability', async () => {
       await window.openFile('interval_merging.py');
-      await until('underlines', async () => (await window.underlines()) > 0, 120_000);
+      await until('underlines', async () => (await window.underlines()) > 0, 300_000); // the model is loaded
       must(/\d% (likely to need|chance of) an edit/.test(await window.hover('def')), 'no probability');
     }],
 
