@@ -9,13 +9,13 @@
 (setq risk-lsp-command (list (getenv "RISK_LSP") "serve")
       risk-lsp-settings '(:threshold 0 :maxDiagnostics 1000 :debounce 0.05)
       eglot-sync-connect 120
-      eglot-connect-timeout 120
+      eglot-connect-timeout 300
       eglot-send-changes-idle-time 0.05
       eglot-autoshutdown nil
       make-backup-files nil)
 (risk-lsp-setup)
 
-(defconst risk-lsp-test--patience 120 "Seconds: loading the model takes a while on a busy machine.")
+(defconst risk-lsp-test--patience 300 "Seconds: loading the model takes a while on a busy machine.")
 
 (defun risk-lsp-test--wait (what condition)
   "Wait until CONDITION returns non-nil, and return that; fail with WHAT."
