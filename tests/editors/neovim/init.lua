@@ -9,5 +9,5 @@ if vim.env.TEST_ENCODING then
 end
 require('risk_lsp').setup({
   cmd = { vim.env.RISK_LSP, 'serve' },
-  settings = { threshold = 0, maxDiagnostics = 1000, debounce = 0.05 },
+  settings = { threshold = 0, maxDiagnostics = 1000, debounce = 0.05, repairSeconds = 300 },
 })

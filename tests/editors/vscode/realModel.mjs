@@ -19,12 +19,7 @@ export function realModelChecks(window, folders, root) {
 
     ['a changed command starts the server', async () => {
       const command = [join(root, '.venv', 'bin', 'risk-lsp'), 'serve'];
-      changeSettings(folders, {
-        'riskLsp.server.command': command,
-        'riskLsp.threshold': 0,
-        'riskLsp.threads': 1,
-        'riskLsp.repairSeconds': 600, // on a busy machine a repair takes long
-      });
+      changeSettings(folders, { 'riskLsp.server.command': command, 'riskLsp.threshold': 0, 'riskLsp.threads': 1 });
       await until('a server', () => serverProcesses(folders.home).length > 0);
     }],
 

@@ -15,7 +15,8 @@ def largest(numbers):
 
 return function(t)
   local person = dofile(vim.env.TEST_HERE .. '/person.lua').sit_down()
-  require('risk_lsp').setup({ cmd = { vim.env.TEST_SCRIPTED }, settings = { debounce = 0.05 } })
+  local settings = { debounce = 0.05, repairSeconds = 300 }
+  require('risk_lsp').setup({ cmd = { vim.env.TEST_SCRIPTED }, settings = settings })
 
   t.test('a repair is asked for and accepted: doctests pass, and the underline is gone', function()
     local bufnr = t.open(FAULTY)

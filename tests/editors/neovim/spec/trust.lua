@@ -42,7 +42,7 @@ return function(t)
   local person = dofile(vim.env.TEST_HERE .. '/person.lua').sit_down()
   require('risk_lsp').setup({
     cmd = { vim.env.TEST_SCRIPTED },
-    settings = { debounce = 0.05, trusted = is_trusted },
+    settings = { debounce = 0.05, trusted = is_trusted, repairSeconds = 300 },
   })
   local bufnr = t.open(FAULTY)
   t.wait_for_diagnostics(bufnr)

@@ -7,6 +7,8 @@ import { changeSettings } from './folders.mjs';
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
 /** The editor itself is megabytes of code. */
 const START_PATIENCE_MS = 300_000;
+/** Seconds on an idle machine; lib/session.mjs allows as long. */
+const REPAIR_PATIENCE_MS = 600_000;
 const SIZE = { width: 1100, height: 620 };
 const LINES = '.editor-instance .monaco-editor .view-line';
 const UNDERLINES = '.editor-instance .monaco-editor .cdr[class*="squiggly-"]';
@@ -257,7 +259,7 @@ export class Window {
 
   /** Wait for the preview of an edit. */
   previewed() {
-    return this.preview.getByRole('button', { name: 'Apply' }).waitFor();
+    return this.preview.getByRole('button', { name: 'Apply' }).waitFor({ timeout: REPAIR_PATIENCE_MS });
   }
 
   /** Apply what is previewed; what needs confirmation is ticked first. */

@@ -19,7 +19,7 @@ export function install(run, ...extensions) {
 export async function session(run, { suite, workspace, file, machine = {} }, checksIn) {
   const results = join(run.folders.home, `results-${suite}.json`);
   rmSync(settingsFile(run.folders), { force: true });
-  writeSettings(run.folders, { 'riskLsp.server.command': scripted(run), ...machine });
+  writeSettings(run.folders, { 'riskLsp.server.command': scripted(run), 'riskLsp.repairSeconds': 600, ...machine });
   const editor = new CodeServer(
     run,
     { suite, workspace },
