@@ -80,7 +80,11 @@ class WindowReader:
     def _resumable(self) -> ResumableHost | None:
         """The host, if runs can be gone on from: some block has to run, which keeps count of the tokens."""
         host: Any = self._host
-        return host if getattr(host, "can_go_on", False) and (self._statistics or max(self._layers) > 0) else None
+        return (
+            host
+            if getattr(host, "can_go_on", False) and (self._statistics or max(self._layers, default=0) > 0)
+            else None
+        )
 
     def _from_scratch(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:
         self._memory.tokens_run += sum(len(tokens) for tokens, _ in windows)
@@ -113,7 +117,9 @@ class WindowReader:
     ) -> WindowRows:
         """Rows of the tokens from `keep` on, or from `ran_from` if that is later, where the residuals begin."""
         first = max(keep, ran_from)
-        values = np.stack([residuals[layer][first - ran_from :] for layer in self._layers], axis=1)
+        values = np.empty((len(tokens) - first, len(self._layers), self._host.width), dtype=np.float32)
+        for column, layer in enumerate(self._layers):
+            values[:, column] = residuals[layer][first - ran_from :]
         if not self._statistics:
             return WindowRows(rounded(values), None, None)
         log_probabilities, entropies = kept_statistics(self._host, final, tokens, first)

@@ -133,6 +133,19 @@ def test_where_no_block_runs_positions_are_those_of_the_whole(model_folder: Call
     )
 
 
+def test_statistics_can_be_had_without_any_layer(model: CodeModel, sample: str) -> None:
+    memory = WindowMemory(PLENTY)
+    for text in (sample, sample + "x = 1\n"):
+        encoding = model.encode(text)
+
+        again = model.reread(encoding, (), memory, statistics=True)
+
+        expected = model.read(encoding, (), statistics=True)
+        assert again.values.shape == (len(encoding), 0, model.width)
+        assert again.entropies is not None and expected.entropies is not None
+        np.testing.assert_allclose(again.entropies, expected.entropies, atol=1e-3)
+
+
 def test_what_is_kept_to_go_on_from_is_bounded_by_bytes(model: CodeModel, sample: str) -> None:
     ample, tight = WindowMemory(PLENTY), WindowMemory(10_000)
     for memory in (ample, tight):
