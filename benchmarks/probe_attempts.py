@@ -87,8 +87,18 @@ def attempts(top: int) -> list[Attempt]:
         Attempt("context, injected bugs", two, conv, base, injected=0.5),
         Attempt("context, injected bugs first", two, conv, base, pretrained=True),
     ]
+    lines = replace(base, architecture="lines")
+    by_line = [
+        Attempt("lines, statistics alone", (), options=lines, places=True),
+        Attempt("lines", two, options=lines, places=True),
+        Attempt("lines, statistics alone, 3 seeds", (), options=lines, places=True, seeds=3),
+        Attempt("lines, 3 seeds", two, options=lines, places=True, seeds=3),
+        Attempt("lines, rate 3e-4", two, options=replace(lines, rate=3e-4, epochs=20), places=True),
+        Attempt("lines, statistics alone, injected bugs", (), options=lines, places=True, injected=0.5),
+        Attempt("lines, injected bugs first", two, options=lines, places=True, pretrained=True),
+    ]
     poolings = [
         Attempt("max-pool, Brier loss", two, options=replace(base, architecture="max_pool", loss="brier")),
         Attempt("attention pooling", two, lambda features: AttentionPoolHead(features, 32), base),
     ]
-    return [*first, *inputs, *fitting, *poolings, *injected]
+    return [*by_line, *first, *inputs, *fitting, *poolings, *injected]

@@ -27,17 +27,16 @@ from risk_lsp.evaluation.program_metrics import within_group_auc
 from risk_lsp.evaluation.reliability import platt_apply, platt_fit
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.features import STATISTICS
-from risk_lsp.probe.layout import OFF_LINE
+from risk_lsp.probe.layout import LAYOUT, OFF_LINE
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms, collect_features
-from risk_lsp.training.fit_probe import Fit, fit_head
+from risk_lsp.training.fit_probe import HeadFit, fit_head
 from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
 from risk_lsp.training.recipe import VALIDATION_SHARE
 
 Floats = NDArray[np.float64]
-PLACES = 5  # extra columns that say where a token stands
 
 
 def main() -> int:
@@ -77,14 +76,16 @@ class Bench:
         self.layer_count, self._width = model.layer_count, model.width
         layers = range(model.layer_count + 1)
         programs = [*self._training.programs, *injected]
-        self._learnt = collect_features(model, programs, layers, statistics=True, cache=args.cache)
-        self._judged = collect_features(model, self._calibrating.programs, layers, statistics=True, cache=args.cache)
+        self._learnt, self._judged = (
+            collect_features(model, each, layers, statistics=True, layout=True, cache=args.cache)
+            for each in (programs, self._calibrating.programs)
+        )
         self._validation = np.array([is_held_out(program.group, VALIDATION_SHARE) for program in programs])
         self._injected = np.arange(len(programs)) >= len(self._training.programs)
 
     def measured(self, attempt: Attempt) -> dict[str, float]:
         """Fit the variant, as often as its ensemble asks, and judge it."""
-        learnt, judged = (_with_columns(store, self._columns(attempt), attempt.places) for store in self._stores())
+        learnt, judged = (_with_columns(store, self._columns(attempt)) for store in self._stores())
         fits = [self._fitted(attempt, learnt, seed) for seed in range(1, attempt.seeds + 1)]
         levels = _levels([(fit, token_values(fit.head, judged)) for fit in fits], judged)
         return _figures(levels, _weighted(self._calibrating, judged), judged, self._calibrating.groups)
@@ -93,11 +94,12 @@ class Bench:
         return self._learnt, self._judged
 
     def _columns(self, attempt: Attempt) -> NDArray[np.int64]:
-        width, end = self._width, (self.layer_count + 1) * self._width
-        columns = [np.arange(layer * width, (layer + 1) * width) for layer in attempt.layers]
+        width, end = self._width, LAYOUT + (self.layer_count + 1) * self._width
+        columns = [np.arange(LAYOUT if attempt.places else 0)]
+        columns += [LAYOUT + np.arange(layer * width, (layer + 1) * width) for layer in attempt.layers]
         return np.concatenate([*columns, end + np.arange(STATISTICS)] if attempt.statistics else columns)
 
-    def _fitted(self, attempt: Attempt, store: FeatureStore, seed: int) -> Fit:
+    def _fitted(self, attempt: Attempt, store: FeatureStore, seed: int) -> HeadFit:
         make = attempt.head
         for stage in attempt.stages(seed):
             torch.manual_seed(seed)
@@ -117,7 +119,7 @@ class Bench:
         )
 
 
-def _continued(fit: Fit) -> Any:
+def _continued(fit: HeadFit) -> Any:
     """The next stage goes on from this one's head; its standardisation is computed anew from like features."""
     return lambda _: fit.head
 
@@ -126,38 +128,16 @@ def _weighted(data: ProbeData, store: FeatureStore) -> WeightedPrograms:
     return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
-def _with_columns(store: FeatureStore, columns: NDArray[np.int64], places: bool) -> FeatureStore:
-    """The store with some of its features, and on request where each token stands."""
-    features = store.features[:, columns] if len(columns) < store.features.shape[1] else store.features
-    if places:
-        features = np.concatenate([features, _places(store)], axis=1)
-    return FeatureStore(**{**_fields(store), "features": features})
+def _with_columns(store: FeatureStore, columns: NDArray[np.int64]) -> FeatureStore:
+    """The store with some of its features."""
+    return FeatureStore(**{**_fields(store), "features": store.features[:, columns]})
 
 
 def _fields(store: FeatureStore) -> dict[str, Any]:
     return {name: getattr(store, name) for name in FeatureStore.__dataclass_fields__}
 
 
-def _places(store: FeatureStore) -> NDArray[np.float16]:
-    """float16[tokens, PLACES]: place in the program, in its lines and in the line; length of both."""
-    tokens = np.arange(len(store.token_line))
-    first_token, first_line = store.token_bounds[store.token_program], store.line_bounds[store.token_program]
-    token_counts = np.diff(store.token_bounds)[store.token_program]
-    line_counts = np.maximum(np.diff(store.line_bounds)[store.token_program], 1)
-    line = np.where(store.token_line == OFF_LINE, first_line, store.token_line)
-    start_of_line = np.full(len(store.line_edited), len(tokens))
-    np.minimum.at(start_of_line, line, tokens)
-    columns = (
-        (tokens - first_token) / np.maximum(token_counts, 1),
-        (line - first_line) / line_counts,
-        np.log1p(np.maximum(tokens - start_of_line[line], 0)),
-        np.log1p(token_counts),
-        np.log1p(line_counts),
-    )
-    return np.stack(columns, axis=1).astype(np.float16)
-
-
-def _levels(fits: list[tuple[Fit, Floats]], store: FeatureStore) -> dict[str, Floats]:
+def _levels(fits: list[tuple[HeadFit, Floats]], store: FeatureStore) -> dict[str, Floats]:
     """A score by token, line and program: sums of the ensemble's mean hazards, else the mean log-odds."""
     if all(values.ndim == 1 for _, values in fits):
         return _sums(np.mean([values for _, values in fits], axis=0), store)
@@ -178,7 +158,7 @@ def _sums(hazards: Floats, store: FeatureStore) -> dict[str, Floats]:
     }
 
 
-def _logits(fit: Fit, values: Floats, spans: NDArray[np.int64], count: int) -> Floats:
+def _logits(fit: HeadFit, values: Floats, spans: NDArray[np.int64], count: int) -> Floats:
     kept = spans >= 0
     with torch.inference_mode():
         logits = fit.head.span_logits(torch.from_numpy(values[kept]).float(), torch.from_numpy(spans[kept]), count)

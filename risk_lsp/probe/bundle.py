@@ -19,7 +19,7 @@ from risk_lsp.probe.manifest import Host, Manifest, read_manifest, write_manifes
 from risk_lsp.probe.reader import ProbeReader, head_shapes, uses_layout
 
 if TYPE_CHECKING:
-    from risk_lsp.probe.heads import SpanHead
+    from risk_lsp.probe.heads import FittedHead
 
 PROBE_FILE = "probe.safetensors"
 _PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.joblib", "*.npy", "*.npz")
@@ -63,7 +63,7 @@ def load_bundle(
     return Bundle(model, reader, manifest)
 
 
-def save_head(head: SpanHead, folder: Path) -> str:
+def save_head(head: FittedHead, folder: Path) -> str:
     """Write `probe.safetensors` to the bundle folder and return its hash for the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PROBE_FILE
@@ -71,7 +71,7 @@ def save_head(head: SpanHead, folder: Path) -> str:
     return hash_files([path])
 
 
-def save_bundle(head: SpanHead, manifest: Manifest, folder: Path) -> None:
+def save_bundle(head: FittedHead, manifest: Manifest, folder: Path) -> None:
     """Write the probe and its manifest; a bundled model's files are expected to be there already."""
     if save_head(head, folder) != manifest.probe_hash:
         raise BundleError(f"the manifest for {folder} names another probe", "save the head first and take its hash")
@@ -97,7 +97,7 @@ def load_probe(path: Path, manifest: Manifest) -> ProbeReader:
         statistics=manifest.statistics,
         layout=uses_layout(manifest.architecture),
     )
-    wanted = head_shapes(manifest.architecture, features, manifest.hidden)
+    wanted = head_shapes(manifest.architecture, features, manifest.hidden, manifest.members)
     if set(tensors) != set(wanted):
         odd = sorted(set(tensors) ^ set(wanted))[0]
         raise BundleError(
@@ -111,7 +111,7 @@ def load_probe(path: Path, manifest: Manifest) -> ProbeReader:
             raise BundleError(f"{file}: {name} has shape {shapes}", "fit the probe again")
         if not np.isfinite(tensor).all():
             raise BundleError(f"{file}: {name} holds numbers that are not finite", "fit the probe again")
-    return ProbeReader(manifest.architecture, tensors)
+    return ProbeReader(manifest.architecture, tensors, manifest.members)
 
 
 def _refuse_pickles(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -166,7 +166,21 @@ class MaxPoolHead(nn.Module):
         return logits
 
 
+class HazardEnsemble(nn.Module):
+    """The mean hazards of hazard probes of one architecture, which were fitted from different seeds."""
+
+    def __init__(self, members: Sequence[HazardHead]) -> None:
+        super().__init__()
+        self.architecture = members[0].architecture
+        self.members = nn.ModuleList(members)
+
+    def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
+        """float32[n, features] -> hazards float32[n]; without `runs`, of one text."""
+        return torch.stack([member(features, runs) for member in self.members]).mean(dim=0)
+
+
 SpanHead = HazardHead | MaxPoolHead
+FittedHead = SpanHead | HazardEnsemble
 
 
 def new_head(architecture: Architecture, features: int, hidden: int) -> SpanHead:
@@ -180,9 +194,10 @@ def new_head(architecture: Architecture, features: int, hidden: int) -> SpanHead
     return kinds[architecture](features, hidden)
 
 
-def reader_of(head: SpanHead) -> ProbeReader:
+def reader_of(head: FittedHead) -> ProbeReader:
     """The fitted head as it is used from then on."""
-    return ProbeReader(head.architecture, {name: tensor.numpy() for name, tensor in head.state_dict().items()})
+    members = len(head.members) if isinstance(head, HazardEnsemble) else 1
+    return ProbeReader(head.architecture, {name: tensor.numpy() for name, tensor in head.state_dict().items()}, members)
 
 
 def _convolutions(hidden: int) -> nn.ModuleList:

@@ -28,7 +28,10 @@ class Host:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Everything a bundle says about itself. `layers` are the tapped ones; `width` is the model's."""
+    """Everything a bundle says about itself.
+
+    `layers` are the tapped ones; `width` is the model's; `members` are the probes whose mean hazards count.
+    """
 
     name: str
     created: str
@@ -41,6 +44,7 @@ class Manifest:
     hidden: int
     probe_hash: str
     calibration: Calibration
+    members: int = 1
     trained_on: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     reference: dict[str, Any] = field(default_factory=dict)
@@ -118,6 +122,7 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         hidden=_positive(value, "hidden", path),
         probe_hash=_field(value, "probe_hash", str, path),
         calibration=Calibration.from_json(value.get("calibration")),
+        members=_positive({"members": 1, **value}, "members", path),
         trained_on=_field(value, "trained_on", dict, path),
         figures=_field(value, "figures", dict, path),
         reference=_field(value, "reference", dict, path),

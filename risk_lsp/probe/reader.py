@@ -26,8 +26,19 @@ def uses_layout(architecture: Architecture) -> bool:
     return architecture == "lines"
 
 
-def head_shapes(architecture: Architecture, features: int, hidden: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a probe, as heads.py names them."""
+def head_shapes(architecture: Architecture, features: int, hidden: int, members: int = 1) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of a probe, or of an ensemble of several, as heads.py names them."""
+    one = _member_shapes(architecture, features, hidden)
+    if members == 1:
+        return one
+    return {_prefix(member) + name: shape for member in range(members) for name, shape in one.items()}
+
+
+def _prefix(member: int) -> str:
+    return f"members.{member}."
+
+
+def _member_shapes(architecture: Architecture, features: int, hidden: int) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         "encoder.mean": (features,),
         "encoder.scale": (features,),
@@ -43,11 +54,15 @@ def head_shapes(architecture: Architecture, features: int, hidden: int) -> dict[
 
 
 class ProbeReader:
-    """What the heads compute in evaluation mode, from the same tensors."""
+    """What the heads compute in evaluation mode, from the same tensors.
 
-    def __init__(self, architecture: Architecture, tensors: Mapping[str, Floats]) -> None:
+    Several members are an ensemble of hazard probes, which give the mean of their hazards.
+    """
+
+    def __init__(self, architecture: Architecture, tensors: Mapping[str, Floats], members: int = 1) -> None:
         self.architecture = architecture
-        self._tensors = tensors
+        self._members = [tensors] if members == 1 else [_of_member(tensors, member) for member in range(members)]
+        self._tensors = self._members[0]
 
     @property
     def weights(self) -> Floats:
@@ -60,7 +75,7 @@ class ProbeReader:
         return float(self._tensors["output.bias"][0])
 
     def standardised(self, features: Floats) -> Floats:
-        """The features with the mean and spread they had in training taken out, outliers clipped."""
+        """The features with the mean and spread they had in training (of every member) taken out, outliers clipped."""
         standardised = (features - self._tensors["encoder.mean"]) / self._tensors["encoder.scale"]
         return np.clip(standardised, np.float32(-8), np.float32(8), out=standardised)
 
@@ -69,13 +84,27 @@ class ProbeReader:
 
         `layout` is that of its tokens, which the probe that reads lines needs.
         """
-        weight, bias = self._tensors["encoder.project.weight"], self._tensors["encoder.project.bias"]
-        encoded = gelu(standardised @ weight.T + bias)
         if self.architecture == "max_pool":
-            return encoded
+            return _encoded(self._tensors, standardised)
+        hazards = [self._hazards(tensors, standardised, layout) for tensors in self._members]
+        found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
+        return found
+
+    def _hazards(self, tensors: Mapping[str, Floats], standardised: Floats, layout: Layout | None) -> Floats:
+        encoded = _encoded(tensors, standardised)
         if self.architecture == "context":
-            encoded = with_context(self._tensors, encoded)
+            encoded = with_context(tensors, encoded)
         elif layout is not None and uses_layout(self.architecture):
-            encoded = with_lines(self._tensors, encoded, layout)
-        hazards: Floats = np.logaddexp(np.float32(0), encoded @ self.weights + np.float32(self.bias))  # softplus
+            encoded = with_lines(tensors, encoded, layout)
+        logits = encoded @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]
+        hazards: Floats = np.logaddexp(np.float32(0), logits)  # softplus
         return hazards
+
+
+def _of_member(tensors: Mapping[str, Floats], member: int) -> dict[str, Floats]:
+    prefix = _prefix(member)
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _encoded(tensors: Mapping[str, Floats], standardised: Floats) -> Floats:
+    return gelu(standardised @ tensors["encoder.project.weight"].T + tensors["encoder.project.bias"])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.heads import SpanHead
+from risk_lsp.probe.heads import FittedHead
 from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.training.fit_probe import runs_of
@@ -57,7 +57,9 @@ def fit_calibration(hazards: NDArray[np.float64], data: WeightedPrograms) -> Cal
     return _calibration(found.x)
 
 
-def token_values(head: SpanHead, store: FeatureStore, columns: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+def token_values(
+    head: FittedHead, store: FeatureStore, columns: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """What the head gives for every token of the store: hazards float64[tokens], or float64[tokens, hidden]."""
     parts: list[NDArray[np.float32]] = []
     with torch.inference_mode():

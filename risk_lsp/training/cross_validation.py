@@ -19,12 +19,12 @@ from risk_lsp.evaluation.splits import k_folds, leave_one_benchmark_out, split_o
 from risk_lsp.evaluation.trivial_features import trivial_feature_table
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
-from risk_lsp.probe.heads import HazardHead
+from risk_lsp.probe.heads import MaxPoolHead
 from risk_lsp.risk.pooled_risk_map import PooledRiskMap
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms
-from risk_lsp.training.fit_probe import Fit, fit_head
+from risk_lsp.training.fit_probe import Fit, fit_probe
 from risk_lsp.training.recipe import VALIDATION_SHARE, Recipe
 from risk_lsp.training.study import Floats, Study
 
@@ -101,10 +101,10 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
     groups = np.concatenate([study.data.groups, study.injected_groups])
     validation = np.array([is_held_out(group, VALIDATION_SHARE) for group in groups], dtype=np.bool_)
     columns = None if recipe.statistics else np.arange(data.store.features.shape[1] - STATISTICS)
-    fit = fit_head(data, validation, recipe.options, columns)
+    fit = fit_probe(data, validation, recipe.options, columns)
     values = token_values(fit.head, study.store, columns)
     calibration = Calibration()
-    if isinstance(fit.head, HazardHead):
+    if fit.head.architecture != "max_pool":
         calibration = fit_calibration(values, _only_real(study, calibrating))
         values = scaled_by_text(values, study.store, calibration)
     return fit, calibration, values
@@ -113,11 +113,12 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
 def span_probabilities(study: Study, level: Level, values: Floats, fit: Fit, calibration: Calibration) -> Floats:
     """What the probe says of every span of a level, as its RiskMap would."""
     first, last = study.tokens[level].T
-    if isinstance(fit.head, HazardHead):
+    head = fit.head
+    if not isinstance(head, MaxPoolHead):
         sums = np.concatenate(([0.0], np.cumsum(values)))
         return calibration.probability(np.maximum(sums[last] - sums[first], 0.0))
     table, store, found = study.tables[level], study.store, np.zeros(len(first))
-    weights, bias = fit.head.output.weight.detach().numpy().reshape(-1), float(fit.head.output.bias)
+    weights, bias = head.output.weight.detach().numpy().reshape(-1), float(head.output.bias)
     for program, (text, _) in enumerate(study.texts):
         rows = slice(*np.searchsorted(table.program, [program, program + 1]))
         tokens = slice(store.token_bounds[program], store.token_bounds[program + 1])

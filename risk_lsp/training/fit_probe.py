@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.heads import Runs, SpanHead, new_head
+from risk_lsp.probe.heads import FittedHead, HazardEnsemble, HazardHead, Runs, SpanHead, new_head
 from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.probe.reader import Architecture
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
@@ -28,7 +28,8 @@ Floats = NDArray[np.float64]
 class FitOptions:
     """How a probe is fitted. `patience`: epochs without a better validation loss before it stops.
 
-    `shares`: what the token, line and program terms count.
+    `shares`: what the token, line and program terms count. `members`: probes from as many seeds, whose hazards are
+    averaged.
     """
 
     architecture: Architecture = "hazard"
@@ -41,14 +42,41 @@ class FitOptions:
     weight_decay: float = 0.05
     shares: tuple[float, float, float] = (1.0, 1.0, 1.0)
     seed: int = 1
+    members: int = 1
 
 
 @dataclass(frozen=True)
-class Fit:
+class HeadFit:
     """A fitted head and how it came about: the validation loss after each epoch, the best of which was kept."""
 
     head: SpanHead
     validation_losses: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted probe; of an ensemble the members' validation losses follow one another."""
+
+    head: FittedHead
+    validation_losses: tuple[float, ...]
+
+
+def fit_probe(
+    data: WeightedPrograms,
+    validation: NDArray[np.bool_],
+    options: FitOptions,
+    columns: NDArray[np.int64] | None = None,
+) -> Fit:
+    """Fit the probe of the options, an ensemble if they ask for more than one member; see fit_head."""
+    if options.members == 1:
+        fit = fit_head(data, validation, options, columns)
+        return Fit(fit.head, fit.validation_losses)
+    if options.architecture == "max_pool":
+        raise BadInput("an ensemble averages hazards, and a max_pool probe has none", "use another --architecture")
+    members = [replace(options, seed=options.seed + number, members=1) for number in range(options.members)]
+    fits = [fit_head(data, validation, member, columns) for member in members]
+    losses = [loss for fit in fits for loss in fit.validation_losses]
+    return Fit(HazardEnsemble([fit.head for fit in fits if isinstance(fit.head, HazardHead)]), tuple(losses))
 
 
 def fit_head(
@@ -57,7 +85,7 @@ def fit_head(
     options: FitOptions,
     columns: NDArray[np.int64] | None = None,
     make: Callable[[int], SpanHead] | None = None,
-) -> Fit:
+) -> HeadFit:
     """Fit a head on the programs outside `validation` bool[programs], stopping early on those inside.
 
     A program is drawn as often as it weighs; its tokens and lines count as its emphasis says. `columns` picks features
@@ -93,7 +121,7 @@ def fit_head(
             break
     head.load_state_dict(best)
     head.eval()
-    return Fit(head, tuple(losses))
+    return HeadFit(head, tuple(losses))
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
 from risk_lsp.probe.bundle import save_bundle, save_head
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.heads import HazardHead, SpanHead, reader_of
+from risk_lsp.probe.heads import FittedHead, reader_of
 from risk_lsp.probe.manifest import Host, Manifest
 from risk_lsp.probe.novelty import novelty_table
 from risk_lsp.probe.reader import uses_layout
@@ -25,7 +25,7 @@ from risk_lsp.probe.reading import text_distance
 from risk_lsp.training.calibrate import fit_calibration, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms, collect_features
-from risk_lsp.training.fit_probe import fit_head
+from risk_lsp.training.fit_probe import fit_probe
 from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
 from risk_lsp.training.recipe import VALIDATION_SHARE, recipe_from
@@ -50,7 +50,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     layers, statistics = recipe.layers, recipe.statistics
     layout = uses_layout(recipe.options.architecture)
     learnt = _with_injected(training, args.injected, args.seed)
-    fit = fit_head(
+    fit = fit_probe(
         _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout),
         np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
         recipe.options,
@@ -67,6 +67,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         width=model.width,
         architecture=args.architecture,
         hidden=args.hidden,
+        members=args.members,
         probe_hash=save_head(fit.head, args.out),
         calibration=_calibration(fit.head, held_out),
         trained_on=_trained_on(args, training, calibrating),
@@ -97,12 +98,14 @@ def _read(
     return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
-def _calibration(head: SpanHead, data: WeightedPrograms) -> Calibration:
-    return fit_calibration(token_values(head, data.store), data) if isinstance(head, HazardHead) else Calibration()
+def _calibration(head: FittedHead, data: WeightedPrograms) -> Calibration:
+    if head.architecture == "max_pool":
+        return Calibration()
+    return fit_calibration(token_values(head, data.store), data)
 
 
 def _novelty(
-    head: SpanHead, model: CodeModel, data: ProbeData, layers: tuple[int, ...], *, statistics: bool
+    head: FittedHead, model: CodeModel, data: ProbeData, layers: tuple[int, ...], *, statistics: bool
 ) -> dict[str, Any]:
     texts = [program.text for program in data.programs[:_NOVELTY_PROGRAMS]]
     encodings = [model.encode(text) for text in texts]
@@ -163,6 +166,7 @@ def _command(args: argparse.Namespace) -> str:
         f"--rate {args.rate:g}",
     ]
     parts += [f"--layers {args.layers}"] if args.layers else []
+    parts += [f"--members {args.members}"] if args.members > 1 else []
     parts += ["--no-statistics"] if args.no_statistics else []
     parts += ["--copy-model"] if args.copy_model else []
     parts += [f"--injected {args.injected}"] if args.injected else []

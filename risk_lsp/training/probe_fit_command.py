@@ -20,6 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layers", help="tapped layers, such as 2,4, or none (default: the middle and the last)")
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="hazard")
     parser.add_argument("--hidden", type=int, default=32, help="width of the probe (default 32)")
+    parser.add_argument(
+        "--members",
+        type=int,
+        default=1,
+        metavar="N",
+        help="probes from N seeds, their hazards averaged (default 1)",
+    )
     parser.add_argument("--loss", choices=("log", "brier"), default="log")
     parser.add_argument(
         "--rate", type=float, default=2e-4, help="learning rate; higher for few programs (default 0.0002)"

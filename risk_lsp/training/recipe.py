@@ -34,7 +34,12 @@ def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
         injected=args.injected,
         per_group=args.per_group,
         options=FitOptions(
-            architecture=args.architecture, hidden=args.hidden, loss=args.loss, rate=args.rate, seed=args.seed
+            architecture=args.architecture,
+            hidden=args.hidden,
+            loss=args.loss,
+            rate=args.rate,
+            seed=args.seed,
+            members=args.members,
         ),
     )
 

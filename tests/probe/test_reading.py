@@ -12,9 +12,9 @@ import torch
 from risk_lsp.model.activations import Activations
 from risk_lsp.probe.bundle import Bundle, load_bundle
 from risk_lsp.probe.features import feature_count, token_features
-from risk_lsp.probe.heads import Runs, SpanHead
+from risk_lsp.probe.heads import FittedHead, HazardEnsemble, HazardHead, Runs, SpanHead, reader_of
 from risk_lsp.probe.layout import token_layout
-from risk_lsp.probe.reader import ARCHITECTURES, uses_layout
+from risk_lsp.probe.reader import ARCHITECTURES, Architecture, uses_layout
 from risk_lsp.probe.reading import read_tokens, text_distance
 from tests.probe.tiny import HIDDEN, SAMPLE, WIDTH, random_head
 
@@ -36,7 +36,7 @@ def read(loaded: Bundle, text: str) -> Activations:
     return loaded.model.read(loaded.model.encode(text), loaded.manifest.layers, statistics=True)
 
 
-def fitted_values(head: SpanHead, activations: Activations) -> torch.Tensor:
+def fitted_values(head: FittedHead, activations: Activations) -> torch.Tensor:
     """What the head gives for the tokens of SAMPLE."""
     features = token_features(activations, statistics=True)
     layout = token_layout(SAMPLE, activations.encoding.starts, activations.encoding.ends)
@@ -69,6 +69,22 @@ def test_the_reading_scores_a_token_as_the_fitted_head_does(loaded: Bundle, head
     else:
         logits = reading.values @ reading.weights + reading.bias
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["hazard", "context", "lines"])
+def test_an_ensemble_is_read_as_it_was_fitted(bundles: dict[str, Path], architecture: Architecture) -> None:
+    loaded = load_bundle(bundles[architecture])
+    features = feature_count(2, WIDTH, statistics=True, layout=uses_layout(architecture))
+    first, second = (random_head(architecture, features, seed=seed) for seed in (3, 4))
+    assert isinstance(first, HazardHead) and isinstance(second, HazardHead)
+    # What members of an ensemble have in common, for they are fitted to the same programs.
+    second.encoder.mean, second.encoder.scale = first.encoder.mean, first.encoder.scale
+    ensemble = HazardEnsemble([first, second])
+    activations = read(loaded, SAMPLE)
+
+    reading = read_tokens(reader_of(ensemble), SAMPLE, activations, loaded.manifest)
+
+    np.testing.assert_allclose(reading.values, fitted_values(ensemble, activations).numpy(), atol=1e-6)
 
 
 def test_only_the_max_pool_probe_hands_out_weights(loaded: Bundle) -> None:

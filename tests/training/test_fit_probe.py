@@ -13,8 +13,9 @@ from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.metrics import auc
 from risk_lsp.probe.heads import SpanHead
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture
+from risk_lsp.training.calibrate import token_values
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
-from risk_lsp.training.fit_probe import FitOptions, fit_head, runs_of
+from risk_lsp.training.fit_probe import FitOptions, fit_head, fit_probe, runs_of
 from tests.training.makers import evenly, store_of, weighted
 
 PROGRAMS, LINES, TOKENS, FEATURES = 240, 3, 4, 6
@@ -48,6 +49,20 @@ def test_a_planted_signal_is_found_at_every_level(architecture: Architecture) ->
     assert auc(span_scores(head, fresh, tokens, len(tokens)), fresh.token_edited) > 0.9
     assert auc(span_scores(head, fresh, fresh.token_line, len(fresh.line_edited)), fresh.line_edited) > 0.9
     assert auc(span_scores(head, fresh, fresh.token_program, PROGRAMS), fresh.program_edited) > 0.85
+
+
+def test_an_ensemble_gives_the_mean_of_the_hazards_of_probes_from_its_seeds() -> None:
+    data, options = evenly(planted(1)), replace(OPTIONS, architecture="lines", epochs=2)
+    together = fit_probe(data, VALIDATION, replace(options, members=2)).head
+    alone = [fit_head(data, VALIDATION, replace(options, seed=options.seed + number)).head for number in range(2)]
+
+    expected = np.mean([token_values(head, data.store) for head in alone], axis=0)
+    np.testing.assert_allclose(token_values(together, data.store), expected, rtol=1e-5)
+
+
+def test_an_ensemble_of_probes_without_hazards_is_refused() -> None:
+    with pytest.raises(BadInput, match="max_pool"):
+        fit_probe(evenly(planted(1)), VALIDATION, replace(OPTIONS, architecture="max_pool", members=2))
 
 
 def test_the_brier_loss_finds_it_too() -> None:
