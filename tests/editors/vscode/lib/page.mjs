@@ -12,6 +12,9 @@ const REPAIR_PATIENCE_MS = 600_000;
 const SIZE = { width: 1100, height: 620 };
 const LINES = '.editor-instance .monaco-editor .view-line';
 const UNDERLINES = '.editor-instance .monaco-editor .cdr[class*="squiggly-"]';
+const HOVER = '.monaco-hover:visible';
+/** The hint is shown first, and the server's answer takes its place below it when it comes. */
+const WHOLE = { hasNotText: 'Loading...' };
 const HIGHLIGHT = '.editor-instance .monaco-editor .cdr.hoverHighlight';
 
 /** Themes by the names of pictures, and what marks the window that shows them. */
@@ -159,7 +162,7 @@ export class Window {
   async hover(text) {
     const place = this.page.locator('.editor-instance .view-line span span', { hasText: text }).last();
     const hover = this.page
-      .locator('.monaco-hover:visible', { hasText: /likely to need an edit|chance of an edit/ })
+      .locator(HOVER, { hasText: /likely to need an edit|chance of an edit/, ...WHOLE })
       .first();
     await this.hold(place, {}, hover);
     return hover.innerText();
@@ -169,7 +172,7 @@ export class Window {
   async hoverUnderline() {
     const place = this.page.locator(UNDERLINES).first();
     const onUnderline = { position: { x: 3, y: 9 }, force: true }; // by force: the text is drawn above it
-    await this.hold(place, onUnderline, this.page.locator('.monaco-hover:visible').first());
+    await this.hold(place, onUnderline, this.page.locator(HOVER, WHOLE).first());
   }
 
   /** Hold the mouse somewhere until the hover is there; as what is redrawn under it takes the hover away, move it again. */
@@ -177,7 +180,7 @@ export class Window {
     await until('the hover', async () => {
       await this.leave();
       await place.hover(options);
-      return hover.waitFor({ timeout: 5_000 }).then(
+      return hover.waitFor({ timeout: 15_000 }).then(
         () => true,
         () => false,
       );
