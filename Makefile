@@ -33,8 +33,8 @@ types: $(VENV)/installed-dev ## mypy --strict
 unit: $(VENV)/installed-dev ## all tests
 	$(BIN)/pytest
 
-figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, README, plot (DATA=folder of the labelled programs)
-	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(DATA) --update --readme README.md \
+figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, README, plot (DATA=folder that patches build wrote)
+	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(DATA) --per-group 8 --update --readme README.md \
 		--plot docs/images/reliability.png
 
 bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes on a quiet machine)
