@@ -52,7 +52,7 @@ export function realModelChecks(window, folders, root) {
     }],
 
     ['pictures of it', async () => {
-      changeSettings(folders, { 'riskLsp.threshold': 0.2, 'riskLsp.maxDiagnostics': 3, 'editor.hover.above': false });
+      changeSettings(folders, { 'riskLsp.threshold': 0.15, 'riskLsp.maxDiagnostics': 3, 'editor.hover.above': false });
       await window.goToLine(27);
       await until('few underlines', async () => [1, 2, 3].includes(await window.underlines()));
       await window.inThemes(folders, async (theme) => {
