@@ -19,7 +19,7 @@ INIT = """
 (menu-bar-mode -1)
 (setq inhibit-startup-screen t native-comp-jit-compilation nil)
 (load "{package}")
-(setq risk-lsp-settings '(:threshold 0.2 :maxDiagnostics 3))
+(setq risk-lsp-settings '(:threshold 0.15 :maxDiagnostics 3))
 (risk-lsp-setup)
 (add-hook 'python-base-mode-hook #'eglot-ensure)
 """
