@@ -174,7 +174,7 @@ def _is_where_its_line_is(document: Document, diagnostic: dict[str, Any]) -> boo
 
 def _document(number: int) -> Document:
     text = "".join(_FUNCTION.format(n=n) for n in range(_LINES // 7))
-    return Document(f"file:///work/soak_{number}.py", text.split("\n"))
+    return Document(f"file:///project/soak_{number}.py", text.split("\n"))
 
 
 async def _sample(client: LspClient, figures: Figures, started: float) -> None:
