@@ -145,19 +145,29 @@ def _loss(
     options: FitOptions,
     columns: NDArray[np.int64] | None,
 ) -> torch.Tensor:
-    """The token, line and program terms of a batch, summed."""
     batch = data.store.select(programs, columns)
-    emphasis = data.emphasis[programs]
+    features = torch.from_numpy(batch.features).float()
+    return batch_loss(head, features, batch, data.emphasis[programs], options)
+
+
+def batch_loss(
+    head: SpanHead, features: torch.Tensor, batch: FeatureStore, emphasis: Floats, options: FitOptions
+) -> torch.Tensor:
+    """The token, line and program terms of a batch, summed.
+
+    `features` float32[tokens of the batch, features] are what the head sees; those of `batch` are not looked at.
+    `emphasis` float64[programs of the batch].
+    """
     by_token, by_line = (
         torch.from_numpy(_shares(emphasis, program)).float() for program in (batch.token_program, batch.line_program)
     )
-    values = head(torch.from_numpy(batch.features).float(), runs_of(batch))
+    values = head(features, runs_of(batch))
     on_line = torch.from_numpy(batch.token_line != OFF_LINE)
     token_line, token_program = torch.from_numpy(batch.token_line), torch.from_numpy(batch.token_program)
     levels = (
         (values, torch.arange(len(values)), batch.token_edited, by_token),
         (values[on_line], token_line[on_line], batch.line_edited, by_line),
-        (values, token_program, batch.program_edited, torch.ones(len(programs))),
+        (values, token_program, batch.program_edited, torch.ones(len(emphasis))),
     )
     terms = [
         share
