@@ -4,34 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 
 from risk_lsp.errors import WorkerError
 from risk_lsp.model.supervisor import WorkerState
 from risk_lsp.server.actions import Actions
-from risk_lsp.server.analysis import Analysis, Analyzer
+from risk_lsp.server.analysis import Analyzer
 from risk_lsp.server.attention import Attention
 from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.client import Client
 from risk_lsp.server.commands import Commands
 from risk_lsp.server.configuration import Configuration
 from risk_lsp.server.convert import changes_of, document_of, notebook_change_of, notebook_of
-from risk_lsp.server.diagnostics import diagnostics_of
 from risk_lsp.server.endpoint import Endpoint
 from risk_lsp.server.explanation import Explanations
 from risk_lsp.server.generated import GeneratedRegions
 from risk_lsp.server.handshake import Handshake
 from risk_lsp.server.ignore_store import IgnoreStore, default_data_folder
 from risk_lsp.server.limits import reason_not_scored
-from risk_lsp.server.line_view import LineView
 from risk_lsp.server.line_views import LineViews
 from risk_lsp.server.model_host import ModelHost, worker_options
 from risk_lsp.server.options import ServerOptions
 from risk_lsp.server.progress import LoadingProgress
+from risk_lsp.server.publisher import Publisher
 from risk_lsp.server.questions import Questions
 from risk_lsp.server.refresher import Refresher
 from risk_lsp.server.repair_menu import EXPLAIN
@@ -44,8 +42,6 @@ from risk_lsp.settings import SECTION, Settings
 from risk_lsp.text.document import Document
 from risk_lsp.text.edits import Edit
 from risk_lsp.text.positions import PositionEncoding
-
-ANALYSED = "riskLsp/analysed"
 
 
 class Session:
@@ -60,12 +56,14 @@ class Session:
         self._data_folder = Path(options.data_folder) if options.data_folder else default_data_folder()
         self.state = self._new_state(agreed, options, command)
         self._questions = Questions(self.state)
-        self._repairs = Repairs(self.state, self._questions, self.endpoint, self._data_folder)
-        self._pull = "diagnosticProvider" in agreed.capabilities
         self._refresher = Refresher(self.client.refreshes, self.endpoint.request)
+        pull = "diagnosticProvider" in agreed.capabilities
+        self._publisher = Publisher(
+            self.state, self._questions, self.endpoint, self._refresher, self._tell_status, pull=pull
+        )
+        self._repairs = Repairs(self.state, self._questions, self.endpoint, self._data_folder)
         self._progress = LoadingProgress(self.client.work_done_progress, self.endpoint.request, self.endpoint.notify)
         self._status = StatusReporter(self.endpoint.notify) if self.client.wants_status else None
-        self._remark: str | None = None  # about the numbers shown last
         self._is_initialized = False  # until then a server may send next to nothing
         self._tasks: set[asyncio.Task[None]] = set()
         self._register()
@@ -112,7 +110,7 @@ class Session:
             analyzer=Analyzer(
                 documents,
                 lambda document, on_part: host.score(document, lambda: attention.place(document), on_part),
-                self._publish,
+                lambda analysis: self._publisher.show(analysis),
             ),
             views=LineViews(store, regions),
             snooze=Snooze(self._snooze_changed),
@@ -122,7 +120,7 @@ class Session:
         )
 
     def _register(self) -> None:
-        actions = Actions(self.state, self._questions, self.endpoint, self._publish_again)
+        actions = Actions(self.state, self._questions, self.endpoint, self._publisher.show_again)
         explain = Explanations(self.state, self._questions, self.endpoint).explain
         commands = {**actions.handlers(), **self._repairs.handlers(), EXPLAIN: explain}
         handlers: dict[str, Callable[..., Any]] = {
@@ -187,7 +185,7 @@ class Session:
         uri = params.text_document.uri
         if not self.state.documents.is_cell(uri):
             self._forget(uri)
-            self._clear([uri])
+            self._publisher.take_back([uri])
 
     def _forget(self, uri: str) -> None:
         """Drop a document and all that is known of it."""
@@ -197,11 +195,6 @@ class Session:
         self.state.views.forget(uri)
         self.state.regions.forget(uri)
         self.state.attention.forget(uri)
-
-    def _clear(self, uris: Iterable[str]) -> None:
-        """Take back the diagnostics of what is closed; a client that pulls does that itself."""
-        for uri in () if self._pull else uris:
-            self.endpoint.publish(uri, None, [])
 
     # Notebooks
 
@@ -219,11 +212,11 @@ class Session:
         if changed is None:
             return
         before, after = changed
-        self._clear(part.uri for part in before.parts if after.part(part.uri) is None)
+        self._publisher.take_back(part.uri for part in before.parts if after.part(part.uri) is None)
         if after.document is not before.document:
             self._consider(after.document, self.settings.debounce)
         elif after.parts != before.parts:
-            self._publish_again(after.document)
+            self._publisher.show_again(after.document)
 
     def _did_close_notebook(self, params: types.DidCloseNotebookDocumentParams) -> None:
         self._close_notebook(params.notebook_document.uri)
@@ -232,14 +225,14 @@ class Session:
         notebook = self.state.documents.close_notebook(uri)
         if notebook is not None:
             self._forget(notebook.document.uri)
-            self._clear(part.uri for part in notebook.parts)
+            self._publisher.take_back(part.uri for part in notebook.parts)
 
     def _take_over(self, cells: Iterable[str]) -> None:
         """What was open as a text of its own is part of a notebook from now on."""
         for uri in cells:
             if self.state.documents.get(uri) is not None:
                 self._forget(uri)
-                self._clear([uri])
+                self._publisher.take_back([uri])
 
     def _consider(self, document: Document, quiet: float) -> None:
         """Have the document scored, unless it is not to be, or not now."""
@@ -250,55 +243,13 @@ class Session:
             self.state.analyzer.schedule(document.uri, quiet)
             return
         self.state.analyzer.forget(document.uri)
-        self._publish_nothing(document)
-
-    def _publish(self, analysis: Analysis) -> None:
-        """Show a result, or what is known of it; also one that is shown already, in other circumstances."""
-        view = self.state.views.make(analysis, self.settings, self.state.snooze.is_on)
-        parts = self.state.documents.parts(analysis.document)
-        if not self._pull:
-            for part in parts:
-                self.endpoint.publish(part.uri, part.version, diagnostics_of(view, part, self.state.encoding))
-        elif not all(self._questions.pulling[part.uri] for part in parts):
-            self._refresher.want(("diagnostics",))
-        self._refresh_in_line()
-        if not analysis.is_whole:
-            return
-        if self.client.wants_analysed:
-            for part in parts:
-                self.endpoint.notify(ANALYSED, {"uri": part.uri, "version": part.version})
-        self._remark = _remark(view)
-        self._tell_status()
-
-    def _publish_nothing(self, document: Document) -> None:
-        """The document's diagnostics are void."""
-        if self._pull:
-            self._refresher.want(("diagnostics",))
-            return
-        for part in self.state.documents.parts(document):
-            self.endpoint.publish(part.uri, part.version, [])
-
-    def _refresh_in_line(self) -> None:
-        """Have what is written into texts asked for again."""
-        settings = self.settings
-        self._refresher.want(
-            kind for kind, is_on in (("inlayHint", settings.inlay_hints), ("codeLens", settings.code_lens)) if is_on
-        )
-
-    def _publish_again(self, document: Document) -> None:
-        outcome = self.state.analyzer.outcome(document)
-        if isinstance(outcome, Analysis):
-            self._publish(outcome)
-
-    def _publish_all(self) -> None:
-        for analysis in self.state.analyzer.analyses():
-            self._publish(analysis)
+        self._publisher.show_nothing(document)
 
     def _clear_all(self) -> None:
         self.state.analyzer.forget_all()
         self.state.views.forget_all()
         for document in self.state.documents.all():
-            self._publish_nothing(document)
+            self._publisher.show_nothing(document)
 
     # Pauses
 
@@ -306,8 +257,8 @@ class Session:
         """Show nothing, or everything again; what was edited in the pause is scored now."""
         if self.state.snooze.is_on:
             for document in self.state.documents.all():
-                self._publish_nothing(document)
-        self._publish_all()
+                self._publisher.show_nothing(document)
+        self._publisher.show_all()
         for document in self.state.documents.all():
             self._consider(document, 0.0)
         self._tell_status()
@@ -359,7 +310,7 @@ class Session:
         if before != after:
             for document in self.state.documents.all():
                 self._consider(document, 0.0)
-            self._publish_all()
+            self._publisher.show_all()
 
     def _report(self, problems: Sequence[str]) -> None:
         if problems:
@@ -386,17 +337,10 @@ class Session:
     def _tell_status(self) -> None:
         if self._status is not None and self._is_initialized:
             state = self.state
-            self._status.report(status_of(self.settings.enabled, state.snooze.until, state.host, self._remark))
+            self._status.report(
+                status_of(self.settings.enabled, state.snooze.until, state.host, self._publisher.remark)
+            )
 
     def _say_restarting(self, failure: WorkerError) -> None:
         text = f"risk-lsp: {failure.message}; it is started again and open documents are scored anew"
         self.endpoint.tell(types.MessageType.Warning, text, "restart")
-
-
-def _remark(view: LineView) -> str | None:
-    """What the status says about the document shown last."""
-    if view.outside is None:
-        return None
-    name = PurePosixPath(unquote(urlsplit(view.analysis.document.uri).path)).name
-    name = "".join(character if character.isprintable() else "\ufffd" for character in name)
-    return f"Outside its calibrated range: {name} ({view.outside})."
