@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from risk_lsp.patches.endpoint import Completion, Endpoint, EndpointError, EndpointOptions
+from risk_lsp.patches.fences import python_blocks
 from risk_lsp.patches.problems import Problem
-from risk_lsp.patches.prompts import MEND, PROMPTS_VERSION, python_blocks
+from risk_lsp.patches.prompts import MEND, PROMPTS_VERSION
 
 _LONGEST_FAILURE = 1500  # characters, the last ones
 _FAILURES_IN_A_ROW = 3  # after so many the endpoint is left alone

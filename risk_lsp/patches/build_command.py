@@ -97,12 +97,8 @@ def _fixes(args: argparse.Namespace) -> FixOptions | None:
         return None
     if args.answers < 1 or args.max_tokens < 1:
         raise BadInput("--answers and --max-tokens must be 1 or more", "leave them out for the defaults")
-    try:
-        from risk_lsp.patches.asked_fixes import FixOptions
-    except ModuleNotFoundError as error:
-        raise BadInput(
-            f"asking a model needs the package {error.name}", "install the extra: pip install 'risk-lsp[endpoint]'"
-        ) from error
+    from risk_lsp.patches.asked_fixes import FixOptions
+
     options = FixOptions(args.model, args.base_url, args.answers, args.temperature, args.max_tokens, args.timeout)
     options.endpoint()  # refused now rather than in every worker, if it cannot be asked at all
     return options

@@ -7,8 +7,9 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 
 from risk_lsp.patches.endpoint import Endpoint
+from risk_lsp.patches.fences import python_blocks
 from risk_lsp.patches.problems import Problem
-from risk_lsp.patches.prompts import COMPLETE_FUNCTION, WRITE_PROGRAM, WRITE_SCRIPT, python_blocks
+from risk_lsp.patches.prompts import COMPLETE_FUNCTION, WRITE_PROGRAM, WRITE_SCRIPT
 from risk_lsp.patches.renaming import bound_names, parses
 from risk_lsp.patches.sampling import SamplingOptions, Wanted, Written, is_code
 

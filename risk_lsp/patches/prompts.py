@@ -1,8 +1,6 @@
-"""What models are asked for data, and the programs in their answers. A change of any wording raises PROMPTS_VERSION."""
+"""What models are asked for data. A change of any wording raises PROMPTS_VERSION."""
 
 from __future__ import annotations
-
-import re
 
 PROMPTS_VERSION = 1
 
@@ -23,9 +21,3 @@ MEND = (
     "What was asked:\n\n{asked}\n\nThe program:\n\n```python\n{program}\n```\n\n"
     "Its tests ended with:\n\n```\n{failure}\n```\n"
 )
-_FENCED = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
-
-
-def python_blocks(answer: str) -> list[str]:
-    """The fenced blocks of an answer that may be Python."""
-    return [block for language, block in _FENCED.findall(answer) if language.lower() in ("", "py", "python", "python3")]

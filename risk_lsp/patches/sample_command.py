@@ -95,13 +95,9 @@ def _options(args: argparse.Namespace, model: str) -> SamplingOptions:
 def _chat(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
     if not args.model:
         raise BadInput("no model is named", "name one of the endpoint's with --model")
-    try:
-        from risk_lsp.patches.chat_sampling import ChatWriter
-        from risk_lsp.patches.endpoint import Endpoint, EndpointOptions
-    except ModuleNotFoundError as error:
-        raise BadInput(
-            f"asking a model needs the package {error.name}", "install the extra: pip install 'risk-lsp[endpoint]'"
-        ) from error
+    from risk_lsp.patches.chat_sampling import ChatWriter
+    from risk_lsp.patches.endpoint import Endpoint, EndpointOptions
+
     key = os.environ.get("OPENAI_API_KEY")
     at = EndpointOptions(args.model, args.base_url, key, timeout=args.timeout, retries=4)
     options = _options(args, args.model)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
+from risk_lsp.patches.fences import without_blocks
 from risk_lsp.repair.prompts import (
     SYSTEM,
     RiskyLine,
@@ -16,7 +17,6 @@ from risk_lsp.repair.prompts import (
     joint_prompt,
     program_in,
     repair_prompt,
-    words_in,
 )
 from risk_lsp.repair.request import RepairError
 from risk_lsp.repair.tree import Cost, ProgramNode
@@ -132,7 +132,7 @@ class ChatProvider:
         if program is None or bench.is_known(program):
             await bench.note(reply.text.strip(), self.name, parent, cost)
             return None
-        if self._critic is None and (words := words_in(reply.text)):
+        if self._critic is None and (words := without_blocks(reply.text)):
             parent = (await bench.note(words, self.name, parent, Cost())).id
         bench.show("running the tests")
         nodes = await bench.try_all([Proposal(program, self.name, cost)], parent, detailed=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
+from risk_lsp.patches.fences import python_blocks
 from risk_lsp.risk.percent import percent
 
 PROMPTS_VERSION = 1
@@ -30,7 +29,6 @@ _ASK_JOINT = (
     "\nFirst say in at most three sentences what is wrong and where. Then give the whole repaired program in one "
     "```{language} block, and nothing behind it."
 )
-_FENCED = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 
 
 class RiskyLine(NamedTuple):
@@ -72,8 +70,7 @@ def joint_prompt(situation: Situation) -> str:
 
 def program_in(answer: str, before: str) -> str | None:
     """The last whole program in an answer, with the line ends of the text before; None if there is none."""
-    blocks: Sequence[tuple[str, str]] = _FENCED.findall(answer)
-    programs = [block for language, block in blocks if language.lower() in ("", "py", "python", "python3")]
+    programs = python_blocks(answer)
     if not programs:
         return None
     program = programs[-1].replace("\r\n", "\n").rstrip("\n")
@@ -83,11 +80,6 @@ def program_in(answer: str, before: str) -> str | None:
         program = program.replace("\n", "\r\n")
     ending = before[len(before.rstrip("\r\n")) :]
     return program + ending
-
-
-def words_in(answer: str) -> str:
-    """An answer without its programs."""
-    return _FENCED.sub("", answer).strip()
 
 
 def _told(situation: Situation) -> str:

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 import pytest
 
+from risk_lsp.patches.fences import without_blocks
 from risk_lsp.repair.prompts import (
     PROMPTS_VERSION,
     RiskyLine,
@@ -14,7 +15,6 @@ from risk_lsp.repair.prompts import (
     joint_prompt,
     program_in,
     repair_prompt,
-    words_in,
 )
 
 SITUATION = Situation(
@@ -80,4 +80,4 @@ def test_a_program_keeps_the_line_ends_of_the_file() -> None:
 
 
 def test_words_are_what_stands_around_the_program() -> None:
-    assert words_in("It is wrong.\n```python\nx = 2\n```\n") == "It is wrong."
+    assert without_blocks("It is wrong.\n```python\nx = 2\n```\n") == "It is wrong."
