@@ -24,7 +24,8 @@ from risk_lsp.risk.pooled_risk_map import PooledRiskMap
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms
-from risk_lsp.training.fit_probe import Fit, fit_probe
+from risk_lsp.training.fit_probe import fit_probe
+from risk_lsp.training.fold_store import FoldFit, FoldStore
 from risk_lsp.training.recipe import VALIDATION_SHARE, Recipe
 from risk_lsp.training.study import Floats, Study
 
@@ -63,8 +64,17 @@ def benchmark_folds(study: Study) -> Iterator[Fold]:
         yield Fold(name, mask)
 
 
-def judge(study: Study, folds: list[Fold], recipe: Recipe, unfitted: Mapping[str, Mapping[Level, Floats]]) -> Judged:
-    """Fit, rescale and score fold by fold. `unfitted` are the scores of techniques that learn nothing; NaN is none."""
+def judge(
+    study: Study,
+    folds: list[Fold],
+    recipe: Recipe,
+    unfitted: Mapping[str, Mapping[Level, Floats]],
+    store: FoldStore,
+) -> Judged:
+    """Fit, rescale and score fold by fold. `unfitted` are the scores of techniques that learn nothing; NaN is none.
+
+    What the store holds is not fitted again.
+    """
     names = [BASE_RATE, TRIVIAL, *unfitted, PROBE]
     raw: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
     rescaled: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
@@ -72,13 +82,16 @@ def judge(study: Study, folds: list[Fold], recipe: Recipe, unfitted: Mapping[str
     trivial = {level: trivial_feature_table(study.texts, table) for level, table in study.tables.items()}
     for fold in folds:
         roles = _Roles.of(study, fold)
-        fit, calibration, hazards = fitted_probe(study, roles.training, roles.calibration, recipe)
+        fit = store.get(fold.name)
+        if fit is None:
+            fit = fitted_probe(study, roles.training, roles.calibration, recipe)
+            store.keep(fold.name, fit)
         losses = [round(loss, 3) for loss in fit.validation_losses]
         print(f"{fold.name}: validation loss after each epoch {losses}", file=sys.stderr, flush=True)
         for level, table in study.tables.items():
             found = {name: scores[level] for name, scores in unfitted.items()}
             found[TRIVIAL] = _trivial_scores(study, level, trivial[level], roles.training)
-            found[PROBE] = span_probabilities(study, level, hazards, fit, calibration)
+            found[PROBE] = span_probabilities(study, level, fit)
             rate = _rate(study, level, roles.training)
             found[BASE_RATE] = np.full(len(table), rate)
             rows = roles.held_out[table.program]
@@ -92,38 +105,34 @@ def judge(study: Study, folds: list[Fold], recipe: Recipe, unfitted: Mapping[str
     return Judged(records, rescaled)
 
 
-def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> tuple[Fit, Calibration, Floats]:
-    """A probe of the recipe from some of the programs, calibrated on others; and what it gives for all tokens.
-
-    Hazards have the factor of their text already.
-    """
+def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> FoldFit:
+    """A probe of the recipe from some of the programs, calibrated on others; and what it gives for all tokens."""
     data = _weighted(study, training)
     groups = np.concatenate([study.data.groups, study.injected_groups])
     validation = np.array([is_held_out(group, VALIDATION_SHARE) for group in groups], dtype=np.bool_)
     columns = None if recipe.statistics else np.arange(data.store.features.shape[1] - STATISTICS)
     fit = fit_probe(data, validation, recipe.options, columns)
     values = token_values(fit.head, study.store, columns)
-    calibration = Calibration()
-    if fit.head.architecture != "max_pool":
-        calibration = fit_calibration(values, _only_real(study, calibrating))
-        values = scaled_by_text(values, study.store, calibration)
-    return fit, calibration, values
+    if isinstance(fit.head, MaxPoolHead):
+        return FoldFit(values, Calibration(), fit.validation_losses, fit.head)
+    calibration = fit_calibration(values, _only_real(study, calibrating))
+    return FoldFit(scaled_by_text(values, study.store, calibration), calibration, fit.validation_losses)
 
 
-def span_probabilities(study: Study, level: Level, values: Floats, fit: Fit, calibration: Calibration) -> Floats:
+def span_probabilities(study: Study, level: Level, fit: FoldFit) -> Floats:
     """What the probe says of every span of a level, as its RiskMap would."""
     first, last = study.tokens[level].T
-    head = fit.head
-    if not isinstance(head, MaxPoolHead):
-        sums = np.concatenate(([0.0], np.cumsum(values)))
-        return calibration.probability(np.maximum(sums[last] - sums[first], 0.0))
+    if fit.pool is None:
+        sums = np.concatenate(([0.0], np.cumsum(fit.values)))
+        return fit.calibration.probability(np.maximum(sums[last] - sums[first], 0.0))
     table, store, found = study.tables[level], study.store, np.zeros(len(first))
-    weights, bias = head.output.weight.detach().numpy().reshape(-1), float(head.output.bias)
+    output = fit.pool.output
+    weights, bias = output.weight.detach().numpy().reshape(-1), float(output.bias)
     for program, (text, _) in enumerate(study.texts):
         rows = slice(*np.searchsorted(table.program, [program, program + 1]))
         tokens = slice(store.token_bounds[program], store.token_bounds[program + 1])
         places = (store.token_start[tokens], store.token_end[tokens])
-        risk = PooledRiskMap(len(text), *places, values[tokens].astype(np.float32), weights, bias)
+        risk = PooledRiskMap(len(text), *places, fit.values[tokens].astype(np.float32), weights, bias)
         found[rows] = risk.probabilities(table.start[rows], table.end[rows])
     return found
 

@@ -28,6 +28,7 @@ from risk_lsp.probe.reader import uses_layout
 from risk_lsp.risk.engine import Engine
 from risk_lsp.training.cross_validation import Judged, benchmark_folds, judge, problem_folds
 from risk_lsp.training.feature_store import collect_features
+from risk_lsp.training.fold_store import FoldStore
 from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
 from risk_lsp.training.recipe import Recipe, recipe_of_command
@@ -53,7 +54,8 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     unfitted, about = _unfitted(study, args, messages)
     resamples = _QUICK_RESAMPLES if args.quick else args.resamples
-    by_problem = judge(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted)
+    store = FoldStore(args.cache and args.cache / "folds", study, engine.model.weights_hash, recipe)
+    by_problem = judge(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted, store)
     found = {
         "command": _command(args),
         "bundle": engine.manifest.name,
@@ -62,7 +64,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
         **about,
         "five_folds": _figures(by_problem, resamples),
         "unread": _figures(_only(by_problem, [split_of(group) != "train" for group in data.groups]), resamples),
-        "benchmarks_out": _benchmarks_out(study, recipe, unfitted, resamples),
+        "benchmarks_out": _benchmarks_out(study, recipe, unfitted, store, resamples),
         "shipped": _shipped(engine, data, resamples),
         "attempts": json.loads(args.attempts.read_text("utf-8")) if args.attempts else [],
         "plots": _plots(by_problem, args.out),
@@ -115,10 +117,14 @@ def _answers(study: Study, args: argparse.Namespace, messages: TextIO) -> list[d
     return read_answers(programs, args.reflect_model, path)
 
 
-def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Unfitted, resamples: int) -> dict[str, Any]:
+def _benchmarks_out(
+    study: Study, recipe: Recipe, unfitted: Unfitted, store: FoldStore, resamples: int
+) -> dict[str, Any]:
     if len({program.benchmark for program in study.data.programs}) < 2:
         return {}
-    return {fold.name: _figures(judge(study, [fold], recipe, unfitted), resamples) for fold in benchmark_folds(study)}
+    return {
+        fold.name: _figures(judge(study, [fold], recipe, unfitted, store), resamples) for fold in benchmark_folds(study)
+    }
 
 
 def _shipped(engine: Engine, data: ProbeData, resamples: int) -> dict[str, Any]:

@@ -33,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="JSON of what was tried, as benchmarks/probe_variants.py writes it",
     )
     parser.add_argument(
-        "--cache", type=Path, metavar="FOLDER", help="keep what the model gives there, for another run (gigabytes)"
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="keep there what the model gives (gigabytes) and the folds' probes: a run that was cut short goes on",
     )
     parser.add_argument("--resamples", type=int, default=500, metavar="N", help="of the bootstrap (default 500)")
     parser.add_argument("--quick", action="store_true", help="two folds and three epochs: to see that it runs")

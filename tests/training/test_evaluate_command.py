@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from risk_lsp.cli import main
 from risk_lsp.evaluation.spans import LEVELS
+from risk_lsp.training import cross_validation
 from risk_lsp.training.labelled import LabelledProgram, write_labelled
 from tests.chat_server import ChatServer, chat_server
 from tests.training.makers import program, toy_programs, write_records
@@ -68,9 +70,14 @@ def made(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, server: C
     fit = ("--model", model_folder, "--data", data, "--rate", "1e-3", "--injected", "8")
     assert main(["probe", "fit", str(bundle), *map(str, fit)]) == 0
     asking = ("--reflect-model", "tiny", "--base-url", server.url, "--samples", samples, "--attempts", attempts)
-    given = (folder / "out", "--data", data, "--bundle", bundle, "--cache", folder / "cache", "--quick", *asking)
-    assert main(["evaluate", *map(str, given)]) == 0
+    assert evaluate(folder / "out", folder / "cache", *asking) == 0
     return Made(folder / "out", [request["messages"][0]["content"] for request in server.asked])
+
+
+def evaluate(out: Path, cache: Path, *more: object) -> int:
+    """Measure the bundle beside `out` on the programs there."""
+    given = (out, "--data", out.parent / "programs.jsonl", "--bundle", out.parent / "bundle", "--cache", cache)
+    return main(["evaluate", *map(str, given), "--quick", *map(str, more)])
 
 
 def sample(each: LabelledProgram) -> dict[str, Any]:
@@ -172,3 +179,22 @@ def test_what_was_answered_is_not_asked_again_and_what_was_read_is_not_read_agai
 def test_an_endpoint_without_a_model_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(tmp_path), "--data", str(tmp_path), "--base-url", "http://localhost:1/v1"]) == 2
     assert "--reflect-model" in capsys.readouterr().err
+
+
+def test_a_run_with_the_same_cache_fits_no_probe_again(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cross_validation, "fit_probe", None)
+
+    assert evaluate(made.folder.parent / "again", made.folder.parent / "cache") == 0
+
+    again = Made(made.folder.parent / "again", []).found
+    assert again["five_folds"]["line"]["techniques"]["probe"] == made.found["five_folds"]["line"]["techniques"]["probe"]
+
+
+def test_a_damaged_probe_of_a_fold_is_named(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(made.folder.parent / "cache", tmp_path / "cache")
+    for file in (tmp_path / "cache/folds").iterdir():
+        file.write_bytes(file.read_bytes()[:100])
+
+    assert evaluate(made.folder.parent / "damaged", tmp_path / "cache") == 2
+
+    assert re.search(r"folds/\S+\.npz is damaged", capsys.readouterr().err)
