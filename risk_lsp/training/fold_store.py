@@ -43,7 +43,7 @@ class FoldStore:
         if self._folder is None or not (path := self._path(self._folder, fold)).is_file():
             return None
         try:
-            with np.load(path) as kept:
+            with path.open("rb") as file, np.load(file) as kept:  # numpy leaves a damaged file open
                 about = json.loads(str(kept["about"]))
                 return FoldFit(kept["values"], Calibration(**about["calibration"]), tuple(about["losses"]))
         except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
