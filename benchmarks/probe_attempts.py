@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from probe_heads import AttentionPoolHead, ReadingHazardHead
 
 from risk_lsp.training.fit_probe import FitOptions
 
 MakeHead = Callable[[int], Any]
+Bugs = Literal["rules", "model"]
 
 
 class Stage(NamedTuple):
@@ -23,7 +24,10 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class Attempt:
-    """One variant. `pretrained`: first on injected bugs alone, then on real programs alone."""
+    """One variant. `injected`: what bugs made by machine weigh; `bugs`: who makes them, rules or the model itself.
+
+    `pretrained`: first on such bugs alone, then on real programs alone.
+    """
 
     name: str
     layers: tuple[int, ...]
@@ -33,6 +37,7 @@ class Attempt:
     places: bool = False
     injected: float = 0.0
     pretrained: bool = False
+    bugs: Bugs = "rules"
     seeds: int = 1
 
     def stages(self, seed: int) -> list[Stage]:
@@ -96,6 +101,8 @@ def attempts(top: int) -> list[Attempt]:
         Attempt("lines, rate 3e-4", two, options=replace(lines, rate=3e-4, epochs=20), places=True),
         Attempt("lines, statistics alone, injected bugs", (), options=lines, places=True, injected=0.5),
         Attempt("lines, injected bugs first", two, options=lines, places=True, pretrained=True),
+        Attempt("lines, resampled bugs", two, options=lines, places=True, injected=0.5, bugs="model"),
+        Attempt("lines, resampled bugs first", two, options=lines, places=True, pretrained=True, bugs="model"),
     ]
     poolings = [
         Attempt("max-pool, Brier loss", two, options=replace(base, architecture="max_pool", loss="brier")),

@@ -14,13 +14,14 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from probe_attempts import Attempt, attempts
+from probe_attempts import Attempt, Bugs, attempts
 
 from risk_lsp.evaluation.metrics import auc, brier_skill_score, expected_calibration_error
 from risk_lsp.evaluation.program_metrics import within_group_auc
@@ -33,8 +34,10 @@ from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.training.fit_probe import HeadFit, fit_head
 from risk_lsp.training.injected_bugs import with_injected_bugs
+from risk_lsp.training.labelled import LabelledProgram
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
 from risk_lsp.training.recipe import VALIDATION_SHARE
+from risk_lsp.training.resampled_bugs import with_resampled_bugs
 
 Floats = NDArray[np.float64]
 
@@ -46,17 +49,22 @@ def main() -> int:
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
     parser.add_argument("--out", type=Path, default=Path(".cache/probe_variants.json"))
     parser.add_argument("--only", nargs="+", default=[], help="variants whose names hold one of these words")
-    parser.add_argument("--injected", type=int, default=3000)
+    parser.add_argument("--injected", type=int, default=3000, help="programs with a bug made by rules")
+    parser.add_argument("--resampled", type=int, default=1500, help="programs with a bug that the model wrote")
     parser.add_argument("--per-group", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    bench = Bench(args)
+    model = CodeModel.load(args.model, threads=args.threads)
     done: list[dict[str, Any]] = json.loads(args.out.read_text()) if args.out.is_file() else []
-    for attempt in attempts(bench.layer_count):
-        known = any(record["variant"] == attempt.name for record in done)
-        if known or (args.only and not any(word in attempt.name for word in args.only)):
-            continue
+    known = {record["variant"] for record in done}
+    wanted = [
+        attempt
+        for attempt in attempts(model.layer_count)
+        if attempt.name not in known and (not args.only or any(word in attempt.name for word in args.only))
+    ]
+    bench = Bench(args, model, wanted)
+    for attempt in wanted:
         started = time.monotonic()
         record = {"variant": attempt.name, **bench.measured(attempt), "seconds": time.monotonic() - started}
         print(json.dumps(record), flush=True)
@@ -66,22 +74,30 @@ def main() -> int:
 
 
 class Bench:
-    """Features of training programs, of ones with injected bugs, and of calibration programs."""
+    """Features of training programs, of ones with bugs made by machine, and of calibration programs."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, model: CodeModel, wanted: Sequence[Attempt]) -> None:
         data = read_probe_data(args.data, args.per_group)
         self._training, self._calibrating = data.of("train"), data.of("calibration")
-        injected = with_injected_bugs(self._training.programs, args.injected, seed=1)
-        model = CodeModel.load(args.model, threads=args.threads)
-        self.layer_count, self._width = model.layer_count, model.width
-        layers = range(model.layer_count + 1)
-        programs = [*self._training.programs, *injected]
+        kinds: dict[Bugs, list[LabelledProgram]] = {"rules": [], "model": []}
+        if any(attempt.injected or attempt.pretrained for attempt in wanted):
+            kinds["rules"] = with_injected_bugs(self._training.programs, args.injected, seed=1)
+        if any(attempt.bugs == "model" for attempt in wanted):
+            kinds["model"] = with_resampled_bugs(model, self._training.programs, args.resampled, seed=1)
+        programs = [*self._training.programs, *kinds["rules"], *kinds["model"]]
+        self._layers = sorted({layer for attempt in wanted for layer in attempt.layers})
+        self._width = model.width
         self._learnt, self._judged = (
-            collect_features(model, each, layers, statistics=True, layout=True, cache=args.cache)
+            collect_features(model, each, self._layers, statistics=True, layout=True, cache=args.cache)
             for each in (programs, self._calibrating.programs)
         )
         self._validation = np.array([is_held_out(program.group, VALIDATION_SHARE) for program in programs])
-        self._injected = np.arange(len(programs)) >= len(self._training.programs)
+        real = len(self._training.programs)
+        first = {"rules": real, "model": real + len(kinds["rules"])}
+        self._made: dict[Bugs, NDArray[np.bool_]] = {
+            kind: (np.arange(len(programs)) >= first[kind]) & (np.arange(len(programs)) < first[kind] + len(found))
+            for kind, found in kinds.items()
+        }
 
     def measured(self, attempt: Attempt) -> dict[str, float]:
         """Fit the variant, as often as its ensemble asks, and judge it."""
@@ -94,24 +110,26 @@ class Bench:
         return self._learnt, self._judged
 
     def _columns(self, attempt: Attempt) -> NDArray[np.int64]:
-        width, end = self._width, LAYOUT + (self.layer_count + 1) * self._width
+        width, end = self._width, LAYOUT + len(self._layers) * self._width
         columns = [np.arange(LAYOUT if attempt.places else 0)]
-        columns += [LAYOUT + np.arange(layer * width, (layer + 1) * width) for layer in attempt.layers]
+        columns += [LAYOUT + self._layers.index(layer) * width + np.arange(width) for layer in attempt.layers]
         return np.concatenate([*columns, end + np.arange(STATISTICS)] if attempt.statistics else columns)
 
     def _fitted(self, attempt: Attempt, store: FeatureStore, seed: int) -> HeadFit:
         make = attempt.head
         for stage in attempt.stages(seed):
             torch.manual_seed(seed)
-            fit = fit_head(self._weights(stage.injected, stage.real, store), self._validation, stage.options, make=make)
+            weights = self._weights(attempt.bugs, stage.injected, stage.real, store)
+            fit = fit_head(weights, self._validation, stage.options, make=make)
             make = _continued(fit)
         return fit
 
-    def _weights(self, injected: float, real: float, store: FeatureStore) -> WeightedPrograms:
-        """Injected bugs weigh `injected` times what real programs do; `real` 0 leaves those to the validation alone."""
-        share = injected * sum(self._training.weights) / max(1, int(self._injected.sum()))
-        extra = np.full(int(self._injected.sum()), share) * ~self._validation[self._injected]
-        kept = np.where(self._validation[~self._injected], 1.0, real)
+    def _weights(self, bugs: Bugs, injected: float, real: float, store: FeatureStore) -> WeightedPrograms:
+        """Made bugs weigh `injected` times what real programs do; with `real` 0 these are left to the validation."""
+        count = len(self._training.programs)
+        made = self._made[bugs][count:]
+        extra = injected * sum(self._training.weights) / max(1, int(made.sum())) * (made & ~self._validation[count:])
+        kept = np.where(self._validation[:count], 1.0, real)
         return WeightedPrograms(
             store,
             np.concatenate([np.asarray(self._training.weights) * kept, extra]),
@@ -130,6 +148,8 @@ def _weighted(data: ProbeData, store: FeatureStore) -> WeightedPrograms:
 
 def _with_columns(store: FeatureStore, columns: NDArray[np.int64]) -> FeatureStore:
     """The store with some of its features."""
+    if len(columns) == store.features.shape[1]:
+        return store
     return FeatureStore(**{**_fields(store), "features": store.features[:, columns]})
 
 

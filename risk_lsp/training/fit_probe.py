@@ -36,7 +36,7 @@ class FitOptions:
     hidden: int = 32
     loss: Loss = "log"
     epochs: int = 30
-    patience: int = 5
+    patience: int = 3
     batch_programs: int = 48
     rate: float = 2e-4
     weight_decay: float = 0.05
