@@ -12,9 +12,16 @@ export function personChecks(window, folders) {
       await window.waitForUnderlines(1);
     }],
 
-    ['hover says the probability in words', async () => {
-      const text = await window.hover('return');
-      must(/63% likely to need an edit/.test(text) && /Most of the 63% chance of an edit comes from/.test(text), text);
+    ['hover says the probability in words, and once where the hint says it too', async () => {
+      const aside = await window.hover('BUG');
+      must(/Most of the 63% chance of an edit comes from/.test(aside), aside);
+      await window.hoverUnderline();
+      const text = await until('the hover below the hint', async () => {
+        const shown = await window.hovered();
+        return /Most of/.test(shown) && shown;
+      });
+      must(/63% likely to need an edit[^]*Most of it comes from/.test(text), text);
+      must(text.match(/63%/g).length === 1, text);
       await window.screenshot('hover');
     }],
 

@@ -1,7 +1,6 @@
-import { languages, Position, Selection, TextEditorRevealType, window } from 'vscode';
+import { Position, Selection, TextEditorRevealType, window } from 'vscode';
+import { hintsOf } from '../hints';
 import { lineToGoTo } from './navigation';
-
-const SOURCE = 'risk-lsp';
 
 /** Move the cursor to the next or previous of the lines that the server points out. */
 export function goToRiskyLine(forward: boolean): void {
@@ -9,8 +8,8 @@ export function goToRiskyLine(forward: boolean): void {
   if (!editor) {
     return;
   }
-  const shown = languages.getDiagnostics(editor.document.uri).filter(({ source }) => source === SOURCE);
-  const starts = new Map(shown.map(({ range }) => [range.start.line, range.start.character]));
+  const hints = hintsOf(editor.document.uri);
+  const starts = new Map(hints.map(({ range }) => [range.start.line, range.start.character]));
   const line = lineToGoTo([...starts.keys()], editor.selection.active.line, forward);
   if (line === undefined) {
     window.setStatusBarMessage('No line of this file stands out.', 3000);

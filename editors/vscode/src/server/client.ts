@@ -10,6 +10,7 @@ import {
   RevealOutputChannelOn,
 } from 'vscode-languageclient/node';
 import { config, SECTION, type ServerSettings } from '../config';
+import { belowHint } from '../hover/hover';
 import { EXPLAIN, type ExplainAnswer } from '../protocol';
 import { cancellableProgress } from '../repair/progress';
 import { answerRequests, OFFERS } from '../repair/requests';
@@ -41,6 +42,8 @@ export function createClient(
       handleWorkDoneProgress: cancellableProgress(
         (token) => void client.sendNotification('window/workDoneProgress/cancel', { token }),
       ),
+      provideHover: async (document, position, token, next) =>
+        belowHint(await next(document, position, token), document, position),
       executeCommand: async (command, args, next) => {
         const answer: ExplainAnswer | undefined = await next(command, args);
         if (command === EXPLAIN && answer) {

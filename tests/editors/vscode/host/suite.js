@@ -23,11 +23,18 @@ exports.suite = [
     assert.match(hint.message, LIKELY);
   }],
 
-  ['hover says the probability', async () => {
+  ['hover says the probability, but not where the hint itself does', async () => {
     const document = await open('sample.py');
-    const place = new vscode.Position(4, 6);
-    const hovers = await vscode.commands.executeCommand('vscode.executeHoverProvider', document.uri, place);
-    assert.match(hovers.flatMap(({ contents }) => contents.map(({ value }) => value)).join('\n'), /63%/);
+    await risks(document, 1);
+    const hoverAt = async (character) => {
+      const place = new vscode.Position(4, character);
+      const hovers = await vscode.commands.executeCommand('vscode.executeHoverProvider', document.uri, place);
+      return hovers.flatMap(({ contents }) => contents.map(({ value }) => value)).join('\n');
+    };
+    assert.match(await hoverAt(12), /^Most of the \*\*63%\*\* chance of an edit comes from/);
+    const atDots = await hoverAt(5);
+    assert.match(atDots, /^Most of it comes from/);
+    assert.doesNotMatch(atDots, /63%/);
   }],
 
   ...['emoji.py', 'cjk.py', 'combining.py', 'crlf.py', 'formfeed.py'].map((name) => [

@@ -168,6 +168,11 @@ export class Window {
     return hover.innerText();
   }
 
+  /** Text of the hover that is shown. */
+  hovered() {
+    return this.page.locator(HOVER, WHOLE).first().innerText();
+  }
+
   /** Hold the mouse over the first underlined piece of text until the hover is there. */
   async hoverUnderline() {
     const place = this.page.locator(UNDERLINES).first();
