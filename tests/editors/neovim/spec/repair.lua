@@ -1,18 +1,8 @@
 -- Repairs and explanations: asked for, agreed to, and applied.
-local FAULTY = [[
-def largest(numbers):
-    """The largest of some numbers.
+local samples = dofile(vim.env.TEST_HERE .. '/samples.lua')
 
-    >>> largest([1, 3, 2])
-    3
-    """
-    best = numbers[0]
-    for number in numbers:
-        if number < best:
-            best = number
-    return best
-]]
-local LINE = 9
+local FAULTY = samples.FAULTY:gsub('number > BUG', 'number < best')
+local LINE = samples.FAULTY_LINE
 
 return function(t)
   local person = dofile(vim.env.TEST_HERE .. '/person.lua').sit_down()

@@ -1,20 +1,8 @@
 -- Without trust no code of a workspace is run. Whoever starts the sandbox, or runs the program, leaves a file: see `run`.
+local samples = dofile(vim.env.TEST_HERE .. '/samples.lua')
+
 local CANARY = vim.env.TEST_FOLDER .. '/the-program-has-run'
-local FAULTY = ([[
-def largest(numbers):
-    """The largest of some numbers.
-
-    >>> largest([1, 3, 2])
-    3
-    """
-    best = numbers[0]
-    for number in numbers:
-        if number > BUG:
-            best = number
-    return best
-
-open(%q, "w").close()
-]]):format(CANARY)
+local FAULTY = samples.FAULTY .. ('\nopen(%q, "w").close()\n'):format(CANARY)
 local WHY = ' (runs no tests: this workspace is not trusted)'
 
 local function exists(file)
@@ -22,7 +10,7 @@ local function exists(file)
 end
 
 local function repairs_in_menu(bufnr)
-  local place = { line = 8, character = 8 }
+  local place = { line = samples.FAULTY_LINE - 1, character = 8 }
   local params = {
     textDocument = { uri = vim.uri_from_bufnr(bufnr) },
     range = { start = place, ['end'] = place },
@@ -50,7 +38,7 @@ return function(t)
   if is_trusted then
     t.test('with trust and consent something runs, as the canary shows', function()
       person.chosen = { 'Run' }
-      vim.cmd('9RiskRepair')
+      vim.cmd(samples.FAULTY_LINE .. 'RiskRepair')
       t.wait('the canary', function()
         return exists(vim.env.TEST_CANARY)
       end)
@@ -68,9 +56,9 @@ return function(t)
 
   t.test('without trust a repair is a suggestion, and no code has run', function()
     person.chosen = { 'Apply' }
-    vim.cmd('9RiskRepair')
+    vim.cmd(samples.FAULTY_LINE .. 'RiskRepair')
     t.wait('the change', function()
-      return not vim.fn.getline(9):find('BUG')
+      return not vim.fn.getline(samples.FAULTY_LINE):find('BUG')
     end)
     t.equal(exists(vim.env.TEST_CANARY), false, 'a sandbox')
     t.equal(exists(CANARY), false, 'a run of the program')
