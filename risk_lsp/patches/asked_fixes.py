@@ -51,6 +51,7 @@ class AskedFixes(NamedTuple):
     answers: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    model: str = ""
 
 
 class Fixer:
@@ -74,6 +75,7 @@ class Fixer:
             len(answers),
             sum(answer.prompt_tokens or 0 for answer in answers),
             sum(answer.completion_tokens or 0 for answer in answers),
+            self._options.model,
         )
 
     def _answer(self, prompt: str, number: int) -> Completion | None:

@@ -37,10 +37,11 @@ def statistics_of(records: Iterable[dict[str, Any]], max_share: float) -> dict[s
     }
 
 
-def _asked(asked: list[dict[str, int]]) -> dict[str, int]:
-    """Of how many programs a language model was asked, and what that took."""
+def _asked(asked: list[dict[str, Any]]) -> dict[str, Any]:
+    """Of how many programs a language model was asked, which models that were, and what it took."""
     names = ("answers", "prompt_tokens", "completion_tokens")
-    return {"programs": len(asked), **{name: sum(each[name] for each in asked) for name in names}}
+    models = sorted({str(each["model"]) for each in asked})
+    return {"programs": len(asked), "models": models, **{name: sum(each[name] for each in asked) for name in names}}
 
 
 def _figures(records: list[dict[str, Any]]) -> dict[str, Any]:

@@ -143,11 +143,11 @@ class _Asked:
         return self._fixes.programs
 
     def record(self) -> dict[str, Any]:
-        """Answers and tokens, where a model was asked."""
+        """The model that was asked, its answers and tokens; nothing where none was."""
         if self._fixes is None:
             return {}
-        answers, prompt_tokens, completion_tokens = self._fixes[1:]
-        return {"asked": {"answers": answers, "prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens}}
+        names = ("model", "answers", "prompt_tokens", "completion_tokens")
+        return {"asked": {name: getattr(self._fixes, name) for name in names}}
 
 
 def _verified(patches: list[Patch], sandbox: Sandbox, problem: Problem) -> Patch | None:

@@ -28,6 +28,7 @@ def data_card(
 ) -> str:
     """The card: what the set is, its figures, and where its programs and problems come from."""
     parts = [_INTRODUCTION.format(cap=_percent(statistics["max_share"])), _totals(statistics)]
+    parts += _asked(statistics["asked"])
     rows = {"all": statistics["without_syntax_errors"], **statistics["by_benchmark"]}
     parts += ["## By benchmark\n", "Failing programs that parse.\n", _figures_table("benchmark", rows)]
     parts += ["## By model\n", _figures_table("model", statistics["by_model"])]
@@ -45,6 +46,16 @@ def _totals(statistics: dict[str, Any]) -> str:
         f"which {statistics['syntax_errors']:,} do not parse. The search ran {statistics['runs']:,} variants in "
         f"{statistics['seconds'] / 3600:.1f} hours of one worker.\n"
     )
+
+
+def _asked(asked: dict[str, Any]) -> list[str]:
+    if not asked["programs"]:
+        return []
+    return [
+        f"For {asked['programs']:,} failing programs a language model was asked for fixes too "
+        f"({', '.join(asked['models'])}): {asked['answers']:,} answers, {asked['prompt_tokens']:,} tokens read and "
+        f"{asked['completion_tokens']:,} written. What it answered counts only where tests passed with it.\n"
+    ]
 
 
 def _figures_table(name: str, rows: dict[str, dict[str, Any]]) -> str:

@@ -22,6 +22,7 @@ from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 Loss = Literal["log", "brier", "focal"]
 _FOCUS = 2.0  # of the focal loss (Lin et al., arXiv 1708.02002)
 Floats = NDArray[np.float64]
+OnEpoch = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,16 @@ def fit_probe(
     validation: NDArray[np.bool_],
     options: FitOptions,
     columns: NDArray[np.int64] | None = None,
+    on_epoch: OnEpoch = lambda _: None,
 ) -> Fit:
     """Fit the probe of the options, an ensemble if they ask for more than one member; see fit_head."""
     if options.members == 1:
-        fit = fit_head(data, validation, options, columns)
+        fit = fit_head(data, validation, options, columns, on_epoch=on_epoch)
         return Fit(fit.head, fit.validation_losses)
     if options.architecture == "max_pool":
         raise BadInput("an ensemble averages hazards, and a max_pool probe has none", "use another --architecture")
     members = [replace(options, seed=options.seed + number, members=1) for number in range(options.members)]
-    fits = [fit_head(data, validation, member, columns) for member in members]
+    fits = [fit_head(data, validation, member, columns, on_epoch=on_epoch) for member in members]
     losses = [loss for fit in fits for loss in fit.validation_losses]
     return Fit(HazardEnsemble([fit.head for fit in fits if isinstance(fit.head, HazardHead)]), tuple(losses))
 
@@ -85,13 +87,14 @@ def fit_head(
     options: FitOptions,
     columns: NDArray[np.int64] | None = None,
     make: Callable[[int], SpanHead] | None = None,
+    on_epoch: OnEpoch = lambda _: None,
 ) -> HeadFit:
     """Fit a head on the programs outside `validation` bool[programs], stopping early on those inside.
 
     A program is drawn as often as it weighs; its tokens and lines count as its emphasis says. `columns` picks features
     (all by default). Each of the token, line and program terms counts the same (arXiv 2512.24560) and is a mean over
     programs of the mean over their spans. `make` gives the head for that many features, by default that of the options'
-    architecture.
+    architecture. `on_epoch` is told the validation loss of each epoch.
     """
     torch.manual_seed(options.seed)
     usable = (data.weights > 0) & data.store.has_tokens
@@ -115,6 +118,7 @@ def fit_head(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         losses.append(_validation_loss(head, data, held_out, replace(options, loss="log"), columns))
+        on_epoch(losses[-1])
         if losses[-1] < best_loss:
             best, best_loss = copy.deepcopy(head.state_dict()), losses[-1]
         elif len(losses) - 1 - int(np.argmin(losses)) >= options.patience:

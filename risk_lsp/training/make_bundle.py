@@ -54,8 +54,8 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout),
         np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
         recipe.options,
+        on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
     )
-    print(f"validation loss after each epoch: {[round(loss, 4) for loss in fit.validation_losses]}", file=sys.stderr)
     held_out = _read(model, calibrating, layers, args.cache, statistics=statistics, layout=layout)
     manifest = Manifest(
         name=args.name or args.out.name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,9 +76,15 @@ def test_an_answer_that_passes_is_cut_down_to_a_patch(
     assert "# the first" in record["patch"]["fixed"]  # a comment is no part of a patch
     assert [record["text"][slice(*span)] for span in record["edited"]] == ["return", "None"]
     assert WRONG in prompt and "The largest of some numbers" in prompt and "AssertionError" in prompt
-    assert record["asked"] == {"answers": 1, "prompt_tokens": 11, "completion_tokens": 7}
+    assert record["asked"] == {"model": "tiny", "answers": 1, "prompt_tokens": 11, "completion_tokens": 7}
     asked = json.loads((tmp_path / "out" / "statistics.json").read_text())["asked"]
     assert f"{asked['answers']} answers for {asked['programs']} programs" in capsys.readouterr().out
+
+
+def test_the_data_card_names_the_model_that_was_asked(server: ChatServer, inputs: list[str], tmp_path: Path) -> None:
+    build(tmp_path / "out", inputs, server)
+
+    assert re.search(r"asked for fixes too \(tiny\): \d+ answers", (tmp_path / "out" / "README.md").read_text())
 
 
 def test_what_was_answered_is_not_asked_again(server: ChatServer, inputs: list[str], tmp_path: Path) -> None:

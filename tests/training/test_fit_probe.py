@@ -65,6 +65,15 @@ def test_an_ensemble_of_probes_without_hazards_is_refused() -> None:
         fit_probe(evenly(planted(1)), VALIDATION, replace(OPTIONS, architecture="max_pool", members=2))
 
 
+def test_the_validation_loss_of_each_epoch_is_told_when_it_is_known() -> None:
+    told: list[float] = []
+    options = replace(OPTIONS, architecture="lines", epochs=2, members=2)
+
+    fit = fit_probe(evenly(planted(1)), VALIDATION, options, on_epoch=told.append)
+
+    assert told == list(fit.validation_losses)
+
+
 def test_the_brier_loss_finds_it_too() -> None:
     head = fit_head(evenly(planted(1)), VALIDATION, replace(OPTIONS, loss="brier")).head
 
