@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.risk.batches import in_batches
 from risk_lsp.risk.calibrated_range import reason_outside
 from risk_lsp.risk.changes import Changes, Ranges, changed_mask
 from risk_lsp.risk.files import FoundFile, find_files, without_repeats
@@ -141,7 +143,7 @@ def check_paths(
     reference: ReferenceTable,
     changes: Changes | None = None,
 ) -> Iterator[FileReport | FileFailure]:
-    """Check files, and the Python files below folders, one by one; what cannot be read does not stop the others.
+    """Check files, and the Python files below folders, some at a time; what cannot be read does not stop the others.
 
     With `changes` only files that changed are checked, and only changed lines pointed at.
     """
@@ -153,18 +155,62 @@ def check_paths(
             files += find_files(path)
         except RiskError as error:
             yield FileFailure(path, error)
-    for file in without_repeats(files):
+    for batch in in_batches(_sources(without_repeats(files), changes), _characters):
+        yield from (each for each in batch if isinstance(each, FileFailure))
+        yield from _reports(engine, [each for each in batch if isinstance(each, _Source)], options, reference)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What a file holds, and what changed in it."""
+
+    path: Path
+    text: str
+    changed: Ranges | None
+
+
+def _sources(files: Sequence[FoundFile], changes: Changes | None) -> Iterator[_Source | FileFailure]:
+    """The files that there is something to say about, read, and those that cannot be."""
+    for file in files:
         changed = None if changes is None else changes.of(file)
         if changed == ():
             continue
         try:
             text = read_source(file.path)
             if text.strip():
-                yield check_text(engine, text, file.path, options, reference, changed)
+                yield _Source(file.path, text, changed)
             elif file.named and changed is None:
                 raise BadInput(f"{file.path} is empty", "give a file with code in it")
         except RiskError as error:
             yield FileFailure(file.path, error)
+
+
+def _characters(source: _Source | FileFailure) -> int:
+    return len(source.text) if isinstance(source, _Source) else 0
+
+
+def _reports(
+    engine: Scorer, sources: Sequence[_Source], options: CheckOptions, reference: ReferenceTable
+) -> Iterator[FileReport | FileFailure]:
+    """The reports on files, in their order; those of one language in a row share runs of the model."""
+    for language_id, group in groupby(sources, key=lambda source: language_of(source.path)):
+        alike = list(group)
+        try:
+            risks = engine.score_many([source.text for source in alike], language_id)
+        except RiskError:  # about one of them: it shows which when each is read by itself
+            yield from (_report_or_failure(engine, source, options, reference) for source in alike)
+            continue
+        for source, risk in zip(alike, risks, strict=True):
+            yield file_report(risk, source.text, source.path, language_id, options, reference, source.changed)
+
+
+def _report_or_failure(
+    engine: Scorer, source: _Source, options: CheckOptions, reference: ReferenceTable
+) -> FileReport | FileFailure:
+    try:
+        return check_text(engine, source.text, source.path, options, reference, source.changed)
+    except RiskError as error:
+        return FileFailure(source.path, error)
 
 
 def check_text(

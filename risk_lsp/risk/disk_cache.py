@@ -110,16 +110,19 @@ class CachedScorer:
 
     def score(self, text: str, language_id: str) -> SpanRisk:
         """The risks of one text."""
-        key = text_key(self._prefix, text, language_id)
-        risk = self._cache.get(key)
-        if risk is None:
-            risk = self._scorer.score(text, language_id)
-            self._cache.put(key, risk)
-        return risk
+        return self.score_many([text], language_id)[0]
 
-    def score_many(self, texts: Sequence[str]) -> Sequence[SpanRisk]:
-        """The risks of many texts, in their order: of a file of programs, which is not kept."""
-        return self._scorer.score_many(texts)
+    def score_many(self, texts: Sequence[str], language_id: str = "python") -> Sequence[SpanRisk]:
+        """The risks of many texts, in their order; those that are not on disk are asked for together, each once."""
+        keys = [text_key(self._prefix, text, language_id) for text in texts]
+        wanted = dict(zip(keys, texts, strict=True))
+        risks = {key: risk for key in wanted if (risk := self._cache.get(key)) is not None}
+        missing = [key for key in wanted if key not in risks]
+        scored = self._scorer.score_many([wanted[key] for key in missing], language_id)
+        for key, risk in zip(missing, scored, strict=True):
+            self._cache.put(key, risk)
+            risks[key] = risk
+        return [risks[key] for key in keys]
 
 
 def key_prefix(manifest: Manifest, numbers: str) -> str:

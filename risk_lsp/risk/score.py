@@ -9,12 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.risk.batches import in_batches
 from risk_lsp.risk.records import Record, error_line, read_lines, read_records, scored_line
 from risk_lsp.risk.span_risk import Scorer
-
-# A batch ends at either: enough texts to fill runs of the model, few enough to lose little in an interruption.
-_BATCH_RECORDS = 64
-_BATCH_CHARACTERS = 200_000
 
 
 def score_file(
@@ -31,7 +28,7 @@ def score_file(
     with _open_for_appending(target) as output:
         done = _keep_finished(output, records, source, target)
         on_progress(done)
-        for batch in _batches(records):
+        for batch in in_batches(records, lambda record: len(record.text)):
             for line in _scored(engine, batch, skip_bad=skip_bad):
                 output.write(line.encode("utf-8"))
                 done += 1
@@ -82,19 +79,6 @@ def _require_same_id(line: bytes, record: Record | None, number: int, source: Pa
         raise BadInput(f"{target} has more lines than {source}", hint)
     if not isinstance(value, dict) or "id" not in value or value["id"] != record.id:
         raise BadInput(f"{target}:{number} is not about the program of {source}:{number}", hint)
-
-
-def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
-    batch: list[Record] = []
-    characters = 0
-    for record in records:
-        batch.append(record)
-        characters += len(record.text)
-        if len(batch) == _BATCH_RECORDS or characters >= _BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
 
 
 def _scored(engine: Scorer, batch: list[Record], *, skip_bad: bool) -> Iterator[str]:

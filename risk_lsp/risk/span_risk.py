@@ -50,8 +50,8 @@ class Scorer(Protocol):
     def score(self, text: str, language_id: str) -> SpanRisk:
         """The risks of one text, from one run of a model."""
 
-    def score_many(self, texts: Sequence[str]) -> Sequence[SpanRisk]:
-        """The risks of many texts, in their order."""
+    def score_many(self, texts: Sequence[str], language_id: str = "python") -> Sequence[SpanRisk]:
+        """The risks of many texts of one language, in their order; they share runs of the model."""
 
 
 def as_offsets(values: ArrayLike | Sequence[int]) -> NDArray[Any]:

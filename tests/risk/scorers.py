@@ -21,20 +21,22 @@ class WordScorer:
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.together: list[int] = []  # how many texts each call had
 
     def score(self, text: str, language_id: str = "python") -> RiskMap:
         self.texts.append(text)
         tokens = [match.span() for match in re.finditer(r"\s*\S+", text)]
         return risk_map(tokens, [_hazard(text[start:end].strip()) for start, end in tokens], length=len(text))
 
-    def score_many(self, texts: Sequence[str]) -> list[RiskMap]:
-        return [self.score(text) for text in texts]
+    def score_many(self, texts: Sequence[str], language_id: str = "python") -> list[RiskMap]:
+        self.together.append(len(texts))
+        return [self.score(text, language_id) for text in texts]
 
 
-def check(*paths: Path, options: CheckOptions | None = None) -> CheckResult:
+def check(*paths: Path, options: CheckOptions | None = None, scorer: WordScorer | None = None) -> CheckResult:
     """Check files with a WordScorer."""
     chosen = options or CheckOptions()
-    return collected(check_paths(WordScorer(), paths, chosen, REFERENCE), chosen)
+    return collected(check_paths(scorer or WordScorer(), paths, chosen, REFERENCE), chosen)
 
 
 def _hazard(word: str) -> float:

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
+from risk_lsp.risk import batches
 from risk_lsp.risk.check import CheckOptions, CheckResult
-from tests.risk.scorers import check
+from risk_lsp.risk.risk_map import RiskMap
+from tests.risk.scorers import WordScorer, check
 
 PROGRAM = "def f(x):\n    return BUG\n\nMAYBE = 1\n"
 
@@ -120,6 +122,60 @@ def test_a_path_without_anything_to_check_is_a_failure_that_names_it(tmp_path: P
     (tmp_path / "empty_folder").mkdir()
     (failure,) = check(tmp_path / name).failures
     assert name in failure.error.message and failure.error.hint
+
+
+class PickyScorer(WordScorer):
+    """Refuses a text with REFUSE, and so every run that has one; remembers in which language each text was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.languages: list[str] = []
+
+    def score(self, text: str, language_id: str = "python") -> RiskMap:
+        self.languages.append(language_id)
+        if "REFUSE" in text:
+            raise BadInput("this text is refused", "write another one")
+        return super().score(text, language_id)
+
+
+def test_files_are_scored_together(tmp_path: Path) -> None:
+    scorer = WordScorer()
+    check(*(write(tmp_path / name) for name in ("a.py", "b.py", "c.py")), scorer=scorer)
+    assert scorer.together == [3]
+
+
+@pytest.mark.parametrize(("limit", "most"), [("_ITEMS", 2), ("_CHARACTERS", 2 * len(PROGRAM))])
+def test_more_files_than_are_scored_together_come_in_their_order_with_their_own_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    monkeypatch.setattr(batches, limit, most)
+    scorer = WordScorer()
+    for name in "abcde":
+        write(tmp_path / f"{name}.py", PROGRAM if name in "ad" else PROGRAM.replace("BUG", "fix"))
+    result = check(tmp_path, scorer=scorer)
+    assert scorer.together == [2, 2, 1]
+    assert [(report.path.stem, report.document > 0.5) for report in result.reports] == [
+        ("a", True),
+        ("b", False),
+        ("c", False),
+        ("d", True),
+        ("e", False),
+    ]
+
+
+def test_a_text_that_cannot_be_scored_is_a_failure_of_its_own_and_the_others_are_checked(tmp_path: Path) -> None:
+    good, bad, other = (
+        write(tmp_path / f"{name}.py", text) for name, text in zip("abc", ("x", "REFUSE", "y"), strict=True)
+    )
+    result = check(good, bad, other, scorer=PickyScorer())
+    assert names(result) == ["a.py", "c.py"]
+    assert [(failure.path, failure.error.message) for failure in result.failures] == [(bad, "this text is refused")]
+
+
+def test_files_of_several_languages_are_read_as_what_they_are(tmp_path: Path) -> None:
+    scorer = PickyScorer()
+    check(*(write(tmp_path / name) for name in ("a.py", "b.js", "c.js", "d.py")), scorer=scorer)
+    assert scorer.languages == ["python", "javascript", "javascript", "python"] and scorer.together == [1, 2, 1]
 
 
 @pytest.mark.parametrize("options", [{"top": -1}, {"threshold": 1.5}, {"threshold": float("nan")}])

@@ -121,6 +121,19 @@ def test_a_text_is_scored_once(tmp_path: Path, manifest: Manifest) -> None:
     assert scorer.texts == [PROGRAM] and same(first, second)
 
 
+def test_of_many_texts_those_that_are_not_kept_are_scored_together_and_once_each(
+    tmp_path: Path, manifest: Manifest
+) -> None:
+    scorer = WordScorer()
+    cached = CachedScorer(scorer, manifest, DiskCache(tmp_path), numbers="cpu float32")
+    cached.score_many(["a = 1\n", "b = 2\n"])
+
+    found = cached.score_many(["c = 3\n", "a = 1\n", "BUG\n", "c = 3\n"])
+
+    assert scorer.texts[2:] == ["c = 3\n", "BUG\n"] and scorer.together == [2, 2]
+    assert all(map(same, found, WordScorer().score_many(["c = 3\n", "a = 1\n", "BUG\n", "c = 3\n"])))
+
+
 def test_risks_of_another_probe_number_format_or_language_are_not_taken(manifest: Manifest) -> None:
     other = replace(manifest, probe_hash="sha256:0")
     prefixes = [

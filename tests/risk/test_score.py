@@ -46,10 +46,10 @@ def read(path: Path) -> list[dict[str, Any]]:
 class StoppedScorer(WordScorer):
     """Scores one batch and is then interrupted."""
 
-    def score_many(self, texts: Sequence[str]) -> list[RiskMap]:
+    def score_many(self, texts: Sequence[str], language_id: str = "python") -> list[RiskMap]:
         if self.texts:
             raise KeyboardInterrupt
-        return super().score_many(texts)
+        return super().score_many(texts, language_id)
 
 
 def test_every_program_gets_its_document_s_and_its_lines_probabilities(source: Path, target: Path) -> None:
