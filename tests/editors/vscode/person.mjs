@@ -56,6 +56,21 @@ export function personChecks(window, folders) {
       await window.save();
     }],
 
+    ['while one types the model waits for the quiet period, unless it is told not to', async () => {
+      changeSettings(folders, { 'riskLsp.debounce': 60, 'riskLsp.threshold': 0.2 });
+      await window.waitForUnderlines(2); // with the one setting the server has the other
+      await window.goToLine(3);
+      const runs = modelRuns(folders);
+      await window.page.keyboard.insertText('# ');
+      await window.page.waitForTimeout(1_000); // the status bar follows the cursor much faster
+      must(modelRuns(folders) === runs, 'the model was run');
+      await window.command('Risk: Analyse Now');
+      await until('a run of the model', () => modelRuns(folders) > runs);
+      changeSettings(folders, { 'riskLsp.debounce': 0.1, 'riskLsp.threshold': null });
+      await window.waitForUnderlines(1);
+      await window.save();
+    }],
+
     ['the status bar says the probability of the line, and follows the cursor', async () => {
       await window.openFile('sample.py');
       await window.goToLine(5);

@@ -14,7 +14,7 @@ export class HeatMap implements Disposable {
   constructor(private readonly server: Server) {
     this.disposables = [
       window.onDidChangeVisibleTextEditors(() => this.refreshAll()),
-      server.onAnalysed((uri) => this.refresh((document) => document.uri.toString() === uri.toString())),
+      server.onAnalysed(({ uri }) => this.refresh((document) => document.uri.toString() === uri.toString())),
       server.onDidChangeStatus(() => this.serverChanged()),
       workspace.onDidChangeConfiguration((event) => {
         if (event.affectsConfiguration(`${SECTION}.heatMap`)) {

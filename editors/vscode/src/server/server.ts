@@ -8,6 +8,12 @@ import { locateServer, ServerNotFound } from './locate';
 /** An answer, or why there is none: ask again `later`, or there is `none` to be had now. */
 export type Answer<T> = { value: T } | 'later' | 'none';
 
+/** A version of a document whose numbers are ready. */
+export interface AnalysedDocument {
+  uri: Uri;
+  version: number;
+}
+
 const STOPPED: Status = { state: 'off', message: 'The server is not running.', bundle: null, until: null };
 
 /** The language server: started, restarted and asked through this. */
@@ -15,7 +21,7 @@ export class Server implements Disposable {
   private client: LanguageClient | undefined;
   private transition: Promise<void> = Promise.resolve();
   private readonly statusChanged = new EventEmitter<Status>();
-  private readonly analysed = new EventEmitter<Uri>();
+  private readonly analysed = new EventEmitter<AnalysedDocument>();
   private readonly missing = new EventEmitter<ServerNotFound>();
   private readonly explained = new EventEmitter<string>();
 
@@ -110,7 +116,9 @@ export class Server implements Disposable {
       this.hasSpoken = true;
       this.show(status);
     });
-    client.onNotification(ANALYSED, ({ uri }: Analysed) => this.analysed.fire(Uri.parse(uri)));
+    client.onNotification(ANALYSED, ({ uri, version }: Analysed) =>
+      this.analysed.fire({ uri: Uri.parse(uri), version }),
+    );
     await client.start();
   }
 

@@ -3,27 +3,36 @@ import {
   type Position,
   type Selection,
   StatusBarAlignment,
-  type TextEditor,
+  type TextDocument,
   window,
   workspace,
 } from 'vscode';
 import { config, SECTION } from '../config';
 import { isScored } from '../documents';
 import { LINES, type LinesAnswer, QUERY, type QueryAnswer } from '../protocol';
-import type { Server } from '../server/server';
+import type { AnalysedDocument, Answer, Server } from '../server/server';
 import { probabilityView } from './probabilityView';
+import { QuietPeriod } from './quietPeriod';
 
 /** Long enough to skip what a held arrow key passes over, too short to be noticed. */
 const DEBOUNCE_MS = 80;
+
+interface Found {
+  /** Null for a line without one: it is blank, or ignored. */
+  probability: number | null;
+  /** Why it may not hold. */
+  outside: string | null;
+}
 
 /** The probability of the selection, or of the cursor's line, in the status bar. No question runs the model. */
 export class ProbabilityItem implements Disposable {
   private readonly item = window.createStatusBarItem('riskLsp.probability', StatusBarAlignment.Right, 101);
   private readonly disposables: Disposable[];
+  private readonly quiet = new QuietPeriod();
   private timer: NodeJS.Timeout | undefined;
   private newest = 0;
-  /** Why the numbers may not hold for a version of a document, as the server said last. */
-  private outside: { uri: string; version: number; reason: string | null } | undefined;
+  /** What the server said last of a document's lines. */
+  private lines: { uri: string; answer: LinesAnswer } | undefined;
 
   constructor(private readonly server: Server) {
     this.item.name = 'risk-lsp: probability';
@@ -33,9 +42,12 @@ export class ProbabilityItem implements Disposable {
         ({ textEditor }) => textEditor === window.activeTextEditor && this.soon(),
       ),
       window.onDidChangeActiveTextEditor(() => this.soon()),
+      workspace.onDidChangeTextDocument(
+        ({ document, contentChanges }) => contentChanges.length > 0 && this.edited(document),
+      ),
       workspace.onDidChangeConfiguration((event) => event.affectsConfiguration(SECTION) && this.soon()),
-      server.onAnalysed(() => this.soon()),
-      server.onDidChangeStatus(() => this.soon()),
+      server.onAnalysed((analysed) => this.analysed(analysed)),
+      server.onDidChangeStatus(() => this.statusChanged()),
     ];
   }
 
@@ -44,9 +56,34 @@ export class ProbabilityItem implements Disposable {
     Disposable.from(...this.disposables, this.item).dispose();
   }
 
+  private edited(document: TextDocument): void {
+    if (document === window.activeTextEditor?.document) {
+      this.quiet.begins(document.uri.toString(), Date.now());
+      this.soon();
+    }
+  }
+
+  private analysed({ uri, version }: AnalysedDocument): void {
+    this.lines = undefined; // The same text may have other numbers: of a line that is ignored now, for example.
+    const document = window.activeTextEditor?.document;
+    if (document?.uri.toString() === uri.toString() && document.version === version) {
+      this.quiet.ends();
+    }
+    this.soon();
+  }
+
+  private statusChanged(): void {
+    if (!this.hasNumbers()) {
+      this.lines = undefined; // Another server, or another model, may be next.
+    }
+    this.soon();
+  }
+
   private soon(): void {
+    const uri = window.activeTextEditor?.document.uri.toString();
+    const left = uri === undefined ? 0 : this.quiet.left(uri, Date.now(), 1000 * config.quietPeriod());
     clearTimeout(this.timer);
-    this.timer = setTimeout(() => void this.update(), DEBOUNCE_MS);
+    this.timer = setTimeout(() => void this.update(), DEBOUNCE_MS + left);
   }
 
   private async update(): Promise<void> {
@@ -57,60 +94,60 @@ export class ProbabilityItem implements Disposable {
     }
     this.newest += 1;
     const question = this.newest;
-    const { selection } = editor;
-    const uri = this.server.uri(editor.document.uri);
-    const answer = await this.server.ask<QueryAnswer>(QUERY, { uri, ranges: [rangeOf(editor, selection)] });
-    if (answer !== 'later' && answer !== 'none') {
-      await this.askWhetherOutside(uri, answer.value.version);
-    }
+    const { document, selection } = editor;
+    const answer = await this.find(document, selection);
     if (question !== this.newest || answer === 'later') {
       return; // What is shown stays until a newer question is answered.
     }
-    const probability = answer === 'none' ? undefined : answer.value.probabilities[0];
-    if (probability === undefined) {
+    if (answer === 'none') {
       this.item.hide();
     } else {
-      this.show(editor, selection, probability);
+      this.show(selection.isEmpty, answer.value);
     }
   }
 
-  private async askWhetherOutside(uri: string, version: number): Promise<void> {
-    if (this.outside?.uri === uri && this.outside.version === version) {
-      return;
+  /** Of a line it is the number that hover and heat map go by; of a selection there is no other. */
+  private async find(document: TextDocument, selection: Selection): Promise<Answer<Found>> {
+    const uri = this.server.uri(document.uri);
+    const lines = await this.linesOf(uri, document.version);
+    if (lines === 'later' || lines === 'none') {
+      return lines;
+    }
+    const { outside } = lines.value;
+    if (selection.isEmpty) {
+      return { value: { probability: lines.value.lines[selection.active.line] ?? null, outside } };
+    }
+    const range = { start: plain(selection.start), end: plain(selection.end) };
+    const answer = await this.server.ask<QueryAnswer>(QUERY, { uri, ranges: [range] });
+    if (answer === 'later' || answer === 'none') {
+      return answer;
+    }
+    return { value: { probability: answer.value.probabilities[0] ?? null, outside } };
+  }
+
+  private async linesOf(uri: string, version: number): Promise<Answer<LinesAnswer>> {
+    if (this.lines?.uri === uri && this.lines.answer.version === version) {
+      return { value: this.lines.answer };
     }
     const answer = await this.server.ask<LinesAnswer>(LINES, { uri });
     if (answer !== 'later' && answer !== 'none') {
-      this.outside = { uri, version: answer.value.version, reason: answer.value.outside };
+      this.lines = { uri, answer: answer.value };
     }
+    return answer;
   }
 
   private hasNumbers(): boolean {
     return this.server.isRunning && ['ready', 'analysing'].includes(this.server.status.state);
   }
 
-  private show(editor: TextEditor, selection: Selection, probability: number): void {
-    const isBlank = selection.isEmpty && editor.document.lineAt(selection.active.line).isEmptyOrWhitespace;
-    const view = probabilityView(
-      selection.isEmpty,
-      isBlank ? null : probability,
-      this.outside?.reason ?? null,
-    );
+  private show(isLine: boolean, { probability, outside }: Found): void {
+    const view = probabilityView(isLine, probability, outside);
     this.item.text = view.text;
     this.item.tooltip = view.tooltip;
     this.item.show();
   }
 }
 
-/** The selection, or the cursor's line without the white space around it, as the server takes lines. */
-function rangeOf(editor: TextEditor, selection: Selection): { start: object; end: object } {
-  const plain = ({ line, character }: Position) => ({ line, character });
-  if (!selection.isEmpty) {
-    return { start: plain(selection.start), end: plain(selection.end) };
-  }
-  const { line } = selection.active;
-  const { text, firstNonWhitespaceCharacterIndex: start } = editor.document.lineAt(line);
-  return {
-    start: { line, character: start },
-    end: { line, character: Math.max(start, text.trimEnd().length) },
-  };
+function plain({ line, character }: Position): { line: number; character: number } {
+  return { line, character };
 }
