@@ -21,7 +21,8 @@ local function redraw()
   vim.cmd('redrawstatus')
 end
 
---- One question at a time; the selection that there is when its answer comes is asked about next.
+--- One question at a time; the selection that there is when its answer comes is asked about next. A text that is not scored
+--- yet is not asked about: that would have it scored before its quiet period is over.
 ---@param bufnr integer
 ---@return number?
 local function of_selection(bufnr)
@@ -35,7 +36,7 @@ local function of_selection(bufnr)
   if key == asked.key then
     return asked.probability
   end
-  if not is_asking then
+  if not is_asking and lines.is_current(bufnr) then
     is_asking = true
     asked = { key = key }
     local mine = asked

@@ -77,6 +77,29 @@ return function(t)
     vim.cmd('normal! \27')
   end)
 
+  t.test('a selection in a text that is not scored yet does not have it scored at once', function()
+    local bufnr = t.open('a = 1\nb = 2\n')
+    t.wait_for_diagnostics(bufnr)
+    local status = require('risk_lsp').status
+    vim.cmd('normal! V')
+    t.wait('the probability of a line', function()
+      return status():match('%d%%$')
+    end)
+    require('risk_lsp').configure({ debounce = 60 })
+    vim.api.nvim_buf_set_lines(bufnr, 0, 0, false, { 'new = 1' })
+    local client = require('risk_lsp.client')
+    local real, methods = client.request, {}
+    client.request = function(_, method)
+      table.insert(methods, method)
+      return false
+    end
+    local good, text = pcall(status)
+    client.request = real
+    vim.cmd('normal! \27')
+    require('risk_lsp').configure({ debounce = 0.05 })
+    t.equal({ good, text, methods }, { true, 'risk …', {} }, 'status and questions')
+  end)
+
   t.test('the status line tells the probability of the line of the cursor', function()
     local bufnr = t.open('a = 1\nb = 2\n')
     t.wait_for_diagnostics(bufnr)
