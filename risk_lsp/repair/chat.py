@@ -19,6 +19,7 @@ from risk_lsp.repair.prompts import (
     repair_prompt,
 )
 from risk_lsp.repair.request import RepairError
+from risk_lsp.repair.soundness import is_sound
 from risk_lsp.repair.tree import Cost, ProgramNode
 from risk_lsp.repair.workbench import Proposal, Workbench
 from risk_lsp.risk.views import code_line_risks, riskiest_lines
@@ -101,7 +102,7 @@ class ChatProvider:
                 unreadable += 1
                 if unreadable == _UNREADABLE:
                     raise RepairError(
-                        f"{unreadable} answers of {self.name} in a row held no new program",
+                        f"{unreadable} answers of {self.name} in a row held no new program that parses",
                         "use a larger model, or one that follows instructions, or give a hint",
                     )
                 continue
@@ -117,7 +118,8 @@ class ChatProvider:
         return bench.root if deeper < 0 or deeper % (self._breadth + 1) == self._breadth else repairs[-1]
 
     async def _attempt(self, bench: Workbench, base: ProgramNode) -> ProgramNode | None:
-        """One repair of `base`, run; None if the answer held no program, or one that is known."""
+        """One repair of `base`, run; None if the answer held no program, one that is known, or, without tests, one that
+        cannot be offered."""
         situation = await self._situation(bench, base)
         parent: int = base.id
         if self._critic is not None:
@@ -129,7 +131,7 @@ class ChatProvider:
         prompt = joint_prompt(situation) if self._critic is None else repair_prompt(situation)
         reply, cost = await self._ask(bench, self._chat, prompt)
         program = program_in(reply.text, bench.request.text)
-        if program is None or bench.is_known(program):
+        if program is None or bench.is_known(program) or not _can_be_judged(bench, program):
             await bench.note(reply.text.strip(), self.name, parent, cost)
             return None
         if self._critic is None and (words := without_blocks(reply.text)):
@@ -145,7 +147,7 @@ class ChatProvider:
         if room < _SMALLEST_ANSWER:
             raise RepairError(
                 f"a question of about {size} tokens leaves no room for an answer in a budget of {bench.tokens_left}",
-                "allow more tokens, or ask for a part of the file",
+                "allow more tokens, or move what is to be repaired into a smaller file",
             )
         started = time.monotonic()
         left = max(1.0, bench.request.budget.seconds - bench.spent.seconds)
@@ -193,3 +195,8 @@ class ChatProvider:
             request.hint,
             part,
         )
+
+
+def _can_be_judged(bench: Workbench, program: str) -> bool:
+    """Tests tell about any program, broken ones too; without them it has to be one that may be offered."""
+    return bench.execution is not None or is_sound(bench.request, program)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from openai import APIStatusError, APITimeoutError
+
 from risk_lsp.patches.endpoint import AsyncEndpoint, EndpointError, EndpointOptions
 from risk_lsp.repair.chat import ChatReply, ChatRequest
 from risk_lsp.repair.request import RepairError
@@ -27,9 +29,19 @@ class EndpointChat:
                 messages, temperature=request.temperature, max_tokens=request.max_tokens, on_text=on_text
             )
         except EndpointError as error:
-            raise RepairError(error.message, error.hint) from error
+            raise RepairError(error.message, _way_out(error)) from error
         return ChatReply(completion.text, completion.prompt_tokens, completion.completion_tokens)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._endpoint.close()
+
+
+def _way_out(error: EndpointError) -> str:
+    """What to do next, where a repair has no option for it or the person is not at fault."""
+    cause = error.__cause__
+    if isinstance(cause, APITimeoutError):
+        return "is it busy, or still loading the model? ask again, or use a quicker model"
+    if isinstance(cause, APIStatusError) and (cause.status_code == 429 or cause.status_code >= 500):
+        return "ask again later, or use another endpoint"
+    return error.hint

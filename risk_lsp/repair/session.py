@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
-import warnings
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from risk_lsp.repair.candidates import cuts_code_off
 from risk_lsp.repair.execution import Execution, Tests
+from risk_lsp.repair.prompts import PROMPTS_VERSION
 from risk_lsp.repair.request import RepairError, RepairRequest
 from risk_lsp.repair.result import Offer, RepairResult, changed_lines, replacements_between
+from risk_lsp.repair.soundness import is_sound
 from risk_lsp.repair.tree import Cost, ProgramNode, RepairTree, Replacement, Task, Verdict, replaced
 from risk_lsp.repair.tree_store import TreeStore
 from risk_lsp.repair.workbench import Progress, Workbench
@@ -23,6 +23,7 @@ from risk_lsp.text.spans import Span
 
 _OFFERS = 3
 CAVEAT = "no tests were run: the change lowers the estimated risk, which does not show that it is right"
+CAVEAT_NOT_LOWER = "no tests were run, and the change does not lower the estimated risk: nothing shows that it is right"
 
 
 class Provider(Protocol):
@@ -76,17 +77,19 @@ def _tree(request: RepairRequest, provider: Provider, tests: Tests | None, store
     known = store.load() if store is not None and store.resume else None
     if known is not None and known.nodes and known.task == task:
         return known
-    return RepairTree(task, {"provider": provider.name})
+    return RepairTree(task, {"provider": provider.name, "prompts": PROMPTS_VERSION})
 
 
 async def _first_verdict(bench: Workbench, tests: Tests | None) -> Verdict | None:
     bench.show("running the tests" if tests else "reading the risks")
+    started = time.monotonic()
     verdict, runs = await bench.examine()
     if verdict is not None and verdict.reason == "ModuleNotFoundError" and "'pytest'" in verdict.failure:
         raise RepairError("pytest is not installed where the tests run", "install it there, or name another command")
     if not bench.tree.nodes:
-        cost = Cost(executions=runs)
-        bench.tree.add(ProgramNode(0, None, (), "given", cost, verdict, document_risk(await bench.risk())))
+        risk = document_risk(await bench.risk())
+        cost = Cost(executions=runs, seconds=time.monotonic() - started)
+        bench.tree.add(ProgramNode(0, None, (), "given", cost, verdict, risk))
         await bench.save()
     return verdict
 
@@ -97,12 +100,12 @@ async def _offers(bench: Workbench) -> list[Offer]:
     nodes = [node for node in bench.tree.programs[1:] if node.verdict is None or node.verdict.passed]
     if bench.execution is None:
         chosen = [(node, bench.tree.text_of(node)) for node in nodes]
-        sound = [(node, made) for node, made in chosen if _is_sound(bench.request, made)]
+        sound = [(node, made) for node, made in chosen if is_sound(bench.request, made)]
         return [await _offer(bench, node, made) for node, made in sound[:_OFFERS]]
     offers: list[Offer] = []
     for node in sorted(nodes, key=lambda node: _size(text, bench.tree.text_of(node))):
         made = await _cut_down(bench, bench.tree.text_of(node))
-        if _is_sound(bench.request, made) and await bench.execution.confirms(made):
+        if is_sound(bench.request, made) and await bench.execution.confirms(made):
             offers.append(await _offer(bench, node, made))
         if len(offers) == _OFFERS:
             break
@@ -147,7 +150,8 @@ def _result(bench: Workbench, offers: list[Offer], tests: Tests | None) -> Repai
     best = offers[0]
     risks = f"risk of the document {percent(best.risk_before)} before and {percent(best.risk_after)} after"
     if tests is None:
-        return RepairResult("suggested", tuple(offers), f"{CAVEAT}; {risks}", "read it with care", spent, tree)
+        caveat = CAVEAT if best.risk_after < best.risk_before else CAVEAT_NOT_LOWER
+        return RepairResult("suggested", tuple(offers), f"{caveat}; {risks}", "read it with care", spent, tree)
     lines = changed_lines(bench.request.text, best.text)
     message = f"passes {tests.command}; changes {lines} line{'s' if lines != 1 else ''}; {risks}"
     return RepairResult("repaired", tuple(offers), message, "read the change before you accept it", spent, tree)
@@ -155,31 +159,23 @@ def _result(bench: Workbench, offers: list[Offer], tests: Tests | None) -> Repai
 
 def _nothing(bench: Workbench, tests: Tests | None) -> tuple[str, str]:
     tried = len(bench.tree.programs) - 1
-    if tests is None:
-        return f"none of {tried or 'the'} changes lowers the risk", "give a hint, add doctests, or ask another model"
     budget = bench.request.budget
+    if tests is None and bench.spent.seconds >= budget.seconds:
+        return f"no change to suggest within {budget.seconds:.0f} s", "allow more time, or add doctests"
+    if tests is None:
+        return f"none of {tried or 'the'} changes lowers the risk", "add doctests, name tests, or ask another model"
     if tried == 0:
         return "there is nothing here to change", "ask for a larger part of the file"
     if bench.executions_left == 0:
-        return f"none of {tried} changes passes the tests", f"allow more than {budget.executions} runs, or give a hint"
+        return (
+            f"none of {tried} changes passes the tests",
+            f"allow more than {budget.executions} runs, or ask a model with a hint",
+        )
     if bench.tokens_left == 0:
         return f"no repair within {budget.tokens} tokens", "allow more tokens, or give a hint"
     if bench.spent.seconds >= budget.seconds:
         return f"no repair within {budget.seconds:.0f} s ({tried} tried)", "allow more time, or name quicker tests"
-    return f"none of {tried} changes passes the tests", "give a hint, ask for a larger part, or ask another model"
-
-
-def _is_sound(request: RepairRequest, made: str) -> bool:
-    """Whether a program may be offered: it differs and, being Python, parses and does not merely cut code off."""
-    if request.language_id != "python":
-        return made != request.text
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(made)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return made != request.text and not cuts_code_off(request.text, made)
+    return f"none of {tried} changes passes the tests", "ask for a larger part, or ask another model with a hint"
 
 
 def _size(text: str, made: str) -> tuple[int, int]:

@@ -150,6 +150,13 @@ def write_garbage(handler: Handler) -> None:
     handler.wfile.write(b"data: this is no JSON\n\n")
 
 
+def be_busy(handler: Handler) -> None:
+    """Nothing now, and soon again."""
+    handler.send_response(503)
+    handler.send_header("retry-after-ms", "10")
+    handler.end_headers()
+
+
 def refuse(handler: Handler) -> None:
     """No such model."""
     handler.begin(404, "application/json")

@@ -15,7 +15,7 @@ from risk_lsp.repair.editor_chat import EditorChat
 from risk_lsp.repair.endpoint_chat import EndpointChat
 from risk_lsp.repair.request import Budget, RepairError, RepairRequest
 from risk_lsp.repair.result import RepairResult
-from risk_lsp.repair.session import repair
+from risk_lsp.repair.session import CAVEAT, CAVEAT_NOT_LOWER, repair
 from risk_lsp.repair.tests import TestPlan, find_tests
 from risk_lsp.repair.tree import FeedbackNode
 from risk_lsp.repair.tree_store import TreeStore
@@ -27,6 +27,11 @@ from tests.repair.models import FIXED_SUM, SUM
 
 QUESTION = ChatRequest((ChatMessage("user", "Hello?"),), 100, 0.0)
 RIGHT = f"It starts at 1.\n```python\n{FIXED_SUM}```\n"
+SHORTER = SUM.replace(
+    "    total = 1\n    for number in numbers:\n        total += number\n    return total", "    return 1"
+)
+ODDER = SUM.replace("return total", "return total if not numbers else numbers[0] - total")
+BROKEN = "```python\ndef add_all(numbers:\n    return 0\n```\n"
 WRONG = f"It adds too little.\n```python\n{SUM.replace('+=', '-=')}```\n"
 
 
@@ -80,8 +85,23 @@ class TestEndpoint:
     async def test_silence_ends_with_a_time_out(self, endpoint: ChatServer) -> None:
         endpoint.ways = [ways.hang]
 
-        with pytest.raises(RepairError, match="did not answer in time"):
+        with pytest.raises(RepairError, match="did not answer in time") as caught:
             await chat_at(endpoint, timeout=0.3).complete(QUESTION)
+        assert "use a quicker model" in caught.value.hint
+
+    async def test_an_endpoint_that_is_busy_is_asked_again(self, endpoint: ChatServer) -> None:
+        endpoint.ways = [ways.be_busy, ways.write("Hello!")]
+
+        reply = await EndpointChat(EndpointOptions("default", endpoint.url, retries=1)).complete(QUESTION)
+
+        assert (reply.text, len(endpoint.asked)) == ("Hello!", 2)
+
+    async def test_one_that_stays_busy_is_given_up(self, endpoint: ChatServer) -> None:
+        endpoint.ways = [ways.be_busy, ways.be_busy]
+
+        with pytest.raises(RepairError, match="refused: 503") as caught:
+            await EndpointChat(EndpointOptions("default", endpoint.url, retries=1)).complete(QUESTION)
+        assert "ask again later" in caught.value.hint
 
     @pytest.mark.parametrize("way", [ways.break_off, ways.write_garbage])
     async def test_an_answer_that_cannot_be_read_is_an_error_with_a_way_out(
@@ -201,6 +221,16 @@ class TestRepairs:
             await self.repaired(tmp_path, model, ChatProvider(chat_at(endpoint)))
         assert caught.value.hint
 
+    async def test_a_program_that_does_not_parse_is_no_repair(
+        self, tmp_path: Path, model: WorkerModel, endpoint: ChatServer
+    ) -> None:
+        endpoint.ways = [ways.write(BROKEN), ways.write(RIGHT)]
+
+        result = await self.repaired(tmp_path, model, ChatProvider(chat_at(endpoint)))
+
+        assert [offer.text for offer in result.offers] == [FIXED_SUM]
+        assert "SyntaxError" in [node.verdict.reason for node in result.tree.programs if node.verdict]
+
     async def test_the_budget_of_tokens_holds(self, tmp_path: Path, model: WorkerModel, endpoint: ChatServer) -> None:
         wrong = [SUM.replace("= 1", f"= {start}") for start in range(2, 50)]
         endpoint.ways = [ways.write(f"```python\n{program}```") for program in wrong]
@@ -231,6 +261,43 @@ class TestRepairs:
         assert tree is not None
         assert [node.source for node in tree.programs] == ["given", "default"]
         assert (tmp_path / "sums.py").read_text() == SUM
+
+    @pytest.mark.parametrize("way", [ways.break_off, ways.write_garbage, ways.refuse])
+    @pytest.mark.parametrize("answers", range(4), ids=["feedback", "repair", "second feedback", "second repair"])
+    async def test_an_endpoint_that_fails_at_any_stage_leaves_what_was_there(
+        self, tmp_path: Path, model: WorkerModel, endpoint: ChatServer, answers: int, way: ways.Handle
+    ) -> None:
+        given = [ways.write("It adds too little."), ways.write(WRONG), ways.write("Worse."), ways.write(RIGHT)]
+        endpoint.ways = [*given[:answers], way]
+
+        with pytest.raises(RepairError) as caught:
+            await self.repaired(tmp_path, model, ChatProvider(chat_at(endpoint), feedback="same", breadth=1))
+
+        assert caught.value.hint
+        tree = TreeStore(tmp_path / "tree.json").load()
+        assert tree is not None
+        kinds = ["ProgramNode", "FeedbackNode", "ProgramNode", "FeedbackNode"]
+        assert [type(node).__name__ for node in tree.nodes] == kinds[: answers + 1]
+        assert (tmp_path / "sums.py").read_text() == SUM
+
+
+class TestWithoutTests:
+    async def repaired(self, model: WorkerModel, endpoint: ChatServer, *answers: str) -> RepairResult:
+        endpoint.ways = [ways.write(answer) for answer in answers]
+        return await repair(RepairRequest(SUM), model, ChatProvider(chat_at(endpoint)))
+
+    async def test_a_program_that_does_not_parse_is_not_offered(self, model: WorkerModel, endpoint: ChatServer) -> None:
+        result = await self.repaired(model, endpoint, BROKEN, RIGHT)
+
+        assert (result.status, [offer.text for offer in result.offers]) == ("suggested", [FIXED_SUM])
+
+    async def test_the_caveat_says_whether_the_risk_is_lower(self, model: WorkerModel, endpoint: ChatServer) -> None:
+        said = {}
+        for answer in (f"```python\n{SHORTER}```", f"```python\n{ODDER}```"):
+            result = await self.repaired(model, endpoint, answer)
+            said[result.offers[0].risk_after < result.offers[0].risk_before] = result.message.partition(";")[0]
+
+        assert said == {True: CAVEAT, False: CAVEAT_NOT_LOWER}
 
 
 class TestEditor:

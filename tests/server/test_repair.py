@@ -250,7 +250,7 @@ async def test_where_nothing_is_found_it_is_said_what_could_help(person: Person,
     uri = person.show(tmp_path / "largest.py", LARGEST)
     outcome = await person.repaired(uri)
     assert outcome["status"] == "not found"
-    assert "give a hint" in outcome["message"]
+    assert "allow more than 5 runs, or ask a model with a hint" in outcome["message"]
 
 
 async def test_the_record_of_a_repair_can_be_read(person: Person, tmp_path: Path) -> None:
