@@ -17,7 +17,8 @@ class Evidence:
     """Lines are those of the program, from 0.
 
     suspicion: by line, from 0 to 1; a line without an entry did not run in anything that failed. error_lines: where
-    exceptions came from, the innermost last. failures: (name of the exception, what was said).
+    exceptions came from, the innermost last. failures: (name of the exception, what was said,
+    and where in the program it came from).
     """
 
     suspicion: dict[int, float]
@@ -38,10 +39,18 @@ def read_evidence(stdout: str) -> Evidence:
         return Evidence(
             _ochiai([set(map(int, lines)) for lines in failed], [set(map(int, lines)) for lines in passed]),
             tuple(int(line) - 1 for _, _, lines in failures for line in lines[-2:]),
-            tuple((str(name), str(said)) for name, said, _ in failures),
+            tuple((str(name), _placed(str(said), [int(line) for line in lines])) for name, said, lines in failures),
         )
     except (ValueError, TypeError):
         return NO_EVIDENCE
+
+
+def _placed(said: str, lines: list[int]) -> str:
+    """What was said, with the program's lines of the traceback, innermost last, unless it names the line itself."""
+    if not lines or f"line {lines[-1]})" in said:
+        return said
+    places = " -> ".join(str(line) for line in lines[-3:])
+    return f"{said} (from line {places})".strip()
 
 
 def _ochiai(failed: list[set[int]], passed: list[set[int]]) -> dict[int, float]:

@@ -72,14 +72,14 @@ async def test_the_workspace_is_left_as_it_was(workspace: Path) -> None:
 async def test_an_assertion_that_does_not_end_hides_no_other_one() -> None:
     tests = "assert f(0) == 0\nassert f(1) == 2\nassert f(2) == 4\n"
     problem = Problem("t/1", "t", "t/1", "", "f", "append", tests, None, "MIT")
-    program = "def f(x):\n    while x == 1:\n        pass\n    return x + 1\n"
+    program = "def f(x):\n    while x == 1: pass\n    return x + 1\n"
 
     async with Execution(ProblemTests(problem)) as execution:
         examined = await execution.examine(program)
 
     assert [said for _, said in examined.evidence.failures] == [
         "f(0): got 1, expected 0",
-        "f(1): it does not end",
+        "f(1): it does not end (from line 2)",
         "f(2): got 3, expected 4",
     ]
 

@@ -29,7 +29,7 @@ class TestRuns:
         evidence = await evidence_of("def f(x):\n    y = x\n    return y[0]\n", "assert f(1) == 1\n")
 
         assert evidence.error_lines == (2,)
-        assert evidence.failures[0][0] == "TypeError"
+        assert evidence.failures == (("TypeError", "f(1): 'int' object is not subscriptable (from line 3)"),)
 
     async def test_assertions_inside_of_functions_are_told_apart(self) -> None:
         tests = "def check(g):\n    for x in (1, 2):\n        assert g(x) == x\n\n\ncheck(f)\n"
@@ -53,6 +53,14 @@ class TestRuns:
 @pytest.mark.parametrize("output", ["", "words", f"{MARK}nonsense", f"{MARK}[1, 2]", f"{MARK}[[], [], [[1]]]"])
 def test_an_output_without_a_report_is_no_evidence(output: str) -> None:
     assert read_evidence(output) is NO_EVIDENCE
+
+
+def test_a_failure_names_the_lines_it_came_through() -> None:
+    report = '[[], [], [["KeyError", "f(1): 3", [2, 7, 12, 5]], ["SyntaxError", "odd (a.py, line 4)", [4]]]]'
+
+    failures = read_evidence(f"{MARK}{report}").failures
+
+    assert [said for _, said in failures] == ["f(1): 3 (from line 7 -> 12 -> 5)", "odd (a.py, line 4)"]
 
 
 def test_what_is_printed_around_a_report_does_no_harm() -> None:
