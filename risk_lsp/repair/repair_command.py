@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=120.0, metavar="S", help="time at most (120)")
     parser.add_argument("--provider", default="embedded", choices=("embedded", "openai"))
     parser.add_argument("--feedback", default="joint", choices=("joint", "same"), help="with or before the repair")
+    parser.add_argument("--feedback-model", metavar="NAME", help="another model there says what is wrong, before")
     parser.add_argument("--model", metavar="NAME", help="openai: the model's name at the endpoint")
     parser.add_argument("--base-url", metavar="URL", help="openai: an endpoint of your own, such as Ollama's")
     parser.add_argument("--apply", action="store_true", help="write the repair into the file, if it passes the tests")
@@ -82,6 +83,8 @@ def run(args: argparse.Namespace) -> int:
     )
     tests = None if args.no_tests else _tests(args, target.path, text)
     print(f"tests: {printable(tests.command)}" if tests else "tests: none are run", file=sys.stderr)
+    if args.hint and args.provider == "embedded":
+        print("note: the embedded provider reads no hints; --provider openai asks a model that does", file=sys.stderr)
     try:
         result = asyncio.run(_repaired(args, request, tests))
     except SandboxError as error:
@@ -120,7 +123,7 @@ def _tests(args: argparse.Namespace, path: Path, text: str) -> TestPlan | None:
 
 async def _repaired(args: argparse.Namespace, request: RepairRequest, tests: TestPlan | None) -> RepairResult:
     store = TreeStore(args.tree) if args.tree else TreeStore.in_folder(records_folder(), request)
-    provider, chat = _provider(args)
+    provider, chats = _provider(args)
     options = {"bundle": str(bundle_path(args.bundle).absolute()), "threads": None, "device": "auto", "dtype": "auto"}
     supervisor = Supervisor({**options, "offline": True})
     await supervisor.start()
@@ -129,7 +132,7 @@ async def _repaired(args: argparse.Namespace, request: RepairRequest, tests: Tes
         return await repair(request, model, provider, tests=tests, store=store, on_progress=_Shown())
     finally:
         await supervisor.stop()
-        if chat is not None:
+        for chat in chats:
             await chat.close()
 
 
@@ -138,17 +141,25 @@ def records_folder() -> Path:
     return Path(user_state_path("risk-lsp", appauthor=False)) / "repairs"
 
 
-def _provider(args: argparse.Namespace) -> tuple[Provider, EndpointChat | None]:
+def _provider(args: argparse.Namespace) -> tuple[Provider, list[EndpointChat]]:
+    """What makes repairs, and what of it is to be closed."""
     if args.provider == "embedded":
-        return EmbeddedProvider(), None
+        return EmbeddedProvider(), []
     if args.model is None:
         raise BadInput("--provider openai needs a model", "name it with --model")
+    chat = _chat(args, args.model)
+    if args.feedback_model is None:
+        return ChatProvider(chat, feedback=args.feedback), [chat]
+    critic = _chat(args, args.feedback_model)
+    return ChatProvider(chat, feedback=critic), [chat, critic]
+
+
+def _chat(args: argparse.Namespace, model: str) -> EndpointChat:
     from risk_lsp.patches.endpoint import EndpointOptions
     from risk_lsp.repair.endpoint_chat import EndpointChat
 
     key = os.environ.get("OPENAI_API_KEY")
-    chat = EndpointChat(EndpointOptions(args.model, args.base_url, key, timeout=min(60.0, args.seconds)))
-    return ChatProvider(chat, feedback=args.feedback), chat
+    return EndpointChat(EndpointOptions(model, args.base_url, key, timeout=min(60.0, args.seconds)))
 
 
 class _Shown:

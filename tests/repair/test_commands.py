@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import json
 import lzma
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from risk_lsp.cli import main
 from risk_lsp.errors import BadInput
 from risk_lsp.repair.repair_command import Target, parse_target
+from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.risk.engine import Engine
+from tests.patches.processes import descendants, wait_for_end
+from tests.repair.chat_server import chat_server
+from tests.repair.chat_server import write as answering
 from tests.repair.models import FIXED_SUM, SUM
+from tests.repair.test_frozen import tree_with_feedback
+
+NO_MODEL = cast(Engine, None)  # whoever scripts all answers needs none
+RIGHT = f"It starts at 1.\n```python\n{FIXED_SUM}```\n"
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +70,49 @@ class TestRepair:
         assert main(["repair", f"{file}:9", "--tests", check]) == 0
 
         assert "+    total = 0" in capsys.readouterr().out
+
+    def test_a_model_at_an_endpoint_is_asked_and_told_the_hint(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with chat_server(NO_MODEL) as server:
+            server.ways = [answering(RIGHT)]
+            asked = ["--provider", "openai", "--model", "tiny", "--base-url", server.url, "--hint", "look at the START"]
+
+            assert main(["repair", str(file), *asked]) == 0
+
+        assert "-    total = 1\n+    total = 0\n" in capsys.readouterr().out
+        assert "look at the START" in server.asked[0]["messages"][-1]["content"]
+
+    def test_another_model_may_say_first_what_is_wrong(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with chat_server(NO_MODEL) as server:
+            server.ways = [answering("It STARTS at 1."), answering(RIGHT)]
+            models = ["--model", "tiny", "--feedback-model", "large"]
+
+            assert main(["repair", str(file), "--provider", "openai", "--base-url", server.url, *models]) == 0
+
+        assert [asked["model"] for asked in server.asked] == ["large", "tiny"]
+        assert "It STARTS at 1." in server.asked[1]["messages"][-1]["content"]
+        assert "cost: " in capsys.readouterr().err
+
+    def test_a_hint_that_nobody_reads_is_said_to_be_unread(
+        self, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        main(["repair", str(file), "--hint", "look at the start", "--executions", "2"])
+
+        assert "note: the embedded provider reads no hints" in capsys.readouterr().err
+
+    def test_an_interrupt_ends_what_runs_and_changes_nothing(self, file: Path) -> None:
+        script = Path(sys.executable).parent / "risk-lsp"
+        command = [str(script), "repair", str(file), "--tests", "sleep 50"]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+            while not (asleep := [pid for pid in descendants(process.pid) if name_of(pid) == "sleep"]):
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+
+        assert process.returncode == 130
+        assert all(wait_for_end(pid) for pid in asleep)
+        assert file.read_text() == SUM
 
     def test_not_found_says_what_to_do_next(self, file: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["repair", str(file), "--tests", "false", "--executions", "3"]) == 1
@@ -112,6 +168,13 @@ def test_bad_arguments_get_an_error_with_a_way_out(
     assert "hint: " in shown
 
 
+def name_of(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/comm").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+
+
 # --- evaluate repair
 
 
@@ -158,6 +221,19 @@ def test_a_measurement_compares_orders_and_is_resumed(
     assert (out / "humanevalfix.png").stat().st_size > 0
     assert main(arguments) == 0
     assert (out / "measurements.jsonl").read_text() == before
+
+
+def test_kept_trees_give_pass_at_k_and_pass_at_t(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        TreeStore(tmp_path / "trees" / f"{name}.json").save(tree_with_feedback())
+
+    assert main(["evaluate", "repair", str(tmp_path / "out"), "--trees", str(tmp_path / "trees")]) == 0
+
+    said = capsys.readouterr().out
+    assert "pass@1 33.3% of 2 trees" in said  # one of three repairs passes
+    assert "pass@2 66.7% of 2 trees" in said
+    assert "tokens: 16 x 1 repairs" in said
+    assert (tmp_path / "out" / "pass_at_t.png").stat().st_size > 0
 
 
 def test_published_chains_are_plotted(data: Path, tmp_path: Path) -> None:
