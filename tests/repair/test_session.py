@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -155,14 +159,21 @@ class TestWithTests:
         assert saved(store).programs
         assert (tmp_path / "sums.py").read_text() == HOPELESS
 
-    async def test_a_worker_that_dies_over_a_question_ends_it_with_a_readable_record(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("stage", "number", "least"), [("risks", 1, 0), ("infill", 1, 1), ("preferences", 1, 1), ("risks", 2, 2)]
+    )
+    async def test_a_worker_that_dies_over_any_question_ends_it_with_a_readable_record(
+        self, tmp_path: Path, stage: str, number: int, least: int
+    ) -> None:
         supervisor = Supervisor({"bundle": "default", "threads": 1})
         await supervisor.start()
         await supervisor.score(SUM, "python")
         store = TreeStore(tmp_path / "tree.json")
+        asked: list[str] = []
 
         async def ask(question: str, parameters: dict[str, Any]) -> ScoredArrays:
-            if question == "risks":
+            asked.append(question)
+            if question != stage or asked.count(stage) != number:
                 return await supervisor.ask(question, parameters)
             (worker,) = workers()
             os.kill(worker, signal.SIGSTOP)  # it can have no answer before it is killed
@@ -172,12 +183,92 @@ class TestWithTests:
             os.kill(worker, signal.SIGKILL)
             return await answer
 
-        with pytest.raises(WorkerError):
+        with pytest.raises(WorkerError) as caught:
             await repair(REQUEST, WorkerModel(ask), EmbeddedProvider(), tests=doctests(tmp_path), store=store)
         await supervisor.stop()
 
-        assert saved(store).programs
+        assert caught.value.hint
+        tree = store.load()
+        assert least <= (0 if tree is None else len(tree.programs))
         assert (tmp_path / "sums.py").read_text() == SUM
+
+    @pytest.mark.parametrize("stage", ["plain run", "watched run", "screening", "confirmation"])
+    async def test_a_sandbox_that_dies_at_any_stage_leaves_the_text_and_a_readable_record(
+        self, tmp_path: Path, model: WorkerModel, stage: str
+    ) -> None:
+        plan = doctests(tmp_path, SLEEPY)
+        tests = MortalTests(plan.kind, plan.command, plan.root, plan.place, stage=stage)
+        store = TreeStore(tmp_path / "tree.json")
+        at = SLEEPY.index("total = 1")
+        request = RepairRequest(SLEEPY, span=Span(at, at + 9), budget=Budget(executions=12))
+
+        result = await repair(request, model, EmbeddedProvider(infills=False), tests=tests, store=store)
+
+        assert tests.killed, "nothing was killed"
+        assert saved(store) == result.tree
+        assert (tmp_path / "sums.py").read_text() == SLEEPY
+        assert [offer.text for offer in result.offers] in ([], [SLEEPY.replace("total = 1", "total = 0")])
+        assert result.hint
+
+    async def test_what_a_dying_sandbox_did_not_confirm_is_not_offered(
+        self, tmp_path: Path, model: WorkerModel
+    ) -> None:
+        plan = doctests(tmp_path, SLEEPY)
+        tests = MortalTests(plan.kind, plan.command, plan.root, plan.place, stage="confirmation")
+        at = SLEEPY.index("total = 1")
+        request = RepairRequest(SLEEPY, span=Span(at, at + 9))
+
+        result = await repair(request, model, EmbeddedProvider(infills=False), tests=tests)
+
+        assert any(node.verdict and node.verdict.passed for node in result.tree.programs)
+        assert result.offers == ()
+
+
+EXAMPLE = "    >>> add_all([1, 2])"
+SLEEPY = SUM.replace(EXAMPLE, f"    >>> import os\n    >>> _ = os.system('sleep 0.4')\n{EXAMPLE}")
+
+
+@dataclass(frozen=True)
+class MortalTests(TestPlan):
+    """Tests whose sandbox is killed, with all that is in it, once a program sleeps that is run in one stage."""
+
+    stage: str = ""
+    runs: list[str] = field(default_factory=list)
+    killers: list[Thread] = field(default_factory=list)
+    killed: list[int] = field(default_factory=list)
+
+    def script(self, program: str) -> str:
+        """The first one is run plainly, others are screened, and what passes is confirmed at last."""
+        again = program in self.runs[1:]
+        self.runs.append(program)
+        self._reach("plain run" if len(self.runs) == 1 else "confirmation" if again else "screening")
+        return super().script(program)
+
+    def watched(self, program: str) -> str | None:
+        """What is known of a failure is asked for once more."""
+        self._reach("watched run")
+        return super().watched(program)
+
+    def _reach(self, stage: str) -> None:
+        if stage == self.stage and not self.killers:
+            self.killers.append(Thread(target=self._kill, daemon=True))
+            self.killers[0].start()
+
+    def _kill(self) -> None:
+        end = time.monotonic() + 60
+        while time.monotonic() < end and not any(map(sleeps, descendants())):
+            time.sleep(0.01)
+        for process in descendants():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+                self.killed.append(process)
+
+
+def sleeps(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().startswith(b"sleep\0")
+    except OSError:
+        return False
 
 
 def workers() -> list[int]:
