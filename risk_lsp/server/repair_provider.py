@@ -85,8 +85,12 @@ async def _key(state: State, endpoint: Endpoint, url: str) -> str | None:
 
 
 def _endpoint_chat(settings: Settings, url: str | None, key: str | None) -> EndpointChat:
-    from risk_lsp.patches.endpoint import EndpointOptions
-    from risk_lsp.repair.endpoint_chat import EndpointChat
-
+    try:
+        from risk_lsp.patches.endpoint import EndpointOptions
+        from risk_lsp.repair.endpoint_chat import EndpointChat
+    except ModuleNotFoundError as error:
+        raise RepairError(
+            f"endpoints need the package {error.name}", "install it beside the server: pip install 'risk-lsp[endpoint]'"
+        ) from error
     timeout = min(_TIMEOUT, settings.repair_seconds)
     return EndpointChat(EndpointOptions(settings.repair_model, url, key, timeout=timeout))

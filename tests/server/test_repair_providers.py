@@ -143,6 +143,21 @@ async def test_cancelling_closes_the_connection_to_the_endpoint(person: Person, 
     assert person.all_of("workspace/applyEdit") == []
 
 
+async def test_a_server_without_the_endpoints_client_says_what_to_install(sandboxed: None, tmp_path: Path) -> None:
+    absent = tmp_path / "absent" / "openai.py"
+    absent.parent.mkdir()
+    absent.write_text("raise ModuleNotFoundError(\"No module named 'openai'\", name='openai')\n", encoding="utf-8")
+    person = await Person.start(server_command(tmp_path), env={**os.environ, "PYTHONPATH": str(absent.parent)})
+    assert isinstance(person, Person)
+    try:
+        settings = {"repairProvider": "endpoint", "repairEndpoint": "http://127.0.0.1:1/v1", "repairModel": "tiny"}
+        uri = await start(person, tmp_path / "largest.py", **settings)
+        outcome = await person.repaired(uri)
+        assert "endpoints need the package openai (install it beside the server: pip install" in outcome["message"]
+    finally:
+        await person.kill()
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
