@@ -16,8 +16,8 @@ local DEFAULTS = {
   filetypes = { 'python' },
   settings = {},
   heatmap = { enabled = true, style = 'text' },
-  -- Signs would open and close the sign column while typing.
-  diagnostics = { signs = false },
+  -- Signs would open and close the sign column while typing; texts behind lines would say again what the heat map says.
+  diagnostics = { signs = false, virtual_text = false },
 }
 
 local STYLES = { 'text', 'line' }

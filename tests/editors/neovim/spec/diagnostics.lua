@@ -87,6 +87,16 @@ return function(t)
     t.equal(vim.fn.getwininfo(vim.fn.win_getid())[1].textoff, 0, 'columns before the text')
   end)
 
+  t.test('what the heat map says is not written behind the line as well', function()
+    local bufnr = t.open('a = 1\n')
+    t.wait_for_diagnostics(bufnr)
+    for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(bufnr, -1, 0, -1, { details = true })) do
+      for _, chunk in ipairs(mark[4].virt_text or {}) do
+        assert(not chunk[1]:find('likely to need an edit'), chunk[1])
+      end
+    end
+  end)
+
   t.test('settings change without a restart', function()
     local bufnr = t.open('a = 1\nb = 2\nc = 3\n')
     t.wait_for_diagnostics(bufnr)
