@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.artefacts import keep
+from tests.editors.likeliest import likeliest
 from tests.editors.terminal import Terminal
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +20,7 @@ INIT = """
 (menu-bar-mode -1)
 (setq inhibit-startup-screen t native-comp-jit-compilation nil)
 (load "{package}")
-(setq risk-lsp-settings '(:threshold 0.15 :maxDiagnostics 3))
+(setq risk-lsp-settings '(:threshold {threshold} :maxDiagnostics 3))
 (risk-lsp-setup)
 (add-hook 'python-base-mode-hook #'eglot-ensure)
 """
@@ -27,9 +28,12 @@ INIT = """
 
 @pytest.fixture
 def emacs(tmp_path: Path) -> Iterator[Terminal]:
+    example = ROOT / "examples/interval_merging.py"
+    found = likeliest(example)
     init = tmp_path / "init.el"
-    init.write_text(INIT.format(package=ROOT / "editors/emacs/risk-lsp.el"), encoding="utf-8")
-    shutil.copy(ROOT / "examples/interval_merging.py", tmp_path)
+    package = ROOT / "editors/emacs/risk-lsp.el"
+    init.write_text(INIT.format(package=package, threshold=found.threshold), encoding="utf-8")
+    shutil.copy(example, tmp_path)
     environment = {
         "HOME": str(tmp_path),
         "PATH": f"{Path(os.environ['RISK_LSP']).parent}:/usr/bin:/bin",
@@ -37,7 +41,7 @@ def emacs(tmp_path: Path) -> Iterator[Terminal]:
         "TERM": "xterm-256color",
         "OMP_NUM_THREADS": "1",
     }
-    command = f"cd {tmp_path} && exec {CACHE}/emacs/emacs -nw -Q -l {init} +24 interval_merging.py"
+    command = f"cd {tmp_path} && exec {CACHE}/emacs/emacs -nw -Q -l {init} +{min(found.lines)} interval_merging.py"
     terminal = Terminal(CACHE / "tmux/tmux", tmp_path / "tmux", command, environment, (100, 40))
     yield terminal
     terminal.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.editors.artefacts import keep
+from tests.editors.likeliest import likeliest
 from tests.editors.terminal import Terminal
 
 ROOT = Path(__file__).parents[3]
@@ -123,8 +124,10 @@ def test_a_line_is_ignored_by_a_code_action(helix: Terminal, tmp_path: Path) -> 
 
 
 def test_only_the_likeliest_lines_are_pointed_at(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "examples/interval_merging.py", tmp_path)
-    helix = started(tmp_path, "threshold = 0.15", "+32 interval_merging.py")
+    example = ROOT / "examples/interval_merging.py"
+    found = likeliest(example)
+    shutil.copy(example, tmp_path)
+    helix = started(tmp_path, f"threshold = {found.threshold}", f"+{min(found.lines)} interval_merging.py")
     try:
         helix.wait_for_text(r"\d% likely to need an edit")
         assert 1 <= len(helix.underlined()) <= 8
