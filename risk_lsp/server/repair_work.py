@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 from lsprotocol import types
 from pygls.uris import to_fs_path
 
+from risk_lsp.patches.outcome import SandboxError
 from risk_lsp.repair.request import Budget, RepairError, RepairRequest
 from risk_lsp.repair.result import RepairResult, unified_diff
 from risk_lsp.repair.session import repair
@@ -128,14 +129,17 @@ class RepairWork:
         request = RepairRequest(text, language, self._job.span, hint, self._name, budget=budget)
         store = await asyncio.to_thread(self._store, request)
         async with provider_of(self._state, self._endpoint) as provider:
-            return await repair(
-                request,
-                WorkerModel(self._state.host.ask),
-                provider,
-                tests=plan,
-                store=store,
-                on_progress=lambda now: progress.report(now.stage, now.done),
-            )
+            try:
+                return await repair(
+                    request,
+                    WorkerModel(self._state.host.ask),
+                    provider,
+                    tests=plan,
+                    store=store,
+                    on_progress=lambda now: progress.report(now.stage, now.done),
+                )
+            except SandboxError as error:
+                raise RepairError(error.message, f"{error.hint}; or set repairTests to none") from error
 
     def _store(self, request: RepairRequest) -> TreeStore:
         """Where the record is kept. An old one is not gone on from: the tests may say something else by now."""

@@ -136,7 +136,7 @@ class Repairs:
             outcome: Outcome = await work.RepairWork(self._state, self._endpoint, self._folder, job).run()
             return outcome
         except RiskError as error:
-            return _failed(str(error))
+            return _failed(str(error) if error.hint else f"{error} (ask again)")
         except Exception as error:
             log_failure("a repair", error)
             return _failed(f"the repair failed ({type(error).__name__}); the server's log says where")

@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.server.lsp_client import ResponseError
+from risk_lsp.repair.tree import RepairTree
+from risk_lsp.repair.tree_store import TreeStore
+from tests.server.lsp_client import ResponseError, server_command
 from tests.server.person import (
     CANCELLED,
     FAULTY_LINE,
@@ -31,6 +33,18 @@ from tests.server.test_notebooks import open_notebook, uri_of
 from tests.server.test_settings_in_force import runs
 
 APPLY_EDIT = "workspace/applyEdit"
+
+
+def sleeps(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/comm").read_text(encoding="utf-8").strip() == "sleep"
+    return False
+
+
+def records(folder: Path) -> list[RepairTree]:
+    """The trees on disk."""
+    found = [TreeStore(file).load() for file in (folder / "data" / "repairs").glob("*.json")]
+    return [tree for tree in found if tree is not None]
 
 
 async def start(person: Person, dump: str = "vscode-1.139", **settings: Any) -> None:
@@ -206,14 +220,27 @@ async def test_a_sandbox_that_dies_leaves_the_text_alone(person: Person, tmp_pat
     await person.hover(uri, 0)
     before = children_of(person.process.pid)
     request = person.repair(uri)
-    await person.stage("running the tests")
-    while not (added := children_of(person.process.pid) - before):
+    while not any(map(sleeps, children_of(person.process.pid))):
         await asyncio.sleep(0.01)
-    for process in added:
+    for process in children_of(person.process.pid) - before:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGKILL)
     assert (await person.result_of(request))["status"] in ("failed", "not found")
     assert person.all_of(APPLY_EDIT) == []
+    assert [tree.task.text for tree in records(tmp_path)] == [LARGEST]
+
+
+async def test_a_machine_without_a_sandbox_says_how_to_go_on(sandboxed: None, tmp_path: Path) -> None:
+    connected = await Person.start(server_command(tmp_path), env={**os.environ, "PATH": str(tmp_path)})
+    assert isinstance(connected, Person)
+    try:
+        await start(connected)
+        outcome = await connected.repaired(connected.show(tmp_path / "largest.py", LARGEST))
+        assert outcome["status"] == "failed"
+        assert "bubblewrap (bwrap) is not installed" in outcome["message"]
+        assert outcome["message"].endswith("; or set repairTests to none)")
+    finally:
+        await connected.kill()
 
 
 async def test_one_repair_of_a_document_at_a_time(person: Person, tmp_path: Path) -> None:
@@ -254,13 +281,9 @@ async def test_where_nothing_is_found_it_is_said_what_could_help(person: Person,
 
 
 async def test_the_record_of_a_repair_can_be_read(person: Person, tmp_path: Path) -> None:
-    from risk_lsp.repair.tree_store import TreeStore
-
     await start(person)
     await person.repaired(person.show(tmp_path / "largest.py", LARGEST))
-    (file,) = (tmp_path / "data" / "repairs").glob("*.json")
-    tree = TreeStore(file).load()
-    assert tree is not None
+    (tree,) = records(tmp_path)
     assert (tree.task.name, tree.task.text) == ("largest.py", LARGEST)
 
 

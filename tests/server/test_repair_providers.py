@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import pytest
 
+from risk_lsp.repair.tree_store import TreeStore
 from risk_lsp.risk.engine import Engine
-from tests.repair.chat_server import chat_server, hang_after_a_piece, write
+from tests.repair.chat_server import break_off, chat_server, hang_after_a_piece, write
 from tests.server.lsp_client import CAPABILITIES, ResponseError, server_command
 from tests.server.person import CANCELLED, LARGEST, RIGHT, Person, at_line
 
@@ -156,6 +157,23 @@ async def test_a_server_without_the_endpoints_client_says_what_to_install(sandbo
         assert "endpoints need the package openai (install it beside the server: pip install" in outcome["message"]
     finally:
         await person.kill()
+
+
+async def test_an_endpoint_that_dies_leaves_the_text_and_a_readable_record(person: Person, tmp_path: Path) -> None:
+    with chat_server(NO_MODEL) as server:
+        server.ways = [write(ANSWER.replace("> best", "!= best")), break_off]
+        settings = {"repairProvider": "endpoint", "repairEndpoint": server.url, "repairModel": "tiny"}
+        uri = await start(person, tmp_path / "largest.py", **settings)
+        outcome = await person.repaired(uri)
+    assert outcome["status"] == "failed"
+    assert "broke off" in outcome["message"]
+    assert outcome["message"].endswith(")"), "a way out"
+    assert person.all_of("workspace/applyEdit") == []
+    assert person.texts[uri] == (1, LARGEST)
+    (file,) = (tmp_path / "data" / "repairs").glob("*.json")
+    tree = TreeStore(file).load()
+    assert tree is not None
+    assert [node.source for node in tree.programs] == ["given", "tiny"]
 
 
 @pytest.mark.parametrize(
