@@ -262,6 +262,20 @@ class TestRepairs:
         assert [node.source for node in tree.programs] == ["given", "default"]
         assert (tmp_path / "sums.py").read_text() == SUM
 
+    async def test_a_repair_goes_on_from_where_the_server_died(
+        self, tmp_path: Path, model: WorkerModel, endpoint: ChatServer
+    ) -> None:
+        endpoint.ways = [ways.write(WRONG), ways.break_off, ways.write(RIGHT)]
+        provider = ChatProvider(chat_at(endpoint), breadth=1)
+        with pytest.raises(RepairError):
+            await self.repaired(tmp_path, model, provider)
+
+        result = await self.repaired(tmp_path, model, provider)
+
+        assert result.status == "repaired"
+        assert [node.verdict.passed for node in result.tree.programs if node.verdict] == [False, False, True]
+        assert "total -= number" in endpoint.asked[-1]["messages"][-1]["content"]
+
     @pytest.mark.parametrize("way", [ways.break_off, ways.write_garbage, ways.refuse])
     @pytest.mark.parametrize("answers", range(4), ids=["feedback", "repair", "second feedback", "second repair"])
     async def test_an_endpoint_that_fails_at_any_stage_leaves_what_was_there(
