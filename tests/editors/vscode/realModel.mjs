@@ -32,7 +32,8 @@ export function realModelChecks(window, folders, root) {
 
     ['a changed command starts the server', async () => {
       const command = [server, 'serve'];
-      changeSettings(folders, { 'riskLsp.server.command': command, 'riskLsp.threshold': 0, 'riskLsp.threads': 1 });
+      const all = { 'riskLsp.threshold': 0, 'riskLsp.maxDiagnostics': 1000 };
+      changeSettings(folders, { 'riskLsp.server.command': command, 'riskLsp.threads': 1, ...all });
       await until('a server', () => serverProcesses(folders.home).length > 0);
     }],
 
