@@ -84,12 +84,14 @@ async def _run_session(
         handle_buffered()
 
     def handle_buffered() -> None:
+        bodies: list[bytes] = []
         try:
-            for body in buffer.bodies():
-                session.receive(body)
+            while (body := buffer.take()) is not None:
+                bodies.append(body)
         except FramingError as error:
             logger.error("the client does not speak the protocol: %s", error)
             session.closed.set()
+        session.receive(bodies)  # what came before the error, too
 
     loop.add_signal_handler(signal.SIGTERM, session.closed.set)
     try:

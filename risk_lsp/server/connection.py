@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import SimpleQueue
 
 _CHUNK = 1 << 16
 
@@ -60,14 +61,26 @@ def _readiness(sink: int) -> Callable[[], bool]:
 
 
 def start_reading(connection: Connection, loop: asyncio.AbstractEventLoop, receive: Callable[[bytes], None]) -> None:
-    """Call `receive` in the loop with every chunk that arrives, and with b"" once at the end.
+    """Call `receive` in the loop with what arrives, and with b"" once at the end.
 
+    What arrived while the loop was busy comes together, so that a request is seen along with what takes it back.
     A daemon thread reads, so that a client that neither writes nor goes away cannot keep the process from exiting.
     """
+    arrived: SimpleQueue[bytes] = SimpleQueue()
+
+    def hand_over() -> None:
+        chunks = []
+        while not arrived.empty():
+            chunks.append(arrived.get())
+        if data := b"".join(chunks):
+            receive(data)
+        if b"" in chunks:
+            receive(b"")
 
     def deliver(chunk: bytes) -> bool:
+        arrived.put(chunk)
         try:
-            loop.call_soon_threadsafe(receive, chunk)
+            loop.call_soon_threadsafe(hand_over)
         except RuntimeError:  # the loop has closed: the process is about to exit
             return False
         return bool(chunk)

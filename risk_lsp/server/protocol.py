@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -21,6 +21,7 @@ from risk_lsp.server.handshake import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
+    REQUEST_CANCELLED,
     Handshake,
     error_response,
     parse_message,
@@ -66,18 +67,23 @@ class RiskProtocol(LanguageServerProtocol):
             raise AssertionError("initialize has no handler of our own")
         self.server_capabilities = self._converter.structure(agreed.capabilities, types.ServerCapabilities)
 
-    def receive(self, body: bytes) -> None:
-        """Handle one message body."""
-        try:
-            message, unreadable = parse_message(body)
-            response = unreadable or self._dispatch(message)
-            if response is not None:
-                self._send_data(response)
-        except Exception as error:
-            log_failure("a message", error)
+    def receive(self, bodies: Sequence[bytes]) -> None:
+        """Handle message bodies that arrived together. A request that one behind it takes back is not begun; pygls
+        would run it, and only then hear of that."""
+        parsed = [parse_message(body) for body in bodies]
+        cancelled = _cancellations([message for message, _ in parsed])
+        for place, (message, unreadable) in enumerate(parsed):
+            try:
+                if unreadable is not None:
+                    logger.warning("a message was refused: %s", unreadable["error"]["message"])
+                response = unreadable or self._dispatch(message, place, cancelled)
+                if response is not None:
+                    self._send_data(response)
+            except Exception as error:
+                log_failure("a message", error)
 
-    def _dispatch(self, message: dict[str, Any]) -> dict[str, Any] | None:
-        """Hand a message to its handler; the result is the error response to one that cannot be handled at all."""
+    def _dispatch(self, message: dict[str, Any], place: int, cancelled: dict[Any, int]) -> dict[str, Any] | None:
+        """Hand a message to its handler; the result is the error response to one that is not handled at all."""
         method, message_id = message.get("method"), message.get("id")
         if (reason := _malformed(message)) is not None:
             return error_response(None, INVALID_REQUEST, reason)
@@ -91,6 +97,8 @@ class RiskProtocol(LanguageServerProtocol):
             return error_response(message_id, INVALID_REQUEST, "the server has been initialized already")
         if is_request and _is_notification(method):
             return error_response(message_id, METHOD_NOT_FOUND, f"{method} is a notification")
+        if is_request and cancelled.get(message_id, place) > place and method != types.SHUTDOWN:
+            return error_response(message_id, REQUEST_CANCELLED, f"{method} was cancelled")
         try:
             structured = self._structured(message)
         except Exception as error:
@@ -193,6 +201,17 @@ class RiskProtocol(LanguageServerProtocol):
             return
         body = json.dumps(data, default=self._serialize_message).encode("ascii")
         self.writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
+def _cancellations(messages: Sequence[dict[str, Any]]) -> dict[Any, int]:
+    """Where among messages requests are taken back for the last time, by their ids."""
+    places: dict[Any, int] = {}
+    for place, message in enumerate(messages):
+        params = message.get("params")
+        asked = params.get("id") if message.get("method") == types.CANCEL_REQUEST and isinstance(params, dict) else None
+        if isinstance(asked, int | str) and not isinstance(asked, bool):
+            places[asked] = place
+    return places
 
 
 def _is_notification(method: object) -> bool:

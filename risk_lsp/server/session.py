@@ -77,9 +77,9 @@ class Session:
         """Begin to load the model, without waiting for it."""
         await self.state.host.apply(self.settings)
 
-    def receive(self, body: bytes) -> None:
-        """Handle one message."""
-        self.endpoint.protocol.receive(body)
+    def receive(self, bodies: Sequence[bytes]) -> None:
+        """Handle messages that arrived together."""
+        self.endpoint.protocol.receive(bodies)
 
     async def stop(self) -> None:
         """End all work and the worker."""

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from risk_lsp.server.framing import frame
+
 _ROOT = Path(__file__).parents[2]
 CAPABILITIES = _ROOT / "tests" / "fixtures" / "client_capabilities"
 PATIENCE = 60.0  # seconds until a test gives up on the server
@@ -90,6 +92,10 @@ class LspClient:
     def send(self, message: Any) -> None:
         """Send one message as JSON."""
         self.send_bytes(json.dumps(message).encode())
+
+    def send_together(self, *messages: Any) -> None:
+        """Send messages in one piece, so that they arrive together if they are short."""
+        self._stdin.write(b"".join(map(frame, messages)))
 
     def send_bytes(self, body: bytes, header: str = "Content-Length") -> None:
         """Send any body."""

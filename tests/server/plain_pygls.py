@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 import threading
+from typing import Any
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -21,9 +24,34 @@ def hover(params: types.HoverParams) -> types.Hover | None:
 
 
 @server.feature("riskLsp/lines")
-async def lines(_: object) -> None:
-    """A request whose answer takes for ever."""
+async def lines(params: Any) -> None:
+    """A request whose answer takes for ever; of a document with ASK the client is asked something first."""
+    if "ASK" in server.workspace.get_text_document(params.uri).source:
+        await server.work_done_progress.create_async("token")
     await asyncio.Event().wait()
+
+
+@server.feature(types.TEXT_DOCUMENT_DID_OPEN)
+def did_open(params: types.DidOpenTextDocumentParams) -> None:
+    """Mark the lines with BUG."""
+    publish(params.text_document.uri)
+
+
+@server.feature(types.TEXT_DOCUMENT_DID_CHANGE)
+def did_change(params: types.DidChangeTextDocumentParams) -> None:
+    """Mark the lines with BUG."""
+    publish(params.text_document.uri)
+
+
+def publish(uri: str) -> None:
+    """Mark the lines with BUG, as the protocol counts lines, in the text that pygls has."""
+    document = server.workspace.get_text_document(uri)
+    marks = [
+        types.Diagnostic(types.Range(types.Position(number, 0), types.Position(number, len(line))), "BUG")
+        for number, line in enumerate(re.split("\r\n|\n|\r", document.source))
+        if "BUG" in line
+    ]
+    server.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, marks, document.version))
 
 
 @server.feature(types.TEXT_DOCUMENT_DID_SAVE)
@@ -34,4 +62,5 @@ def did_save(_: types.DidSaveTextDocumentParams) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
     server.start_io()

@@ -2,8 +2,9 @@
 
 Usage: python -m tests.server.scripted_server FOLDER [JSON of the server's options]
 
-Besides, `timings` are those of the supervisor, `file_size` is the largest file in bytes that may be written, and with
-`jumping_clock` the time of day leaps by up to a week, back and forth, whenever somebody looks.
+Besides, `timings` are those of the supervisor, `file_size` is the largest file in bytes that may be written,
+`parent_seconds` pass between two looks for the client's process, and with `jumping_clock` the time of day leaps by up to
+a week, back and forth, whenever somebody looks.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ import sys
 import time
 from typing import Any
 
-from risk_lsp.server.app import run_stdio
+from risk_lsp.server import app
 from risk_lsp.server.options import ServerOptions
+from risk_lsp.server.parent import watch_parent
 
 _WEEK = 7 * 24 * 3600
 
 
-def meddle(timings: dict[str, float] | None, file_size: int | None, jumping_clock: bool) -> None:
+def meddle(
+    timings: dict[str, float] | None, file_size: int | None, jumping_clock: bool, parent_seconds: float | None
+) -> None:
     """Make this process a worse place to be in."""
     if timings is not None:
         from risk_lsp.model.supervisor import Supervisor, Timings
@@ -31,6 +35,8 @@ def meddle(timings: dict[str, float] | None, file_size: int | None, jumping_cloc
         setattr(model_host, "Supervisor", functools.partial(Supervisor, timings=Timings(**timings)))  # noqa: B010
     if file_size is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    if parent_seconds is not None:
+        setattr(app, "watch_parent", functools.partial(watch_parent, seconds=parent_seconds))  # noqa: B010
     if jumping_clock:
         real = time.time
         time.time = lambda: real() + random.uniform(-_WEEK, _WEEK)
@@ -38,6 +44,11 @@ def meddle(timings: dict[str, float] | None, file_size: int | None, jumping_cloc
 
 if __name__ == "__main__":
     given: dict[str, Any] = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-    meddle(given.pop("timings", None), given.pop("file_size", None), given.pop("jumping_clock", False))
+    meddle(
+        given.pop("timings", None),
+        given.pop("file_size", None),
+        given.pop("jumping_clock", False),
+        given.pop("parent_seconds", None),
+    )
     options = ServerOptions(**{"data_folder": f"{sys.argv[1]}/data", **given})
-    sys.exit(run_stdio(options, command=(sys.executable, "-m", "tests.server.scripted_worker", sys.argv[1])))
+    sys.exit(app.run_stdio(options, command=(sys.executable, "-m", "tests.server.scripted_worker", sys.argv[1])))
