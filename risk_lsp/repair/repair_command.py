@@ -110,7 +110,7 @@ def _line_span(text: str, target: Target) -> Span | None:
         return None
     lines = LineIndex(text)
     if target.line > lines.count:
-        raise BadInput(f"{target.path} has {lines.count} lines, not {target.line}", "lines are counted from 1")
+        raise BadInput(f"{target.path} has {lines.count} lines, not {target.line}", f"name one from 1 to {lines.count}")
     return Span(lines.start(target.line - 1), lines.content_end(target.line - 1))
 
 

@@ -143,7 +143,8 @@ class RepairTree:
         """The reverse of to_json. BadInput for anything else."""
         version = content.get("format_version") if isinstance(content, dict) else None
         if version != FORMAT_VERSION:
-            raise BadInput(f"a repair tree of version {version}", f"this program reads version {FORMAT_VERSION}")
+            reads = f"this program reads version {FORMAT_VERSION}"
+            raise BadInput(f"a repair tree of version {version}", f"{reads}; start the repair anew, in another file")
         try:
             task = dict(content["task"])
             task["span"] = None if task["span"] is None else (int(task["span"][0]), int(task["span"][1]))
