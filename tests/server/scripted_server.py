@@ -2,9 +2,9 @@
 
 Usage: python -m tests.server.scripted_server FOLDER [JSON of the server's options]
 
-Besides, `timings` are those of the supervisor, `file_size` is the largest file in bytes that may be written,
-`parent_seconds` pass between two looks for the client's process, and with `jumping_clock` the time of day leaps by up to
-a week, back and forth, whenever somebody looks.
+Besides, `timings` are those of the supervisor, `file_size` is the largest file in bytes that may be written, and
+`parent_seconds` pass between two looks for the client's process; with `jumping_clock` the time of day leaps by up to a
+week, back and forth, whenever somebody looks.
 """
 
 from __future__ import annotations
