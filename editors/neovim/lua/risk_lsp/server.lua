@@ -1,7 +1,16 @@
 --- Which executable is the server. Only the user decides: `setup{ cmd = ... }` or PATH, never a file of the workspace.
 local M = {}
 
-M.INSTALL = 'pipx install risk-lsp'
+--- The command that installs the server: from the clone that this plugin is a part of, where it is.
+---@return string
+local function install_command()
+  local here = (vim.uv or vim.loop).fs_realpath(debug.getinfo(1, 'S').source:sub(2)) or ''
+  local root = vim.fn.fnamemodify(here, ':h:h:h:h:h')
+  local is_clone = vim.fn.filereadable(root .. '/risk_lsp/server/app.py') == 1
+  return 'pipx install ' .. (is_clone and vim.fn.shellescape(root) or 'risk-lsp')
+end
+
+M.INSTALL = install_command()
 
 local IS_WINDOWS = vim.fn.has('win32') == 1
 

@@ -42,6 +42,15 @@ return function(t)
     end
   )
 
+  t.test('a missing server is installed from the clone that the plugin lies in', function()
+    local clone = vim.loop.fs_realpath(vim.fn.fnamemodify(vim.env.TEST_PLUGIN, ':h:h'))
+    local linked = vim.env.TEST_FOLDER .. '/linked'
+    vim.loop.fs_symlink(vim.env.TEST_PLUGIN, linked)
+    local found = dofile(linked .. '/lua/risk_lsp/server.lua').INSTALL
+    t.equal(found, 'pipx install ' .. vim.fn.shellescape(clone), 'command')
+    t.equal(server.INSTALL, 'pipx install risk-lsp', 'the command of a plugin that was copied')
+  end)
+
   t.test('a command that cannot be run is named', function()
     local _, problem = server.command({ '/no/such/program' })
     t.matches(problem, '/no/such/program is not an executable')
