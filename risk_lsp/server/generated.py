@@ -37,8 +37,10 @@ class GeneratedRegions:
             self._add(uri, Span(edit.start, edit.start + len(edit.inserted)))
 
     def mark(self, document: Document, span: Span) -> None:
-        """A person says that a model wrote this; an empty span means its line."""
-        self._add(document.uri, span if span.start < span.end else _line_at(document, span.start))
+        """A person says that a model wrote this; an empty span means its line, of which a blank one has nothing."""
+        span = span if span.start < span.end else _line_at(document, span.start)
+        if span.start < span.end:
+            self._add(document.uri, span)
 
     def unmark(self, document: Document, span: Span) -> None:
         """A person says that no model wrote this; an empty span means the region around it."""

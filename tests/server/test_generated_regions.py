@@ -115,6 +115,13 @@ def test_a_person_can_mark_a_region_and_unmark_a_part_or_all_of_it(desk: Desk) -
     assert desk.lines() == []
 
 
+@pytest.mark.parametrize("text", ["", "\nx = 1\n"])
+def test_marking_a_blank_line_marks_nothing(desk: Desk, text: str) -> None:
+    desk.replace(text)
+    desk.regions.mark(desk.document(), Span(0, 0))
+    assert desk.lines() == []
+
+
 BUGGY = FUNCTION.replace("count = len(values)", "count = len(values)  # BUG")
 
 
