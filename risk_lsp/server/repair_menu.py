@@ -38,13 +38,11 @@ def repair_actions(
     """The actions at a place: for the selection, else for the line that is pointed at and the function around."""
     if not state.settings.enabled or reason_not_scored(part.document, state.settings) is not None:
         return []
-    targets = list(_targets(state, part, params.range, ours))
-    actions = [action for target in targets[:1] for action in _all_of(state, part, target)]
-    return actions + [_repair(state, part, target) for target in targets[1:] if _is_repaired(part)]
+    return [action for target in _targets(state, part, params.range, ours) for action in _all_of(state, part, target)]
 
 
 def _targets(state: State, part: Part, place: types.Range, ours: list[types.Diagnostic]) -> Iterator[Target]:
-    if place.start != place.end and all(place != diagnostic.range for diagnostic in ours):
+    if _is_selection(state, part, place) and all(place != diagnostic.range for diagnostic in ours):
         yield Target("the selection", place, types.CodeActionKind.RefactorRewrite)
         return
     at_line = next((each for each in ours if each.range.start.line == place.start.line), None)
@@ -53,6 +51,12 @@ def _targets(state: State, part: Part, place: types.Range, ours: list[types.Diag
     function = _function(state, part, place.start)
     if function is not None:
         yield function
+
+
+def _is_selection(state: State, part: Part, place: types.Range) -> bool:
+    """Whether a person selected something; where a cursor is as wide as a character, its place is no selection."""
+    start, end = (offset_of(part, position, state.encoding) for position in (place.start, place.end))
+    return end - start > 1
 
 
 def _function(state: State, part: Part, position: types.Position) -> Target | None:
@@ -69,15 +73,12 @@ def _function(state: State, part: Part, position: types.Position) -> Target | No
 
 def _all_of(state: State, part: Part, target: Target) -> Iterator[types.CodeAction]:
     if _is_repaired(part):
-        yield _repair(state, part, target)
+        title = f"Request a repair of {target.name}{_why_nothing_runs(state)}"
+        yield _action(title, REPAIR, part, target)
         if "hint" in state.client.offers:
             title = f"Request a repair of {target.name} with a hint...{_why_nothing_runs(state)}"
             yield _action(title, REPAIR_WITH_HINT, part, target)
     yield _action(f"Explain the risk of {target.name}", EXPLAIN, part, target)
-
-
-def _repair(state: State, part: Part, target: Target) -> types.CodeAction:
-    return _action(f"Request a repair of {target.name}{_why_nothing_runs(state)}", REPAIR, part, target)
 
 
 def _why_nothing_runs(state: State) -> str:

@@ -11,6 +11,7 @@ from tests.server.person import FAULTY_LINE, LARGEST, at_line
 URI = "file:///work/largest.py"
 LINE = ["Request a repair of this line", "Explain the risk of this line"]
 FUNCTION = ["Request a repair of function largest", "Explain the risk of function largest"]
+WHAT_ELSE = ("function largest", "the selection")
 HINT = {"experimental": {"riskLsp": {"hint": True}}}
 
 
@@ -35,8 +36,8 @@ async def opened(client: LspClient, text: str = LARGEST, **params: Any) -> list[
 async def test_a_line_that_is_pointed_at_and_the_function_around_it(client: LspClient) -> None:
     diagnostics = await opened(client)
     actions = await offered(client, at_line(FAULTY_LINE), diagnostics=diagnostics)
-    assert titles(actions) == [*LINE, FUNCTION[0]]
-    assert [action["kind"] for action in actions] == ["quickfix", "quickfix", "refactor.rewrite"]
+    assert titles(actions) == [*LINE, *FUNCTION]
+    assert [action["kind"] for action in actions] == [*["quickfix"] * 2, *["refactor.rewrite"] * 2]
     assert actions[0]["diagnostics"] == diagnostics
     assert actions[0]["command"]["arguments"] == [URI, diagnostics[0]["range"]]
     assert actions[2]["command"]["arguments"][1]["end"] == {"line": 10, "character": 15}
@@ -61,6 +62,20 @@ async def test_a_selection(client: LspClient) -> None:
     assert actions[1]["command"]["arguments"] == [URI, place]
 
 
+async def test_a_cursor_as_wide_as_a_character_is_no_selection(client: LspClient) -> None:
+    diagnostics = await opened(client)
+    place = {"start": {"line": FAULTY_LINE, "character": 9}, "end": {"line": FAULTY_LINE, "character": 10}}
+    assert titles(await offered(client, place, diagnostics=diagnostics)) == [*LINE, *FUNCTION]
+
+
+async def test_a_hint_can_be_given_for_line_function_and_selection(client: LspClient) -> None:
+    diagnostics = await opened(client, capabilities=HINT)
+    selection = {"start": {"line": 6, "character": 0}, "end": {"line": 9, "character": 0}}
+    found = await offered(client, at_line(FAULTY_LINE), diagnostics=diagnostics) + await offered(client, selection)
+    asking = [title for title in titles(found) if "hint" in title]
+    assert asking == [f"Request a repair of {what} with a hint..." for what in ("this line", *WHAT_ELSE)]
+
+
 async def test_only_a_client_that_can_ask_for_a_hint_offers_that(client: LspClient) -> None:
     await opened(client, capabilities=HINT)
     wanted = ["Request a repair of function largest with a hint..."]
@@ -83,7 +98,7 @@ async def test_other_languages_are_explained_but_not_repaired(client: LspClient)
 async def test_the_kinds_that_a_client_asks_for(client: LspClient) -> None:
     diagnostics = await opened(client)
     place = at_line(FAULTY_LINE)
-    assert titles(await offered(client, place, diagnostics=diagnostics, only=["refactor"])) == [FUNCTION[0]]
+    assert titles(await offered(client, place, diagnostics=diagnostics, only=["refactor"])) == FUNCTION
     assert titles(await offered(client, place, diagnostics=diagnostics, only=["quickfix"])) == LINE
     assert await offered(client, place, diagnostics=diagnostics, only=["refactor.extract"]) == []
 
