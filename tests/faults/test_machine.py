@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -102,3 +104,40 @@ async def test_two_servers_on_one_folder_lose_nothing(start: Start, figure: Call
         server.change(URI, 2)
         assert (await server.request("riskLsp/lines", {"uri": URI}))["lines"][:20] == [None] * 20
     figure("20 lines remembered by two servers at once, both know all of them")
+
+
+# Keeps risks of 60 texts where there is room for some of them, each twice in a row, and finds whole ones or nothing.
+_SHARER = """
+import sys
+import numpy as np
+from pathlib import Path
+from risk_lsp.risk.disk_cache import DiskCache, text_key
+from tests.risk.scorers import WordScorer
+
+cache, found = DiskCache(Path(sys.argv[1]), most_bytes=20_000), 0
+for turn in range(300):
+    text = f"x = {turn // 2 % 60}\\n" * 20
+    key, risk = text_key("", text, "python"), WordScorer().score(text)
+    known = cache.get(key)
+    if known is not None:
+        assert np.array_equal(known.token_probabilities(), risk.token_probabilities()), "of another text, or torn"
+        found += 1
+    cache.put(key, risk)
+print(found)
+"""
+
+
+def test_processes_on_one_cache_of_risks_find_whole_ones_and_keep_to_its_limit(
+    tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    command = [sys.executable, "-c", _SHARER, str(tmp_path)]
+    root = Path(__file__).parents[2]
+    sharers = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    said = [sharer.communicate()[0] for sharer in sharers]
+    assert [sharer.returncode for sharer in sharers] == [0, 0, 0]
+    kept = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    figure(
+        f"900 texts kept by three processes, found again: {', '.join(map(str.strip, said))}; {kept:,} bytes are left"
+    )
+    assert sum(map(int, said)) > 0
+    assert kept <= 22_000, "each looks again when it has written a twentieth of the limit"

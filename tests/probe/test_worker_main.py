@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from risk_lsp.model.supervisor import Supervisor, WorkerState
+from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.risk.disk_cache import DiskCache
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.transfer import risk_from_arrays
+from risk_lsp.risk.worker_main import EngineScorer
 from tests.probe.tiny import SAMPLE
 
 PATIENCE = 120.0
@@ -53,3 +56,33 @@ async def test_a_missing_bundle_fails_the_worker_with_the_reason(tmp_path: Path)
         assert "`bundle` setting" in supervisor.failure.hint
     finally:
         await supervisor.stop()
+
+
+class Opened:
+    """What a worker that is started anew keeps in a folder, and how many tokens its model ran."""
+
+    def __init__(self, bundle: Path, folder: Path) -> None:
+        self._memory = WindowMemory(1 << 20)
+        self._scorer = EngineScorer(Engine.load(bundle), self._memory, DiskCache(folder))
+
+    def read(self, text: str) -> tuple[int, dict[str, Any]]:
+        before = self._memory.tokens_run
+        _, arrays = self._scorer.score(text, "python", 0, lambda _: None)
+        return self._memory.tokens_run - before, arrays
+
+
+def test_a_file_that_is_opened_again_is_known_without_a_run(bundles: dict[str, Path], tmp_path: Path) -> None:
+    ran, first = Opened(bundles["hazard"], tmp_path).read(SAMPLE)
+    again, second = Opened(bundles["hazard"], tmp_path).read(SAMPLE)
+
+    assert (ran > 0, again) == (True, 0)
+    assert first.keys() == second.keys()
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_what_somebody_types_is_not_kept_on_disk(bundles: dict[str, Path], tmp_path: Path) -> None:
+    worker = Opened(bundles["hazard"], tmp_path)
+    for text in (SAMPLE, SAMPLE + "x", SAMPLE + "x = 1"):
+        worker.read(text)
+
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1

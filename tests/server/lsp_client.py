@@ -176,6 +176,10 @@ class LspClient:
         """Close the server's standard input."""
         self._stdin.close()
 
+    def stop_reading(self) -> None:
+        """Close the end from which the server's messages are read."""
+        self._stdout._transport.close()  # type: ignore[attr-defined]
+
     async def ended(self) -> int:
         """The exit status, once the server has ended."""
         return await asyncio.wait_for(self.process.wait(), PATIENCE)

@@ -196,6 +196,17 @@ async def a_client_process_that_dies_ends_the_server(client: LspClient) -> bool:
         return True
 
 
+async def a_client_that_cannot_be_told_anything_any_more_ends_the_server(client: LspClient) -> bool:
+    await client.initialize()
+    client.stop_reading()
+    client.open(URI, "BUG")
+    try:
+        await asyncio.wait_for(client.process.wait(), 4 * ABSENT)
+    except asyncio.TimeoutError:
+        return False
+    return True
+
+
 async def a_version_that_goes_back_is_noted_and_its_text_taken(client: LspClient) -> bool:
     await client.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0})
     client.open(URI, "x = 1", version=7)
@@ -290,6 +301,7 @@ GAPS: list[Check] = [
     a_request_of_another_version_is_answered,
     the_end_of_stdin_ends_the_server_though_work_goes_on,
     a_client_process_that_dies_ends_the_server,
+    a_client_that_cannot_be_told_anything_any_more_ends_the_server,
     a_version_that_goes_back_is_noted_and_its_text_taken,
     what_fails_is_logged_and_answered_without_the_users_text,
     what_is_sent_is_not_logged,
