@@ -19,8 +19,13 @@ def read_data(found: Mapping[str, Any]) -> str:
         f"{data['programs']:,} programs that {data['models']} language models wrote for {data['problems']:,} problems; "
         f"labels: {data['labels']}. {data['failing']:,} of them fail; of {unknown:,} no fix is known: they count as "
         f"programs and not with their lines. The probe of bundle `{found['bundle']}`, fitted again in every fold the "
-        f"way it was made: `{found['recipe']}`. The model that it reads was not trained again."
+        f"way it was made: `{found['recipe']}`{_seeds(found['members'])}. The model that it reads "
+        "was not trained again."
     )
+
+
+def _seeds(members: int) -> str:
+    return ", from one seed" if members == 1 else f", from {members} seeds"
 
 
 def read_lines(line: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from risk_lsp.probe.context_reading import DILATIONS, KERNEL
 from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.probe.reader import Architecture, ProbeReader
 
+_INPUT_DROPOUT = 0.2
 _CONTEXT_DROPOUT = 0.3
 _GAP = (KERNEL // 2) * max(DILATIONS)  # what keeps one text out of another's reach
 _INITIAL_HAZARD_LOGIT = -4.0  # softplus gives about .02: close to the share of tokens that are edited
@@ -35,18 +36,20 @@ class Runs(NamedTuple):
         return cls(torch.tensor([tokens]), torch.tensor([0]), torch.full((tokens,), OFF_LINE))
 
 
-class _InputDropout(nn.Module):
-    """Dropout with a random byte for each number: where inputs are wide, drawing them is most of a step's work."""
+class _Dropout(nn.Module):
+    """Dropout of a share of numbers, a random byte for each: torch draws them one by one, most of a step's work."""
 
-    _DROPPED = 51  # of 256 values of a byte: a fifth
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._dropped = round(256 * share)  # of the values of a byte
 
     def forward(self, given: torch.Tensor) -> torch.Tensor:
         """A new tensor float32 of the same shape; outside training what was given."""
         if not self.training:
             return given
         words = torch.empty(given.numel() // 8 + 1, dtype=torch.int64).random_(-(2**63), None)
-        kept = words.view(torch.uint8)[: given.numel()].view(given.shape) >= self._DROPPED
-        return (given * kept).mul_(256 / (256 - self._DROPPED))
+        kept = words.view(torch.uint8)[: given.numel()].view(given.shape) >= self._dropped
+        return (given * kept).mul_(256 / (256 - self._dropped))
 
 
 class _TokenEncoder(nn.Module):
@@ -56,7 +59,7 @@ class _TokenEncoder(nn.Module):
         super().__init__()
         self.mean = nn.Buffer(torch.zeros(features))
         self.scale = nn.Buffer(torch.ones(features))
-        self.dropout = _InputDropout()
+        self.dropout = _Dropout(_INPUT_DROPOUT)
         self.project = nn.Linear(features, hidden)
 
     def standardised(self, features: torch.Tensor) -> torch.Tensor:
@@ -111,7 +114,7 @@ class ContextHazardHead(HazardHead):
         self.layers = _convolutions(hidden)
         self.summary = nn.Linear(hidden, hidden)
         self.mix = nn.Linear(2 * hidden, hidden)
-        self.dropout = nn.Dropout(_CONTEXT_DROPOUT)
+        self.dropout = _Dropout(_CONTEXT_DROPOUT)
 
     def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
         """float32[n, features] -> hazards float32[n]; without `runs`, of one text."""
@@ -140,7 +143,7 @@ class LineHazardHead(HazardHead):
         self.layers = _convolutions(hidden)
         self.summary = nn.Linear(hidden, hidden)
         self.mix = nn.Linear(3 * hidden, hidden)
-        self.dropout = nn.Dropout(_CONTEXT_DROPOUT)
+        self.dropout = _Dropout(_CONTEXT_DROPOUT)
 
     def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
         """float32[n, features] -> hazards float32[n]; without `runs`, of one text without lines."""

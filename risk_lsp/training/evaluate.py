@@ -48,6 +48,8 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     data = read_probe_data(args.data, args.per_group).where(lambda _: True)
     engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
     recipe = recipe_of_command(engine.manifest.command, engine.model.layer_count)
+    if args.members is not None:
+        recipe = replace(recipe, options=replace(recipe.options, members=args.members))
     if args.quick:
         recipe = replace(recipe, injected=min(recipe.injected, 10), options=replace(recipe.options, epochs=3))
     study = _study(engine, data, recipe, args.cache)
@@ -60,6 +62,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
         "command": _command(args),
         "bundle": engine.manifest.name,
         "recipe": engine.manifest.command,
+        "members": recipe.options.members,
         "data": _counts(data),
         **about,
         "five_folds": _figures(by_problem, resamples),
@@ -219,6 +222,7 @@ def _weighed(judged: Judged, level: Level, technique: str) -> tuple[Any, Any, An
 def _command(args: argparse.Namespace) -> str:
     """The command without the places of this machine's files."""
     parts = [f"--per-group {args.per_group}", f"--resamples {args.resamples}"]
+    parts += [f"--members {args.members}"] if args.members else []
     parts += ["--samples ..."] if args.samples else []
     parts += [f"--reflect-model {shlex.quote(args.reflect_model)}"] if args.reflect_model else []
     parts += ["--attempts ..."] if args.attempts else []

@@ -27,6 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--per-group", type=int, default=8, help="passing and failing programs of one problem at most (default 8 each)"
     )
     parser.add_argument(
+        "--members", type=int, metavar="N", help="probes from N seeds in each fold (default: as many as the bundle has)"
+    )
+    parser.add_argument(
         "--attempts",
         type=Path,
         metavar="FILE",
@@ -51,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
 
     if args.base_url and not args.reflect_model:
         raise BadInput("--base-url names an endpoint, but no model is to be asked", "name one with --reflect-model")
-    if args.resamples < 1 or args.per_group < 1:
-        raise BadInput("--resamples and --per-group must be 1 or more", "leave them out for the defaults")
+    for name in ("resamples", "per_group", "members"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            raise BadInput(f"--{name.replace('_', '-')} must be 1 or more", "leave it out for the default")
     evaluate(args, sys.stderr)
     print(args.out / "evaluation.md")
     return 0

@@ -145,6 +145,7 @@ def whole(line: dict[str, Any]) -> dict[str, Any]:
         "command": "risk-lsp evaluate docs",
         "bundle": "default",
         "recipe": "risk-lsp probe fit",
+        "members": 1,
         "data": {**counts, "labels": "smallest verified patch", "models": 2, "benchmarks": {"mbpp": counts}},
         "five_folds": levels,
         "unread": levels,

@@ -198,3 +198,15 @@ def test_a_damaged_probe_of_a_fold_is_named(made: Made, tmp_path: Path, capsys: 
     assert evaluate(made.folder.parent / "damaged", tmp_path / "cache") == 2
 
     assert re.search(r"folds/\S+\.npz is damaged", capsys.readouterr().err)
+
+
+def test_a_fold_may_have_fewer_seeds_than_the_bundle_which_the_report_says(made: Made) -> None:
+    assert evaluate(made.folder.parent / "seeds", made.folder.parent / "cache", "--members", "2") == 0
+
+    assert "from 2 seeds" in Made(made.folder.parent / "seeds", []).report
+    assert "from one seed" in made.report
+
+
+def test_no_seeds_at_all_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(tmp_path), "--data", str(tmp_path), "--members", "0"]) == 2
+    assert "--members" in capsys.readouterr().err
