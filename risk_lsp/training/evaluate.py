@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
@@ -45,6 +46,8 @@ Unfitted = dict[str, dict[Level, NDArray[np.float64]]]
 
 def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     """Write evaluation.md, evaluation.json and images/ below `args.out`."""
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
     data = read_probe_data(args.data, args.per_group).where(lambda _: True)
     engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
     recipe = recipe_of_command(engine.manifest.command, engine.model.layer_count)

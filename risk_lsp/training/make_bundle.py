@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
@@ -36,6 +37,8 @@ _MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tok
 
 def make_bundle(args: argparse.Namespace) -> Manifest:
     """Fit a probe as the command line says and write the bundle; what is measured is measured elsewhere."""
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
     data = read_probe_data(args.data, args.per_group)
     training, calibrating = data.of("train"), data.of("calibration")
     model = CodeModel.load(
