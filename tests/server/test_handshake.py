@@ -14,7 +14,7 @@ from lsprotocol import types
 from lsprotocol.converters import get_converter
 from pygls.capabilities import ServerCapabilitiesBuilder
 
-from risk_lsp.server.handshake import choose_encoding, server_capabilities
+from risk_lsp.server.handshake import choose_encoding, pulls_diagnostics, server_capabilities
 from tests.server.lsp_client import LspClient, server_command
 
 # Of the machine at its least busy; an idle one answers in a third of this.
@@ -62,3 +62,9 @@ def test_what_is_announced_is_of_the_protocol() -> None:
     assert isinstance(sync, types.TextDocumentSyncOptions)
     assert (sync.open_close, sync.change) == (True, types.TextDocumentSyncKind.Incremental)
     assert capabilities.hover_provider is True
+
+
+def test_a_client_that_cannot_be_told_to_ask_again_is_not_to_ask_for_diagnostics() -> None:
+    asking = {"textDocument": {"diagnostic": {}}}
+    assert not pulls_diagnostics({**asking, "workspace": {"diagnostics": {}}})
+    assert pulls_diagnostics({**asking, "workspace": {"diagnostics": {"refreshSupport": True}}})
