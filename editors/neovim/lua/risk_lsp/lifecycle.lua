@@ -6,6 +6,7 @@ local client_config = require('risk_lsp.config')
 local lines = require('risk_lsp.lines')
 local message = require('risk_lsp.message')
 local options = require('risk_lsp.options')
+local progress = require('risk_lsp.progress')
 local state = require('risk_lsp.state')
 
 local HAS_CONFIG = vim.fn.has('nvim-0.11') == 1
@@ -147,6 +148,7 @@ function M.enable()
       M.detached(event.buf, event.event)
     end,
   })
+  progress.follow(GROUP)
   current_config = client_config.build(cmd, {
     on_init = on_init,
     on_attach = on_attach,

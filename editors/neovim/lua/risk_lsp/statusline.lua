@@ -4,6 +4,7 @@ local M = {}
 local client = require('risk_lsp.client')
 local lines = require('risk_lsp.lines')
 local message = require('risk_lsp.message')
+local progress = require('risk_lsp.progress')
 local selection = require('risk_lsp.selection')
 local state = require('risk_lsp.state')
 
@@ -75,6 +76,9 @@ function M.text()
   if not is_used then
     is_used = true
     lines.refresh(bufnr)
+  end
+  if progress.is_repairing() then
+    return 'risk repairing'
   end
   local now = state.current.state
   if now == 'ready' or now == 'analysing' then

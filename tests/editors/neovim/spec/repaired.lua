@@ -11,10 +11,23 @@ return function(t)
     local found = t.wait_for_diagnostics(bufnr)
     t.equal(t.covered(bufnr, found), { 'if number > BUG:' })
     person.chosen = { 'Run', 'Apply' }
+    local shown, echo = {}, vim.api.nvim_echo
+    vim.api.nvim_echo = function(chunks, ...)
+      if vim.startswith(chunks[1][1], 'risk-lsp repair') then
+        table.insert(shown, chunks[1][1])
+      end
+      return echo(chunks, ...)
+    end
     vim.cmd(samples.FAULTY_LINE .. 'RiskRepair')
     t.wait('the end of the underline', function()
       return #t.diagnostics(bufnr) == 0
     end)
+    t.wait('the end of its progress', function()
+      return not require('risk_lsp.progress').is_repairing()
+    end)
+    vim.api.nvim_echo = echo
+    t.matches(shown[1], '^risk%-lsp repair: .+ %(%d+%%%)$')
+    t.equal(shown[#shown], 'risk-lsp repair: repaired')
     t.equal(vim.fn.getline(samples.FAULTY_LINE), '        if number > best:', 'the line')
     vim.cmd('silent write')
     vim.fn.system({ vim.env.TEST_PYTHON, '-m', 'doctest', vim.api.nvim_buf_get_name(bufnr) })

@@ -1,0 +1,58 @@
+--- How far a repair is, in the line below the last window and for status lines: what a client of another kind shows by itself.
+local M = {}
+
+local client = require('risk_lsp.client')
+
+local TITLE = 'risk-lsp repair'
+
+---@type table<string|integer, string> what each repair that runs does, by token
+local running = {}
+
+---@param text string
+local function show(text)
+  local room = vim.o.columns - 15 -- beyond that Neovim would ask for a key
+  vim.api.nvim_echo({ { vim.fn.strcharpart(text, 0, math.max(0, room)) } }, false, {})
+end
+
+---@param token string|integer
+---@param value { kind: string, title?: string, message?: string, percentage?: integer }
+local function told(token, value)
+  if value.kind == 'begin' and value.title == TITLE then
+    running[token] = ''
+  elseif not running[token] then
+    return
+  end
+  if value.kind == 'end' then
+    running[token] = nil
+    show(('%s: %s'):format(TITLE, value.message or 'ended'))
+    return
+  end
+  running[token] = ('%s (%d%%)'):format(value.message or '', value.percentage or 0)
+  show(('%s: %s'):format(TITLE, running[token]))
+end
+
+--- Follow the server's repairs. Before Neovim 0.10 nothing tells of them.
+---@param group integer of autocommands
+function M.follow(group)
+  running = {}
+  if vim.fn.exists('##LspProgress') == 0 then
+    return
+  end
+  vim.api.nvim_create_autocmd('LspProgress', {
+    group = group,
+    callback = function(event)
+      local ours = client.get()
+      if ours and ours.id == event.data.client_id then
+        told(event.data.params.token, event.data.params.value)
+      end
+    end,
+  })
+end
+
+--- Whether a repair is being looked for.
+---@return boolean
+function M.is_repairing()
+  return next(running) ~= nil
+end
+
+return M
