@@ -68,9 +68,11 @@ class DecoderShape:
 def decoder_shape(folder: ModelFolder) -> DecoderShape | None:
     """The shape of a small decoder that is exactly of this family; None for any other, which transformers runs."""
     config = folder.config
-    if sum(file.stat().st_size for file in weight_files(folder)) > MOST_BYTES or not _is_plain(config):
+    if sum(file.stat().st_size for file in weight_files(folder)) > MOST_BYTES:
         return None
     try:
+        if not _is_plain(config):
+            return None
         heads = _size(config, "num_attention_heads")
         family = config["model_type"]
         biased = bool(config.get("attention_bias", False))
@@ -91,7 +93,7 @@ def decoder_shape(folder: ModelFolder) -> DecoderShape | None:
             feed_forward_bias=bool(config.get("mlp_bias", False)),
             normalised_queries=family == "qwen3",
         )
-    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
         return None  # transformers fills what is left out and says what is wrong
 
 

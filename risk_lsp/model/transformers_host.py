@@ -229,7 +229,7 @@ def _load_config(folder: ModelFolder) -> tuple[Any, int]:
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
     model_type = folder.config.get("model_type")
-    if model_type not in CONFIG_MAPPING:
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
         if "auto_map" in folder.config:
             raise ModelError(
                 f"{folder.name} needs code that comes with the model, and such code is never run",

@@ -176,6 +176,18 @@ def spoil_type(folder: Path) -> None:
     edit_json(folder / "config.json", model_type="homemade")
 
 
+def spoil_type_itself(folder: Path) -> None:
+    edit_json(folder / "config.json", model_type=["homemade"])
+
+
+def spoil_rope(folder: Path) -> None:
+    edit_json(folder / "config.json", rope_parameters=["default"], rope_scaling=["default"])
+
+
+def spoil_layer_types(folder: Path) -> None:
+    edit_json(folder / "config.json", layer_types=7)
+
+
 def spoil_kind(folder: Path) -> None:
     edit_json(folder / "config.json", model_type="vit")
 
@@ -233,6 +245,9 @@ def shard_missing(folder: Path) -> None:
     ("spoil", "reason"),
     [
         (spoil_type, "unknown type 'homemade'"),
+        (spoil_type_itself, r"unknown type \['homemade'\]"),
+        (spoil_rope, "config.json of .* is not valid"),
+        (spoil_layer_types, "config.json of .* is not valid"),
         (spoil_kind, "not a causal language model"),
         (spoil_json, r"config\.json of .* cannot be read"),
         (spoil_value, r"config\.json of .* is not valid|cannot be loaded"),
