@@ -13,6 +13,7 @@ _FAMILIES = ("llama", "qwen2", "qwen3")
 _DEFAULT_THETA = 10000.0
 # Larger models gain more from torch's kernels than they lose by its start-up.
 MOST_BYTES = 100_000_000
+_LONGEST_CONTEXT = 1 << 17  # a row of angles for each position is computed beforehand
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def decoder_shape(folder: ModelFolder) -> DecoderShape | None:
     if sum(file.stat().st_size for file in weight_files(folder)) > MOST_BYTES:
         return None
     try:
-        if not _is_plain(config):
+        if not _is_plain(config) or _size(config, "max_position_embeddings") > _LONGEST_CONTEXT:
             return None
         heads = _size(config, "num_attention_heads")
         family = config["model_type"]

@@ -172,6 +172,14 @@ def test_a_config_cannot_ask_for_an_attention_kernel_of_the_hub(fresh_model: Pat
     assert no_network == []
 
 
+def test_a_context_without_bounds_takes_no_memory(fresh_model: Path) -> None:
+    edit_json(fresh_model / "config.json", max_position_embeddings=1_054_955_707_578)
+
+    model = CodeModel.load(fresh_model)
+
+    assert len(model.read(model.encode("a = 1\n"), [0]).values) == len(model.encode("a = 1\n"))
+
+
 def spoil_type(folder: Path) -> None:
     edit_json(folder / "config.json", model_type="homemade")
 

@@ -65,6 +65,6 @@ def test_what_is_announced_is_of_the_protocol() -> None:
 
 
 def test_a_client_that_cannot_be_told_to_ask_again_is_not_to_ask_for_diagnostics() -> None:
-    asking = {"textDocument": {"diagnostic": {}}}
+    asking: dict[str, Any] = {"textDocument": {"diagnostic": {}}}
     assert not pulls_diagnostics({**asking, "workspace": {"diagnostics": {}}})
     assert pulls_diagnostics({**asking, "workspace": {"diagnostics": {"refreshSupport": True}}})
