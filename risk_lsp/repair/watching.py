@@ -32,11 +32,13 @@ def _stop(number, frame):
 
 
 def _lines_of(error):
-    found, step = [], error.__traceback__
+    found, step, before = [], error.__traceback__, None
     while step is not None:
-        if step.tb_frame.f_code.co_filename.endswith(_ending) and step.tb_lineno <= _last:
+        here = step.tb_frame, step.tb_lineno
+        # Where the time ran out while a line was traced, Python lists its frame twice.
+        if here != before and step.tb_frame.f_code.co_filename.endswith(_ending) and step.tb_lineno <= _last:
             found.append(step.tb_lineno)
-        step = step.tb_next
+        step, before = step.tb_next, here
     if isinstance(error, SyntaxError) and error.lineno:
         found.append(error.lineno)
     return found

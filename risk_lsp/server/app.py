@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -59,6 +60,16 @@ def _serve(connection: Connection, options: ServerOptions, command: Sequence[str
         return 1
     except KeyboardInterrupt:
         return 130
+    finally:
+        let_go_of_the_log()
+
+
+def let_go_of_the_log() -> None:
+    """What cannot be written of it must not become the exit status: the interpreter flushes it once more at its end."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 async def _run_session(

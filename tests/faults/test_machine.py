@@ -55,6 +55,13 @@ async def test_a_log_that_cannot_be_written_disturbs_nobody(start: Start, figure
     figure("no message lost")
 
 
+def test_what_a_full_disk_left_of_the_log_is_not_the_exit_status() -> None:
+    code = "import sys; from risk_lsp.server import app; sys.stderr.buffer.write(b'x'); app.let_go_of_the_log()"
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("wb") as full:
+        assert subprocess.run([sys.executable, "-c", code], stderr=full, env=buffered, check=False).returncode == 0
+
+
 async def test_a_home_that_cannot_be_written_is_named(start: Start, figure: Callable[[str], None]) -> None:
     environment = {
         **os.environ,
