@@ -25,8 +25,9 @@ def code_actions(state: State, params: types.CodeActionParams) -> list[Action]:
     if part is None:
         return []
     ours = [each for each in params.context.diagnostics if (each.source, each.code) == (SOURCE, CODE)]
-    actions = [action for diagnostic in ours for action in _ignoring(state, part, diagnostic)]
-    actions += repair_actions(state, part, params, ours)
+    # What answers a risk comes before what hides it: clients keep this order within a kind.
+    actions = repair_actions(state, part, params, ours)
+    actions += [action for diagnostic in ours for action in _ignoring(state, part, diagnostic)]
     line = params.range.start.line
     if not ours and line < part.line_count and part.first_line + line in state.store.lines(part.document):
         title = "Stop ignoring this line"

@@ -15,11 +15,15 @@ WHAT_ELSE = ("function largest", "the selection")
 HINT = {"experimental": {"riskLsp": {"hint": True}}}
 
 
+async def all_offered(client: LspClient, place: dict[str, Any], **context: Any) -> list[dict[str, Any]]:
+    params = {"textDocument": {"uri": URI}, "range": place, "context": {"diagnostics": [], **context}}
+    actions: list[dict[str, Any]] = await client.request("textDocument/codeAction", params)
+    return actions
+
+
 async def offered(client: LspClient, place: dict[str, Any], **context: Any) -> list[dict[str, Any]]:
     """The actions at a place, but for those about ignoring."""
-    params = {"textDocument": {"uri": URI}, "range": place, "context": {"diagnostics": [], **context}}
-    actions = await client.request("textDocument/codeAction", params)
-    return [action for action in actions if "gnor" not in action["title"]]
+    return [action for action in await all_offered(client, place, **context) if "gnor" not in action["title"]]
 
 
 def titles(actions: list[dict[str, Any]]) -> list[str]:
@@ -41,6 +45,16 @@ async def test_a_line_that_is_pointed_at_and_the_function_around_it(client: LspC
     assert actions[0]["diagnostics"] == diagnostics
     assert actions[0]["command"]["arguments"] == [URI, diagnostics[0]["range"]]
     assert actions[2]["command"]["arguments"][1]["end"] == {"line": 10, "character": 15}
+
+
+async def test_ignoring_comes_last(client: LspClient) -> None:
+    diagnostics = await opened(client, capabilities=HINT)
+    found = titles(await all_offered(client, at_line(FAULTY_LINE), diagnostics=diagnostics))
+    assert found == [
+        *(LINE[0], "Request a repair of this line with a hint...", LINE[1]),
+        *(FUNCTION[0], "Request a repair of function largest with a hint...", FUNCTION[1]),
+        *("Ignore this line (comment)", "Ignore this line (remember)"),
+    ]
 
 
 async def test_anywhere_in_a_risky_function(client: LspClient) -> None:
