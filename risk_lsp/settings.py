@@ -141,6 +141,18 @@ class Settings:
         Scope.USER,
     )
     repair_model: str = _setting("", "Name of the model at the endpoint.", Scope.USER)
+    repair_feedback: str = _setting(
+        "joint",
+        "Whether an asked model says what is wrong together with its repair ('joint'), or the 'same' model is asked for"
+        " that first and for the repair then.",
+        Scope.USER,
+        choices=("joint", "same"),
+    )
+    repair_feedback_model: str = _setting(
+        "",
+        "Name of another model at the endpoint, asked first what is wrong. Empty: the one that repairs says it.",
+        Scope.USER,
+    )
     repair_tests: str = _setting(
         "auto",
         "What judges repairs: 'auto' (the pytest files that import the file, else its doctests), 'none', or a command"

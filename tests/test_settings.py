@@ -132,6 +132,8 @@ def test_whatever_names_a_model_or_hardware_is_not_for_workspaces() -> None:
         "repairProvider",
         "repairEndpoint",
         "repairModel",
+        "repairFeedback",
+        "repairFeedbackModel",
         "repairTests",
         "repairTokens",
         "repairExecutions",

@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from risk_lsp.errors import RiskError
@@ -38,18 +38,24 @@ async def provider_of(state: State, endpoint: Endpoint) -> AsyncIterator[Provide
     elif kind == "editor":
         if "chat" not in state.client.offers:
             raise RepairError("this editor offers no model of its own", "set repairProvider to embedded or endpoint")
-        yield ChatProvider(EditorChat(lambda asked: endpoint.ask(CHAT, asked)))
+        chat = EditorChat(lambda asked: endpoint.ask(CHAT, asked))
+        yield ChatProvider(chat, feedback=_feedback(state.settings))
     else:
         url = _url(state.settings)
         key = await _key(state, endpoint, url or _OPENAI)
         if key is None and url is None:
             raise RepairError("the endpoint needs a key", "set OPENAI_API_KEY, or name a server in repairEndpoint")
         # The client library takes its time to import.
-        chat = await asyncio.to_thread(_endpoint_chat, state.settings, url, key)
+        repairing, *critics = await asyncio.to_thread(_endpoint_chats, state.settings, url, key)
         try:
-            yield ChatProvider(chat)
+            yield ChatProvider(repairing, feedback=critics[0] if critics else _feedback(state.settings))
         finally:
-            await chat.close()
+            for each in (repairing, *critics):
+                await each.close()
+
+
+def _feedback(settings: Settings) -> Literal["joint", "same"]:
+    return "same" if settings.repair_feedback == "same" else "joint"
 
 
 def _url(settings: Settings) -> str | None:
@@ -84,7 +90,8 @@ async def _key(state: State, endpoint: Endpoint, url: str) -> str | None:
     return os.environ.get("OPENAI_API_KEY") or None
 
 
-def _endpoint_chat(settings: Settings, url: str | None, key: str | None) -> EndpointChat:
+def _endpoint_chats(settings: Settings, url: str | None, key: str | None) -> list[EndpointChat]:
+    """The model that repairs, and the one that says what is wrong, if that is another."""
     try:
         from risk_lsp.patches.endpoint import EndpointOptions
         from risk_lsp.repair.endpoint_chat import EndpointChat
@@ -93,4 +100,5 @@ def _endpoint_chat(settings: Settings, url: str | None, key: str | None) -> Endp
             f"endpoints need the package {error.name}", "install it beside the server: pip install 'risk-lsp[endpoint]'"
         ) from error
     timeout = min(_TIMEOUT, settings.repair_seconds)
-    return EndpointChat(EndpointOptions(settings.repair_model, url, key, timeout=timeout))
+    models = [settings.repair_model, *filter(None, [settings.repair_feedback_model])]
+    return [EndpointChat(EndpointOptions(model, url, key, timeout=timeout)) for model in models]

@@ -131,6 +131,37 @@ async def test_a_model_at_an_endpoint_makes_a_repair_and_the_key_is_no_one_elses
     assert not [path for path in kept if b"sk-KEY" in path.read_bytes()]
 
 
+async def test_another_model_at_the_endpoint_may_say_what_is_wrong(logged: Person, tmp_path: Path) -> None:
+    logged.replies["riskLsp/secret"] = {"secret": "sk-KEY"}
+    with chat_server(NO_MODEL) as server:
+        server.ways = [write("The SMALLEST one is kept."), write(ANSWER)]
+        settings = {"repairProvider": "endpoint", "repairEndpoint": server.url, "repairModel": "tiny"}
+        uri = await start(logged, tmp_path / "largest.py", "secret", **settings, repairFeedbackModel="critic")
+        assert (await logged.repaired(uri))["status"] == "applied"
+        assert [asked["model"] for asked in server.asked] == ["critic", "tiny"]
+        assert server.keys == ["Bearer sk-KEY"] * 2
+        assert "Somebody who read it says:\n\nThe SMALLEST one is kept." in server.asked[1]["messages"][-1]["content"]
+
+
+async def test_the_same_model_may_say_first_what_is_wrong(person: Person, tmp_path: Path) -> None:
+    with chat_server(NO_MODEL) as server:
+        server.ways = [write("The SMALLEST one is kept."), write(ANSWER)]
+        settings = {"repairProvider": "endpoint", "repairEndpoint": server.url, "repairModel": "tiny"}
+        uri = await start(person, tmp_path / "largest.py", **settings, repairFeedback="same")
+        assert (await person.repaired(uri))["status"] == "applied"
+        assert [asked["model"] for asked in server.asked] == ["tiny", "tiny"]
+        assert "The SMALLEST one is kept." in server.asked[1]["messages"][-1]["content"]
+
+
+async def test_the_editors_own_model_may_say_first_what_is_wrong(person: Person, tmp_path: Path) -> None:
+    answers = iter(["The SMALLEST one is kept.", ANSWER])
+    person.replies["riskLsp/chat"] = lambda _: {"text": next(answers)}
+    settings = {"repairProvider": "editor", "repairFeedback": "same"}
+    uri = await start(person, tmp_path / "largest.py", "chat", **settings)
+    assert (await person.repaired(uri))["status"] == "applied"
+    assert "The SMALLEST one is kept." in person.all_of("riskLsp/chat")[1]["messages"][-1]["content"]
+
+
 async def test_cancelling_closes_the_connection_to_the_endpoint(person: Person, tmp_path: Path) -> None:
     with chat_server(NO_MODEL) as server:
         server.ways.append(hang_after_a_piece)
