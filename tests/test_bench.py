@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from benchmarks.bench.figures import Figure, markdown, percentile
+from benchmarks.moved_probabilities import BAR, compare, moved
+from tests.risk.scorers import WordScorer
+
+SMALL_BUGS = Path(__file__).parent / "fixtures" / "small_bugs"
 
 
 @pytest.mark.parametrize(
@@ -29,3 +35,23 @@ def test_the_median_decides_and_the_range_is_shown() -> None:
 def test_one_in_a_hundred_values_lies_above_the_99th_percentile() -> None:
     assert percentile([float(value) for value in range(100)], 0.99) == 99.0
     assert percentile([float(value) for value in range(1000)], 0.99) == 990.0
+
+
+def test_a_line_that_moves_is_told_and_a_blank_one_is_not() -> None:
+    texts = ["a = 1\n\nb = BUG\n"]
+    (plain,), (other,) = WordScorer().score_many(texts), WordScorer().score_many(["a = 1\n\nb = one\n"])
+
+    found = moved("another way", True, texts, [plain], [other])
+
+    assert len(found.lines) == 2
+    assert found.lines[0] == 0.0 and found.lines[1] > BAR
+
+
+def test_what_ships_is_within_a_hundredth_of_a_plain_float32_pass() -> None:
+    """On a few programs; benchmarks/moved_probabilities.py is for all that are kept for tests."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(SMALL_BUGS.glob("*.py"))[:4]]
+
+    found = compare([*texts, "\n".join(texts * 4)], threads=None, others=False)
+
+    assert len(found) == 3 and all(each.ships for each in found)
+    assert max(each.lines.max() for each in found) < BAR

@@ -24,7 +24,7 @@ def other_hosts(engine: Engine, lines: int, repeat: int) -> Iterator[Figure]:
     text = program(lines)
     known = line_risks(engine.score(text), text)
     tokens = len(engine.model.encode(text))
-    for name, other in (("numpy, float32 (the default)", engine), *_others()):
+    for name, other in (("numpy, float32 (the default)", engine), *other_engines()):
         seconds = timed(lambda other=other: other.score(text), repeat)  # type: ignore[misc]
         moved = float(np.nanmax(np.abs(line_risks(other.score(text), text) - known)))
         yield Figure(
@@ -36,13 +36,18 @@ def other_hosts(engine: Engine, lines: int, repeat: int) -> Iterator[Figure]:
         )
 
 
-def _others() -> Iterator[tuple[str, Engine]]:
-    with patch.object(hosts, "decoder_shape", lambda folder: None):
-        yield "transformers, float32", Engine.load(dtype="float32")
-        yield "transformers, bfloat16", Engine.load(dtype="bfloat16")
-        integers = Engine.load(dtype="float32")
+def other_engines(threads: int | None = None) -> Iterator[tuple[str, Engine]]:
+    """The default bundle by transformers: in float32, which is the plain way, in bfloat16, and with int8 weights."""
+    yield "transformers, float32", _by_transformers("float32", threads)
+    yield "transformers, bfloat16", _by_transformers("bfloat16", threads)
+    integers = _by_transformers("float32", threads)
     host = integers.model.host
     assert isinstance(host, TransformersHost)
     quantize: Any = torch.ao.quantization.quantize_dynamic
     quantize(host._base, {torch.nn.Linear}, dtype=torch.qint8, inplace=True)
     yield "transformers, int8 weights in the blocks", integers
+
+
+def _by_transformers(dtype: str, threads: int | None) -> Engine:
+    with patch.object(hosts, "decoder_shape", lambda folder: None):
+        return Engine.load(dtype=dtype, threads=threads)
