@@ -41,12 +41,13 @@ def main() -> int:
 
 def measure(*, quick: bool) -> Iterator[Figure]:
     """All figures, in the order of the report."""
-    from benchmarks.bench import in_process, over_stdio
+    from benchmarks.bench import in_process, over_stdio, startup
     from risk_lsp.risk.engine import Engine
 
     repeat = 2 if quick else 5
     engine = Engine.load()
     yield from over_stdio.cold_start(repeat)
+    yield from startup.worker_start(repeat)
     yield from in_process.span_queries(repeat)
     yield from in_process.edits(engine, (200,) if quick else (200, 2000, 10_000))
     yield from in_process.many_programs(engine, 20 if quick else 1000)

@@ -74,15 +74,15 @@ def hover_while_busy(lines: int, seconds: float) -> Iterator[Figure]:
 
 
 def first_lines(lines: int, repeat: int) -> Iterator[Figure]:
-    """A long file: from its opening to the first numbers, and to all of them."""
-    text, first, whole = program(lines), [], []
+    """A long file that nothing is known of: from its opening to the first numbers, and to all of them."""
+    text, first, whole = program(repeat * lines).splitlines(keepends=True), [], []
     with Client({"maxCharacters": 1_000_000}) as client:
         client.open("x = 1\n", _OTHER)
         client.diagnostics(1, _OTHER)
         for number in range(repeat):
-            uri, other = f"file:///bench/{number}.py", f"# {number}\n{text[100 * number :]}"
+            uri, own = f"file:///bench/{number}.py", "".join(text[lines * number : lines * (number + 1)])
             started = time.perf_counter()
-            client.open(other, uri)
+            client.open(own, uri)
             client.diagnostics(1, uri)
             first.append(time.perf_counter() - started)
             client.lines(uri)
