@@ -100,7 +100,7 @@ class AsyncEndpoint:
         usage: Any = None
         finished = False
         asked: Any = list(messages)
-        with _explained(self._client.base_url):
+        with _explained(self._client.base_url) as begins:
             stream = await self._client.chat.completions.create(
                 model=self._model,
                 messages=asked,
@@ -109,6 +109,7 @@ class AsyncEndpoint:
                 stream=True,
                 stream_options={"include_usage": True},
             )
+            begins()
             async with stream:
                 async for chunk in stream:
                     usage = getattr(chunk, "usage", None) or usage
@@ -122,7 +123,7 @@ class AsyncEndpoint:
         if not pieces:
             raise _no_text(self._client.base_url)
         if not finished:
-            raise EndpointError(f"the answer of {self._client.base_url} broke off", "is the server still running?")
+            raise _broken_off(self._client.base_url)
         return Completion("".join(pieces), *_usage(usage))
 
     async def close(self) -> None:
@@ -131,15 +132,24 @@ class AsyncEndpoint:
 
 
 @contextmanager
-def _explained(base_url: Any) -> Iterator[None]:
-    """What goes wrong between here and the endpoint, in words with a way out."""
+def _explained(base_url: Any) -> Iterator[Callable[[], None]]:
+    """What goes wrong between here and the endpoint, in words with a way out. It gives what to call once an answer
+    begins: a connection that is lost from there on was no missing server."""
+    has_begun = False
+
+    def begins() -> None:
+        nonlocal has_begun
+        has_begun = True
+
     try:
-        yield
+        yield begins
     except APITimeoutError as error:
         raise EndpointError(
             f"{base_url} did not answer in time", "is it busy? allow more time with --timeout"
         ) from error
     except APIConnectionError as error:
+        if has_begun:
+            raise _broken_off(base_url) from error
         raise EndpointError(f"no answer from {base_url}: {error}", "is the server running?") from error
     except APIStatusError as error:
         raise EndpointError(
@@ -153,6 +163,10 @@ def _explained(base_url: Any) -> Iterator[None]:
             f"the answer of {base_url} broke off or cannot be read ({type(error).__name__})",
             "is the server still running, and does it speak the chat protocol?",
         ) from error
+
+
+def _broken_off(base_url: Any) -> EndpointError:
+    return EndpointError(f"the answer of {base_url} broke off", "is the server still running?")
 
 
 def _no_text(base_url: Any) -> EndpointError:

@@ -44,4 +44,6 @@ def _way_out(error: EndpointError) -> str:
         return "is it busy, or still loading the model? ask again, or use a quicker model"
     if isinstance(cause, APIStatusError) and (cause.status_code == 429 or cause.status_code >= 500):
         return "ask again later, or use another endpoint"
+    if isinstance(cause, APIStatusError) and cause.status_code in (401, 403):
+        return "give the endpoint's key in OPENAI_API_KEY, or in VS Code by Risk: Set the Key of the Repair Endpoint..."
     return error.hint
