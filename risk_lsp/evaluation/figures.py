@@ -13,6 +13,7 @@ from risk_lsp.evaluation.metrics import base_rate
 from risk_lsp.evaluation.problem_bootstrap import ProblemBootstrap, interval_of
 from risk_lsp.evaluation.program_metrics import program_aucs, program_efforts, program_hits
 from risk_lsp.evaluation.records import FloatArray
+from risk_lsp.evaluation.reliability import Rescaled
 from risk_lsp.evaluation.spans import Level
 
 BASE_RATE, TRIVIAL, PROBE = "base rate", "trivial features", "probe"
@@ -22,17 +23,17 @@ _WITHIN: tuple[Level, ...] = ("token", "line", "statement")
 
 
 def level_figures(
-    level: Level, records: LevelRecords, rescaled: Mapping[str, FloatArray], *, resamples: int
+    level: Level, records: LevelRecords, rescaled: Mapping[str, Rescaled], *, resamples: int
 ) -> dict[str, Any]:
     """What was measured, and by technique every figure as [estimate, low, high] (95%, over problems).
 
-    Records that weigh nothing are left out. `rescaled` are the scores after a map fitted elsewhere.
+    Records that weigh nothing are left out. `rescaled` are the scores after maps fitted elsewhere.
     """
     kept = records.weights > 0
     records = _only(records, kept)
     bootstrap = ProblemBootstrap(records.group, records.weights, resamples=resamples)
     found = {
-        technique: _technique_figures(level, technique, records, rescaled[technique][kept], bootstrap)
+        technique: _technique_figures(level, technique, records, rescaled[technique].where(kept), bootstrap)
         for technique in records.scores
     }
     if TRIVIAL in found:
@@ -51,18 +52,15 @@ def level_figures(
 
 
 def _technique_figures(
-    level: Level, technique: str, records: LevelRecords, scaled: FloatArray, bootstrap: ProblemBootstrap
+    level: Level, technique: str, records: LevelRecords, scaled: Rescaled, bootstrap: ProblemBootstrap
 ) -> dict[str, FloatArray]:
     """Every statistic of one technique, with its resamples."""
     raw, edited = records.scores[technique], records.edited
-    found = {
-        "bss_raw": bootstrap.brier_skill_score(raw, edited),
-        "ece_raw": bootstrap.expected_calibration_error(raw, edited),
-        "ece_adaptive_raw": bootstrap.adaptive_calibration_error(raw, edited),
-        "bss_platt": bootstrap.brier_skill_score(scaled, edited),
-        "ece_platt": bootstrap.expected_calibration_error(scaled, edited),
-        "ece_adaptive_platt": bootstrap.adaptive_calibration_error(scaled, edited),
-    }
+    found: dict[str, FloatArray] = {}
+    for name, scores in (("raw", raw), ("platt", scaled.platt), ("isotonic", scaled.isotonic)):
+        found[f"bss_{name}"] = bootstrap.brier_skill_score(scores, edited)
+        found[f"ece_{name}"] = bootstrap.expected_calibration_error(scores, edited)
+        found[f"ece_adaptive_{name}"] = bootstrap.adaptive_calibration_error(scores, edited)
     if technique != BASE_RATE:  # it gives no order; that of its folds means nothing
         found["auc"] = bootstrap.auc(raw, edited)
     if level in _WITHIN:

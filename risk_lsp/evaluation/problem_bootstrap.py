@@ -1,19 +1,31 @@
-"""Many statistics of many records with intervals, by resampling whole problems: sums per problem are added up anew."""
+"""Many statistics of many records with intervals, by resampling whole problems: sums per problem are added up anew.
+
+Lines of one problem are no independent evidence, so problems are drawn and not records (Efron and Tibshirani, An
+introduction to the bootstrap (1993), chapter 13).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from risk_lsp.evaluation.bootstrap import Interval
 from risk_lsp.evaluation.metrics import adaptive_bins, auc, equal_width_bins
 from risk_lsp.evaluation.program_metrics import ProgramValues
 from risk_lsp.evaluation.records import FloatArray, IntArray, check_records, group_ids
 
 # Scores finer than this share a place in resampled rankings; the estimate itself is exact.
 _RANKS = 1024
+
+
+class Interval(NamedTuple):
+    """An estimate from all records, and the ends of its confidence interval."""
+
+    estimate: float
+    low: float
+    high: float
 
 
 class ProblemBootstrap:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.records import FloatArray, Records, check_records, total
@@ -37,6 +37,17 @@ class IsotonicMap(NamedTuple):
 
     thresholds: FloatArray
     values: FloatArray
+
+
+class Rescaled(NamedTuple):
+    """The same scores after maps that were fitted to other records, float64[n] each."""
+
+    platt: FloatArray
+    isotonic: FloatArray
+
+    def where(self, wanted: NDArray[np.bool_]) -> Rescaled:
+        """Only the wanted ones."""
+        return Rescaled(self.platt[wanted], self.isotonic[wanted])
 
 
 def reliability_table(
@@ -115,6 +126,12 @@ def isotonic_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -
 def isotonic_apply(p: ArrayLike, mapping: IsotonicMap) -> FloatArray:
     """Corrected probabilities float64[n]."""
     return np.interp(np.asarray(p, dtype=np.float64), mapping.thresholds, mapping.values)
+
+
+def rescaled(p: ArrayLike, known: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Rescaled:
+    """Scores `p` after the maps that suit the scores `known` with their labels."""
+    platt, isotonic = platt_fit(known, y, weights), isotonic_fit(known, y, weights)
+    return Rescaled(platt_apply(p, platt), isotonic_apply(p, isotonic))
 
 
 def _platt_targets(records: Records) -> FloatArray:

@@ -33,12 +33,18 @@ _ORDER = (
     ("lines_read", "share of lines read"),
     ("lines_saved", "less than from the top"),
 )
+_MAPS = tuple(
+    (f"{name}_{way}", f"{title} {shown}")
+    for name, title in (("bss", "BSS"), ("ece", "ECE"), ("ece_adaptive", "adaptive ECE"))
+    for way, shown in (("raw", "raw"), ("platt", "Platt"), ("isotonic", "isotonic"))
+)
 _TERMS = """\
 BSS: Brier skill score against the base rate of the very spans that are judged; 1 is perfect, 0 no better than the
 base rate, below 0 worse. ECE: expected calibration error over ten bins, of equal width or (adaptive) of equal weight.
 AUC: .5 is chance. "Platt": after a rescaling with two parameters, fitted on the calibration problems of the other
-folds. "Within failing programs" leaves out the question which programs are in trouble. Brackets hold 95% intervals by
-bootstrap over problems. Every problem weighs the same at every level; its failing programs weigh their natural share.
+folds; "isotonic": after the rising map that suits those best. "Within failing programs" leaves out the question which
+programs are in trouble. Brackets hold 95% intervals by bootstrap over problems. Every problem weighs the same at every
+level; its failing programs weigh their natural share.
 """
 
 
@@ -60,6 +66,7 @@ def evaluation_markdown(found: Mapping[str, Any]) -> str:
         _table(folds["line"]["techniques"], _ORDER),
         "### Calibration",
         read_calibration(folds),
+        _by_level(folds, PROBE, _MAPS),
         *(f"![{title}]({path})" for title, path in found["plots"].items()),
         "## Benchmarks held out",
         read_benchmarks(found["benchmarks_out"]),
@@ -114,13 +121,13 @@ def mean_figures(parts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list
     return means
 
 
-def _by_level(levels: Mapping[str, Any], technique: str) -> str:
+def _by_level(levels: Mapping[str, Any], technique: str, columns: Sequence[tuple[str, str]] = _SKILL) -> str:
     rows = [
-        [level, f"{levels[level]['problems']:,}", *_cells(levels[level]["techniques"][technique], _SKILL)]
+        [level, f"{levels[level]['problems']:,}", *_cells(levels[level]["techniques"][technique], columns)]
         for level in LEVELS
         if level in levels
     ]
-    return _markdown_table(["level", "problems", *(title for _, title in _SKILL)], rows)
+    return _markdown_table(["level", "problems", *(title for _, title in columns)], rows)
 
 
 def _table(techniques: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> str:

@@ -13,7 +13,7 @@ from risk_lsp.evaluation.figures import BASE_RATE, PROBE, TRIVIAL
 from risk_lsp.evaluation.level_records import LevelRecords, level_records
 from risk_lsp.evaluation.logistic import fit_logistic
 from risk_lsp.evaluation.metrics import base_rate
-from risk_lsp.evaluation.reliability import platt_apply, platt_fit
+from risk_lsp.evaluation.reliability import Rescaled, rescaled
 from risk_lsp.evaluation.spans import Level, shared_weights
 from risk_lsp.evaluation.splits import k_folds, leave_one_benchmark_out, split_of
 from risk_lsp.evaluation.trivial_features import trivial_feature_table
@@ -46,10 +46,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Judged:
-    """By level, the records of all folds together with their raw scores, and the same scores rescaled."""
+    """By level, the records of all folds together with their raw scores, and by technique the same scores rescaled."""
 
     records: dict[Level, LevelRecords]
-    rescaled: Scores
+    rescaled: dict[Level, dict[str, Rescaled]]
 
 
 def problem_folds(study: Study, k: int) -> list[Fold]:
@@ -77,7 +77,10 @@ def judge(
     """
     names = [BASE_RATE, TRIVIAL, *unfitted, PROBE]
     raw: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
-    rescaled: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
+    mapped = {
+        level: {name: Rescaled(np.zeros(len(table)), np.zeros(len(table))) for name in names}
+        for level, table in study.tables.items()
+    }
     judged = np.zeros(len(study.data.programs), dtype=np.bool_)
     trivial = {level: trivial_feature_table(study.texts, table) for level, table in study.tables.items()}
     for fold in folds:
@@ -97,12 +100,13 @@ def judge(
             rows = roles.held_out[table.program]
             for name, scores in found.items():
                 raw[level][name][rows] = np.where(np.isnan(scores), rate, scores)[rows]
-                rescaled[level][name][rows] = _rescaled(study, level, scores, roles.calibration, rate)[rows]
+                by_fold = _rescaled(study, level, scores, roles.calibration, rate).where(rows)
+                mapped[level][name].platt[rows], mapped[level][name].isotonic[rows] = by_fold
         judged |= fold.held_out
     facts = study.facts
     kept = type(facts)(facts.groups, facts.failing, facts.weights * judged, facts.span_weights * judged)
     records = {level: level_records(level, table, kept, raw[level]) for level, table in study.tables.items()}
-    return Judged(records, rescaled)
+    return Judged(records, mapped)
 
 
 def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> FoldFit:
@@ -199,11 +203,11 @@ def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask
     return fit_logistic(features[rows], edited[rows], weights[rows]).probability(features)
 
 
-def _rescaled(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> Floats:
-    """Platt's map, fitted on the calibration problems of the other folds; the base rate where there is no score."""
+def _rescaled(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> Rescaled:
+    """By maps fitted on the calibration problems of the other folds; the base rate where there is no score."""
     edited, weights = _labelled(study, level, calibrating)
     usable = (weights > 0) & ~np.isnan(scores)
     if not usable.any():
-        return np.full(len(scores), rate)
-    scaling = platt_fit(scores[usable], edited[usable], weights[usable])
-    return np.where(np.isnan(scores), rate, platt_apply(np.nan_to_num(scores), scaling))
+        return Rescaled(np.full(len(scores), rate), np.full(len(scores), rate))
+    found = rescaled(np.nan_to_num(scores), scores[usable], edited[usable], weights[usable])
+    return Rescaled(*(np.where(np.isnan(scores), rate, each) for each in found))

@@ -21,7 +21,7 @@ from risk_lsp.evaluation.level_records import LevelRecords
 from risk_lsp.evaluation.multisampling import SIBLINGS, disagreement_of_table
 from risk_lsp.evaluation.plots import plot_reliability
 from risk_lsp.evaluation.reflection import reflections_of_table
-from risk_lsp.evaluation.reliability import platt_apply, platt_fit, reliability_table
+from risk_lsp.evaluation.reliability import Rescaled, reliability_table, rescaled
 from risk_lsp.evaluation.report_text import evaluation_markdown
 from risk_lsp.evaluation.spans import LEVELS, Level
 from risk_lsp.evaluation.splits import split_of
@@ -136,15 +136,14 @@ def _benchmarks_out(
 def _shipped(engine: Engine, data: ProbeData, resamples: int) -> dict[str, Any]:
     """The bundle's own probe and calibration on the test problems, rescaled by the calibration problems."""
     calibration, test = score_programs(engine, data.of("calibration")), score_programs(engine, data.of("test"))
-    rescaled = {level: _rescaled(calibration[level], test[level]) for level in LEVELS}
-    return _figures(Judged(test, rescaled), resamples)
+    return _figures(Judged(test, {level: _rescaled(calibration[level], test[level]) for level in LEVELS}), resamples)
 
 
-def _rescaled(known: LevelRecords, judged: LevelRecords) -> dict[str, NDArray[np.float64]]:
+def _rescaled(known: LevelRecords, judged: LevelRecords) -> dict[str, Rescaled]:
     if not known.weights.any():
-        return dict(judged.scores)
+        return {name: Rescaled(scores, scores) for name, scores in judged.scores.items()}
     return {
-        name: platt_apply(judged.scores[name], platt_fit(scores, known.edited, known.weights))
+        name: rescaled(judged.scores[name], scores, known.edited, known.weights)
         for name, scores in known.scores.items()
     }
 

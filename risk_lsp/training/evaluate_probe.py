@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.evaluation.bootstrap import bootstrap_interval
 from risk_lsp.evaluation.level_records import LevelRecords
 from risk_lsp.evaluation.metrics import auc, base_rate, brier_skill_score, expected_calibration_error
+from risk_lsp.evaluation.problem_bootstrap import ProblemBootstrap, interval_of
 from risk_lsp.evaluation.program_metrics import hits_at_k, within_group_auc
 from risk_lsp.evaluation.reliability import ReliabilityRow, platt_apply, platt_fit, reliability_table
 from risk_lsp.evaluation.spans import LEVELS, Level
 
 # The classes that the hover quotes: wide where lines are many and alike, so that each holds enough of them.
 REFERENCE_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.45, 0.55, 0.65, 1.0)
-_RESAMPLES = 300
+# As many as `risk-lsp evaluate` takes by default: the same records get the same intervals.
+_RESAMPLES = 500
 Floats = NDArray[np.float64]
 
 
@@ -46,6 +46,8 @@ def reliability_curves(test: dict[Level, LevelRecords]) -> dict[str, list[Reliab
 
 
 def _level_figures(level: str, calibration: LevelRecords, test: LevelRecords) -> dict[str, Any]:
+    kept = test.weights > 0
+    bootstrap = ProblemBootstrap(test.group[kept], test.weights[kept], resamples=_RESAMPLES)
     found: dict[str, Any] = {
         "n": len(test.edited),
         "problems": len(np.unique(test.group[test.weights > 0])),
@@ -53,7 +55,13 @@ def _level_figures(level: str, calibration: LevelRecords, test: LevelRecords) ->
     }
     for technique, raw in test.scores.items():
         scaling = platt_fit(calibration.scores[technique], calibration.edited, calibration.weights)
-        found[technique] = _technique_figures(level, test, raw, platt_apply(raw, scaling))
+        scaled = platt_apply(raw, scaling)
+        auc_interval = interval_of(bootstrap.auc(raw[kept], test.edited[kept]))
+        bss_interval = interval_of(bootstrap.brier_skill_score(scaled[kept], test.edited[kept]))
+        found[technique] = _technique_figures(level, test, raw, scaled) | {
+            "auc_interval": [_short(auc_interval.low), _short(auc_interval.high)],
+            "bss_platt_interval": [_short(bss_interval.low), _short(bss_interval.high)],
+        }
     return found
 
 
@@ -63,9 +71,7 @@ def _technique_figures(level: str, test: LevelRecords, raw: Floats, scaled: Floa
         "bss_raw": _short(brier_skill_score(raw, labels, weights)),
         "ece_raw": _short(expected_calibration_error(raw, labels, weights)),
         "auc": _short(auc(raw, labels, weights)),
-        "auc_interval": _interval(lambda w: auc(raw, labels, w), test),
         "bss_platt": _short(brier_skill_score(scaled, labels, weights)),
-        "bss_platt_interval": _interval(lambda w: brier_skill_score(scaled, labels, w), test),
         "ece_platt": _short(expected_calibration_error(scaled, labels, weights)),
     }
     if level not in ("function", "program"):
@@ -74,11 +80,6 @@ def _technique_figures(level: str, test: LevelRecords, raw: Floats, scaled: Floa
     if level == "line":
         found["hits_at_3"] = _short(hits_at_k(raw, labels, test.program, 3, weights * test.failing))
     return found
-
-
-def _interval(statistic: Callable[[NDArray[np.float64]], float], test: LevelRecords) -> list[float | None]:
-    found = bootstrap_interval(statistic, test.group, test.weights, resamples=_RESAMPLES)
-    return [_short(found.low), _short(found.high)]
 
 
 def _table(records: LevelRecords, scores: Floats, edges: tuple[float, ...]) -> list[ReliabilityRow]:

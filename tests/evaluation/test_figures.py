@@ -11,6 +11,7 @@ import pytest
 from risk_lsp.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, level_figures
 from risk_lsp.evaluation.level_records import LevelRecords
 from risk_lsp.evaluation.readings import read_benchmarks, read_calibration, read_lines, read_order
+from risk_lsp.evaluation.reliability import Rescaled
 from risk_lsp.evaluation.report_text import evaluation_markdown, mean_figures
 from risk_lsp.evaluation.spans import LEVELS
 
@@ -34,7 +35,9 @@ def records(**changes: Any) -> LevelRecords:
 
 
 def figures(found: LevelRecords, resamples: int = 200) -> dict[str, Any]:
-    return level_figures("line", found, found.scores, resamples=resamples)
+    """Where both maps leave the scores as they are."""
+    same = {name: Rescaled(scores, scores) for name, scores in found.scores.items()}
+    return level_figures("line", found, same, resamples=resamples)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,17 @@ def test_records_without_weight_do_not_count() -> None:
     spoilt = records(weights=weights, scores={**records().scores, PROBE: np.where(PROGRAM == 5, 1.0, GOOD)})
 
     assert figures(spoilt)["techniques"][PROBE] == figures(records(weights=weights))["techniques"][PROBE]
+
+
+def test_each_map_has_figures_of_its_own_and_the_order_is_that_of_the_scores_as_they_come() -> None:
+    found = records(scores={PROBE: 1 - GOOD})
+    probe = level_figures("line", found, {PROBE: Rescaled(GOOD, EDITED.astype(float))}, resamples=20)["techniques"][
+        PROBE
+    ]
+
+    assert probe["bss_raw"][0] < 0 < probe["bss_platt"][0] < probe["bss_isotonic"][0] == 1
+    assert probe["ece_isotonic"][0] == probe["ece_adaptive_isotonic"][0] == 0 < probe["ece_platt"][0]
+    assert probe["auc"][0] == 0
 
 
 def test_undefined_figures_are_null() -> None:
@@ -164,6 +178,15 @@ def test_a_report_without_a_model_to_ask_says_so(line: dict[str, Any]) -> None:
     assert "Reflective prompting: no model could be reached, so there is no figure." in report
     assert "of 1 no fix is known" in report
     assert "## What was tried" not in report
+
+
+def test_the_report_sets_what_comes_beside_both_maps_at_every_level(line: dict[str, Any]) -> None:
+    _, _, rest = evaluation_markdown(whole(line)).partition("### Calibration")
+    table = [row.split(" | ") for row in rest.partition("## Benchmarks")[0].split("\n") if row.startswith("| ")]
+
+    assert table[0][2:5] == ["BSS raw", "BSS Platt", "BSS isotonic"]
+    assert [row[0] for row in table[1:]] == [f"| {level}" for level in LEVELS]
+    assert all(row[4] for row in table)
 
 
 def test_every_table_of_the_report_is_even(line: dict[str, Any]) -> None:

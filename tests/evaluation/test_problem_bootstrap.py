@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from risk_lsp.evaluation.metrics import adaptive_calibration_error, auc, brier_skill_score, expected_calibration_error
-from risk_lsp.evaluation.problem_bootstrap import ProblemBootstrap, interval_of
-from risk_lsp.evaluation.program_metrics import program_aucs, within_group_auc
+from risk_lsp.evaluation.problem_bootstrap import Interval, ProblemBootstrap, interval_of
+from risk_lsp.evaluation.program_metrics import ProgramValues, program_aucs, within_group_auc
+from risk_lsp.evaluation.records import FloatArray
 
 RECORDS, PROBLEMS, RESAMPLES, SEED = 400, 12, 20, 5
 random = np.random.default_rng(1)
@@ -75,6 +76,51 @@ def test_means_over_programs_are_resampled_by_problem_too() -> None:
 
     expected = [within_group_auc(SCORES, LABELS, PROGRAMS, weights) for weights in resampled_weights()]
     np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def mean_of(values: FloatArray, groups: NDArray[np.str_], resamples: int = 1000, seed: int = 0) -> Interval:
+    """The mean of records, each a program of its own, with its interval over problems."""
+    drawn = ProblemBootstrap(groups, np.ones(len(values)), resamples=resamples, seed=seed)
+    return interval_of(drawn.mean_over_programs(ProgramValues(values, np.ones(len(values))), groups))
+
+
+def numbered(count: int, copies: int = 1) -> NDArray[np.str_]:
+    return np.repeat([f"g{number:03}" for number in range(count)], copies)
+
+
+def test_the_interval_of_a_mean_of_independent_records_is_the_textbook_one() -> None:
+    values = np.random.default_rng(1).normal(size=400)
+    interval = mean_of(values, numbered(400))
+
+    half_width = 1.96 * values.std() / 20
+    assert interval.estimate == pytest.approx(values.mean())
+    assert (interval.low, interval.high) == pytest.approx(
+        (values.mean() - half_width, values.mean() + half_width), abs=0.02
+    )
+
+
+def test_copies_within_a_problem_are_no_further_evidence() -> None:
+    values = np.random.default_rng(2).integers(0, 2, 50).astype(float)
+
+    assert mean_of(np.repeat(values, 30), numbered(50, 30)) == pytest.approx(mean_of(values, numbered(50)))
+
+
+def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(3)
+    covered = 0
+    for trial in range(100):
+        # Twenty records per problem share its rate: a bootstrap over records would cover far too seldom.
+        values = (generator.random((60, 20)) < generator.beta(1, 3, size=(60, 1))).astype(float).ravel()
+        interval = mean_of(values, numbered(60, 20), resamples=200, seed=trial)
+        covered += interval.low <= 0.25 <= interval.high
+    assert 86 <= covered <= 100
+
+
+def test_a_seed_makes_the_interval_repeatable_and_another_one_moves_it() -> None:
+    values = np.random.default_rng(4).random(30)
+
+    assert mean_of(values, numbered(30), 50, seed=7) == mean_of(values, numbered(30), 50, seed=7)
+    assert mean_of(values, numbered(30), 50, seed=7) != mean_of(values, numbered(30), 50, seed=8)
 
 
 def test_statistics_of_one_bootstrap_are_paired() -> None:

@@ -19,6 +19,7 @@ from risk_lsp.evaluation.reliability import (
     platt_apply,
     platt_fit,
     reliability_table,
+    rescaled,
 )
 from tests.evaluation.strategies import Scored, scored_records
 
@@ -144,6 +145,14 @@ def test_isotonic_regression_never_worsens_the_score_it_was_fitted_to(records: S
     corrected = isotonic_apply(records.p, isotonic_fit(*records))
 
     assert brier_score(corrected, records.y, records.weights) <= brier_score(*records) + 1e-9
+
+
+def test_scores_are_mapped_by_what_other_records_have_taught() -> None:
+    known, y, weights = _overconfident(400)
+    found = rescaled([0.2, 0.9], known, y, weights)
+
+    assert found.platt == pytest.approx(platt_apply([0.2, 0.9], platt_fit(known, y, weights)))
+    assert found.isotonic == pytest.approx(isotonic_apply([0.2, 0.9], isotonic_fit(known, y, weights)))
 
 
 def _overconfident(n: int) -> tuple[FloatArray, FloatArray, FloatArray]:

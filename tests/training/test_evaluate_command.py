@@ -117,6 +117,13 @@ def test_figures_come_with_intervals_that_hold_them(made: Made) -> None:
         assert low - 0.05 <= value <= high + 0.05, name
 
 
+def test_an_isotonic_map_is_measured_beside_platts(made: Made) -> None:
+    rival = made.found["five_folds"]["line"]["techniques"]["token probability"]
+
+    assert rival["bss_raw"][0] < 0 < rival["ece_isotonic"][0] < rival["ece_raw"][0]
+    assert rival["bss_raw"][0] < rival["bss_isotonic"][0] != rival["bss_platt"][0]
+
+
 def test_always_the_base_rate_has_no_skill(made: Made) -> None:
     figures = made.found["five_folds"]["line"]["techniques"]["base rate"]
 
@@ -188,6 +195,18 @@ def test_a_run_with_the_same_cache_fits_no_probe_again(made: Made, monkeypatch: 
 
     again = Made(made.folder.parent / "again", []).found
     assert again["five_folds"]["line"]["techniques"]["probe"] == made.found["five_folds"]["line"]["techniques"]["probe"]
+
+
+def test_the_figures_of_a_bundles_manifest_are_those_that_the_report_gives_for_it(made: Made, tmp_path: Path) -> None:
+    source = made.folder.parent
+    bundle = shutil.copytree(source / "bundle", tmp_path / "bundle")
+    assert main(["probe", "evaluate", str(bundle), "--data", str(source / "programs.jsonl"), "--update"]) == 0
+    figures = json.loads((bundle / "manifest.json").read_text("utf-8"))["figures"]["levels"]
+
+    for level, measured in made.found["shipped"].items():
+        for technique, reported in measured["techniques"].items():
+            for name in ("auc", "bss_raw", "ece_raw", "bss_platt", "ece_platt"):
+                assert figures[level][technique][name] == reported[name][0], (level, technique, name)
 
 
 def test_a_damaged_probe_of_a_fold_is_named(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import BadInput
+from risk_lsp.evaluation.figures import level_figures
 from risk_lsp.evaluation.level_records import LevelRecords
+from risk_lsp.evaluation.reliability import rescaled
 from risk_lsp.evaluation.spans import LEVELS, Level
 from risk_lsp.training.evaluate_probe import REFERENCE_EDGES, figures, reference, reliability_curves
 from risk_lsp.training.figures_table import BEGIN, END, figures_markdown, update_between_markers
@@ -69,6 +71,16 @@ def test_intervals_hold_their_figure(found: dict[str, Any]) -> None:
     low, high = probe["auc_interval"]
 
     assert low <= probe["auc"] <= high
+
+
+def test_intervals_are_those_that_the_report_gives_for_the_same_records() -> None:
+    probe = figures(levels(), levels())["line"]["probe"]
+    scaled = rescaled(PROBE, PROBE, EDITED)
+    report = level_figures("line", records(scores={"probe": PROBE}), {"probe": scaled}, resamples=500)
+
+    reported = report["techniques"]["probe"]
+    assert probe["auc_interval"] == reported["auc"][1:]
+    assert probe["bss_platt_interval"] == reported["bss_platt"][1:]
 
 
 def test_within_failing_programs_the_order_is_judged_program_by_program(found: dict[str, Any]) -> None:
