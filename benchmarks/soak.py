@@ -3,7 +3,7 @@
     python -m benchmarks.soak [--minutes 60] [--seed 0] [--json FILE]
 
 Types bursts into one of five programs of 200 lines, reads for a while, hovers, types again; in the end it leaves the
-server alone for a while. What the worker remembers of earlier versions is held at 12 MB (setting cacheMegabytes), and
+server alone for a while. What the worker remembers of earlier versions is held at 24 MB (setting cacheMegabytes), and
 filled before the clock starts, so that what grows after that is a leak. Prints Markdown, and exits with 1 unless
 
 - memory of server and worker is flat: the median of the last fifth of the time is within 5 % of that of the first,
@@ -34,7 +34,7 @@ _DOCUMENTS, _LINES = 5, 200
 _SECONDS_PER_KEY = (0.08, 0.3)  # a quick and a slow typist's
 _SECONDS_OF_READING = (1.5, 5.0)
 _SECONDS_BETWEEN_SAMPLES = 2.0
-_CACHE_MEGABYTES, _WARM_UPS = 12, 20
+_CACHE_MEGABYTES, _WARM_UPS = 24, 20
 _FLAT, _IDLE = 5.0, 1.0  # per cent
 _TYPED = [
     "    total += value * 2  # the sum so far",

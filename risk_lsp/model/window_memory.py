@@ -59,8 +59,8 @@ class Resumable:
 
     @property
     def size(self) -> int:
-        """Bytes, without the rows."""
-        return self.past.size + (0 if self.final is None else int(self.final.nbytes))
+        """Bytes."""
+        return self.past.size + self.rows.size + (0 if self.final is None else int(self.final.nbytes))
 
     def shared_with(self, token_ids: NDArray[np.int64]) -> int:
         """How many tokens both begin with."""
@@ -70,15 +70,17 @@ class Resumable:
 
 
 class WindowMemory:
-    """Rows of windows by their tokens, at most `most_bytes` of them, and the last edited windows to go on from, which
-    take at most as much again.
+    """Rows of windows by their tokens, and the last edited windows to go on from: together at most `most_bytes`.
+
+    The window edited last is kept before anything else, those edited before it where they leave half of the room to the
+    rows; of rows, those that were not asked for the longest go first.
 
     Not for use from two threads at once.
     """
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
-        self._bytes = 0
+        self._rows_bytes = 0
         self.tokens_run = 0  # by the model, as long as this memory is used
         self._rows: OrderedDict[bytes, WindowRows] = OrderedDict()
         self._resumable: deque[Resumable] = deque(maxlen=_RESUMABLE)
@@ -91,13 +93,12 @@ class WindowMemory:
         return rows
 
     def remember(self, key: bytes, rows: WindowRows) -> None:
-        """Keep the rows of a window, and forget those that were not asked for the longest."""
+        """Keep the rows of a window."""
         if key in self._rows:
             return
         self._rows[key] = rows
-        self._bytes += rows.size
-        while self._bytes > self._most_bytes:
-            self._bytes -= self._rows.popitem(last=False)[1].size
+        self._rows_bytes += rows.size
+        self._forget()
 
     def resumable(
         self, token_ids: NDArray[np.int64], keep: int, layers: tuple[int, ...], *, statistics: bool
@@ -118,8 +119,23 @@ class WindowMemory:
                 (each for each in self._resumable if each is not instead_of), maxlen=self._resumable.maxlen
             )
         self._resumable.append(window)
-        while sum(each.size for each in self._resumable) > self._most_bytes:
+        self._forget()
+
+    @property
+    def size(self) -> int:
+        """Bytes, those that a window and its rows share counted twice."""
+        return self._rows_bytes + self._resumable_bytes()
+
+    def _forget(self) -> None:
+        while len(self._resumable) > 1 and 2 * self._resumable_bytes() > self._most_bytes:
             self._resumable.popleft()
+        if self._resumable_bytes() > self._most_bytes:
+            self._resumable.clear()
+        while self._rows and self.size > self._most_bytes:
+            self._rows_bytes -= self._rows.popitem(last=False)[1].size
+
+    def _resumable_bytes(self) -> int:
+        return sum(each.size for each in self._resumable)
 
 
 def window_key(token_ids: NDArray[np.int64], keep: int, layers: tuple[int, ...], *, statistics: bool) -> bytes:

@@ -156,6 +156,32 @@ def test_what_is_kept_to_go_on_from_is_bounded_by_bytes(model: CodeModel, sample
     assert ample.tokens_run < 10 < tight.tokens_run
 
 
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(EDIT, min_size=1, max_size=4), st.integers(0, 300_000))
+def test_rows_and_what_is_gone_on_from_together_keep_to_the_limit(
+    model: CodeModel, sample: str, edits: list[tuple[int, int, str]], most_bytes: int
+) -> None:
+    memory, text = WindowMemory(most_bytes), sample * 3
+    read(model, text, memory)
+    for place, removed, inserted in edits:
+        text = text[:place] + inserted + text[place + removed :]
+        read(model, text, memory)
+
+        assert memory.size <= most_bytes
+
+
+def test_where_room_is_short_the_window_edited_last_is_gone_on_from(model: CodeModel, sample: str) -> None:
+    """Its rows and its keys and values fit, and nothing beside them."""
+    ample = WindowMemory(PLENTY)
+    read(model, sample[:100], ample)
+    memory = WindowMemory(ample.size)
+    for text in (sample[:100], sample[100:200], sample[100:201]):
+        memory.tokens_run = 0
+        read(model, text, memory)
+
+    assert memory.tokens_run < 10
+
+
 def test_without_an_edit_no_token_is_run(model_folder: Callable[..., Path], sample: str, tokens_run: list[int]) -> None:
     model, memory = CodeModel.load(model_folder("Qwen3")), WindowMemory(PLENTY)
     first = read(model, sample * 3, memory)
