@@ -10,8 +10,9 @@ Scopes:
 - `user` settings (`offline`, `allowWorkspaceModel`, what may be run, where texts may be sent and what that may cost)
   never come from a workspace.
 
-The language server protocol does not say who wrote a value. Initialization options are taken as the user's; the
-configuration the client sends later is merged with the workspace's and is taken as the workspace's. Project files
+The language server protocol does not say who wrote a value. Initialization options are taken as the user's, and so is
+`riskLsp/userSettings`, by which a client that keeps the two apart says them anew; the configuration the client sends
+later is merged with the workspace's and is taken as the workspace's. Project files
 (`pyproject.toml` and the like) are never read for settings.
 """
 
@@ -253,7 +254,7 @@ def _refusal_of(setting: Setting, value: object, source: Source, user: Settings)
         return None
     if setting.scope is Scope.MACHINE and user.allow_workspace_model:
         return None
-    remedy = f"set {setting.name} in the client's initialization options and restart the server"
+    remedy = f"set {setting.name} among your own settings, the client's initialization options"
     if setting.scope is Scope.MACHINE:
         remedy += ", or allow it there with allowWorkspaceModel"
     return f"{setting.name}: {_shown(value)} is refused, because a workspace may not set it; {remedy}"

@@ -28,7 +28,8 @@
   :risky t)
 
 (defcustom risk-lsp-settings nil
-  "The server's settings, for example (:threshold 0.2 :maxDiagnostics 5)."
+  "The server's settings, for example (:threshold 0.2 :maxDiagnostics 5).
+`risk-lsp-tell-settings' has a server that runs take in a change."
   :type 'plist
   :risky t)
 
@@ -36,7 +37,17 @@
   "Have eglot start the server for Python."
   (add-to-list 'eglot-server-programs
                `((python-mode python-ts-mode)
-                 . (,@risk-lsp-command :initializationOptions ,(or risk-lsp-settings eglot--{})))))
+                 . (,@risk-lsp-command :initializationOptions risk-lsp--user-settings))))
+
+(defun risk-lsp--user-settings (&rest _)
+  "What the server is told of `risk-lsp-settings'."
+  (or risk-lsp-settings eglot--{}))
+
+;;;###autoload
+(defun risk-lsp-tell-settings ()
+  "Tell the running server what `risk-lsp-settings' is by now, the model included."
+  (interactive)
+  (jsonrpc-notify (eglot--current-server-or-lose) :riskLsp/userSettings (risk-lsp--user-settings)))
 
 (defun risk-lsp--uri ()
   "The current document's URI."

@@ -5,26 +5,44 @@ from __future__ import annotations
 from risk_lsp.server.options import ServerOptions
 from risk_lsp.settings import Settings, Source, parse
 
+USER_SETTINGS = "riskLsp/userSettings"  # the notification by which a client says anew what the user's own settings are
+
 
 class Configuration:
     """The settings in force.
 
-    The user's own are the client's initialization options with the command line over them. What the client sends later
-    is merged with the workspace's settings and may not choose the model (see `risk_lsp.settings`).
+    The user's own are the client's initialization options, or what a client that keeps the two apart later says they
+    are, with the command line over them. What else the client sends later is merged with the workspace's settings and
+    may not choose the model (see `risk_lsp.settings`).
     """
 
     def __init__(self, options: ServerOptions, initialization_options: object) -> None:
-        user = parse(initialization_options, Source.USER)
-        command_line = parse(options.settings(), Source.USER, user.settings)
-        self._user = command_line.settings
-        self._reported: frozenset[str] = frozenset()
+        self._command_line = options.settings()
+        self._merged: object = None
+        self._user, self._problems = self._of_user(initialization_options)
+        self._reported = frozenset(self._problems)
         self.current: Settings = self._user
-        self.initial_problems: tuple[str, ...] = (*command_line.problems, *user.problems)
+        self.initial_problems: tuple[str, ...] = self._problems
 
     def update(self, raw: object) -> tuple[str, ...]:
         """Put the client's newest settings in force; the result is what is wrong with them that was not said before."""
-        parsed = parse(raw, Source.WORKSPACE, self._user)
+        self._merged = raw
+        return self._put_in_force()
+
+    def update_user(self, raw: object) -> tuple[str, ...]:
+        """Take the user's own settings anew, below what else the client sent; the result is as that of `update`."""
+        self._user, self._problems = self._of_user(raw)
+        return self._put_in_force()
+
+    def _of_user(self, raw: object) -> tuple[Settings, tuple[str, ...]]:
+        user = parse(raw, Source.USER)
+        command_line = parse(self._command_line, Source.USER, user.settings)
+        return command_line.settings, (*command_line.problems, *user.problems)
+
+    def _put_in_force(self) -> tuple[str, ...]:
+        parsed = parse(self._merged, Source.WORKSPACE, self._user)
         self.current = parsed.settings
-        news = tuple(problem for problem in parsed.problems if problem not in self._reported)
-        self._reported = frozenset(parsed.problems)
+        problems = (*self._problems, *parsed.problems)
+        news = tuple(problem for problem in problems if problem not in self._reported)
+        self._reported = frozenset(problems)
         return news

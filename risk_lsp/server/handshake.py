@@ -131,7 +131,9 @@ def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
         "codeLensProvider": {},
         "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
-        "experimental": {"riskLsp": {"requests": ["riskLsp/query", "riskLsp/lines"]}},
+        "experimental": {
+            "riskLsp": {"requests": ["riskLsp/query", "riskLsp/lines"], "notifications": ["riskLsp/userSettings"]}
+        },
     }
 
 

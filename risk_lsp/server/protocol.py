@@ -14,7 +14,7 @@ from typing import Any
 
 from lsprotocol import types
 from pygls.protocol import JsonRPCRequestMessage, LanguageServerProtocol
-from pygls.protocol.json_rpc import JsonRPCResponseMessage
+from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCResponseMessage
 
 from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.handshake import (
@@ -130,10 +130,13 @@ class RiskProtocol(LanguageServerProtocol):
             future.set_exception(error)
 
     def _structured(self, message: dict[str, Any]) -> Any:
-        """The message as a typed object; our own requests keep their params as sent and check them themselves."""
+        """The message as a typed object; our own methods keep their params as sent and check them themselves."""
         method = message.get("method")
-        if "id" in message and isinstance(method, str) and (method.startswith(OWN_METHODS) or method == _COMMAND):
-            return JsonRPCRequestMessage(message["id"], method, "2.0", message.get("params"))
+        if isinstance(method, str) and (method.startswith(OWN_METHODS) or method == _COMMAND):
+            if "id" in message:
+                return JsonRPCRequestMessage(message["id"], method, "2.0", message.get("params"))
+            if method.startswith(OWN_METHODS):
+                return JsonRPCNotification(method, "2.0", message.get("params"))
         return self.structure_message({**message, "jsonrpc": "2.0"})
 
     def send_request(

@@ -17,7 +17,7 @@ from risk_lsp.server.attention import Attention
 from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.client import Client
 from risk_lsp.server.commands import Commands
-from risk_lsp.server.configuration import Configuration
+from risk_lsp.server.configuration import USER_SETTINGS, Configuration
 from risk_lsp.server.convert import changes_of, document_of, notebook_change_of, notebook_of
 from risk_lsp.server.endpoint import Endpoint
 from risk_lsp.server.explanation import Explanations
@@ -135,6 +135,7 @@ class Session:
             types.NOTEBOOK_DOCUMENT_DID_SAVE: lambda _: None,  # nothing on the save path
             types.NOTEBOOK_DOCUMENT_DID_CLOSE: self._did_close_notebook,
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._did_change_configuration,
+            USER_SETTINGS: self._did_change_user_settings,
             types.WORKSPACE_EXECUTE_COMMAND: Commands(commands).execute,
             types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._repairs.cancel_shown,
             **self._questions.handlers(),
@@ -278,9 +279,17 @@ class Session:
                 types.WORKSPACE_CONFIGURATION, params, lambda answer: self._configured(answer[0] if answer else None)
             )
 
+    def _did_change_user_settings(self, params: object) -> None:
+        before = self.settings
+        self._report(self.state.configuration.update_user(params))
+        self._follow(before)
+
     def _configured(self, raw: object) -> None:
         before = self.settings
         self._report(self.state.configuration.update(raw))
+        self._follow(before)
+
+    def _follow(self, before: Settings) -> None:
         task = asyncio.get_running_loop().create_task(self._put_in_force(before, self.settings))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -135,3 +135,76 @@ async def test_changes_are_subscribed_to_where_the_client_wants_that(client: Lsp
     (registration,) = (await client.notification("client/registerCapability"))["registrations"]
     assert registration["method"] == "workspace/didChangeConfiguration"
     assert registration["registerOptions"] == {"section": "riskLsp"}
+
+
+async def say_anew(client: LspClient, settings: object) -> int:
+    """Say what the user's own settings are; returns the index from which on messages are new."""
+    seen = len(client.received)
+    client.notify("riskLsp/userSettings", settings)
+    return seen
+
+
+async def test_the_user_may_choose_another_model_while_the_server_runs(client: LspClient, tmp_path: Path) -> None:
+    await client.initialize(initializationOptions={"bundle": "/mine"})
+    client.open(URI, TEXT)
+    await client.diagnostics(URI, 1)
+    seen = await say_anew(client, {"bundle": "/other", "threads": 3})
+    assert len(await client.diagnostics(URI, 1, seen)) == 1, "the text is scored again"
+    first, second = loads(tmp_path)
+    assert "'bundle': '/mine'" in first
+    assert "'bundle': '/other', 'threads': 3" in second
+    assert client.all_of(MESSAGE) == []
+
+
+async def test_what_the_user_no_longer_sets_is_as_by_default(client: LspClient) -> None:
+    await client.initialize(initializationOptions={"threshold": 0.1})
+    client.open(URI, TEXT)
+    assert len(await client.diagnostics(URI, 1)) == 2
+    seen = await say_anew(client, {})
+    assert len(await client.diagnostics(URI, 1, seen)) == 1
+
+
+async def test_the_users_new_settings_stay_below_those_of_the_workspace(client: LspClient) -> None:
+    client.configuration = {"maxDiagnostics": 1}
+    await client.initialize(initializationOptions={"threshold": 0.1})
+    client.open(URI, TEXT)
+    await client.notification("workspace/configuration")
+    seen = await say_anew(client, {"threshold": 0.1, "maxDiagnostics": 5, "debounce": 0})
+    assert len(await client.diagnostics(URI, 1, seen)) == 1
+
+
+async def test_a_workspace_still_may_not_choose_the_model_after_the_user_chose_anew(
+    client: LspClient, tmp_path: Path
+) -> None:
+    await client.initialize(initializationOptions={"bundle": "/mine"})
+    client.open(URI, TEXT)
+    await client.diagnostics(URI, 1)
+    seen = await say_anew(client, {"bundle": "/other"})
+    await client.diagnostics(URI, 1, seen)
+    await reconfigure(client, {"bundle": "/theirs"})
+    assert "bundle: '/theirs' is refused" in (await client.notification(MESSAGE))["message"]
+    assert "/theirs" not in "".join(loads(tmp_path))
+
+
+async def test_what_is_wrong_with_the_users_new_settings_is_said_once(client: LspClient) -> None:
+    await client.initialize()
+    client.open(URI, TEXT)
+    await client.diagnostics(URI, 1)
+    await say_anew(client, {"threshold": 7})
+    assert "threshold: expected a number from 0 to 1, got 7" in (await client.notification(MESSAGE))["message"]
+    seen = await say_anew(client, {"threshold": 7, "maxDiagnostics": 0})
+    assert await client.diagnostics(URI, 1, seen) == []
+    assert len(client.all_of(MESSAGE)) == 1
+
+
+async def test_the_command_line_wins_over_the_users_new_settings(tmp_path: Path) -> None:
+    client = await LspClient.start(server_command(tmp_path, bundle="/given"))
+    try:
+        await client.initialize()
+        client.open(URI, TEXT)
+        await client.diagnostics(URI, 1)
+        seen = await say_anew(client, {"bundle": "/mine", "threshold": 0.1})
+        assert len(await client.diagnostics(URI, 1, seen)) == 2
+        assert len(loads(tmp_path)) == 1
+    finally:
+        await client.kill()

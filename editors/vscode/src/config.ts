@@ -47,7 +47,7 @@ export class ServerSettings {
     this.machine = names(true);
   }
 
-  /** Full names of the settings that only a new server takes in. */
+  /** Full names of the settings that are the user's alone. */
   get machineNames(): string[] {
     return this.machine.map((name) => `${SECTION}.${name}`);
   }

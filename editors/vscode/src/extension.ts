@@ -40,7 +40,7 @@ export function activate(context: ExtensionContext): void {
     running.onExplained((markdown) => void explanation.show(markdown)),
     running.onMissing((missing) => void explainMissing(missing)),
     workspace.onDidOpenTextDocument(() => startIfWanted(running)),
-    workspace.onDidGrantWorkspaceTrust(() => (running.isMissing || running.isWanted) && running.restart()),
+    workspace.onDidGrantWorkspaceTrust(() => void trusted(running)),
     workspace.onDidChangeConfiguration((event) => configurationChanged(event, running, settings)),
   );
   void sayLanguages();
@@ -58,21 +58,30 @@ function startIfWanted(running: Server): void {
   }
 }
 
-/** Most settings reach a running server; a new command, model or set of languages takes a new one. */
+/** Settings reach a running server; another command or other languages take a new one. */
 function configurationChanged(
   event: ConfigurationChangeEvent,
   running: Server,
   settings: ServerSettings,
 ): void {
-  const ofStart = [`${SECTION}.server`, `${SECTION}.languages`, ...settings.machineNames];
-  if (!ofStart.some((name) => event.affectsConfiguration(name))) {
-    return;
+  const has = (names: string[]) => names.some((name) => event.affectsConfiguration(name));
+  if (has([`${SECTION}.server`, `${SECTION}.languages`])) {
+    void sayLanguages();
+    if (running.isWanted) {
+      void running.restart();
+    } else {
+      startIfWanted(running);
+    }
+  } else if (running.isWanted && has(settings.machineNames)) {
+    void running.sayUserSettings();
   }
-  void sayLanguages();
-  if (running.isWanted) {
-    void running.restart();
-  } else {
-    startIfWanted(running);
+}
+
+async function trusted(running: Server): Promise<void> {
+  if (running.isMissing) {
+    await running.restart(); // a command that was not to be used before
+  } else if (running.isWanted) {
+    await running.sayUserSettings();
   }
 }
 

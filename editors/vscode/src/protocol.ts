@@ -4,6 +4,7 @@ export const LINES = 'riskLsp/lines';
 export const QUERY = 'riskLsp/query';
 export const STATUS = 'riskLsp/status';
 export const ANALYSED = 'riskLsp/analysed';
+export const USER_SETTINGS = 'riskLsp/userSettings';
 export const EXPLAIN = 'riskLsp.explain';
 
 export type State = 'starting' | 'ready' | 'analysing' | 'paused' | 'failed' | 'off';

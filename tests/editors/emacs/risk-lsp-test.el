@@ -160,4 +160,23 @@
     (risk-lsp-test--send-changes)
     (risk-lsp-test--wait-for-covered '("a = 1"))))
 
+(defun risk-lsp-test--model-processes ()
+  "The processes that the server has started."
+  (let ((server (process-id (jsonrpc--process (eglot-current-server)))))
+    (seq-filter (lambda (id) (eql server (alist-get 'ppid (process-attributes id)))) (list-system-processes))))
+
+(ert-deftest risk-lsp-10-the-user-may-choose-anew-while-the-server-runs ()
+  (risk-lsp-test--in-file "a = 1\nb = 2\n" 'utf-8-unix
+    (risk-lsp-test--wait-for-covered '("a = 1" "b = 2"))
+    (let ((server (eglot-current-server)) (models (risk-lsp-test--model-processes)))
+      (should models)
+      (let ((risk-lsp-settings (append '(:threads 1 :maxDiagnostics 1) risk-lsp-settings)))
+        (risk-lsp-tell-settings)
+        (risk-lsp-test--wait "another model"
+                             (lambda () (seq-difference (risk-lsp-test--model-processes) models)))
+        (risk-lsp-test--wait "one diagnostic" (lambda () (= 1 (length (risk-lsp-test--diagnostics))))))
+      (risk-lsp-tell-settings)
+      (risk-lsp-test--wait-for-covered '("a = 1" "b = 2"))
+      (should (eq server (eglot-current-server))))))
+
 ;;; risk-lsp-test.el ends here

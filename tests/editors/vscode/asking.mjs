@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { must, until } from './lib/checks.mjs';
-import { askedFile, changeSettings } from './lib/folders.mjs';
+import { askedFile, changeSettings, settingsAreChanged } from './lib/folders.mjs';
 import { serverProcesses } from './lib/processes.mjs';
 import { FAULTY_LINE } from './lib/samples.mjs';
 
@@ -49,14 +49,12 @@ export function askingChecks(window, folders, endpoint, artefacts) {
   ];
 }
 
-/** Wait for the server that has the setting, and for the end of the one that has not. */
+/** The server that runs hears of it. */
 async function chooseProvider(folders, provider) {
   const before = serverProcesses(folders.home);
   changeSettings(folders, { 'riskLsp.repairProvider': provider });
-  await until('another server alone', () => {
-    const now = serverProcesses(folders.home);
-    return now.length === 1 && !before.includes(now[0]);
-  });
+  await until('the setting', () => settingsAreChanged(folders));
+  must(String(serverProcesses(folders.home)) === String(before), 'it is another server');
 }
 
 function filesBelow(folder) {

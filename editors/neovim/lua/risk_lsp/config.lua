@@ -49,19 +49,27 @@ function M.configure_diagnostics(lsp_client)
   end
 end
 
+--- The part of the client's configuration that says the settings.
+---@return { init_options: table, settings: table }
+function M.settings()
+  local settings = options.current.settings
+  local said = next(settings) and settings or vim.empty_dict()
+  return { init_options = vim.deepcopy(said), settings = { riskLsp = vim.deepcopy(said) } }
+end
+
 --- The client's configuration, as for |vim.lsp.start()|.
 ---@param cmd string[]
 ---@param callbacks { on_init: function, on_attach: function, on_exit: function, reuse_client: function }
 ---@return table
 function M.build(cmd, callbacks)
   repair.set_up()
-  local settings = options.current.settings
+  local settings = M.settings()
   local config = {
     name = client.NAME,
     cmd = cmd,
     filetypes = options.current.filetypes,
-    init_options = next(settings) and vim.deepcopy(settings) or vim.empty_dict(),
-    settings = { riskLsp = next(settings) and vim.deepcopy(settings) or vim.empty_dict() },
+    init_options = settings.init_options,
+    settings = settings.settings,
     capabilities = capabilities(),
     handlers = handlers(),
     on_init = callbacks.on_init,

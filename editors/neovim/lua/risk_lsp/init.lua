@@ -15,11 +15,11 @@ function M.setup(given)
   vim.cmd('runtime plugin/risk_lsp.lua') -- plugin managers that load late do not do that
   require('risk_lsp.highlights').keep_defined()
   require('risk_lsp.lifecycle').enable()
+  require('risk_lsp.lifecycle').say_settings() -- where it runs already
   require('risk_lsp.heatmap').show(require('risk_lsp.options').current.heatmap.enabled)
 end
 
---- Change settings of the running server, until Neovim ends. What the server accepts only at its start (the model, the
---- hardware) belongs in `setup`.
+--- Change settings of the running server, those of the model too, until Neovim ends.
 ---@param settings table<string, boolean|number|string>
 function M.configure(settings)
   require('risk_lsp.lifecycle').configure(settings)

@@ -163,18 +163,31 @@ function M.enable()
   end
 end
 
---- Change settings of the running server.
+--- Change settings, those of the model too: of the running server, and of those that are started after it.
 ---@param settings table<string, boolean|number|string>
 function M.configure(settings)
-  local all = vim.tbl_extend('force', options.current.settings, settings)
-  options.current.settings = all
+  options.current.settings = vim.tbl_extend('force', options.current.settings, settings)
+  local said = client_config.settings()
+  if current_config then
+    current_config = vim.tbl_extend('force', current_config, said)
+    if HAS_CONFIG then
+      vim.lsp.config(client.NAME, current_config)
+    end
+  end
+  M.say_settings()
+end
+
+--- Tell the running server what the settings are by now. They are the user's, wherever it may hear of them.
+function M.say_settings()
   local running = client.get()
   if not running then
     return
   end
-  running.config.settings = { riskLsp = all }
-  running.settings = running.config.settings
-  client.notify(running, 'workspace/didChangeConfiguration', { settings = running.config.settings })
+  local said = client_config.settings()
+  running.config.settings = said.settings
+  running.settings = said.settings
+  client.notify(running, 'riskLsp/userSettings', said.init_options)
+  client.notify(running, 'workspace/didChangeConfiguration', { settings = said.settings })
 end
 
 --- A buffer is gone, or the server left it.

@@ -1,7 +1,7 @@
 import { type Disposable, EventEmitter, type ExtensionContext, type LogOutputChannel, Uri } from 'vscode';
 import { type LanguageClient, LSPErrorCodes, ResponseError, State } from 'vscode-languageclient/node';
 import type { ServerSettings } from '../config';
-import { ANALYSED, type Analysed, STATUS, type Status } from '../protocol';
+import { ANALYSED, type Analysed, STATUS, type Status, USER_SETTINGS } from '../protocol';
 import { createClient } from './client';
 import { locateServer, ServerNotFound } from './locate';
 
@@ -57,6 +57,16 @@ export class Server implements Disposable {
       await this.stopClient();
       await this.startClient();
     });
+  }
+
+  /** Tell it what the user's own settings are by now; a server too old to hear of that is started anew. */
+  async sayUserSettings(): Promise<void> {
+    const client = this.client;
+    if (client && this.isRunning && hearsOfUserSettings(client)) {
+      await client.sendNotification(USER_SETTINGS, this.settings.initializationOptions());
+    } else {
+      await this.restart();
+    }
   }
 
   /** Stop it and wait for its end. */
@@ -167,6 +177,11 @@ export class Server implements Disposable {
     this.status = status;
     this.statusChanged.fire(status);
   }
+}
+
+function hearsOfUserSettings(client: LanguageClient): boolean {
+  const own = client.initializeResult?.capabilities.experimental?.riskLsp;
+  return own?.notifications?.includes(USER_SETTINGS) ?? false;
 }
 
 function isForLater(error: unknown): boolean {

@@ -50,6 +50,10 @@ exports.servers = () => {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter(isOurs).map(Number);
 };
 
+/** What the newest of the model's processes was started with. */
+exports.lastLoad = () =>
+  readFileSync(path.join(process.env.HOME, 'scripted', 'loads'), 'utf8').trimEnd().split('\n').at(-1);
+
 exports.close = () => vscode.commands.executeCommand('workbench.action.closeActiveEditor');
 
 exports.newest = (document) =>

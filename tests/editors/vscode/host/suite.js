@@ -2,7 +2,7 @@
 // tests/server/scripted_worker.py.
 const assert = require('node:assert/strict');
 const vscode = require('vscode');
-const { close, edit, goTo, newest, open, risks, select, servers, settings, until } = require('./editor.js');
+const { close, edit, goTo, lastLoad, newest, open, risks, select, servers, settings, until } = require('./editor.js');
 
 const LIKELY = /^63% likely to need an edit/;
 const GENERATED = [
@@ -176,6 +176,18 @@ exports.suite = [
     await settings('threshold', 0.9);
     await risks(document, 0);
     await settings('threshold', undefined);
+    await risks(document, 3);
+  }],
+
+  ["the user's choice of the model's threads reaches the running server", async () => {
+    const document = await open('three.py');
+    await risks(document, 3);
+    const before = servers();
+    await settings('threads', 2);
+    await until('a model with two threads', () => lastLoad().includes("'threads': 2"));
+    await settings('threads', undefined);
+    await until('a model with its own choice', () => lastLoad().includes("'threads': None"));
+    assert.deepEqual(servers(), before);
     await risks(document, 3);
   }],
 

@@ -1,5 +1,14 @@
 // The temporary home of one run: the editor's folders, the workspace, the settings.
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { SAMPLES, STRANGERS } from './samples.mjs';
@@ -73,6 +82,12 @@ export function changeSettings(folders, changes) {
   const file = settingsFile(folders);
   write(`${file}.new`, changes);
   renameSync(`${file}.new`, file);
+}
+
+/** Whether the last of these changes have been made, and the extension has been told. */
+export function settingsAreChanged(folders) {
+  const read = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
+  return read(`${settingsFile(folders)}.done`) === read(settingsFile(folders));
 }
 
 function fill(folder, files) {
