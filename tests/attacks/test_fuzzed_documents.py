@@ -18,9 +18,11 @@ def small_pieces() -> Iterator[None]:
         yield
 
 
-def test_random_edits_in_three_encodings_give_the_text_lines_and_positions_of_the_naive_account() -> None:
-    assert fuzz_documents(edits=2_000) > 10
+def test_random_edits_in_three_encodings_give_the_text_lines_and_positions_of_the_naive_account(
+    long: bool,
+) -> None:
+    assert fuzz_documents(edits=100_000 if long else 2_000) > 10
 
 
-def test_random_edits_of_cells_give_the_notebook_that_would_be_made_anew() -> None:
-    fuzz_notebooks(edits=500)
+def test_random_edits_of_cells_give_the_notebook_that_would_be_made_anew(long: bool) -> None:
+    fuzz_notebooks(edits=10_000 if long else 500)
