@@ -1,20 +1,26 @@
-"""Runs per second of trivial programs in the sandbox: python benchmarks/sandbox_throughput.py [--runs N]"""
+"""Runs per second of trivial programs in the sandbox: python benchmarks/sandbox_throughput.py [--runs N]
+
+Exits with 1 where two workers reach less than `--at-least` (60 a second, what is wanted of two cores).
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
 import statistics
+import sys
 import time
 
 from risk_lsp.patches.sandbox import Job, Sandbox
 
 
-def main() -> None:
-    """Measure with one and with two workers and print one line for each."""
+def main() -> int:
+    """Measure with one and with two workers and print one line for each; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=500)
-    runs = parser.parse_args().runs
+    parser.add_argument("--at-least", type=float, default=60.0, metavar="RATE", help="what two workers have to reach")
+    args = parser.parse_args()
+    runs = args.runs
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {runs} runs of print(1)")
     for workers in (1, 2):
         with Sandbox() as sandbox:
@@ -26,6 +32,10 @@ def main() -> None:
             f"{workers} workers: {rate:.0f} runs/s; one run takes {1000 * statistics.median(seconds):.1f} ms (median), "
             f"{1000 * quantiles[-1]:.1f} ms (95%)"
         )
+    if rate < args.at_least:
+        print(f"missed: {args.at_least:g} runs/s were wanted of two workers")
+        return 1
+    return 0
 
 
 def _measure(sandbox: Sandbox, runs: int, workers: int) -> tuple[float, list[float]]:
@@ -38,4 +48,4 @@ def _measure(sandbox: Sandbox, runs: int, workers: int) -> tuple[float, list[flo
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -80,6 +80,7 @@ def sample(
         for index in range(known[problem.task_id], options.per_problem)
     ]
     tally = Counter[str]()
+    out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("a", encoding="utf-8") as file:
         for done, (wanted, written) in enumerate(writer.written(missing), start=1):
             file.write(json.dumps(_record(wanted.problem, written, options)) + "\n")

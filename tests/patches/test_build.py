@@ -128,6 +128,20 @@ def test_what_is_done_is_not_done_again(tmp_path: Path, inputs: list[str]) -> No
     assert sum(path.read_text().count("\n") for path in parts(out)) == 8
 
 
+def test_several_workers_find_what_one_finds_and_say_how_far_they_are(
+    tmp_path: Path, inputs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    build(tmp_path / "one", inputs)
+    capsys.readouterr()
+    build(tmp_path / "two", [*inputs, "--workers", "2"])
+
+    def labels(out: Path) -> dict[str, Any]:
+        return {record["id"]: record["edited"] for record in released(out)}
+
+    assert labels(tmp_path / "two") == labels(tmp_path / "one")
+    assert "8 of 8 programs" in capsys.readouterr().err
+
+
 def test_one_program_of_each_problem_can_be_patched_first(tmp_path: Path, inputs: list[str]) -> None:
     out = tmp_path / "out"
     build(out, [*inputs, "--per-problem", "1"])

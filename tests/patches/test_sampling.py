@@ -49,6 +49,11 @@ def test_samples_can_be_read_and_nobody_has_run_them(server: ChatServer, problem
     assert {(sample.model, sample.verified, sample.passed) for sample in samples} == {("tiny", None, None)}
 
 
+def test_a_folder_that_is_not_there_is_made(server: ChatServer, problems: Path, tmp_path: Path) -> None:
+    assert sample(server, problems, tmp_path / "new" / "out.jsonl", "--per-problem", "1") == 0
+    assert len(list(read_samples(tmp_path / "new" / "out.jsonl"))) == 2
+
+
 def test_the_model_sees_the_prompt_and_the_temperature(server: ChatServer, problems: Path, tmp_path: Path) -> None:
     sample(server, problems, tmp_path / "out.jsonl", "--temperature", "0.3", "--per-problem", "1")
 

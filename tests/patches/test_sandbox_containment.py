@@ -325,6 +325,32 @@ class TestFiles:
 
         assert "done" not in refusals(sandbox, setup, actions).values()
 
+    def test_proc_is_empty_and_cannot_be_had_again(self, sandbox: Sandbox) -> None:
+        setup = """
+            import ctypes, os
+            libc = ctypes.CDLL(None, use_errno=True)
+            def mount(place):
+                if libc.mount(b"proc", place, b"proc", 0, None) != 0:
+                    raise OSError(ctypes.get_errno())
+            os.mkdir("/tmp/proc")
+            if os.listdir("/proc"):
+                raise SystemExit("there is something in /proc")
+        """
+        actions = [
+            "open('/proc/self/mem', 'rb')",
+            "open('/proc/1/environ')",
+            "os.listdir('/proc/1/root')",
+            "os.readlink('/proc/self/exe')",
+            "open('/proc/self/fd/3', 'w')",
+            "open('/proc/sys/kernel/core_pattern', 'w')",
+            "open('/proc/sysrq-trigger', 'w')",
+            "open('/proc/self/oom_score_adj', 'w')",
+            "mount(b'/proc')",
+            "mount(b'/tmp/proc')",
+        ]
+
+        assert "done" not in refusals(sandbox, setup, actions).values()
+
 
 class TestPrivileges:
     def test_namespaces_mounts_and_the_host_name_are_out_of_reach(self, sandbox: Sandbox) -> None:
