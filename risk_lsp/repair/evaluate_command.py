@@ -28,6 +28,7 @@ from risk_lsp.risk.engine import Engine
 
 SETS = ("humanevalfix", "natural")
 _LINES_AT_MOST = 5
+_CHAIN_LENGTH = 11  # programs, which no published chain exceeds
 _SHAPES = [
     Shape(1, feedbacks, 1) for feedbacks in (1, 2, 4, 8, 16)
 ]  # many feedbacks, one repair each: the paper's best
@@ -196,10 +197,16 @@ def _trees(folder: Path, out: Path) -> None:
 
 
 def _chains(path: Path, out: Path) -> None:
-    curves = {
-        name: rate_by_cost(firsts, [float(count) for count in range(1, 12)])
-        for name, firsts in sorted(published_chains(path).items())
-    }
+    chains = published_chains(path)
+    at = [float(count) for count in range(1, _CHAIN_LENGTH + 1)]
+    curves = {name: rate_by_cost(firsts, at) for name, firsts in sorted(chains.items())}
+    for name, curve in curves.items():
+        (_, first, _, _), (_, last, low, high) = curve[0], curve[-1]
+        print(f"{name}: {len(chains[name])} chains, {first:.1%} pass with their first program, ", end="")
+        print(f"{last:.1%} within {_CHAIN_LENGTH} (95% {low:.1%} to {high:.1%})")
+    failing = [first for firsts in chains.values() for first in firsts if first > 1]
+    mended, at_once = (sum(first <= count for first in failing) for count in (_CHAIN_LENGTH, 2))
+    print(f"of {len(failing)} whose first program fails {mended} pass in the end, {at_once} by the first repair")
     title = "published chains of repairs: share that passes, by programs"
     plot_rates(curves, out / "chains.png", title=title, cost="programs of a chain", logarithmic=False)
-    print(f"{sum(map(len, curves.values()))} points of {len(curves)} settings: {out / 'chains.png'}")
+    print(f"plot: {out / 'chains.png'}")

@@ -46,15 +46,23 @@ def frozen_tree(tree: RepairTree) -> FrozenTree | None:
 
 
 def published_chains(path: Path) -> dict[str, list[float]]:
-    """By setting: after how many programs each chain passed first, infinity for one that never did."""
+    """By setting: after how many programs each chain passed first, infinity for one that never did.
+
+    Not all results of single programs were published. Where that of a chain's last program is missing, the chain's own
+    result stands for it; any other program without one is one that did not end its chain, and counts as failing.
+    """
     if not path.is_file():
         raise BadInput(f"{path} does not exist", "name the folder with the published chains with --data")
     chains: dict[str, list[float]] = {}
     for where, record in read_lines(path):
         try:
-            name = f"{record['source']} {record['model']}"
+            model = str(record["model"])
+            setting = str(record.get("setting", model))  # or a file of results, which is no name
+            name = f"{record['source']} {setting if setting.endswith(model) else model}"
             passed = list(record["passed"])
-        except (KeyError, TypeError) as error:
+            if passed and passed[-1] is None:
+                passed[-1] = record.get("published_final_passed")
+        except (AttributeError, KeyError, TypeError) as error:
             raise BadInput(f"{where}: is no chain of repairs ({error!r})", "name another folder") from error
         first = next((place for place, does in enumerate(passed, start=1) if does), float("inf"))
         chains.setdefault(name, []).append(float(first))

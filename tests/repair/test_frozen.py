@@ -80,6 +80,32 @@ def test_chains_count_programs_until_the_first_that_passes(tmp_path: Path) -> No
     assert published_chains(path) == {"ldb m": [3.0, float("inf")], "lats m": [1.0]}
 
 
+def test_a_chain_whose_last_result_was_not_published_has_the_chains_own(tmp_path: Path) -> None:
+    path = tmp_path / "chains.jsonl"
+    chains: list[tuple[list[bool | None], bool]] = [
+        ([None], True),
+        ([None, None], True),
+        ([None, None], False),
+        ([None, True], False),
+        ([False], True),
+    ]
+    records = [
+        {"source": "ldb", "model": "m", "passed": passed, "published_final_passed": final} for passed, final in chains
+    ]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+    assert published_chains(path) == {"ldb m": [1.0, 2.0, float("inf"), 2.0, float("inf")]}
+
+
+def test_settings_of_one_model_are_kept_apart_and_files_are_no_names(tmp_path: Path) -> None:
+    path = tmp_path / "chains.jsonl"
+    settings = ["m", "reflexion/m", "results_of_m.jsonl"]
+    records = [{"source": "ldb", "model": "m", "setting": setting, "passed": [True]} for setting in settings]
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+    assert published_chains(path) == {"ldb m": [1.0, 1.0], "ldb reflexion/m": [1.0]}
+
+
 @pytest.mark.parametrize("content", [None, "{}\n", "[\n"])
 def test_a_file_without_chains_is_named(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "chains.jsonl"
