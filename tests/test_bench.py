@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import faults
 from benchmarks.bench.figures import Figure, markdown, percentile
 from benchmarks.moved_probabilities import BAR, compare, moved
 from tests.risk.scorers import WordScorer
@@ -55,3 +56,9 @@ def test_what_ships_is_within_a_hundredth_of_a_plain_float32_pass() -> None:
 
     assert len(found) == 3 and all(each.ships for each in found)
     assert max(each.lines.max() for each in found) < BAR
+
+
+def test_figures_of_faults_are_found_in_what_pytest_prints() -> None:
+    printed = "....  [100%]\ntest_a_full_disk_is_named: one error, nothing half written\n14 passed in 3.2s\n"
+
+    assert faults.markdown(printed).splitlines()[2:] == ["| a full disk is named | one error, nothing half written |"]
