@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -110,6 +111,18 @@ def test_a_folder_that_cannot_be_written_keeps_nothing_and_says_nothing(tmp_path
     cache.put(KEY, WordScorer().score(PROGRAM))
 
     assert cache.get(KEY) is None
+
+
+def test_on_a_full_disk_nothing_is_kept_and_no_half_of_it_left_behind(tmp_path: Path) -> None:
+    """A limit on the size of files fails a write in its middle, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+        DiskCache(tmp_path).put(KEY, WordScorer().score(PROGRAM * 50))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert files(tmp_path) == [] and DiskCache(tmp_path).get(KEY) is None
 
 
 def test_a_text_is_scored_once(tmp_path: Path, manifest: Manifest) -> None:
