@@ -101,7 +101,10 @@ def licence_of(about: object) -> str | None:
     named = [field for field in fields if PERMISSIVE.search(field)]
     if not named or any(COPYLEFT.search(field) for field in fields):
         return None
-    return named[0].split("\n")[0].strip()
+    # Some hold the whole text of a licence, which may begin with a rule or a list of files.
+    lines = named[0].split("\n")
+    named_in = next((line.strip() for line in lines if PERMISSIVE.search(line)), lines[0])
+    return named_in.removeprefix("License: ").strip()
 
 
 def _document(source: str, licence: str, path: str, text: str) -> TrainingDocument:

@@ -59,6 +59,11 @@ def save_source_archive(path: Path, members: dict[str, str]) -> None:
         (metadata(License_Expression="Apache-2.0 OR BSD-3-Clause"), "Apache-2.0 OR BSD-3-Clause"),
         (metadata(License="BSD"), "BSD"),
         (metadata(License="MIT License\n\nCopyright somebody"), "MIT License"),
+        (
+            metadata(License="=======\n The terms\n=======\n The Modified BSD License, as follows:"),
+            "The Modified BSD License, as follows:",
+        ),
+        (metadata(License="Files: *\nCopyright: somebody\nLicense: BSD-3-Clause"), "BSD-3-Clause"),
         (metadata(Classifier=["Programming Language :: Python", ISC]), ISC),
         (metadata(License="see LICENSE", Classifier=ISC), ISC),
     ],
