@@ -49,21 +49,42 @@ class Target(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp repair`."""
     parser.add_argument("target", metavar="FILE[:LINE]", help="a file, or one line of it")
-    parser.add_argument("--tests", metavar="CMD", help="the command that decides, run on a copy of the workspace")
-    parser.add_argument("--no-tests", action="store_true", help="run nothing; offer what lowers the risk most")
+    parser.add_argument(
+        "--tests",
+        metavar="CMD",
+        help="what decides, by its exit status, run on a copy of the workspace in a sandbox"
+        " (default: the pytest files that import the file, else its doctests)",
+    )
+    parser.add_argument("--no-tests", action="store_true", help="run nothing; suggest what lowers the risk most")
     parser.add_argument("--workspace", type=Path, metavar="DIR", help="the folder with the tests (default: .)")
     parser.add_argument("--python", type=Path, metavar="PATH", help="the interpreter of the tests")
-    parser.add_argument("--hint", default="", metavar="TEXT", help="what you think is wrong, for an asked model")
-    parser.add_argument("--budget", type=int, default=20_000, metavar="TOKENS", help="of an asked model (20000)")
     parser.add_argument("--executions", type=int, default=200, metavar="N", help="programs run at most (200)")
     parser.add_argument("--seconds", type=float, default=120.0, metavar="S", help="time at most (120)")
-    parser.add_argument("--provider", default="embedded", choices=("embedded", "openai"))
-    parser.add_argument("--feedback", default="joint", choices=("joint", "same"), help="with or before the repair")
-    parser.add_argument("--feedback-model", metavar="NAME", help="another model there says what is wrong, before")
-    parser.add_argument("--model", metavar="NAME", help="openai: the model's name at the endpoint")
-    parser.add_argument("--base-url", metavar="URL", help="openai: an endpoint of your own, such as Ollama's")
+    parser.add_argument(
+        "--provider",
+        default="embedded",
+        choices=("embedded", "openai"),
+        help="edits and what the built-in model would write, offline (embedded, the default), or a model"
+        " behind an endpoint that speaks OpenAI's chat protocol (openai)",
+    )
     parser.add_argument("--apply", action="store_true", help="write the repair into the file, if it passes the tests")
     parser.add_argument("--tree", type=Path, metavar="FILE", help="keep the record there, and go on from it")
+    asked = parser.add_argument_group("with --provider openai (the key is read from OPENAI_API_KEY)")
+    asked.add_argument("--model", metavar="NAME", help="the model's name at the endpoint")
+    asked.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="an endpoint, such as Ollama's http://localhost:11434/v1 (default: OPENAI_BASE_URL, else OpenAI's own)",
+    )
+    asked.add_argument("--hint", default="", metavar="TEXT", help="what you think is wrong")
+    asked.add_argument("--budget", type=int, default=20_000, metavar="TOKENS", help="read and written at most (20000)")
+    asked.add_argument(
+        "--feedback",
+        default="joint",
+        choices=("joint", "same"),
+        help="what is wrong is said with the repair (joint, the default), or the same model is asked for it first",
+    )
+    asked.add_argument("--feedback-model", metavar="NAME", help="another model there is asked first what is wrong")
     parser.add_argument("--bundle", metavar="PATH", help="a bundle's folder (default: the built-in one)")
 
 
@@ -72,6 +93,10 @@ def run(args: argparse.Namespace) -> int:
     target = parse_target(args.target)
     if args.no_tests and args.tests is not None:
         raise BadInput("--tests and --no-tests exclude each other", "give one of them")
+    if args.no_tests and args.apply:
+        raise BadInput("--apply writes what passes tests, and --no-tests runs none", "leave one of them out")
+    if args.provider == "embedded" and (meant := _for_a_model(args)):
+        raise BadInput(f"{meant} is for an asked model, and none is asked", "add --provider openai, or leave it out")
     text = read_source(target.path)
     request = RepairRequest(
         text,
@@ -93,6 +118,17 @@ def run(args: argparse.Namespace) -> int:
     if args.apply:
         _apply(result, target.path, text)
     return REPAIRED if result.status in ("repaired", "suggested", "passing") else NOT_REPAIRED
+
+
+def _for_a_model(args: argparse.Namespace) -> str | None:
+    """The first option that names or directs a model at an endpoint."""
+    given = {
+        "--model": args.model is not None,
+        "--base-url": args.base_url is not None,
+        "--feedback": args.feedback != "joint",
+        "--feedback-model": args.feedback_model is not None,
+    }
+    return next((name for name, is_given in given.items() if is_given), None)
 
 
 def parse_target(words: str) -> Target:
@@ -158,8 +194,9 @@ def _chat(args: argparse.Namespace, model: str) -> EndpointChat:
     from risk_lsp.patches.endpoint import EndpointOptions
     from risk_lsp.repair.endpoint_chat import EndpointChat
 
+    url = args.base_url or os.environ.get("OPENAI_BASE_URL") or None
     key = os.environ.get("OPENAI_API_KEY")
-    return EndpointChat(EndpointOptions(model, args.base_url, key, timeout=min(60.0, args.seconds)))
+    return EndpointChat(EndpointOptions(model, url, key, timeout=min(60.0, args.seconds)))
 
 
 class _Shown:
