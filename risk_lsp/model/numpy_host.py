@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
+from risk_lsp.model.cancellation import stop_if_unwanted
 from risk_lsp.model.host import Run
 from risk_lsp.model.numpy_block import Block, KeyValues, NumpyPast, rms_norm, rotations
 from risk_lsp.model.numpy_shape import DecoderShape
@@ -76,6 +77,7 @@ class NumpyHost:
         angles = self._cosines[first : first + len(token_ids)], self._sines[first : first + len(token_ids)]
         residuals = {0: hidden} if 0 in layers else {}
         for number, block in enumerate(self._blocks[: max(last, 0)], start=1):
+            stop_if_unwanted()
             hidden = block.run(hidden, angles, past[number - 1])
             if number in layers:
                 residuals[number] = hidden

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -34,7 +35,10 @@ class Threads:
         Small matrix products gain nothing from more threads, and lose much where the cores are busy.
         """
         with self._controller.limit(limits=1, user_api="blas"):
-            return [work(items[0])] if len(items) == 1 else list(self._pool.map(work, items))
+            if len(items) == 1:
+                return [work(items[0])]
+            contexts = [copy_context() for _ in items]  # work in a pool is cancelled like work that is not
+            return list(self._pool.map(lambda context, item: context.run(work, item), contexts, items))
 
 
 def available_cores() -> int:

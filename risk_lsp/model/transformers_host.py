@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from risk_lsp.errors import ModelError
+from risk_lsp.model.cancellation import stop_if_unwanted
 from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder, first_line
 from risk_lsp.model.statistics import token_statistics
@@ -147,7 +148,8 @@ def _padded(sequences: Sequence[NDArray[Any]]) -> Tensor:
 
 @contextmanager
 def _taps(blocks: nn.ModuleList, layers: Sequence[int], last: int | None) -> Iterator[dict[int, Tensor]]:
-    """Fill a dictionary with the residual streams at `layers` during a forward pass; stop it after layer `last`."""
+    """Fill a dictionary with the residual streams at `layers` during a forward pass; stop it after layer `last`, or
+    before any layer once nobody waits for it."""
     residuals: dict[int, Tensor] = {}
 
     def record(layer: int, hidden: Tensor) -> None:
@@ -169,6 +171,7 @@ def _taps(blocks: nn.ModuleList, layers: Sequence[int], last: int | None) -> Ite
         else blocks[layer - 1].register_forward_hook(partial(after, layer))
         for layer in wanted
     ]
+    handles += [block.register_forward_pre_hook(lambda *_: stop_if_unwanted()) for block in blocks]
     try:
         yield residuals
     finally:
