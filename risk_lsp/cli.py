@@ -51,11 +51,7 @@ COMMANDS = (
     Command("probe evaluate", "measure a bundle on labelled programs", "risk_lsp.training.probe_evaluate_command"),
     Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.training.evaluate_command"),
     Command("evaluate repair", "how many programs are repaired, and at what cost", "risk_lsp.repair.evaluate_command"),
-    Command(
-        "repair",
-        "look for a repair of a file, or of a line of it",
-        "risk_lsp.repair.repair_command",
-    ),
+    Command("repair", "look for a repair of a file, or of a line of it", "risk_lsp.repair.repair_command"),
     Command("patches sample", "programs of a model for problems", "risk_lsp.patches.sample_command"),
     Command("patches build", "minimal patches of failing programs", "risk_lsp.patches.build_command"),
 )
