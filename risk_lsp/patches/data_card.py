@@ -10,7 +10,7 @@ _INTRODUCTION = """\
 # Minimal patches of model-written programs
 
 Every record is one program that a language model wrote (docs/probe.md, "labelled programs"). A failing program's label
-is what a minimal patch touches: with the patch the program passes its problem's tests, and with any part of the patch
+is what a minimal patch touches: with the patch the program passes its problem's tests, and with any one of its hunks
 left out it does not. Comments, docstrings and what the model was given are never touched. docs/patches.md says how
 patches are found and what the fields mean.
 

@@ -26,23 +26,28 @@ def figures(calibration: dict[Level, LevelRecords], test: dict[Level, LevelRecor
     """Per level and technique: BSS, ECE and AUC, raw and after a Platt map that was fitted on the calibration problems.
 
     "within_failing_auc" is the mean AUC inside failing programs, "hits_at_3" the share of failing programs whose three
-    likeliest lines hold an edited one. Intervals are 95%, by bootstrap over problems.
+    likeliest lines hold an edited one. Intervals are 95%, by bootstrap over problems. A level without a span, such as
+    functions where all programs are scripts, has none.
     """
-    return {level: _level_figures(level, calibration[level], test[level]) for level in LEVELS}
+    return {level: _level_figures(level, calibration[level], test[level]) for level in _measured(test)}
 
 
 def reference(test: dict[Level, LevelRecords]) -> dict[str, list[dict[str, float]]]:
     """What the shipped probabilities meant on the test problems, level by level, as the manifest keeps it."""
     return {
-        level: [_rounded(row) for row in _table(records, records.scores["probe"], REFERENCE_EDGES)]
-        for level, records in test.items()
+        level: [_rounded(row) for row in _table(test[level], test[level].scores["probe"], REFERENCE_EDGES)]
+        for level in _measured(test)
     }
 
 
 def reliability_curves(test: dict[Level, LevelRecords]) -> dict[str, list[ReliabilityRow]]:
     """Ten equal bins a level, for the reliability diagram."""
     edges = tuple(np.linspace(0, 1, 11))
-    return {f"{level}s": _table(records, records.scores["probe"], edges) for level, records in test.items()}
+    return {f"{level}s": _table(test[level], test[level].scores["probe"], edges) for level in _measured(test)}
+
+
+def _measured(test: dict[Level, LevelRecords]) -> list[Level]:
+    return [level for level in LEVELS if test[level].weights.any()]
 
 
 def _level_figures(level: str, calibration: LevelRecords, test: LevelRecords) -> dict[str, Any]:
@@ -54,8 +59,7 @@ def _level_figures(level: str, calibration: LevelRecords, test: LevelRecords) ->
         "base_rate": _short(base_rate(test.edited, test.weights)),
     }
     for technique, raw in test.scores.items():
-        scaling = platt_fit(calibration.scores[technique], calibration.edited, calibration.weights)
-        scaled = platt_apply(raw, scaling)
+        scaled = _scaled(raw, technique, calibration)
         auc_interval = interval_of(bootstrap.auc(raw[kept], test.edited[kept]))
         bss_interval = interval_of(bootstrap.brier_skill_score(scaled[kept], test.edited[kept]))
         found[technique] = _technique_figures(level, test, raw, scaled) | {
@@ -63,6 +67,13 @@ def _level_figures(level: str, calibration: LevelRecords, test: LevelRecords) ->
             "bss_platt_interval": [_short(bss_interval.low), _short(bss_interval.high)],
         }
     return found
+
+
+def _scaled(raw: Floats, technique: str, calibration: LevelRecords) -> Floats:
+    """After Platt's map; as they come where the calibration problems have nothing to fit it to."""
+    if not calibration.weights.any():
+        return raw
+    return platt_apply(raw, platt_fit(calibration.scores[technique], calibration.edited, calibration.weights))
 
 
 def _technique_figures(level: str, test: LevelRecords, raw: Floats, scaled: Floats) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import sklearn.metrics
 from hypothesis import assume, given
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
@@ -96,6 +97,14 @@ def test_brier_score_agrees_with_scikit_learn(records: Scored) -> None:
     expected = brier_score_loss(records.y, records.p, sample_weight=records.weights, pos_label=1.0)
 
     assert brier_score(*records) == pytest.approx(expected)
+
+
+@pytest.mark.skipif(not hasattr(sklearn.metrics, "d2_brier_score"), reason="scikit-learn has it since 1.8")
+@given(scored_records(both_classes=True))
+def test_brier_skill_score_agrees_with_scikit_learn(records: Scored) -> None:
+    expected = sklearn.metrics.d2_brier_score(records.y, records.p, sample_weight=records.weights, pos_label=1.0)
+
+    assert brier_skill_score(*records) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -39,6 +40,15 @@ def test_the_table_holds_the_expected_calibration_error(records: Scored) -> None
     error = sum(row.n * abs(row.predicted - row.observed) for row in rows) / len(records.p)
 
     assert error == pytest.approx(expected_calibration_error(records.p, records.y), abs=1e-9)
+
+
+def test_the_table_agrees_with_scikit_learns_calibration_curve() -> None:
+    p, y, _ = _overconfident(500)
+    rows = reliability_table(p, y)
+    observed, predicted = calibration_curve(y, p, n_bins=10)
+
+    assert [row.observed for row in rows] == pytest.approx(observed)
+    assert [row.predicted for row in rows] == pytest.approx(predicted)
 
 
 @pytest.mark.parametrize("edges", [[0.0, 0.5], [0.1, 1.0], [0.0, 0.6, 0.5, 1.0], [0.0]])

@@ -124,6 +124,34 @@ def test_the_reference_table_says_what_the_probabilities_meant() -> None:
     assert set(rows) <= set(pairwise(REFERENCE_EDGES))
 
 
+def without_functions() -> dict[Level, LevelRecords]:
+    """What programs give that define none."""
+    nothing = np.zeros(0)
+    none = records(
+        scores={"probe": nothing, "token probability": nothing},
+        edited=nothing.astype(bool),
+        weights=nothing,
+        program=nothing.astype(np.int64),
+        group=nothing.astype(np.str_),
+        failing=nothing.astype(bool),
+    )
+    return {**levels(), "function": none}
+
+
+def test_a_level_without_a_span_has_no_figures_no_reference_and_no_curve() -> None:
+    scripts = without_functions()
+
+    measured = [level for level in LEVELS if level != "function"]
+    assert list(figures(scripts, scripts)) == list(reference(scripts)) == measured
+    assert "functions" not in reliability_curves(scripts)
+
+
+def test_where_the_calibration_problems_have_no_such_span_the_scores_stay_as_they_are() -> None:
+    probe = figures(without_functions(), levels())["function"]["probe"]
+
+    assert (probe["bss_platt"], probe["ece_platt"]) == (probe["bss_raw"], probe["ece_raw"])
+
+
 def test_there_is_a_reliability_curve_for_every_level() -> None:
     assert list(reliability_curves(levels())) == ["tokens", "lines", "statements", "functions", "programs"]
 
