@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple
 
-from probe_heads import AttentionPoolHead, ReadingHazardHead
+from probe_heads import AttentionPoolHead, ReadingHazardHead, RecurrentLineHead
 
 from risk_lsp.training.fit_probe import FitOptions
 
@@ -98,6 +98,7 @@ def attempts(top: int) -> list[Attempt]:
         Attempt("lines", two, options=lines, places=True),
         Attempt("lines, statistics alone, 3 seeds", (), options=lines, places=True, seeds=3),
         Attempt("lines, 3 seeds", two, options=lines, places=True, seeds=3),
+        Attempt("lines, GRU over them", two, lambda features: RecurrentLineHead(features, 32), lines, places=True),
         Attempt("lines, rate 3e-4", two, options=replace(lines, rate=3e-4, epochs=20), places=True),
         Attempt("lines, statistics alone, injected bugs", (), options=lines, places=True, injected=0.5),
         Attempt("lines, injected bugs first", two, options=lines, places=True, pretrained=True),

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from risk_lsp.probe.heads import Runs
+from risk_lsp.probe.heads import LineHazardHead, Runs
 
 Reader = Literal["none", "gru", "conv", "attention"]
 
@@ -62,6 +62,19 @@ class ReadingHazardHead(nn.Module):
         theta = self.log_theta.exp()
         log_survival = -torch.log1p(theta * sums) / theta
         return torch.log(-torch.expm1(log_survival) + 1e-9) - log_survival
+
+
+class RecurrentLineHead(LineHazardHead):
+    """The shipped kind with a GRU both ways over the lines instead of convolutions: a line may know all the others."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__(features, hidden)
+        self.layers = nn.ModuleList([_Recurrent(hidden, 1)])
+
+    def read_lines(self, of_line: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """As for the shipped kind."""
+        read: torch.Tensor = self.layers[0](self.dropout(of_line), counts)
+        return of_line + read
 
 
 class AttentionPoolHead(nn.Module):

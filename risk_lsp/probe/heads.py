@@ -152,11 +152,15 @@ class LineHazardHead(HazardHead):
         given = self.dropout(token)
         text, on_line = _owners(tokens), line != OFF_LINE
         of_line = _means(given[on_line], line[on_line], int(lines.sum()))
-        read = _with_neighbours(self.layers, of_line, lines, self.dropout)
+        read = self.read_lines(of_line, lines)
         around = torch.zeros_like(token).index_put((torch.nonzero(on_line).squeeze(1),), read[line[on_line]])
         whole = self.summary(_means(given, text, len(tokens)))[text]
         mixed = functional.gelu(self.mix(self.dropout(torch.cat([token, around, whole], dim=-1))))
         return functional.softplus(self.output(mixed).squeeze(-1))
+
+    def read_lines(self, of_line: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+        """What stands in lines float32[n, hidden], `counts` of each text -> the same with what stands around them."""
+        return _with_neighbours(self.layers, of_line, counts, self.dropout)
 
 
 class MaxPoolHead(nn.Module):
