@@ -3,9 +3,9 @@
     python benchmarks/bounded_context.py DATA [--per-group N] [--joined N] [--programs N]
 
 Without `--joined`, windows are made small and many, so that nearly every token of these short programs sees between
-`least` and `most` tokens to its left, and hardly more. With it, so many programs of different problems stand in one long
-file, which is cut as long files are: by windows of the model's whole context that divide it in several ways, among them
-the one that ships. What a way costs is how many tokens are run for one of the text. Prints Markdown.
+`least` and `most` tokens to its left, and hardly more. With it, so many programs of different problems stand in one
+long file, which is cut as long files are: by windows of the model's whole context that divide it in several ways, among
+them the one that ships. What a way costs is how many tokens are run for one of the text. Prints Markdown.
 """
 
 from __future__ import annotations
