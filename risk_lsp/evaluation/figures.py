@@ -1,9 +1,10 @@
-"""Every figure of one technique at one level, raw and rescaled, with intervals, as JSON."""
+"""Every figure of one technique at one level, raw and rescaled, with intervals."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,37 +23,80 @@ HITS = (1, 3, 5)
 _WITHIN: tuple[Level, ...] = ("token", "line", "statement")
 
 
-def level_figures(
-    level: Level, records: LevelRecords, rescaled: Mapping[str, Rescaled], *, resamples: int
-) -> dict[str, Any]:
-    """What was measured, and by technique every figure as [estimate, low, high] (95%, over problems).
+@dataclass(frozen=True)
+class LevelStatistics:
+    """What was measured at one level, and by technique every statistic: its estimate, then that of each resample."""
 
-    Records that weigh nothing are left out. `rescaled` are the scores after maps fitted elsewhere.
+    spans: int
+    programs: int
+    problems: int
+    base_rate: float
+    techniques: Mapping[str, Mapping[str, FloatArray]]
+
+    def figures(self) -> dict[str, Any]:
+        """As JSON: every statistic as [estimate, low, high] (95%, over problems)."""
+        return {
+            "spans": self.spans,
+            "programs": self.programs,
+            "problems": self.problems,
+            "base_rate": _short(self.base_rate),
+            "techniques": _with_intervals(self.techniques),
+        }
+
+
+def level_statistics(
+    level: Level, records: LevelRecords, rescaled: Mapping[str, Rescaled], *, resamples: int, seed: int = 0
+) -> LevelStatistics:
+    """Every statistic of every technique. `rescaled` are the scores after maps fitted elsewhere.
+
+    Records that weigh nothing are left out.
     """
     kept = records.weights > 0
     records = _only(records, kept)
-    bootstrap = ProblemBootstrap(records.group, records.weights, resamples=resamples)
+    bootstrap = ProblemBootstrap(records.group, records.weights, resamples=resamples, seed=seed)
     found = {
-        technique: _technique_figures(level, technique, records, rescaled[technique].where(kept), bootstrap)
+        technique: _technique_figures(level, technique, records, rescaled[technique].where(kept), bootstrap, seed)
         for technique in records.scores
     }
     if TRIVIAL in found:
         for technique in found.keys() - {TRIVIAL, BASE_RATE}:
             found[technique]["auc_above_trivial"] = found[technique]["auc"] - found[TRIVIAL]["auc"]
+    return LevelStatistics(
+        spans=len(records.edited),
+        programs=len(np.unique(records.program)),
+        problems=len(np.unique(records.group)),
+        base_rate=base_rate(records.edited, records.weights),
+        techniques=found,
+    )
+
+
+def mean_figures(parts: Sequence[LevelStatistics]) -> dict[str, Any]:
+    """By technique the plain mean of each statistic over parts that share no problem, as [estimate, low, high].
+
+    The parts' resamples have to be drawn apart from one another (by different seeds), and be equally many.
+    """
+    first = parts[0].techniques
+    return _with_intervals(
+        {
+            technique: {
+                name: np.mean([part.techniques[technique][name] for part in parts], axis=0)
+                for name in statistics
+                if all(name in part.techniques[technique] for part in parts)
+            }
+            for technique, statistics in first.items()
+        }
+    )
+
+
+def _with_intervals(techniques: Mapping[str, Mapping[str, FloatArray]]) -> dict[str, Any]:
     return {
-        "spans": len(records.edited),
-        "programs": len(np.unique(records.program)),
-        "problems": len(np.unique(records.group)),
-        "base_rate": _short(base_rate(records.edited, records.weights)),
-        "techniques": {
-            technique: {name: [_short(value) for value in interval_of(values)] for name, values in statistics.items()}
-            for technique, statistics in found.items()
-        },
+        technique: {name: [_short(value) for value in interval_of(values)] for name, values in statistics.items()}
+        for technique, statistics in techniques.items()
     }
 
 
 def _technique_figures(
-    level: Level, technique: str, records: LevelRecords, scaled: Rescaled, bootstrap: ProblemBootstrap
+    level: Level, technique: str, records: LevelRecords, scaled: Rescaled, bootstrap: ProblemBootstrap, seed: int
 ) -> dict[str, FloatArray]:
     """Every statistic of one technique, with its resamples."""
     raw, edited = records.scores[technique], records.edited
@@ -64,17 +108,19 @@ def _technique_figures(
     if technique != BASE_RATE:  # it gives no order; that of its folds means nothing
         found["auc"] = bootstrap.auc(raw, edited)
     if level in _WITHIN:
-        found |= _within_failing(level, _only(records, records.failing), technique, bootstrap.resamples)
+        found |= _within_failing(level, _only(records, records.failing), technique, bootstrap.resamples, seed)
     return found
 
 
-def _within_failing(level: Level, failing: LevelRecords, technique: str, resamples: int) -> dict[str, FloatArray]:
+def _within_failing(
+    level: Level, failing: LevelRecords, technique: str, resamples: int, seed: int
+) -> dict[str, FloatArray]:
     """Measures of the order within failing programs; problems count by the weight of their failing programs."""
     raw = failing.scores[technique]
     if not len(raw):
         return {}
     problems = failing.group[np.unique(failing.program, return_index=True)[1]]
-    bootstrap = ProblemBootstrap(failing.group, failing.weights, resamples=resamples)
+    bootstrap = ProblemBootstrap(failing.group, failing.weights, resamples=resamples, seed=seed)
     arguments = (raw, failing.edited, failing.program)
 
     found = {"within_auc": bootstrap.mean_over_programs(program_aucs(*arguments, failing.weights), problems)}

@@ -70,7 +70,7 @@ def evaluation_markdown(found: Mapping[str, Any]) -> str:
         *(f"![{title}]({path})" for title, path in found["plots"].items()),
         "## Benchmarks held out",
         read_benchmarks(found["benchmarks_out"]),
-        *_benchmarks(found["benchmarks_out"]),
+        *_benchmarks(found["benchmarks_out"], found["benchmarks_mean"]),
         "## Problems that the model never read",
         read_unread(found),
         _by_level(found["unread"], PROBE),
@@ -95,8 +95,8 @@ def _levels(levels: Mapping[str, Any]) -> Iterable[str]:
         yield _table(measured["techniques"], _PROGRAM_SKILL if level in ("function", "program") else _SKILL)
 
 
-def _benchmarks(found: Mapping[str, Any]) -> Iterable[str]:
-    for level in ("line", "program"):
+def _benchmarks(found: Mapping[str, Any], means: Mapping[str, Any]) -> Iterable[str]:
+    for level in ("line", "program") if found else ():
         rows = []
         columns = _PROGRAM_SKILL if level == "program" else _SKILL
         for benchmark, levels in found.items():
@@ -106,19 +106,7 @@ def _benchmarks(found: Mapping[str, Any]) -> Iterable[str]:
         yield f"### {level.capitalize()}s, by benchmark that was left out"
         yield _markdown_table(["left out", "technique", *(title for _, title in columns)], rows)
         yield f"Mean of the {len(found)}, {level}s:"
-        yield _table(mean_figures([levels[level]["techniques"] for levels in found.values()]), columns)
-
-
-def mean_figures(parts: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, list[float | None]]]:
-    """The plain mean of the estimates of several tables, without an interval; undefined if one of them is."""
-    means: dict[str, dict[str, list[float | None]]] = {}
-    for technique in parts[0]:
-        means[technique] = {}
-        for name in parts[0][technique]:
-            values = [part[technique].get(name, [None])[0] for part in parts]
-            mean = None if None in values else round(sum(values) / len(values), 4)
-            means[technique][name] = [mean, None, None]
-    return means
+        yield _table(means[level], columns)
 
 
 def _by_level(levels: Mapping[str, Any], technique: str, columns: Sequence[tuple[str, str]] = _SKILL) -> str:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.evaluation.figures import PROBE, level_figures
+from risk_lsp.evaluation.figures import PROBE, LevelStatistics, level_statistics, mean_figures
 from risk_lsp.evaluation.level_records import LevelRecords
 from risk_lsp.evaluation.multisampling import SIBLINGS, disagreement_of_table
 from risk_lsp.evaluation.plots import plot_reliability
@@ -70,7 +70,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
         **about,
         "five_folds": _figures(by_problem, resamples),
         "unread": _figures(_only(by_problem, [split_of(group) != "train" for group in data.groups]), resamples),
-        "benchmarks_out": _benchmarks_out(study, recipe, unfitted, store, resamples),
+        **_benchmarks_out(study, recipe, unfitted, store, resamples),
         "shipped": _shipped(engine, data, resamples),
         "attempts": json.loads(args.attempts.read_text("utf-8")) if args.attempts else [],
         "plots": _plots(by_problem, args.out),
@@ -126,10 +126,19 @@ def _answers(study: Study, args: argparse.Namespace, messages: TextIO) -> list[d
 def _benchmarks_out(
     study: Study, recipe: Recipe, unfitted: Unfitted, store: FoldStore, resamples: int
 ) -> dict[str, Any]:
+    """The figures of each benchmark held out, and the means over all of them, whose resamples are drawn apart."""
     if len({program.benchmark for program in study.data.programs}) < 2:
-        return {}
+        return {"benchmarks_out": {}, "benchmarks_mean": {}}
+    found = {
+        fold.name: _statistics(judge(study, [fold], recipe, unfitted, store), resamples, seed)
+        for seed, fold in enumerate(benchmark_folds(study))
+    }
+    everywhere = [level for level in LEVELS if all(level in statistics for statistics in found.values())]
     return {
-        fold.name: _figures(judge(study, [fold], recipe, unfitted, store), resamples) for fold in benchmark_folds(study)
+        "benchmarks_out": {name: _shown(statistics) for name, statistics in found.items()},
+        "benchmarks_mean": {
+            level: mean_figures([statistics[level] for statistics in found.values()]) for level in everywhere
+        },
     }
 
 
@@ -149,12 +158,20 @@ def _rescaled(known: LevelRecords, judged: LevelRecords) -> dict[str, Rescaled]:
 
 
 def _figures(judged: Judged, resamples: int) -> dict[str, Any]:
+    return _shown(_statistics(judged, resamples))
+
+
+def _statistics(judged: Judged, resamples: int, seed: int = 0) -> dict[Level, LevelStatistics]:
     """By level; a level without a span, such as functions where all programs are scripts, has none."""
     return {
-        level: level_figures(level, judged.records[level], judged.rescaled[level], resamples=resamples)
+        level: level_statistics(level, judged.records[level], judged.rescaled[level], resamples=resamples, seed=seed)
         for level in LEVELS
         if judged.records[level].weights.any()
     }
+
+
+def _shown(statistics: Mapping[Level, LevelStatistics]) -> dict[str, Any]:
+    return {level: each.figures() for level, each in statistics.items()}
 
 
 def _only(judged: Judged, wanted: Iterable[bool]) -> Judged:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from risk_lsp.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, level_figures
+from risk_lsp.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, LevelStatistics, level_statistics, mean_figures
 from risk_lsp.evaluation.level_records import LevelRecords
 from risk_lsp.evaluation.readings import read_benchmarks, read_calibration, read_lines, read_order
 from risk_lsp.evaluation.reliability import Rescaled
-from risk_lsp.evaluation.report_text import evaluation_markdown, mean_figures
+from risk_lsp.evaluation.report_text import evaluation_markdown
 from risk_lsp.evaluation.spans import LEVELS
 
 # Six programs of four lines; the first three fail, each for its last line.
@@ -37,7 +37,7 @@ def records(**changes: Any) -> LevelRecords:
 def figures(found: LevelRecords, resamples: int = 200) -> dict[str, Any]:
     """Where both maps leave the scores as they are."""
     same = {name: Rescaled(scores, scores) for name, scores in found.scores.items()}
-    return level_figures("line", found, same, resamples=resamples)
+    return level_statistics("line", found, same, resamples=resamples).figures()
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +86,8 @@ def test_records_without_weight_do_not_count() -> None:
 
 def test_each_map_has_figures_of_its_own_and_the_order_is_that_of_the_scores_as_they_come() -> None:
     found = records(scores={PROBE: 1 - GOOD})
-    probe = level_figures("line", found, {PROBE: Rescaled(GOOD, EDITED.astype(float))}, resamples=20)["techniques"][
-        PROBE
-    ]
+    maps = {PROBE: Rescaled(GOOD, EDITED.astype(float))}
+    probe = level_statistics("line", found, maps, resamples=20).figures()["techniques"][PROBE]
 
     assert probe["bss_raw"][0] < 0 < probe["bss_platt"][0] < probe["bss_isotonic"][0] == 1
     assert probe["ece_isotonic"][0] == probe["ece_adaptive_isotonic"][0] == 0 < probe["ece_platt"][0]
@@ -143,13 +142,21 @@ def test_the_reading_of_benchmarks_names_those_without_skill(line: dict[str, Any
     assert read_benchmarks({}) == "There is only one benchmark, so none was left out."
 
 
-def test_means_of_tables_are_undefined_where_one_of_them_is() -> None:
-    parts: list[dict[str, Any]] = [
-        {"a": {"auc": [0.5, 0.4, 0.6], "bss": [0.1, 0, 0]}},
-        {"a": {"auc": [0.7, 0.6, 0.8], "bss": [None] * 3}},
-    ]
+def part(**statistics: list[float]) -> LevelStatistics:
+    return LevelStatistics(1, 1, 1, 0.5, {PROBE: {name: np.array(values) for name, values in statistics.items()}})
 
-    assert mean_figures(parts) == {"a": {"auc": [0.6, None, None], "bss": [None, None, None]}}
+
+def test_a_mean_over_benchmarks_has_the_interval_of_the_means_of_their_resamples() -> None:
+    one, other = np.random.default_rng(1).normal(size=(2, 4000))
+    found = mean_figures([part(auc=[0.5, *one]), part(auc=[0.7, *other])])[PROBE]["auc"]
+
+    assert found == pytest.approx([0.6, -1.96 / 2**0.5, 1.96 / 2**0.5], abs=0.06)
+
+
+def test_a_mean_is_undefined_where_one_of_its_parts_is() -> None:
+    found = mean_figures([part(auc=[0.5, 0.4], bss=[0.1, 0.0]), part(auc=[np.nan, 0.6])])
+
+    assert found == {PROBE: {"auc": [None, 0.5, 0.5]}}
 
 
 def whole(line: dict[str, Any]) -> dict[str, Any]:
@@ -164,6 +171,7 @@ def whole(line: dict[str, Any]) -> dict[str, Any]:
         "five_folds": levels,
         "unread": levels,
         "benchmarks_out": {"one": levels, "two": levels},
+        "benchmarks_mean": dict.fromkeys(LEVELS, line["techniques"]),
         "shipped": levels,
         "siblings": {"programs": 3, "of": 6, "most": 5},
         "reflection": {"programs": 0, "model": None},
@@ -187,6 +195,13 @@ def test_the_report_sets_what_comes_beside_both_maps_at_every_level(line: dict[s
     assert table[0][2:5] == ["BSS raw", "BSS Platt", "BSS isotonic"]
     assert [row[0] for row in table[1:]] == [f"| {level}" for level in LEVELS]
     assert all(row[4] for row in table)
+
+
+def test_a_report_on_one_benchmark_leaves_none_out(line: dict[str, Any]) -> None:
+    report = evaluation_markdown({**whole(line), "benchmarks_out": {}, "benchmarks_mean": {}})
+
+    assert "There is only one benchmark, so none was left out." in report
+    assert "Mean of the" not in report
 
 
 def test_every_table_of_the_report_is_even(line: dict[str, Any]) -> None:

@@ -105,6 +105,14 @@ def test_each_benchmark_is_left_out_once_and_judged_alone(made: Made) -> None:
     assert measured == {"one": PROBLEMS, "two": PROBLEMS + 1}
 
 
+def test_the_mean_over_the_benchmarks_lies_between_them_and_has_an_interval(made: Made) -> None:
+    each = [levels["line"]["techniques"]["probe"]["auc"][0] for levels in made.found["benchmarks_out"].values()]
+    value, low, high = made.found["benchmarks_mean"]["line"]["probe"]["auc"]
+
+    assert value == pytest.approx(sum(each) / len(each), abs=1e-4)
+    assert low - 0.05 <= value <= high + 0.05
+
+
 def test_a_program_whose_fix_is_unknown_counts_as_a_program_only(made: Made) -> None:
     levels = made.found["five_folds"]
 

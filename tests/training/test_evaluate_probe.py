@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.evaluation.figures import level_figures
+from risk_lsp.evaluation.figures import level_statistics
 from risk_lsp.evaluation.level_records import LevelRecords
 from risk_lsp.evaluation.reliability import rescaled
 from risk_lsp.evaluation.spans import LEVELS, Level
@@ -76,9 +76,9 @@ def test_intervals_hold_their_figure(found: dict[str, Any]) -> None:
 def test_intervals_are_those_that_the_report_gives_for_the_same_records() -> None:
     probe = figures(levels(), levels())["line"]["probe"]
     scaled = rescaled(PROBE, PROBE, EDITED)
-    report = level_figures("line", records(scores={"probe": PROBE}), {"probe": scaled}, resamples=500)
+    report = level_statistics("line", records(scores={"probe": PROBE}), {"probe": scaled}, resamples=500)
 
-    reported = report["techniques"]["probe"]
+    reported = report.figures()["techniques"]["probe"]
     assert probe["auc_interval"] == reported["auc"][1:]
     assert probe["bss_platt_interval"] == reported["bss_platt"][1:]
 
