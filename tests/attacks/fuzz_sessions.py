@@ -44,6 +44,7 @@ _WORDS = [
 _COMMANDS = ["riskLsp.analyseNow", "riskLsp.snooze", "riskLsp.ignoreLine", "riskLsp.stopIgnoring"]
 _COMMANDS += ["riskLsp.markGenerated", "riskLsp.unmarkGenerated", "riskLsp.report", "riskLsp.unheardOf"]
 _COMMANDS += ["riskLsp.repair", "riskLsp.repairWithHint", "riskLsp.explain", "riskLsp.cancelRepair"]
+_COMMANDS += ["riskLsp.restart", "riskLsp.forgetTestAnswers"]
 _ODD: list[Any] = [None, True, -1, 2**63, 1e308, "", "x", "\ud800", [], {}, [[]], {"uri": 5}, "\0" * 50]
 
 
@@ -155,6 +156,7 @@ class Session:
             ("notebookDocument/didChange", self._notebook_change(changes)),
             ("notebookDocument/didClose", {"notebookDocument": {"uri": "file:///d.ipynb"}, "cellTextDocuments": []}),
             ("workspace/didChangeConfiguration", {"settings": {"riskLsp": self._settings()}}),
+            ("riskLsp/userSettings", self._settings()),
             ("$/cancelRequest", {"id": json.loads(asked)}),
             ("$/setTrace", {"value": "verbose"}),
             ("initialized", {}),
