@@ -59,6 +59,7 @@ class RiskProtocol(LanguageServerProtocol):
         for method in _NOT_BUILT_IN:
             self.fm.builtin_features.pop(method, None)
         converter.register_structure_hook(PlainResponse, lambda message, _: PlainResponse(**message))
+        self._request_futures = _OpenRequests()
         self._asked: dict[str, None] = {}  # the ids of our own requests, the oldest first
 
     def adopt(self, agreed: Handshake) -> None:
@@ -204,6 +205,15 @@ class RiskProtocol(LanguageServerProtocol):
             return
         body = json.dumps(data, default=self._serialize_message).encode("ascii")
         self.writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+
+
+class _OpenRequests(dict[Any, Any]):
+    """The futures of open requests. On `shutdown` pygls cancels them while it goes through them, and fails over the
+    first that is gone as soon as it is cancelled: it goes through a copy instead."""
+
+    def items(self) -> Any:
+        """As they are now."""
+        return list(super().items())
 
 
 def _cancellations(messages: Sequence[dict[str, Any]]) -> dict[Any, int]:

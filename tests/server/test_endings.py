@@ -46,6 +46,20 @@ async def test_shutdown_clears_diagnostics_and_exit_ends_with_status_0(client: L
     assert await gone(worker)
 
 
+async def test_shutdown_is_granted_though_questions_are_open_and_each_is_answered(
+    client: LspClient, tmp_path: Path
+) -> None:
+    await busy(client, tmp_path, "STALL\n")
+    line = {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 5}}
+    explain = {"command": "riskLsp.explain", "arguments": [URI, line]}
+    asked = [client.send_request("workspace/executeCommand", explain) for _ in range(3)]
+    assert await client.request("shutdown") is None
+    for message_id in asked:
+        await client.message(lambda message, wanted=message_id: message.get("id") == wanted)  # type: ignore[misc]
+    client.notify("exit")
+    assert await client.ended() == 0
+
+
 async def test_exit_without_shutdown_ends_with_status_1(client: LspClient, tmp_path: Path) -> None:
     worker = await busy(client, tmp_path)
     client.notify("exit")
