@@ -6,7 +6,7 @@ import pytest
 
 from tests.server.lsp_client import LspClient, server_command
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXTS = {
     "brackets without end": "(" * 100_000 + "BUG",
     "blocks without end": "".join(" " * depth + "if x:\n" for depth in range(600)) + "BUG",
@@ -70,7 +70,7 @@ async def test_a_text_cannot_bring_links_or_markup_into_a_hover(client: LspClien
 async def test_the_name_of_a_file_cannot_forge_a_status(client: LspClient) -> None:
     own = {"experimental": {"riskLsp": {"status": True}}}
     await client.initialize("emacs30-eglot", capabilities=own)
-    client.open("file:///work/%0AReady.%1b[31m.js", "BUG", language_id="javascript")
+    client.open("file:///project/%0AReady.%1b[31m.js", "BUG", language_id="javascript")
     said = await client.message(
         lambda message: message.get("method") == "riskLsp/status" and "calibrated" in message["params"]["message"]
     )

@@ -12,7 +12,7 @@ from tests.faults.conftest import Start, memory_of
 from tests.server.lsp_client import PATIENCE, LspClient, server_command
 
 ROOT = Path(__file__).parents[2]
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TOP = {"line": 0, "character": 0}
 
 

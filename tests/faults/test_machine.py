@@ -13,7 +13,7 @@ import pytest
 from tests.faults.conftest import Start
 from tests.server.lsp_client import LspClient, ResponseError
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "a = 1\nb = 2  # BUG\nc = 3\n"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from tests.faults.conftest import Start, memory_of
 from tests.server.lsp_client import LspClient
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 
 
 def insertion(line: int, character: int, text: str) -> dict[str, object]:
@@ -61,7 +61,7 @@ async def test_two_hundred_documents_are_all_analysed(start: Start, figure: Call
     client = await start()
     await client.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0})
     began = time.monotonic()
-    uris = [f"file:///work/{number}.py" for number in range(200)]
+    uris = [f"file:///project/{number}.py" for number in range(200)]
     for uri in uris:
         client.open(uri, "def f(x):\n    return x  # BUG\n" * 50)
     for uri in uris:
@@ -80,7 +80,7 @@ async def test_two_hundred_documents_are_all_read_by_the_real_model(
     await real.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0, "threshold": 0.0})
     began = time.monotonic()
     program = "def add(a, b):\n    return a - b\n" * (50 if long else 1)
-    uris = [f"file:///work/{number}.py" for number in range(200)]
+    uris = [f"file:///project/{number}.py" for number in range(200)]
     for number, uri in enumerate(uris):
         real.open(uri, f"number = {number}\n{program}")
     for uri in reversed(uris):  # the newest comes first
@@ -97,8 +97,8 @@ async def test_ten_megabytes_do_not_keep_the_real_model_from_another_document(
     line = "value = compute(1234567890)  # a line of fifty byte\n"
     began = time.monotonic()
     real.open(URI, line * (10_000_000 // len(line)))
-    real.open("file:///work/other.py", "x = 1\n")
-    assert await real.diagnostics("file:///work/other.py", 1)
+    real.open("file:///project/other.py", "x = 1\n")
+    assert await real.diagnostics("file:///project/other.py", 1)
     assert "documents over 200,000 are not scored" in await hover_text(real, 0)
     seconds = time.monotonic() - began
     everything = {"start": {"line": 0, "character": 0}, "end": {"line": 10**6, "character": 0}}

@@ -21,7 +21,7 @@ from tests.server.lsp_client import PATIENCE, LspClient, ResponseError
 from tests.server.test_model_lifecycle import worker_pid
 
 MESSAGE, STATUS = "window/showMessage", "riskLsp/status"
-URIS = [f"file:///work/{number}.py" for number in range(5)]
+URIS = [f"file:///project/{number}.py" for number in range(5)]
 QUICK = {"backoff": 0.01, "longest_backoff": 0.01}
 OWN = {"experimental": {"riskLsp": {"status": True}}}
 

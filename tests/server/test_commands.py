@@ -12,7 +12,7 @@ from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.test_settings_in_force import MESSAGE, loads, runs
 from tests.server.test_status import ANALYSED, initialize, status
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "a = 1\nb = 2  # BUG\n"
 
 

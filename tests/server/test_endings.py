@@ -15,14 +15,14 @@ from risk_lsp.server.parent import is_alive, watch_parent
 from tests.server.lsp_client import PATIENCE, LspClient
 from tests.server.test_model_lifecycle import worker_pid
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 
 
 async def busy(client: LspClient, folder: Path, text: str = "x = 1\n") -> int:
     """A client with a loaded worker; returns the worker's process id."""
     await client.initialize()
-    client.open("file:///work/first.py", "x = 1\n")
-    await client.diagnostics("file:///work/first.py", 1)
+    client.open("file:///project/first.py", "x = 1\n")
+    await client.diagnostics("file:///project/first.py", 1)
     client.open(URI, text)
     return worker_pid(folder)
 

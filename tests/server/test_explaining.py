@@ -14,7 +14,7 @@ from risk_lsp.text.spans import Span
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.person import LARGEST, at_line, default_server
 
-URI = "file:///work/largest.py"
+URI = "file:///project/largest.py"
 RENDERS = {"experimental": {"riskLsp": {"explanation": True}}}
 DOCUMENT = Document(URI, 1, "a\nif a_b < `c`:\n", "python")
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.server.lsp_client import LspClient, server_command
 
-URI, OTHER = "file:///work/program.py", "file:///work/other.py"
+URI, OTHER = "file:///project/program.py", "file:///project/other.py"
 TEXT = "a = 1\f# x\nb = 2\n"
 PLAIN = [sys.executable, "-m", "tests.server.plain_pygls"]
 ABSENT = 2.0  # seconds in which something that is not to come does not come

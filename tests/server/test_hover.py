@@ -12,7 +12,7 @@ from tests.server.lsp_client import LspClient, server_command
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "def _solve_(a):\n    x = 1\n\n    return BUG_`x`\n\n\nprint(1)\n"
 
 
@@ -65,7 +65,7 @@ async def test_in_plain_text_nothing_is_marked_up(client: LspClient) -> None:
 
 
 async def test_a_line_without_a_diagnostic_is_told_in_full(client: LspClient) -> None:
-    uri = "file:///work/maybe.py"
+    uri = "file:///project/maybe.py"
     client.open(uri, "a = MAYBE\n")
     assert await client.diagnostics(uri, 1) == []
     assert (await text_at(client, 0, uri)).startswith("22% likely to need an edit, most of it from ")
@@ -105,13 +105,13 @@ async def test_a_document_that_is_too_large_says_so(client: LspClient) -> None:
 
 
 async def test_a_document_that_is_no_file_says_so(client: LspClient) -> None:
-    client.open("git:/work/program.py?HEAD", TEXT)
-    hover = await client.hover("git:/work/program.py?HEAD", line=0)
+    client.open("git:/project/program.py?HEAD", TEXT)
+    hover = await client.hover("git:/project/program.py?HEAD", line=0)
     assert hover is not None
     assert "documents of the kind 'git:' are not scored" in hover["contents"]["value"]
 
 
-@pytest.mark.parametrize("uri", ["untitled:Untitled-1", "vscode-notebook-cell:/work/book.ipynb#W0"])
+@pytest.mark.parametrize("uri", ["untitled:Untitled-1", "vscode-notebook-cell:/project/book.ipynb#W0"])
 async def test_texts_that_were_never_saved_are_scored(client: LspClient, uri: str) -> None:
     client.open(uri, TEXT)
     assert len(await client.diagnostics(uri, 1)) == 1

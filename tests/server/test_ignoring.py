@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.lsp_client import LspClient, ResponseError, server_command
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "a = 1\nb = 2  # BUG\nc = 3\n"
 COMMENT, REMEMBER = "Ignore this line (comment)", "Ignore this line (remember)"
 

@@ -7,7 +7,7 @@ from typing import Any
 from tests.server.lsp_client import LspClient
 from tests.server.test_settings_in_force import reconfigure
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "def f(a):\n    return a  # BUG\n\n\ndef g():\n    return 1\n"
 ON = {"inlayHints": True, "codeLens": True}
 HINTS, LENSES = "textDocument/inlayHint", "textDocument/codeLens"

@@ -6,7 +6,7 @@ import pytest
 
 from tests.server.lsp_client import LspClient
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "def f(a):\n    return a  # BUG here\n\nprint(f(1))\n"
 
 

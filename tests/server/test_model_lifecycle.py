@@ -11,8 +11,8 @@ import pytest
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.test_settings_in_force import MESSAGE, runs
 
-URI = "file:///work/program.py"
-OTHER = "file:///work/other.py"
+URI = "file:///project/program.py"
+OTHER = "file:///project/other.py"
 TEXT = "b = 2  # BUG\n"
 
 

@@ -12,13 +12,13 @@ from tests.server.test_ignoring import about_ignoring
 from tests.server.test_life_of_a_document import cut
 from tests.server.test_settings_in_force import reconfigure, runs
 
-NOTEBOOK = "file:///work/study.ipynb"
+NOTEBOOK = "file:///project/study.ipynb"
 PUBLISH = "textDocument/publishDiagnostics"
 CODE, TEXT = 2, 1
 
 
 def uri_of(name: str) -> str:
-    return f"vscode-notebook-cell:/work/study.ipynb#{name}"
+    return f"vscode-notebook-cell:/project/study.ipynb#{name}"
 
 
 def cell(name: str, kind: int = CODE) -> dict[str, Any]:

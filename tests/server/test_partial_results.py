@@ -10,7 +10,7 @@ import pytest
 from tests.server.lsp_client import LspClient
 from tests.server.test_pulled_diagnostics import REFRESH, send_pull
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 LINES = 20
 TEXT = "".join(f"def f{line}(): return {line}  # BUG\n" for line in range(LINES))
 PARTS = "# PARTS\n"  # what the scripted worker gives the neighbourhood first for

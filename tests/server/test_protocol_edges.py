@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.lsp_client import LspClient, ResponseError, server_command
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "password = 'hunter2'  # BUG\n"
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.test_settings_in_force import reconfigure, runs
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "a = 1\nb = 2  # BUG\n"
 REFRESH = "workspace/diagnostic/refresh"
 

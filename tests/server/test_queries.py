@@ -15,7 +15,7 @@ from tests.server.test_settings_in_force import runs
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "a = 1\n\n  b = 2  # BUG\n"
 BUG = 1 - math.exp(-1.0)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.lsp_client import LspClient, ResponseError
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "a = 1\n\n  b = 2  # BUG\n"
 BUG = 1 - math.exp(-1.0)
 

@@ -8,7 +8,7 @@ from typing import Any
 from tests.server.lsp_client import LspClient
 from tests.server.person import FAULTY_LINE, LARGEST, at_line
 
-URI = "file:///work/largest.py"
+URI = "file:///project/largest.py"
 LINE = ["Request a repair of this line", "Explain the risk of this line"]
 FUNCTION = ["Request a repair of function largest", "Explain the risk of function largest"]
 WHAT_ELSE = ("function largest", "the selection")

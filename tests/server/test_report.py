@@ -6,7 +6,7 @@ import pytest
 
 from tests.server.lsp_client import LspClient, ResponseError
 
-URI = "file:///work/a%20program.py"
+URI = "file:///project/a%20program.py"
 TEXT = "a = '<b>'\nb = 2  # BUG\nc = 3  # BUG # risk: ignore\n"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.server.lsp_client import LspClient, server_command
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "a = 1  # MAYBE\nb = 2  # BUG\n"
 MESSAGE = "window/showMessage"
 

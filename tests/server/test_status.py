@@ -12,7 +12,7 @@ from tests.server.lsp_client import LspClient
 from tests.server.test_model_lifecycle import release, worker_pid
 from tests.server.test_settings_in_force import reconfigure
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = "a = 1\nb = 2  # BUG\n"
 STATUS, ANALYSED = "riskLsp/status", "riskLsp/analysed"
 
@@ -91,7 +91,7 @@ async def test_turned_off_is_off(client: LspClient) -> None:
 
 async def test_a_document_outside_the_calibrated_range_is_remarked_on(client: LspClient) -> None:
     await initialize(client)
-    client.open("file:///work/a%20page.js", TEXT, language_id="javascript")
+    client.open("file:///project/a%20page.js", TEXT, language_id="javascript")
     await client.notification(ANALYSED)
     assert (await client.message(lambda m: m.get("method") == STATUS and "calibrated" in m["params"]["message"]))[
         "params"

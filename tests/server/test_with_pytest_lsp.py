@@ -15,7 +15,7 @@ from pytest_lsp import ClientServerConfig, LanguageClient
 
 from tests.server.lsp_client import CAPABILITIES, server_command
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 ROOT = Path(__file__).parents[2]
 
 # What each client's dump leads to: the position encoding, and the kind of text in a hover.

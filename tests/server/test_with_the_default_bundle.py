@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.lsp_client import LspClient
 
-URI = "file:///work/program.py"
+URI = "file:///project/program.py"
 TEXT = '''def largest(numbers):
     """The largest of some numbers."""
     best = 0
