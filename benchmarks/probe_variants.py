@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("data", type=Path)
     parser.add_argument("--cache", type=Path, default=Path(".cache/features"))
     parser.add_argument("--out", type=Path, default=Path(".cache/probe_variants.json"))
-    parser.add_argument("--only", nargs="+", default=[], help="variants whose names hold one of these words")
+    parser.add_argument("--only", nargs="+", default=[], help="a variant's name, or a word that names hold")
     parser.add_argument("--injected", type=int, default=3000, help="programs with a bug made by rules")
     parser.add_argument("--resampled", type=int, default=1500, help="programs with a bug that the model wrote")
     parser.add_argument("--per-group", type=int, default=8)
@@ -58,11 +58,7 @@ def main() -> int:
     model = CodeModel.load(args.model, threads=args.threads)
     done: list[dict[str, Any]] = json.loads(args.out.read_text()) if args.out.is_file() else []
     known = {record["variant"] for record in done}
-    wanted = [
-        attempt
-        for attempt in attempts(model.layer_count)
-        if attempt.name not in known and (not args.only or any(word in attempt.name for word in args.only))
-    ]
+    wanted = [attempt for attempt in _chosen(attempts(model.layer_count), args.only) if attempt.name not in known]
     bench = Bench(args, model, wanted)
     for attempt in wanted:
         started = time.monotonic()
@@ -71,6 +67,16 @@ def main() -> int:
         done.append(record)
         args.out.write_text(json.dumps(done, indent=1) + "\n")
     return 0
+
+
+def _chosen(all_of_them: list[Attempt], words: Sequence[str]) -> list[Attempt]:
+    """Those that a word names, or that hold a word that names none; all of them without words."""
+    names = {attempt.name for attempt in all_of_them}
+    return [
+        attempt
+        for attempt in all_of_them
+        if not words or any(word == attempt.name or (word not in names and word in attempt.name) for word in words)
+    ]
 
 
 class Bench:
