@@ -13,7 +13,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit figures bench fuzz soak test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix picture clean
+.PHONY: help demo test lint types unit figures bench fuzz soak faults test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -47,6 +47,9 @@ fuzz: $(VENV)/installed-dev ## fuzzers at full length: 100,000 edits, 10,000 mes
 
 soak: $(VENV)/installed-dev ## two minutes of typing at human speed: memory, stale diagnostics, idle CPU (MINUTES=60 for an hour)
 	$(BIN)/python -m benchmarks.soak --minutes $(or $(MINUTES),2)
+
+faults: $(VENV)/installed-dev ## every fault and what came of it, at full length (minutes)
+	$(BIN)/python -m benchmarks.faults --long
 
 test-editors: test-vscode test-neovim test-emacs test-helix ## tests in real editors (installs them into .cache; needs Debian and root)
 
