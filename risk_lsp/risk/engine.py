@@ -104,7 +104,6 @@ class Engine:
         """
         model, manifest = self._bundle.model, self.manifest
         encoding = model.encode(text)
-        count = len(encoding)
         activations = model.reread(
             encoding,
             manifest.layers,
@@ -112,7 +111,7 @@ class Engine:
             boundaries=self._boundaries(text, encoding, language_id),
             statistics=manifest.statistics,
             at=int(encoding.tokens_at([at])[0]),
-            on_part=lambda known: on_part(self._partial_risk(text, known, count)),
+            on_part=lambda known: on_part(self._partial_risk(text, known, encoding)),
         )
         return self.risk(text, activations)
 
@@ -157,15 +156,11 @@ class Engine:
 
         return self._risk(text, activations, read_tokens(self._bundle.reader, text, activations, self.manifest))
 
-    def _partial_risk(self, text: str, known: Activations, count: int) -> PartialRisk:
-        """The risks of some of a text's `count` tokens; those of the others are taken to be like them."""
+    def _partial_risk(self, text: str, known: Activations, whole: Encoding) -> PartialRisk:
+        """The risks of some of a text's tokens; those of the others are taken to be like them."""
         from risk_lsp.probe.reading import read_tokens
 
-        reading = read_tokens(self._bundle.reader, text, known, self.manifest)
-        if self.manifest.architecture != "max_pool":
-            # The factor that the text's hazards share follows from their total, of which a share is known.
-            more = self.manifest.calibration.factor(count / max(1, len(known.encoding)))
-            reading = reading._replace(values=(reading.values * more).astype(np.float32))
+        reading = read_tokens(self._bundle.reader, text, known, self.manifest, whole)
         # How unlike others the text is can be said of the whole alone.
         risks = self._risk(text, known, reading._replace(novelty=None))
         return PartialRisk(risks, spans_of_tokens(known.encoding.starts, known.encoding.ends))

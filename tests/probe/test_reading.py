@@ -10,12 +10,14 @@ import pytest
 import torch
 
 from risk_lsp.model.activations import Activations
+from risk_lsp.model.encoding import Encoding
 from risk_lsp.probe.bundle import Bundle, load_bundle
 from risk_lsp.probe.features import feature_count, token_features
 from risk_lsp.probe.heads import FittedHead, HazardEnsemble, HazardHead, Runs, SpanHead, reader_of
 from risk_lsp.probe.layout import token_layout
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture, uses_layout
 from risk_lsp.probe.reading import read_tokens, text_distance
+from risk_lsp.text.sections import WHOLE, sections
 from tests.probe.tiny import HIDDEN, SAMPLE, WIDTH, random_head
 
 
@@ -107,3 +109,34 @@ def test_without_a_table_there_is_no_novelty(loaded: Bundle) -> None:
     manifest = replace(loaded.manifest, novelty={})
 
     assert read_tokens(loaded.reader, SAMPLE, read(loaded, SAMPLE), manifest).novelty is None
+
+
+def test_a_part_of_a_long_text_is_read_as_if_it_stood_alone(loaded: Bundle) -> None:
+    if loaded.manifest.architecture == "max_pool":
+        pytest.skip("it pools over spans, wherever they are")
+    text = SAMPLE * (WHOLE // SAMPLE.count("\n") + 3)
+    activations = read(loaded, text)
+    reading = read_tokens(loaded.reader, text, activations, loaded.manifest)
+
+    for part in sections(text):
+        inside = np.flatnonzero((activations.encoding.starts >= part.start) & (activations.encoding.starts < part.end))
+        alone = activations.some(inside)
+        starts, ends = alone.encoding.starts - part.start, alone.encoding.ends - part.start
+        alone = replace(alone, encoding=Encoding(alone.encoding.token_ids, starts, ends))
+        expected = read_tokens(loaded.reader, text[part.start : part.end], alone, loaded.manifest)
+        np.testing.assert_allclose(reading.values[inside], expected.values, rtol=1e-4, atol=1e-7)
+
+
+def test_of_tokens_that_are_known_the_level_is_that_of_the_whole_part(loaded: Bundle) -> None:
+    if loaded.manifest.architecture != "hazard":
+        pytest.skip("others know what stands around a token")
+    activations = read(loaded, SAMPLE)
+    known = np.arange(0, len(activations.encoding), 2)
+    calibration = replace(loaded.manifest.calibration, document=0.5)
+    manifest = replace(loaded.manifest, calibration=calibration)
+
+    reading = read_tokens(loaded.reader, SAMPLE, activations.some(known), manifest, activations.encoding)
+
+    raw = read_tokens(loaded.reader, SAMPLE, activations.some(known), loaded.manifest, activations.encoding).values
+    total = raw.sum(dtype=np.float64) * len(activations.encoding) / len(known)
+    np.testing.assert_allclose(reading.values, raw * calibration.factor(total), rtol=1e-4)
