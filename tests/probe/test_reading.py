@@ -111,9 +111,11 @@ def test_without_a_table_there_is_no_novelty(loaded: Bundle) -> None:
     assert read_tokens(loaded.reader, SAMPLE, read(loaded, SAMPLE), manifest).novelty is None
 
 
-def test_a_part_of_a_long_text_is_read_as_if_it_stood_alone(loaded: Bundle) -> None:
-    if loaded.manifest.architecture == "max_pool":
-        pytest.skip("it pools over spans, wherever they are")
+@pytest.mark.parametrize("architecture", ["hazard", "context", "lines"])
+def test_a_part_of_a_long_text_is_read_as_if_it_stood_alone(
+    bundles: dict[str, Path], architecture: Architecture
+) -> None:
+    loaded = load_bundle(bundles[architecture])
     text = SAMPLE * (WHOLE // SAMPLE.count("\n") + 3)
     activations = read(loaded, text)
     reading = read_tokens(loaded.reader, text, activations, loaded.manifest)
@@ -127,9 +129,8 @@ def test_a_part_of_a_long_text_is_read_as_if_it_stood_alone(loaded: Bundle) -> N
         np.testing.assert_allclose(reading.values[inside], expected.values, rtol=1e-4, atol=1e-7)
 
 
-def test_of_tokens_that_are_known_the_level_is_that_of_the_whole_part(loaded: Bundle) -> None:
-    if loaded.manifest.architecture != "hazard":
-        pytest.skip("others know what stands around a token")
+def test_of_tokens_that_are_known_the_level_is_that_of_the_whole_part(bundles: dict[str, Path]) -> None:
+    loaded = load_bundle(bundles["hazard"])
     activations = read(loaded, SAMPLE)
     known = np.arange(0, len(activations.encoding), 2)
     calibration = replace(loaded.manifest.calibration, document=0.5)

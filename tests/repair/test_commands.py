@@ -114,7 +114,9 @@ class TestRepair:
     def test_an_interrupt_ends_what_runs_and_changes_nothing(self, file: Path) -> None:
         script = Path(sys.executable).parent / "risk-lsp"
         command = [str(script), "repair", str(file), "--tests", "sleep 50"]
-        with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as process:
+        with subprocess.Popen(
+            command, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_interruptible
+        ) as process:
             while not (asleep := [pid for pid in descendants(process.pid) if name_of(pid) == "sleep"]):
                 time.sleep(0.02)
             process.send_signal(signal.SIGINT)
@@ -280,3 +282,8 @@ def test_evaluate_alone_is_still_another_command(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         main(["evaluate", "--help"])
     assert "--uniform-executions" not in capsys.readouterr().out
+
+
+def _interruptible() -> None:
+    """Where tests run in the background of a script, interrupts are ignored, and children would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
