@@ -90,6 +90,6 @@ class TestWhatTheModelWasGiven:
         )
 
     def test_nothing_can_be_marked_where_the_model_wrote_no_code(self) -> None:
-        own = self.PROMPT + "    # TODO\n"
+        own = self.PROMPT + "    # doubles it\n"
 
         assert hunks_between(own, "def f(x):\n    return 2 * x\n", self.PROMPT) == []
