@@ -8,16 +8,18 @@ import threading
 import traceback
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import IO, Any, Protocol
 
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.model.cancellation import cancellable, stop_if_unwanted
+from risk_lsp.model.free_memory import give_back_free_memory
 from risk_lsp.model.worker_protocol import Message, pack, read_message
 
 _PARENT_CHECK_SECONDS = 1.0
+_QUIET_SECONDS = 1.0
 
 
 Answer = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -86,7 +88,14 @@ class _Worker:
             return 1
         self._send(Message("ready", {"description": description}))
         while True:
-            self._answer(scorer, self._messages.get())
+            self._answer(scorer, self._next_request())
+
+    def _next_request(self) -> Message:
+        try:
+            return self._messages.get(timeout=_QUIET_SECONDS)
+        except Empty:  # not after every answer: while somebody types, the next pass needs the same memory again
+            give_back_free_memory()
+            return self._messages.get()
 
     def _answer(self, scorer: Scorer, request: Message) -> None:
         request_id = request.fields["id"]

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -129,3 +130,29 @@ def test_it_ends_when_its_parent_is_gone_though_its_input_is_still_open() -> Non
         parent.kill()
 
         assert parent.stdout.read() == b""  # ends only when the worker, too, has closed it
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks glibc, and reads /proc")
+def test_memory_of_a_large_answer_goes_back_once_it_is_quiet(child: Child) -> None:
+    child.receive()
+    before = _resident(child)
+    # Freed memory below a block that is still in use stays with the process until it is given back.
+    child.score(1, "keep 200")
+    child.receive()
+    used = _resident(child)
+
+    assert used > before + (150 << 20)
+    assert _wait_for(lambda: _resident(child) < before + (50 << 20))
+
+
+def _resident(child: Child) -> int:
+    """Bytes of memory that the worker takes up."""
+    pages = int(Path(f"/proc/{child.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _wait_for(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE / 2
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return holds()

@@ -84,7 +84,15 @@ def leave_grandchild(fifo: str) -> None:
     subprocess.Popen([sys.executable, "-c", program, fifo])
 
 
+def keep_little_of_much(megabytes: str) -> None:
+    """Take memory in small blocks, and free all of them but the last, which holds the heap below it."""
+    blocks = [bytearray(1 << 16) for _ in range(16 * int(megabytes))]
+    KEPT.append(blocks[-1])
+
+
+KEPT: list[bytearray] = []
 ACTIONS = {
+    "keep": keep_little_of_much,
     "kill": be_killed,
     "hang": hang,
     "wait": touch_and_wait,
