@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from risk_lsp.errors import BadInput
-from risk_lsp.patches.build_release import Release, write_release
+from risk_lsp.patches.build_release import Release, replace_file, write_release
 from risk_lsp.patches.build_store import BuildStore
 from risk_lsp.patches.build_worker import BuildTask, Notice, WorkerOptions, work
+from risk_lsp.patches.known_labels import LABELS_FILE, packed_labels, read_labels
 from risk_lsp.patches.labels import labelled_record, sample_id
 from risk_lsp.patches.outcome import SandboxError
 from risk_lsp.patches.problems import Problem, Sample, problems_by_id, read_samples
@@ -46,6 +47,7 @@ class BuildOptions:
     licences: dict[str, str] | None = None
     weak: bool = False
     fixes: FixOptions | None = None
+    known: Path | None = None
 
     def settings(self) -> dict[str, Any]:
         """What decides which patches are found."""
@@ -58,12 +60,13 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
     samples = _usable(options.samples, problems)
     with BuildStore(options.out / "work", options.settings()) as store:
         records = {record["id"]: record for record in store.records()}
-        pending = _pending(samples, options) - set(records)
+        known = {} if options.known is None else read_labels(options.known)
+        pending = (_pending(samples, options) | (set(known) & set(samples))) - set(records)
         messages.write(
             f"{len(samples):,} programs of {len({sample.task_id for sample in samples.values()}):,} problems with "
             f"tests, {len(records):,} of them done, {len(pending):,} to do\n"
         )
-        tasks = list(_tasks(problems, samples, pending, records))
+        tasks = list(_tasks(problems, samples, pending, records, known))
         progress = Progress(messages, "programs", len(pending))
         done = 0
         noted = False
@@ -77,7 +80,8 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
             records[result["id"]] = result
             done += 1
             progress(done)
-        records |= _known_to_pass(problems, samples, records)
+    replace_file(options.out / LABELS_FILE, packed_labels(records.values()))
+    records |= _known_to_pass(problems, samples, records)
     licences = {problems[sample.task_id].benchmark: problems[sample.task_id].license for sample in samples.values()}
     return write_release(
         options.out, records.values(), options.max_share, licences, options.licences or {}, _outcomes(samples, records)
@@ -113,7 +117,11 @@ def _pending(samples: dict[str, Sample], options: BuildOptions) -> set[str]:
 
 
 def _tasks(
-    problems: dict[str, Problem], samples: dict[str, Sample], pending: set[str], records: dict[str, Any]
+    problems: dict[str, Problem],
+    samples: dict[str, Sample],
+    pending: set[str],
+    records: dict[str, Any],
+    known: dict[str, dict[str, Any]],
 ) -> Iterator[BuildTask]:
     """One task per problem, those with the most programs first, so that no long one is left for the end."""
     waiting, passing, fixed = defaultdict(list), defaultdict(list), defaultdict(list)
@@ -125,7 +133,10 @@ def _tasks(
         if "patch" in records.get(name, {}):
             fixed[sample.task_id].append(records[name]["patch"]["fixed"])
     for task_id in sorted(waiting, key=lambda task_id: (-len(waiting[task_id]), task_id)):
-        yield BuildTask(problems[task_id], tuple(waiting[task_id]), tuple(passing[task_id]), tuple(fixed[task_id]))
+        labels = {name: known[name] for name in map(sample_id, waiting[task_id]) if name in known}
+        yield BuildTask(
+            problems[task_id], tuple(waiting[task_id]), tuple(passing[task_id]), tuple(fixed[task_id]), labels
+        )
 
 
 def _results(tasks: list[BuildTask], options: BuildOptions) -> Iterator[dict[str, Any] | Notice]:

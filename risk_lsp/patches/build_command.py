@@ -27,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--per-problem", type=int, metavar="N", help="patch N failing programs of each problem, not all"
     )
     parser.add_argument(
+        "--known",
+        type=Path,
+        metavar="FILE",
+        help="labels.jsonl.xz of an earlier build: its patches are run once more and not searched again; with "
+        "--per-problem 0 no others are searched",
+    )
+    parser.add_argument(
         "--budget",
         type=int,
         default=1000,
@@ -76,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
         licences=_licences(args.licences),
         weak=args.weak_sandbox,
         fixes=_fixes(args),
+        known=args.known,
     )
     statistics = build(options, sys.stderr).statistics
     figures = statistics["without_syntax_errors"]

@@ -47,11 +47,11 @@ def write_release(
     ]
     statistics = statistics_of(ordered, max_share)
     shards = _write_shards(folder, ordered)
-    _replace(folder / "statistics.json", (json.dumps(statistics, indent=1) + "\n").encode())
+    replace_file(folder / "statistics.json", (json.dumps(statistics, indent=1) + "\n").encode())
     card = data_card(statistics, ordered, problem_licences, sample_licences)
-    _replace(folder / "README.md", card.encode())
+    replace_file(folder / "README.md", card.encode())
     index = {"format_version": 1, "shards": shards, "outcomes": outcomes}
-    _replace(folder / "index.json", (json.dumps(index, indent=1) + "\n").encode())
+    replace_file(folder / "index.json", (json.dumps(index, indent=1) + "\n").encode())
     return Release(folder, statistics)
 
 
@@ -68,7 +68,7 @@ def _write_shards(folder: Path, records: list[dict[str, Any]]) -> list[dict[str,
     while chosen := list(islice(waiting, _SHARD_RECORDS)):
         data = lzma.compress("".join(json.dumps(record) + "\n" for record in chosen).encode())
         name = f"patches-{len(shards):05}.jsonl.xz"
-        _replace(folder / name, data)
+        replace_file(folder / name, data)
         shards.append({"name": name, "records": len(chosen), "sha256": sha256(data).hexdigest()})
     names = {shard["name"] for shard in shards}
     for path in folder.glob("patches-*.jsonl.xz"):
@@ -77,7 +77,8 @@ def _write_shards(folder: Path, records: list[dict[str, Any]]) -> list[dict[str,
     return shards
 
 
-def _replace(path: Path, data: bytes) -> None:
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_bytes(data)
     os.replace(temporary, path)

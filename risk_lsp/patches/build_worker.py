@@ -8,14 +8,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from risk_lsp.patches.candidates import Candidate, CandidatePool
 from risk_lsp.patches.execution import TEST_LIMITS, Verdict, judge
-from risk_lsp.patches.labels import labelled_record
+from risk_lsp.patches.known_labels import fixed_by, record_of
+from risk_lsp.patches.labels import labelled_record, sample_id
 from risk_lsp.patches.problems import Problem, Sample
 from risk_lsp.patches.sandbox import Sandbox
 from risk_lsp.patches.screening import screen_for
@@ -31,12 +32,16 @@ _LONGEST = 2.0
 
 @dataclass(frozen=True)
 class BuildTask:
-    """One problem: programs without a record yet, programs known to pass, and programs that were fixed before."""
+    """One problem: programs without a record yet, programs known to pass, and programs that were fixed before.
+
+    known: labels that an earlier build found, by the id of the program.
+    """
 
     problem: Problem
     pending: tuple[Sample, ...]
     passing: tuple[str, ...]
     fixed: tuple[str, ...]
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 class Notice(NamedTuple):
@@ -112,6 +117,12 @@ def records_of(
         if verdict.passed:
             yield labelled_record(problem, sample, passed=True)
             continue
+        label = task.known.get(sample_id(sample))
+        if label is not None and (known := _known(label, sandbox, problem, sample)) is not None:
+            if "patch" in known:
+                pool.add(Candidate(known["patch"]["fixed"], "fixed program"))
+            yield known
+            continue
         started, runs = time.monotonic(), screen.runs
         asked = _Asked(fixer, problem, sample.program, verdict)
         patch = _verified(search.patches(sample.program, sample.prompt_lines, asked), sandbox, problem)
@@ -148,6 +159,16 @@ class _Asked:
             return {}
         names = ("model", "answers", "prompt_tokens", "completion_tokens")
         return {"asked": {name: getattr(self._fixes, name) for name in names}}
+
+
+def _known(label: dict[str, Any], sandbox: Sandbox, problem: Problem, sample: Sample) -> dict[str, Any] | None:
+    """The record of a program that was searched before; None if what was found does not hold here."""
+    if label["passed"]:
+        return None
+    fixed = fixed_by(problem, sample, label)
+    if "patch" in label and (fixed is None or not _judged(sandbox, problem, fixed).passed):
+        return None
+    return record_of(problem, sample, label, fixed)
 
 
 def _verified(patches: list[Patch], sandbox: Sandbox, problem: Problem) -> Patch | None:

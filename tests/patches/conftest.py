@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from risk_lsp.patches.outcome import Limits, SandboxError
 from risk_lsp.patches.sandbox import Sandbox
+from tests.patches.building import write_inputs
 from tests.patches.processes import descendants
 
 # Generous in time, since the machine may be busy; tests of the clock set their own.
@@ -32,3 +34,9 @@ def sandbox(shared_sandbox: Sandbox) -> Iterator[Sandbox]:
     shared_sandbox.limits = LIMITS
     assert shared_sandbox.run("print('still there')").stdout == "still there\n"
     assert len(descendants()) == idle
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[str]:
+    """What a small build is told."""
+    return write_inputs(tmp_path)
