@@ -26,7 +26,8 @@ class Stage(NamedTuple):
 class Attempt:
     """One variant. `injected`: what bugs made by machine weigh; `bugs`: who makes them, rules or the model itself.
 
-    `pretrained`: first on such bugs alone, then on real programs alone.
+    `pretrained`: first on such bugs alone, then on real programs alone. `rank`: each token's rank among those that the
+    model expected is read too. `renamed`: copies with other names for variables count as much as the programs.
     """
 
     name: str
@@ -34,10 +35,12 @@ class Attempt:
     head: MakeHead | None = None
     options: FitOptions = field(default_factory=FitOptions)
     statistics: bool = True
+    rank: bool = False
     places: bool = False
     injected: float = 0.0
     pretrained: bool = False
     bugs: Bugs = "rules"
+    renamed: bool = False
     seeds: int = 1
 
     def stages(self, seed: int) -> list[Stage]:
@@ -51,6 +54,11 @@ class Attempt:
 def reading(hidden: int = 32, **options: Any) -> MakeHead:
     """A hazard probe that reads the tokens around."""
     return lambda features: ReadingHazardHead(features, hidden, **{"dropout": 0.3, **options})
+
+
+def gru(features: int) -> RecurrentLineHead:
+    """A line reader whose lines may know all the others of their part."""
+    return RecurrentLineHead(features, 32)
 
 
 def attempts(top: int) -> list[Attempt]:
@@ -98,12 +106,29 @@ def attempts(top: int) -> list[Attempt]:
         Attempt("lines", two, options=lines, places=True),
         Attempt("lines, statistics alone, 3 seeds", (), options=lines, places=True, seeds=3),
         Attempt("lines, 3 seeds", two, options=lines, places=True, seeds=3),
-        Attempt("lines, GRU over them", two, lambda features: RecurrentLineHead(features, 32), lines, places=True),
+        Attempt("lines, GRU over them", two, gru, lines, places=True),
         Attempt("lines, rate 3e-4", two, options=replace(lines, rate=3e-4, epochs=20), places=True),
         Attempt("lines, statistics alone, injected bugs", (), options=lines, places=True, injected=0.5),
         Attempt("lines, injected bugs first", two, options=lines, places=True, pretrained=True),
         Attempt("lines, resampled bugs", two, options=lines, places=True, injected=0.5, bugs="model"),
         Attempt("lines, resampled bugs first", two, options=lines, places=True, pretrained=True, bugs="model"),
+    ]
+    by_line += [Attempt(f"lines, layer {layer}", (layer,), options=lines, places=True) for layer in range(top + 1)]
+    by_line += [
+        Attempt("lines, all layers", tuple(range(top + 1)), options=lines, places=True),
+        Attempt("lines, rank too", two, options=lines, places=True, rank=True),
+        Attempt("lines, rank alone", two, options=lines, places=True, statistics=False, rank=True),
+        Attempt("lines, no statistics", two, options=lines, places=True, statistics=False),
+        Attempt("lines, renamed copies", two, options=lines, places=True, renamed=True),
+        Attempt("lines, renamed copies, 3 seeds", two, options=lines, places=True, renamed=True, seeds=3),
+        Attempt(
+            "lines, GRU over them, 3 seeds",
+            two,
+            lambda width: RecurrentLineHead(width, 32),
+            lines,
+            places=True,
+            seeds=3,
+        ),
     ]
     poolings = [
         Attempt("max-pool, Brier loss", two, options=replace(base, architecture="max_pool", loss="brier")),

@@ -15,6 +15,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from probe_attempts import Attempt, Bugs, attempts
+from renamed_copies import renamed_copies
+from token_ranks import log_ranks
 
 from risk_lsp.evaluation.metrics import auc, brier_skill_score, expected_calibration_error
 from risk_lsp.evaluation.program_metrics import within_group_auc
@@ -90,13 +93,22 @@ class Bench:
             kinds["rules"] = with_injected_bugs(self._training.programs, args.injected, seed=1)
         if any(attempt.bugs == "model" for attempt in wanted):
             kinds["model"] = with_resampled_bugs(model, self._training.programs, args.resampled, seed=1)
-        programs = [*self._training.programs, *kinds["rules"], *kinds["model"]]
+        renamed = any(attempt.renamed for attempt in wanted)
+        copies = renamed_copies(self._training.programs, seed=1) if renamed else []
+        self._copies = len(copies)
+        programs = [*self._training.programs, *kinds["rules"], *kinds["model"], *copies]
         self._layers = sorted({layer for attempt in wanted for layer in attempt.layers})
         self._width = model.width
         self._learnt, self._judged = (
             collect_features(model, each, self._layers, statistics=True, layout=True, cache=args.cache)
             for each in (programs, self._calibrating.programs)
         )
+        self._ranked = any(attempt.rank for attempt in wanted)
+        if self._ranked:
+            self._learnt, self._judged = (
+                _with_ranks(store, log_ranks(model, [program.text for program in each], args.cache))
+                for store, each in ((self._learnt, programs), (self._judged, self._calibrating.programs))
+            )
         self._validation = np.array([is_held_out(program.group, VALIDATION_SHARE) for program in programs])
         real = len(self._training.programs)
         first = {"rules": real, "model": real + len(kinds["rules"])}
@@ -119,13 +131,15 @@ class Bench:
         width, end = self._width, LAYOUT + len(self._layers) * self._width
         columns = [np.arange(LAYOUT if attempt.places else 0)]
         columns += [LAYOUT + self._layers.index(layer) * width + np.arange(width) for layer in attempt.layers]
-        return np.concatenate([*columns, end + np.arange(STATISTICS)] if attempt.statistics else columns)
+        columns += [end + np.arange(STATISTICS)] if attempt.statistics else []
+        return np.concatenate([*columns, [end + STATISTICS]] if attempt.rank else columns)
 
     def _fitted(self, attempt: Attempt, store: FeatureStore, seed: int) -> HeadFit:
         make = attempt.head
         for stage in attempt.stages(seed):
             torch.manual_seed(seed)
             weights = self._weights(attempt.bugs, stage.injected, stage.real, store)
+            weights = self._with_copies(weights) if attempt.renamed else weights
             fit = fit_head(weights, self._validation, stage.options, make=make)
             make = _continued(fit)
         return fit
@@ -133,7 +147,7 @@ class Bench:
     def _weights(self, bugs: Bugs, injected: float, real: float, store: FeatureStore) -> WeightedPrograms:
         """Made bugs weigh `injected` times what real programs do; with `real` 0 these are left to the validation."""
         count = len(self._training.programs)
-        made = self._made[bugs][count:]
+        made = self._made[bugs][count:]  # copies of programs come last, and are none
         extra = injected * sum(self._training.weights) / max(1, int(made.sum())) * (made & ~self._validation[count:])
         kept = np.where(self._validation[:count], 1.0, real)
         return WeightedPrograms(
@@ -141,6 +155,18 @@ class Bench:
             np.concatenate([np.asarray(self._training.weights) * kept, extra]),
             np.concatenate([np.asarray(self._training.span_weights) * kept, extra]),
         )
+
+    def _with_copies(self, data: WeightedPrograms) -> WeightedPrograms:
+        """Outside the validation a program and its copy share what the program weighs."""
+        count = len(self._training.programs)
+        shared = np.where(self._validation[:count], 0.0, 0.5)
+        found = []
+        for given in (data.weights, data.span_weights):
+            weights = given.copy()
+            weights[len(weights) - self._copies :] = shared * given[:count]
+            weights[:count] -= shared * given[:count]
+            found.append(weights)
+        return WeightedPrograms(data.store, *found)
 
 
 def _continued(fit: HeadFit) -> Any:
@@ -156,11 +182,12 @@ def _with_columns(store: FeatureStore, columns: NDArray[np.int64]) -> FeatureSto
     """The store with some of its features."""
     if len(columns) == store.features.shape[1]:
         return store
-    return FeatureStore(**{**_fields(store), "features": store.features[:, columns]})
+    return replace(store, features=store.features[:, columns])
 
 
-def _fields(store: FeatureStore) -> dict[str, Any]:
-    return {name: getattr(store, name) for name in FeatureStore.__dataclass_fields__}
+def _with_ranks(store: FeatureStore, ranks: NDArray[np.float16]) -> FeatureStore:
+    """The store with one more feature, the last."""
+    return replace(store, features=np.concatenate([store.features, ranks[:, None]], axis=1))
 
 
 def _levels(fits: list[tuple[HeadFit, Floats]], store: FeatureStore) -> dict[str, Floats]:

@@ -12,8 +12,10 @@ from risk_lsp.probe.layout import OFF_LINE, Layout
 
 KERNEL = 5
 DILATIONS = (1, 2, 4)
+GAP = (KERNEL // 2) * max(DILATIONS)  # what keeps one text, or part of one, out of another's reach
 
 Floats = NDArray[np.float32]
+Owners = NDArray[np.int64]
 
 
 def context_shapes(hidden: int, read: int) -> dict[str, tuple[int, ...]]:
@@ -33,25 +35,26 @@ def context_shapes(hidden: int, read: int) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def with_context(tensors: Mapping[str, Floats], token: Floats) -> Floats:
-    """Encoded tokens float32[n, hidden] of one text -> what each is in its surroundings, float32[n, hidden]."""
+def with_context(tensors: Mapping[str, Floats], token: Floats, layout: Layout) -> Floats:
+    """Encoded tokens float32[n, hidden] of one text -> what each is in its part of it, float32[n, hidden]."""
     if not len(token):
         return token
-    return _mixed(tensors, [token, _with_neighbours(tensors, token) + _summary(tensors, token)])
+    around = _with_neighbours(tensors, token, layout.part)
+    return _mixed(tensors, [token, around + _summaries(tensors, token, layout.part)])
 
 
 def with_lines(tensors: Mapping[str, Floats], token: Floats, layout: Layout) -> Floats:
-    """Encoded tokens float32[n, hidden] of one text -> what each is in its line among lines, float32[n, hidden]."""
+    """Encoded tokens float32[n, hidden] of one text -> what each is in its line and part, float32[n, hidden]."""
     if not len(token):
         return token
     on_line = layout.line != OFF_LINE
     line = layout.line[on_line]
-    sums = np.zeros((layout.line_count, token.shape[1]), dtype=np.float32)
-    np.add.at(sums, line, token[on_line])
-    of_line = sums / np.maximum(np.bincount(line, minlength=layout.line_count), 1).astype(np.float32)[:, None]
+    of_line = np.zeros((layout.line_count, token.shape[1]), dtype=np.float32)
+    known, means = _means(token[on_line], line)
+    of_line[known] = means
     around = np.zeros_like(token)
-    around[on_line] = _with_neighbours(tensors, of_line)[line]
-    return _mixed(tensors, [token, around, np.broadcast_to(_summary(tensors, token), token.shape)])
+    around[on_line] = _with_neighbours(tensors, of_line, layout.line_part)[line]
+    return _mixed(tensors, [token, around, _summaries(tensors, token, layout.part)])
 
 
 def _mixed(tensors: Mapping[str, Floats], parts: list[Floats]) -> Floats:
@@ -59,25 +62,33 @@ def _mixed(tensors: Mapping[str, Floats], parts: list[Floats]) -> Floats:
     return gelu(mixed)
 
 
-def _summary(tensors: Mapping[str, Floats], token: Floats) -> Floats:
-    """Of the whole text, float32[hidden]."""
-    summary: Floats = tensors["summary.weight"] @ token.mean(axis=0) + tensors["summary.bias"]
-    return summary
+def _summaries(tensors: Mapping[str, Floats], token: Floats, part: Owners) -> Floats:
+    """Of the part that each token is in, float32[n, hidden]."""
+    known, means = _means(token, part)
+    summaries: Floats = means @ tensors["summary.weight"].T + tensors["summary.bias"]
+    return summaries[np.searchsorted(known, part)]
 
 
-def _with_neighbours(tensors: Mapping[str, Floats], rows: Floats) -> Floats:
-    """Residual convolutions over rows float32[n, hidden], to both sides."""
+def _means(rows: Floats, owner: Owners) -> tuple[Owners, Floats]:
+    """Owners that have rows, and the mean of each one's rows; `owner` int64[rows] rises."""
+    known, first, counts = np.unique(owner, return_index=True, return_counts=True)
+    if not len(known):
+        return known, np.zeros((0, rows.shape[1]), dtype=np.float32)
+    means = np.add.reduceat(rows, first, axis=0) / counts[:, None]
+    return known, means.astype(np.float32)
+
+
+def _with_neighbours(tensors: Mapping[str, Floats], rows: Floats, owner: Owners) -> Floats:
+    """Residual convolutions over rows float32[n, hidden], to both sides; zeros between owners, whose rows are runs."""
+    if not len(rows):
+        return rows
+    places = GAP + np.arange(len(rows)) + (owner - owner[0]) * GAP
+    laid = np.zeros((places[-1] + GAP + 1, rows.shape[1]), dtype=np.float32)
     for number, dilation in enumerate(DILATIONS):
         weight, bias = tensors[f"layers.{number}.weight"], tensors[f"layers.{number}.bias"]
-        rows = rows + gelu(_convolved(rows, weight, dilation) + bias)
+        laid[places] = rows
+        found = np.zeros_like(rows)
+        for tap in range(KERNEL):
+            found += laid[places + (tap - KERNEL // 2) * dilation] @ weight[:, :, tap].T
+        rows = rows + gelu(found + bias)
     return rows
-
-
-def _convolved(rows: Floats, weight: Floats, dilation: int) -> Floats:
-    """A convolution over rows float32[n, hidden] by weight float32[hidden, hidden, KERNEL], zeros beyond the ends."""
-    reach = (KERNEL // 2) * dilation
-    padded = np.pad(rows, ((reach, reach), (0, 0)))
-    found = np.zeros_like(rows)
-    for tap in range(KERNEL):
-        found += padded[tap * dilation : tap * dilation + len(rows)] @ weight[:, :, tap].T
-    return found

@@ -9,13 +9,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from risk_lsp.probe.context_reading import DILATIONS, KERNEL
+from risk_lsp.probe.context_reading import DILATIONS, GAP, KERNEL
 from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.probe.reader import Architecture, ProbeReader
 
 _INPUT_DROPOUT = 0.2
 _CONTEXT_DROPOUT = 0.3
-_GAP = (KERNEL // 2) * max(DILATIONS)  # what keeps one text out of another's reach
 _INITIAL_HAZARD_LOGIT = -4.0  # softplus gives about .02: close to the share of tokens that are edited
 
 
@@ -231,8 +230,8 @@ def _with_neighbours(
 ) -> torch.Tensor:
     """Residual convolutions over rows float32[n, hidden], `counts` of each text; gaps keep texts apart."""
     text = _owners(counts)
-    places = torch.arange(len(rows)) + text * _GAP
-    inside = rows.new_zeros(1, len(rows) + len(counts) * _GAP)
+    places = torch.arange(len(rows)) + text * GAP
+    inside = rows.new_zeros(1, len(rows) + len(counts) * GAP)
     inside[0, places] = 1.0
     read = rows.new_zeros(rows.shape[1], inside.shape[1])
     read[:, places] = rows.T

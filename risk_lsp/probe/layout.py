@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,11 +18,20 @@ LAYOUT = 8
 
 
 class Layout(NamedTuple):
-    """Of n tokens: `line` int64[n] as in token_lines; `line_count`; `columns` float32[n, LAYOUT]."""
+    """Of n tokens: `line` int64[n] as in token_lines; `columns` float32[n, LAYOUT]; `part` int64[n], rising.
+
+    `line_part` int64[lines]: the part that each line is in. Parts are numbered from 0.
+    """
 
     line: NDArray[np.int64]
-    line_count: int
     columns: NDArray[np.float32]
+    part: NDArray[np.int64]
+    line_part: NDArray[np.int64]
+
+    @property
+    def line_count(self) -> int:
+        """Lines of the whole text, without the blank ones."""
+        return len(self.line_part)
 
 
 def token_lines(
@@ -39,29 +49,40 @@ def token_lines(
     return np.where(on_line, line_of, OFF_LINE), lines
 
 
-def token_layout(text: str, starts: NDArray[np.integer], ends: NDArray[np.integer]) -> Layout:
+def token_layout(
+    text: str, starts: NDArray[np.integer], ends: NDArray[np.integer], parts: Sequence[Span] = ()
+) -> Layout:
     """The layout of tokens (all of a text's, or some) with the characters [starts, ends) of it, in order.
 
+    `parts` are whole lines each and make up the text; a token belongs to the part that it begins in, and stands there
+    as if that was all there is.
+
     Columns: the line's number from the top, from the bottom, and as a share of all; its indentation; characters of the
-    line, of it before the token, and after; lines of the text. Counts are log(1 + count); all are 0 off the lines.
+    line, of it before the token, and after; lines of the part. Counts are log(1 + count); all are 0 off the lines.
     """
+    cuts = np.array([part.start for part in parts[1:]], dtype=np.int64)
+    part = np.searchsorted(cuts, starts, side="right").astype(np.int64)
+    ends = np.minimum(ends, np.append(cuts, len(text))[part])
     line, lines = token_lines(text, starts, ends)
-    if not lines:
-        return Layout(line, 0, np.zeros((len(starts), LAYOUT), dtype=np.float32))
-    index = LineIndex(text)
     first = np.array([span.start for span in lines], dtype=np.int64)
     last = np.array([span.end for span in lines], dtype=np.int64)
+    line_part = np.searchsorted(cuts, first, side="right").astype(np.int64)
+    if not lines:
+        return Layout(line, np.zeros((len(starts), LAYOUT), dtype=np.float32), part, line_part)
+    index = LineIndex(text)
     indentation = first - index.starts[np.searchsorted(index.starts, first, side="right") - 1]
-    number = np.maximum(line, 0)
+    own = np.maximum(line, 0)  # any, for a token that is on none
+    lines_of = np.bincount(line_part, minlength=len(cuts) + 1)
+    number, count = (np.arange(len(lines)) - (np.cumsum(lines_of) - lines_of)[line_part])[own], lines_of[line_part[own]]
     columns = (
         np.log1p(np.minimum(number, _MANY_LINES)),
-        np.log1p(np.minimum(len(lines) - 1 - number, _MANY_LINES)),
-        number / len(lines),
-        np.minimum(indentation[number] / 8.0, _DEEPEST),
-        np.log1p(last[number] - first[number]),
-        np.log1p(np.maximum(starts - first[number], 0)),
-        np.log1p(np.maximum(last[number] - ends, 0)),
-        np.full(len(line), np.log1p(min(len(lines), _MANY_LINES))),
+        np.log1p(np.minimum(count - 1 - number, _MANY_LINES)),
+        number / count,
+        np.minimum(indentation[own] / 8.0, _DEEPEST),
+        np.log1p(last[own] - first[own]),
+        np.log1p(np.maximum(starts - first[own], 0)),
+        np.log1p(np.maximum(last[own] - ends, 0)),
+        np.log1p(np.minimum(count, _MANY_LINES)),
     )
     placed = np.where((line != OFF_LINE)[:, None], np.stack(columns, axis=1), 0.0)
-    return Layout(line, len(lines), placed.astype(np.float32))
+    return Layout(line, placed.astype(np.float32), part, line_part)

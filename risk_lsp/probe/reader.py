@@ -79,22 +79,24 @@ class ProbeReader:
         standardised = (features - self._tensors["encoder.mean"]) / self._tensors["encoder.scale"]
         return np.clip(standardised, np.float32(-8), np.float32(8), out=standardised)
 
-    def values(self, standardised: Floats, layout: Layout | None = None) -> Floats:
-        """Standardised features float32[n, features] of one text -> hazards float32[n], or encoded ones [n, hidden].
+    def encoded(self, standardised: Floats) -> Floats:
+        """Standardised features float32[n, features] -> float32[n, hidden]: what the max-pool probe compares."""
+        return _encoded(self._tensors, standardised)
 
-        `layout` is that of its tokens, which the probe that reads lines needs.
+    def hazards(self, standardised: Floats, layout: Layout) -> Floats:
+        """Standardised features float32[n, features] of one text -> hazards float32[n], of the other probes.
+
+        `layout` is that of its tokens; its parts are read each by itself.
         """
-        if self.architecture == "max_pool":
-            return _encoded(self._tensors, standardised)
         hazards = [self._hazards(tensors, standardised, layout) for tensors in self._members]
         found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
         return found
 
-    def _hazards(self, tensors: Mapping[str, Floats], standardised: Floats, layout: Layout | None) -> Floats:
+    def _hazards(self, tensors: Mapping[str, Floats], standardised: Floats, layout: Layout) -> Floats:
         encoded = _encoded(tensors, standardised)
         if self.architecture == "context":
-            encoded = with_context(tensors, encoded)
-        elif layout is not None and uses_layout(self.architecture):
+            encoded = with_context(tensors, encoded, layout)
+        elif uses_layout(self.architecture):
             encoded = with_lines(tensors, encoded, layout)
         logits = encoded @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]
         hazards: Floats = np.logaddexp(np.float32(0), logits)  # softplus

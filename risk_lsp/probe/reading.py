@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,8 @@ from risk_lsp.probe.novelty import novelty_distance, novelty_of
 from risk_lsp.probe.reader import ProbeReader, uses_layout
 from risk_lsp.text.sections import sections
 from risk_lsp.text.spans import Span
+
+_TOKENS_AT_ONCE = 8_192  # bounds what is held of a long text
 
 
 class TokenReading(NamedTuple):
@@ -32,51 +35,68 @@ def read_tokens(
 ) -> TokenReading:
     """Run the probe over the tokens of one text (all, or those of its encoding `whole` that are known), in float32.
 
-    The parts of a long text are read each by itself.
+    The parts of the text are read each by itself.
     """
     features = token_features(activations, statistics=manifest.statistics)
     if reader.architecture == "max_pool":
         standardised = reader.standardised(features)
         novelty = novelty_of(novelty_distance(standardised), manifest.novelty)
-        return TokenReading(reader.values(standardised), novelty, reader.weights, reader.bias)
+        return TokenReading(reader.encoded(standardised), novelty, reader.weights, reader.bias)
     values = np.zeros(len(features), dtype=np.float32)
-    learnt: list[NDArray[np.float32]] = []
-    for part in sections(text):
-        inside = _tokens_of(part, activations.encoding)
-        standardised, layout = _read_part(reader, text, part, activations.encoding, features, inside)
-        found = reader.values(standardised, layout)
-        total = found.sum(dtype=np.float64)
+    sums = np.zeros(features.shape[1], dtype=np.float64)
+    for parts in _together(sections(text), activations.encoding):
+        inside = _tokens_of(parts, activations.encoding)
+        standardised, layout = _standardised(reader, text, parts, activations.encoding, features[inside])
+        found = reader.hazards(standardised, layout)
+        totals = np.bincount(layout.part, found, len(parts)).astype(np.float64)
         if whole is not None:  # the tokens that are not known are taken to be like those that are
-            count = _tokens_of(part, whole)
-            total *= (count.stop - count.start) / max(1, len(found))
-        values[inside] = found * manifest.calibration.factor(total)
-        learnt.append(standardised[:, _layout_width(reader) :])
-    return TokenReading(values, novelty_of(novelty_distance(np.concatenate(learnt)), manifest.novelty))
+            known = np.bincount(layout.part, minlength=len(parts))
+            totals = totals * (_token_counts(parts, whole) / np.maximum(known, 1))
+        values[inside] = found * manifest.calibration.factor(totals)[layout.part]
+        sums += standardised[:, _layout_width(reader) :].sum(axis=0, dtype=np.float64)
+    means = sums[None] / max(1, len(features))
+    return TokenReading(values, novelty_of(novelty_distance(means.astype(np.float32)), manifest.novelty))
 
 
 def text_distance(reader: ProbeReader, text: str, activations: Activations, *, statistics: bool) -> float:
     """How far what the model makes of one text is from what the probe was fitted to."""
     features = token_features(activations, statistics=statistics)
-    inside = slice(0, len(features))
-    standardised, _ = _read_part(reader, text, Span(0, len(text)), activations.encoding, features, inside)
+    standardised, _ = _standardised(reader, text, sections(text), activations.encoding, features)
     return novelty_distance(standardised[:, _layout_width(reader) :])
 
 
-def _tokens_of(part: Span, encoding: Encoding) -> slice:
-    """The tokens that begin in a part of the text."""
-    return slice(*np.searchsorted(encoding.starts, part).tolist())
+def _together(parts: Sequence[Span], encoding: Encoding) -> Iterator[Sequence[Span]]:
+    """Parts that are read at once: as many as bound what is held in memory, or one that has more tokens."""
+    ends = np.cumsum(_token_counts(parts, encoding))
+    first, before = 0, 0
+    while first < len(parts):
+        last = max(first + 1, int(np.searchsorted(ends, before + _TOKENS_AT_ONCE, side="right")))
+        yield parts[first:last]
+        first, before = last, int(ends[last - 1])
+
+
+def _token_counts(parts: Sequence[Span], encoding: Encoding) -> NDArray[np.int64]:
+    """How many tokens begin in each part."""
+    bounds = [part.start for part in parts] + [parts[-1].end]
+    return np.diff(np.searchsorted(encoding.starts, bounds))
+
+
+def _tokens_of(parts: Sequence[Span], encoding: Encoding) -> slice:
+    """The tokens that begin in neighbouring parts of the text."""
+    return slice(*np.searchsorted(encoding.starts, (parts[0].start, parts[-1].end)).tolist())
 
 
 def _layout_width(reader: ProbeReader) -> int:
     return LAYOUT if uses_layout(reader.architecture) else 0
 
 
-def _read_part(
-    reader: ProbeReader, text: str, part: Span, encoding: Encoding, features: NDArray[np.float32], inside: slice
-) -> tuple[NDArray[np.float32], Layout | None]:
-    """Standardised features of some tokens, and where these stand in the part of the text that they begin in."""
-    if not uses_layout(reader.architecture):
-        return reader.standardised(features[inside]), None
-    starts, ends = encoding.starts[inside] - part.start, np.minimum(encoding.ends[inside], part.end) - part.start
-    layout = token_layout(text[part.start : part.end], starts, ends)
-    return reader.standardised(np.concatenate([layout.columns, features[inside]], axis=1)), layout
+def _standardised(
+    reader: ProbeReader, text: str, parts: Sequence[Span], encoding: Encoding, features: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], Layout]:
+    """Standardised features of the tokens of neighbouring parts of a text, and where the tokens stand in these."""
+    inside, start, end = _tokens_of(parts, encoding), parts[0].start, parts[-1].end
+    moved = [Span(part.start - start, part.end - start) for part in parts]
+    layout = token_layout(text[start:end], encoding.starts[inside] - start, encoding.ends[inside] - start, moved)
+    if uses_layout(reader.architecture):
+        features = np.concatenate([layout.columns, features], axis=1)
+    return reader.standardised(features), layout

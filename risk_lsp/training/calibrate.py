@@ -24,10 +24,14 @@ _TOKENS_AT_ONCE = 65_536
 
 @dataclass(frozen=True)
 class _Level:
-    """Spans that weigh something: their hazards, and the total of the text that each is in."""
+    """What spans of one size are made of: hazards, the total of the part that each is in, and the span of each.
+
+    `labels` and `weights` are of the spans.
+    """
 
     hazards: NDArray[np.float64]
     totals: NDArray[np.float64]
+    spans: NDArray[np.int64]
     labels: NDArray[np.bool_]
     weights: NDArray[np.float64]
 
@@ -87,33 +91,42 @@ def _calibration(parameters: NDArray[np.float64]) -> Calibration:
 def _levels(hazards: NDArray[np.float64], data: WeightedPrograms) -> dict[str, _Level]:
     store = data.store
     on_line = store.token_line != OFF_LINE
-    by_line = np.bincount(store.token_line[on_line], hazards[on_line], len(store.line_edited)).astype(np.float64)
-    by_program = np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64)
+    by_line = _sums(hazards[on_line], store.token_line[on_line], len(store.line_edited))
+    by_part = _sums(hazards, store.token_part, len(store.part_program))
+    tokens, lines = np.arange(len(hazards)), np.arange(len(by_line))
+    programs = data.weights * store.has_tokens
     return {
-        "token": _level(hazards, by_program[store.token_program], store.token_edited, data.token_weights),
-        "line": _level(by_line, by_program[store.line_program], store.line_edited, data.line_weights),
-        "program": _level(by_program, by_program, store.program_edited, data.weights * store.has_tokens),
+        "token": _level(hazards, by_part[store.token_part], tokens, store.token_edited, data.token_weights),
+        "line": _level(by_line, by_part[store.line_part], lines, store.line_edited, data.line_weights),
+        "program": _level(by_part, by_part, store.part_program, store.program_edited, programs),
     }
 
 
 def scaled_by_text(hazards: NDArray[np.float64], store: FeatureStore, calibration: Calibration) -> NDArray[np.float64]:
-    """The hazards of all tokens with the factor of the text that each is in, float64[tokens]."""
-    totals = np.bincount(store.token_program, hazards, len(store.program_edited)).astype(np.float64)
-    return hazards * calibration.factor(totals)[store.token_program]
+    """The hazards of all tokens with the factor of the part that each is in, float64[tokens]."""
+    totals = _sums(hazards, store.token_part, len(store.part_program))
+    return hazards * calibration.factor(totals)[store.token_part]
+
+
+def _sums(hazards: NDArray[np.float64], owner: NDArray[np.int64], owners: int) -> NDArray[np.float64]:
+    return np.bincount(owner, hazards, owners).astype(np.float64)
 
 
 def _level(
     hazards: NDArray[np.float64],
     totals: NDArray[np.float64],
+    spans: NDArray[np.int64],
     labels: NDArray[np.bool_],
     weights: NDArray[np.float64],
 ) -> _Level:
+    """Without the spans that weigh nothing."""
     used = weights > 0
-    return _Level(hazards[used], totals[used], labels[used], weights[used])
+    kept = used[spans]
+    return _Level(hazards[kept], totals[kept], (np.cumsum(used) - 1)[spans[kept]], labels[used], weights[used])
 
 
 def _log_loss(level: _Level, calibration: Calibration) -> float:
-    hazards = level.hazards * calibration.factor(level.totals)
+    hazards = _sums(level.hazards * calibration.factor(level.totals), level.spans, len(level.labels))
     p = np.clip(calibration.probability(hazards), _TINY, 1 - _TINY)
     losses = np.where(level.labels, -np.log(p), -np.log1p(-p))
     return float(np.average(losses, weights=level.weights))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,8 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.encoding import Encoding
 from risk_lsp.probe.layout import LAYOUT, OFF_LINE, token_layout, token_lines
 from risk_lsp.text.code_lines import code_line_spans
+from risk_lsp.text.sections import sections
+from risk_lsp.text.spans import Span
 from risk_lsp.training.feature_cache import FeatureCache
 from risk_lsp.training.feature_matrix import read_features
 from risk_lsp.training.labelled import LabelledProgram
@@ -30,7 +32,9 @@ class FeatureStore:
     text; `token_edited` bool[tokens]; `token_line` int64[tokens], OFF_LINE for white space; `token_program`
     int64[tokens]. `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and
     false for prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts;
-    `line_program` int64[lines]. `program_edited` bool[programs]. All in order, so those of one program are one run.
+    `line_program` int64[lines]. `token_part` int64[tokens] and `line_part` int64[lines] number the parts that a program
+    is read in; every program has one or more. `part_program` int64[parts]. `program_edited` bool[programs]. All in
+    order, so those of one program are one run.
     """
 
     features: NDArray[np.float16]
@@ -42,6 +46,9 @@ class FeatureStore:
     line_edited: NDArray[np.bool_]
     line_scored: NDArray[np.bool_]
     line_program: NDArray[np.int64]
+    token_part: NDArray[np.int64]
+    line_part: NDArray[np.int64]
+    part_program: NDArray[np.int64]
     program_edited: NDArray[np.bool_]
 
     @property
@@ -59,13 +66,20 @@ class FeatureStore:
         """Where each program's lines begin, int64[programs + 1]; the last is the number of lines."""
         return np.searchsorted(self.line_program, np.arange(len(self.program_edited) + 1))
 
+    @cached_property
+    def part_bounds(self) -> NDArray[np.int64]:
+        """Where each program's parts begin, int64[programs + 1]; the last is the number of parts."""
+        return np.searchsorted(self.part_program, np.arange(len(self.program_edited) + 1))
+
     def select(self, programs: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> FeatureStore:
         """The tokens and lines of these programs, in this order; a program may occur several times."""
         tokens = _runs(self.token_bounds, programs)
         lines = _runs(self.line_bounds, programs)
-        line_counts = np.diff(self.line_bounds)[programs]
-        token_counts = np.diff(self.token_bounds)[programs]
+        line_counts, token_counts, part_counts = (
+            np.diff(bounds)[programs] for bounds in (self.line_bounds, self.token_bounds, self.part_bounds)
+        )
         shift = np.cumsum(line_counts) - line_counts - self.line_bounds[programs]
+        part_shift = np.cumsum(part_counts) - part_counts - self.part_bounds[programs]
         token_line = self.token_line[tokens]
         features = self.features[tokens]
         return FeatureStore(
@@ -78,6 +92,9 @@ class FeatureStore:
             self.line_edited[lines],
             self.line_scored[lines],
             np.repeat(np.arange(len(programs)), line_counts),
+            self.token_part[tokens] + np.repeat(part_shift, token_counts),
+            self.line_part[lines] + np.repeat(part_shift, line_counts),
+            np.repeat(np.arange(len(programs)), part_counts),
             self.program_edited[programs],
         )
 
@@ -120,10 +137,12 @@ def collect_features(
     statistics: bool,
     layout: bool = False,
     cache: Path | None = None,
+    parts: Callable[[str], list[Span]] = sections,
 ) -> FeatureStore:
     """Run the model over every program once and keep what the probe may look at; with `cache`, once and for all.
 
-    With `layout` the first LAYOUT features of a token are where it stands.
+    With `layout` the first LAYOUT features of a token are where it stands in its part. `parts` of a text are read each
+    as if it stood alone.
     """
     encodings = [model.encode(program.text) for program in programs]
     texts = [program.text for program in programs]
@@ -131,8 +150,9 @@ def collect_features(
     kept = None if cache is None else FeatureCache(cache, key)
     features = read_features(model, texts, encodings, layers, statistics=statistics, cache=kept)
     if layout:
-        features = _with_layout(features, texts, encodings)
-    return _joined(features, [_labels(*pair) for pair in zip(programs, encodings, strict=True)], programs)
+        features = _with_layout(features, texts, encodings, parts)
+    labels = [_labels(*pair, parts(pair[0].text)) for pair in zip(programs, encodings, strict=True)]
+    return _joined(features, labels, programs)
 
 
 @dataclass(frozen=True)
@@ -144,31 +164,42 @@ class _Labels:
     token_line: NDArray[np.int64]
     line_edited: NDArray[np.bool_]
     line_scored: NDArray[np.bool_]
+    token_part: NDArray[np.int64]
+    line_part: NDArray[np.int64]
+    part_count: int
 
 
-def _labels(program: LabelledProgram, encoding: Encoding) -> _Labels:
+def _labels(program: LabelledProgram, encoding: Encoding, parts: Sequence[Span]) -> _Labels:
     token_line, lines = token_lines(program.text, encoding.starts, encoding.ends)
     scored = set(code_line_spans(program.text, "python", program.scored))
     edited = program.edited or ()
     line_starts = np.array([line.start for line in lines], dtype=np.int64)
     line_ends = np.array([line.end for line in lines], dtype=np.int64)
+    part_starts = np.array([part.start for part in parts[1:]], dtype=np.int64)
     return _Labels(
         encoding,
         touched(encoding.starts, encoding.ends, edited),
         token_line,
         touched(line_starts, line_ends, edited),
         np.array([line in scored for line in lines], dtype=np.bool_),
+        np.searchsorted(part_starts, encoding.starts, side="right"),
+        np.searchsorted(part_starts, line_starts, side="right"),
+        len(parts),
     )
 
 
 def _with_layout(
-    features: NDArray[np.float16], texts: Sequence[str], encodings: Sequence[Encoding]
+    features: NDArray[np.float16],
+    texts: Sequence[str],
+    encodings: Sequence[Encoding],
+    parts: Callable[[str], list[Span]],
 ) -> NDArray[np.float16]:
     found = np.empty((len(features), LAYOUT + features.shape[1]), dtype=np.float16)
     found[:, LAYOUT:] = features
     place = 0
     for text, encoding in zip(texts, encodings, strict=True):
-        found[place : place + len(encoding), :LAYOUT] = token_layout(text, encoding.starts, encoding.ends).columns
+        layout = token_layout(text, encoding.starts, encoding.ends, parts(text))
+        found[place : place + len(encoding), :LAYOUT] = layout.columns
         place += len(encoding)
     return found
 
@@ -178,7 +209,8 @@ def _joined(
 ) -> FeatureStore:
     token_counts = [len(each.token_line) for each in labels]
     line_counts = [len(each.line_edited) for each in labels]
-    first_lines = np.cumsum([0, *line_counts[:-1]])
+    part_counts = [each.part_count for each in labels]
+    first_lines, first_parts = (np.cumsum([0, *counts[:-1]]) for counts in (line_counts, part_counts))
     shifted = [
         np.where(each.token_line == OFF_LINE, OFF_LINE, each.token_line + first)
         for each, first in zip(labels, first_lines, strict=True)
@@ -193,6 +225,9 @@ def _joined(
         np.concatenate([each.line_edited for each in labels]),
         np.concatenate([each.line_scored for each in labels]),
         np.repeat(np.arange(len(labels)), line_counts),
+        np.concatenate([each.token_part + first for each, first in zip(labels, first_parts, strict=True)]),
+        np.concatenate([each.line_part + first for each, first in zip(labels, first_parts, strict=True)]),
+        np.repeat(np.arange(len(labels)), part_counts),
         np.array([not program.passed for program in programs], dtype=np.bool_),
     )
 

@@ -198,8 +198,11 @@ def _shares(emphasis: Floats, program: NDArray[np.int64]) -> Floats:
 
 
 def runs_of(store: FeatureStore) -> Runs:
-    """How the tokens of a store make up texts and lines."""
-    tokens, lines = torch.from_numpy(np.diff(store.token_bounds)), torch.from_numpy(np.diff(store.line_bounds))
+    """How the tokens of a store make up lines, and the parts that are read each by itself."""
+    tokens, lines = (
+        torch.from_numpy(np.bincount(part, minlength=len(store.part_program)))
+        for part in (store.token_part, store.line_part)
+    )
     return Runs(tokens, lines, torch.from_numpy(store.token_line))
 
 

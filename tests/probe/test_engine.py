@@ -52,7 +52,8 @@ def counted_runs() -> Iterator[list[str]]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             counted(Block, "run")
-            counted(ProbeReader, "values")
+            counted(ProbeReader, "hazards")
+            counted(ProbeReader, "encoded")
             yield runs
     finally:
         handle.remove()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.probe.layout import LAYOUT, OFF_LINE, Layout, token_layout
+from risk_lsp.text.spans import Span
 
 TEXT = "def f():\n\n    return 1\n"
 TOKENS = [(0, 3), (3, 5), (5, 8), (8, 10), (10, 14), (14, 20), (20, 22), (22, 23)]
@@ -54,3 +55,28 @@ def test_every_text_has_a_layout_of_finite_numbers(text: str) -> None:
     assert layout.columns.shape == (len(text), LAYOUT)
     assert np.isfinite(layout.columns).all()
     assert ((layout.line >= OFF_LINE) & (layout.line < max(layout.line_count, 1))).all()
+
+
+@given(
+    st.lists(st.sampled_from(["def f():\n    return 1\n\n", "x = (\n  2)\r\n", "\n", "é = 3"]), min_size=1, max_size=6)
+)
+def test_in_a_part_tokens_stand_as_if_it_was_all_there_is(pieces: list[str]) -> None:
+    pieces = [piece if piece.endswith("\n") else piece + "\n" for piece in pieces]
+    text, ends = "".join(pieces), np.cumsum([len(piece) for piece in pieces])
+    parts = [Span(int(end) - len(piece), int(end)) for piece, end in zip(pieces, ends, strict=True)]
+    starts = np.arange(0, len(text), 3)
+    tokens = starts, np.minimum(starts + 3, len(text))
+
+    layout = token_layout(text, *tokens, parts)
+
+    lines = 0
+    for number, part in enumerate(parts):
+        inside = (starts >= part.start) & (starts < part.end)
+        own = [edges[inside] - part.start for edges in tokens]
+        alone = token_layout(text[part.start : part.end], own[0], np.minimum(own[1], part.end - part.start))
+        np.testing.assert_array_equal(layout.columns[inside], alone.columns)
+        np.testing.assert_array_equal(layout.part[inside], number)
+        on_line = alone.line != OFF_LINE
+        np.testing.assert_array_equal(layout.line[inside][on_line], alone.line[on_line] + lines)
+        assert layout.line_part.tolist().count(number) == alone.line_count
+        lines += alone.line_count

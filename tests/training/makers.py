@@ -90,6 +90,9 @@ def store_of(
         line_edited=line_edited,
         line_scored=np.ones(len(line_edited), dtype=np.bool_),
         line_program=np.arange(len(line_edited)) // lines_per_program,
+        token_part=lines // lines_per_program,
+        line_part=np.arange(len(line_edited)) // lines_per_program,
+        part_program=np.arange(len(line_edited) // lines_per_program),
         program_edited=np.any(line_edited.reshape(-1, lines_per_program), axis=1),
     )
 
