@@ -1,6 +1,7 @@
 # `make demo` and `make test` need nothing but make and Python 3.10 or newer; run `make` for the list of targets.
 PYTHON ?= python3
 DATA ?= ../shared/data
+PATCHES ?= .cache/patches
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -13,7 +14,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit figures bench fuzz soak faults test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix picture clean
+.PHONY: help demo test lint types unit patches figures report bench fuzz soak faults test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -33,9 +34,15 @@ types: $(VENV)/installed-dev ## mypy --strict
 unit: $(VENV)/installed-dev ## all tests
 	$(BIN)/pytest
 
-figures: $(VENV)/installed-dev ## measure the default bundle again: manifest, README, plot (DATA=folder that patches build wrote)
-	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(DATA) --per-group 8 --update --readme README.md \
+patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels.jsonl.xz and the programs in DATA: every patch is run again (minutes)
+
+figures: $(PATCHES)/index.json ## measure the default bundle again: manifest, README, plot
+	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(PATCHES) --per-group 8 --update --readme README.md \
 		--plot docs/images/reliability.png
+
+report: $(PATCHES)/index.json ## the whole evaluation again: docs/evaluation.md (half an hour)
+	$(BIN)/risk-lsp evaluate docs --data $(PATCHES) --per-group 8 --resamples 500 --members 1 \
+		--samples $(DATA)/samples_*.jsonl.xz --attempts benchmarks/attempts.json --cache .cache/features
 
 bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes on a quiet machine)
 	$(BIN)/python -m benchmarks.bench --out .cache/bench
@@ -72,6 +79,12 @@ picture: $(VENV)/installed ## make the README's picture again
 
 clean: ## remove what make and the tools made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(PATCHES)/index.json: benchmarks/labels.jsonl.xz | $(VENV)/installed-dev
+	@test -d $(DATA) || { echo "$(DATA) is not there: name the folder of problems and programs, make DATA=FOLDER" >&2; exit 2; }
+	$(BIN)/risk-lsp patches build $(PATCHES) --problems $(DATA)/problems_*.jsonl.xz --samples $(DATA)/samples_*.jsonl.xz \
+		--known benchmarks/labels.jsonl.xz --per-problem 0 --max-share 0.62
+	@touch $@
 
 # The stamps make a second run set up in no time: pip runs again only when a requirement changed.
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
