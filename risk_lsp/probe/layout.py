@@ -15,6 +15,7 @@ OFF_LINE = -1  # the line of a token that is on none: line breaks and indentatio
 _MANY_LINES = 200  # beyond this, programs were too rare for a probe to learn what a place means
 _DEEPEST = 5.0  # levels of indentation, of eight columns each
 LAYOUT = 8
+PLACE_COLUMNS = (0, 1, 2, 7)  # those that place_columns gives
 
 
 class Layout(NamedTuple):
@@ -74,15 +75,28 @@ def token_layout(
     own = np.maximum(line, 0)  # any, for a token that is on none
     lines_of = np.bincount(line_part, minlength=len(cuts) + 1)
     number, count = (np.arange(len(lines)) - (np.cumsum(lines_of) - lines_of)[line_part])[own], lines_of[line_part[own]]
+    from_top, from_bottom, share, of_all = place_columns(number, count)
     columns = (
-        np.log1p(np.minimum(number, _MANY_LINES)),
-        np.log1p(np.minimum(count - 1 - number, _MANY_LINES)),
-        number / count,
+        from_top,
+        from_bottom,
+        share,
         np.minimum(indentation[own] / 8.0, _DEEPEST),
         np.log1p(last[own] - first[own]),
         np.log1p(np.maximum(starts - first[own], 0)),
         np.log1p(np.maximum(last[own] - ends, 0)),
-        np.log1p(np.minimum(count, _MANY_LINES)),
+        of_all,
     )
     placed = np.where((line != OFF_LINE)[:, None], np.stack(columns, axis=1), 0.0)
     return Layout(line, placed.astype(np.float32), part, line_part)
+
+
+def place_columns(
+    number: NDArray[np.integer], count: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """The columns of lines with these numbers, from 0, in parts of `count` lines: what they are is in token_layout."""
+    return (
+        np.log1p(np.minimum(number, _MANY_LINES)),
+        np.log1p(np.minimum(count - 1 - number, _MANY_LINES)),
+        number / count,
+        np.log1p(np.minimum(count, _MANY_LINES)),
+    )
