@@ -2,9 +2,10 @@
 
     python benchmarks/files_of_programs.py MODEL DATA [--per-group N] [--cache FOLDER] [--seed N]
 
-Fits the shipped kind of probe three times: to programs as wholes, to their parts (text/sections.py), and to both. Then
+Fits the shipped kind of probe three times: to programs as wholes, to their parts (function_parts.py), and to both. Then
 puts programs of different problems into files of one, two and four, and judges the lines where they stand. A file is
-read as a whole by the first, in parts by the others. Prints Markdown.
+read by the first as what ships does (as a whole, of more than 200 lines in pieces), in parts by the others. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from function_parts import function_parts
 from numpy.typing import NDArray
+from read_twice import read_twice
 
 from risk_lsp.evaluation.metrics import auc, brier_skill_score
 from risk_lsp.evaluation.program_metrics import within_group_auc
@@ -34,7 +37,6 @@ from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms, coll
 from risk_lsp.training.fit_probe import FitOptions, fit_head
 from risk_lsp.training.labelled import LabelledProgram
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
-from risk_lsp.training.read_twice import read_twice
 from risk_lsp.training.recipe import VALIDATION_SHARE
 
 Cut = Callable[[str], list[Span]]
@@ -54,7 +56,7 @@ class Way(NamedTuple):
     twice: bool
 
 
-WAYS = (Way("wholes", whole, False), Way("parts", sections, False), Way("both", sections, True))
+WAYS = (Way("wholes", sections, False), Way("parts", function_parts, False), Way("both", function_parts, True))
 
 
 def main() -> int:

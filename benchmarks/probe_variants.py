@@ -39,7 +39,6 @@ from risk_lsp.training.fit_probe import HeadFit, fit_head
 from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.labelled import LabelledProgram
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
-from risk_lsp.training.read_twice import read_twice
 from risk_lsp.training.recipe import VALIDATION_SHARE
 from risk_lsp.training.resampled_bugs import with_resampled_bugs
 
@@ -141,10 +140,7 @@ class Bench:
             torch.manual_seed(seed)
             weights = self._weights(attempt.bugs, stage.injected, stage.real, store)
             weights = self._with_copies(weights) if attempt.renamed else weights
-            validation = self._validation
-            if attempt.places:  # as fit_probe does
-                weights, validation = read_twice(weights, layout=True), np.concatenate([validation, validation])
-            fit = fit_head(weights, validation, stage.options, make=make)
+            fit = fit_head(weights, self._validation, stage.options, make=make)
             make = _continued(fit)
         return fit
 

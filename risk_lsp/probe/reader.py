@@ -26,11 +26,6 @@ def uses_layout(architecture: Architecture) -> bool:
     return architecture == "lines"
 
 
-def looks_around(architecture: Architecture) -> bool:
-    """Whether what such a probe says of a token depends on the tokens around it."""
-    return architecture in _READ
-
-
 def head_shapes(architecture: Architecture, features: int, hidden: int, members: int = 1) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of a probe, or of an ensemble of several, as heads.py names them."""
     one = _member_shapes(architecture, features, hidden)

@@ -16,9 +16,8 @@ from torch.nn import functional
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.heads import FittedHead, HazardEnsemble, HazardHead, Runs, SpanHead, new_head
 from risk_lsp.probe.layout import OFF_LINE
-from risk_lsp.probe.reader import Architecture, looks_around, uses_layout
+from risk_lsp.probe.reader import Architecture
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
-from risk_lsp.training.read_twice import read_twice
 
 Loss = Literal["log", "brier", "focal"]
 _FOCUS = 2.0  # of the focal loss (Lin et al., arXiv 1708.02002)
@@ -70,13 +69,7 @@ def fit_probe(
     columns: NDArray[np.int64] | None = None,
     on_epoch: OnEpoch = lambda _: None,
 ) -> Fit:
-    """Fit the probe of the options, an ensemble if they ask for more than one member; see fit_head.
-
-    A probe that looks around learns from parts of programs, and from the same programs as wholes.
-    """
-    if looks_around(options.architecture):
-        data = read_twice(data, layout=uses_layout(options.architecture))
-        validation = np.concatenate([validation, validation])
+    """Fit the probe of the options, an ensemble if they ask for more than one member; see fit_head."""
     if options.members == 1:
         fit = fit_head(data, validation, options, columns, on_epoch=on_epoch)
         return Fit(fit.head, fit.validation_losses)
