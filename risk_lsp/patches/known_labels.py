@@ -21,7 +21,7 @@ from risk_lsp.text.spans import Span
 
 LABELS_FILE = "labels.jsonl.xz"
 _FORMAT_VERSION = 1
-# What labelled_record gives by itself; "fixed" follows from the program and the hunks.
+# What does not follow from the program; beside these the patch, of which "fixed" follows from the hunks.
 _KEPT = ("id", "passed", "edited", "error", "runs", "seconds", "asked")
 
 
@@ -43,7 +43,7 @@ def read_labels(path: Path) -> dict[str, dict[str, Any]]:
             header, *labels = (json.loads(line) for line in file)
         if header["format_version"] != _FORMAT_VERSION:
             raise BadInput(f"{path} has format version {header['format_version']}", f"this reads {_FORMAT_VERSION}")
-        return {label["id"]: label for label in labels}
+        return {label["id"]: label for label in labels if label["passed"] in (True, False)}
     except (OSError, EOFError, ValueError, KeyError, TypeError, lzma.LZMAError) as error:
         raise BadInput(
             f"{path} holds no labels: {error}", f"give the {LABELS_FILE} that `patches build` wrote"
