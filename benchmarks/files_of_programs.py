@@ -2,10 +2,10 @@
 
     python benchmarks/files_of_programs.py MODEL DATA [--per-group N] [--cache FOLDER] [--seed N]
 
-Fits the shipped kind of probe three times: to programs as wholes, to their parts (function_parts.py), and to both. Then
-puts programs of different problems into files of one, two and four, and judges the lines where they stand. A file is
-read by the first as what ships does (as a whole, of more than 200 lines in pieces), in parts by the others. Prints
-Markdown.
+Fits the shipped kind of probe three times: to programs as wholes, to their functions and what stands between, and to
+both. Then puts programs of different problems into files of one, two and four, and judges the lines where they stand. A
+file is read as a whole by the first, in parts by the others. Prints Markdown. (where_to_cut.py asks which texts the
+probe that ships should read in parts.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from function_parts import function_parts
 from numpy.typing import NDArray
 from read_twice import read_twice
 
@@ -29,7 +28,7 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.heads import SpanHead
 from risk_lsp.probe.layout import OFF_LINE
-from risk_lsp.text.sections import sections
+from risk_lsp.text.sections import function_parts
 from risk_lsp.text.spans import Span
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
@@ -56,7 +55,7 @@ class Way(NamedTuple):
     twice: bool
 
 
-WAYS = (Way("wholes", sections, False), Way("parts", function_parts, False), Way("both", function_parts, True))
+WAYS = (Way("wholes", whole, False), Way("parts", function_parts, False), Way("both", function_parts, True))
 
 
 def main() -> int:

@@ -23,8 +23,8 @@ from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
 from risk_lsp.model.window_memory import WindowMemory, WindowRows
 from risk_lsp.model.windows import Window, plan_windows
 
-# Enough to keep the device busy; more costs memory.
-_TOKENS_PER_CPU_BATCH = 2048
+# Enough to keep the device busy, and every core of it until near the end; more costs memory.
+_TOKENS_PER_CPU_BATCH = 8192
 _TOKENS_PER_GPU_BATCH = 16384
 _ENDS = (
     *("<|endoftext|>", "</s>", "<|end_of_text|>", "<|im_end|>", "<|eot_id|>", "<eos>", "<｜end▁of▁sentence｜>"),

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from risk_lsp.model.numpy_shape import DecoderShape
 
-_QUERIES_AT_ONCE = 128  # of the square of causal attention, little more than the needed half is computed
+_QUERIES_AT_ONCE = 64  # of the square of causal attention, little more than the needed half is computed
+_ROWS_AT_ONCE = 256  # of the feed-forward layer, whose many columns then stay in the cache
 
 Floats = NDArray[np.float32]
 
@@ -101,15 +102,21 @@ class Block:
     def _fed_forward(self, hidden: Floats) -> Floats:
         """`hidden`, which is overwritten, with the feed-forward layer's output added."""
         normalised = rms_norm(hidden, self._feed_forward_norm, self._shape.epsilon)
+        for first in range(0, len(hidden), _ROWS_AT_ONCE):
+            rows = slice(first, first + _ROWS_AT_ONCE)
+            hidden[rows] += _linear(self._gated(normalised[rows]), self._down, self._down_bias)
+        return hidden
+
+    def _gated(self, normalised: Floats) -> Floats:
         gate_up = _linear(normalised, self._gate_up, self._gate_up_bias)
         gate, up = gate_up[:, : self._shape.feed_forward], gate_up[:, self._shape.feed_forward :]
+        gated: Floats = -gate
         with np.errstate(over="ignore"):  # infinity stands for a closed gate: gate / inf = 0
-            divisor = np.exp(-gate)
-        divisor += 1
-        gated: Floats = np.divide(gate, divisor, dtype=np.float32)
+            np.exp(gated, out=gated)
+        gated += 1
+        np.divide(gate, gated, out=gated)
         gated *= up
-        hidden += _linear(gated, self._down, self._down_bias)
-        return hidden
+        return gated
 
     def _attend(self, hidden: Floats, angles: tuple[Floats, Floats], past: KeyValues) -> Floats:
         found = self._attended(*self._projected(hidden, angles), past)
@@ -154,7 +161,9 @@ def _attention(queries: Floats, keys: Floats, values: Floats) -> Floats:
     scores.reshape(heads, group, last, -1)[..., -last:] += later
     scores -= scores.max(axis=-1, keepdims=True)
     np.exp(scores, out=scores)
-    found: Floats = scores @ values / scores.sum(axis=-1, keepdims=True)
+    sums: Floats = scores @ np.ones((scores.shape[-1], 1), dtype=np.float32)  # faster than sum()
+    found: Floats = np.matmul(scores, values, dtype=np.float32)
+    found /= sums
     return found.reshape(heads, group, last, width)
 
 

@@ -6,6 +6,7 @@ The same computation as transformers' Llama, Qwen2 and Qwen3 classes in float32,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,8 @@ from risk_lsp.model.numpy_shape import DecoderShape
 from risk_lsp.model.threads import Threads
 
 _ROWS_PER_THREAD = 16
-_LOGITS_PER_CHUNK = 1 << 19  # 2 MiB of float32: they stay in the cache while they are worked on
+_LOGITS_PER_CHUNK = 1 << 20  # of a product; fewer would make it slower
+_LOGITS_IN_CACHE = 1 << 17  # 512 KiB of float32: they stay in the cache while they are worked on
 
 Floats = NDArray[np.float32]
 
@@ -106,8 +108,13 @@ class NumpyHost:
     def statistics(self, final: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
         """Log-probability of each target and entropy of the distribution it was drawn from, in nats."""
         rows = max(1, _LOGITS_PER_CHUNK // self.vocabulary_size)
-        parts = [(final[first : first + rows], targets[first : first + rows]) for first in range(0, len(targets), rows)]
-        found = self._threads.map(lambda part: _chunk_statistics(self.logits(part[0]), part[1]), parts)
+        # As many for each thread, so that none waits for another.
+        rounds = -(-len(targets) // (rows * self._threads.count))
+        cuts = np.linspace(0, len(targets), rounds * self._threads.count + 1).astype(np.int64)
+        found = self._threads.map(
+            lambda part: _chunk_statistics(self.logits(final[part]), targets[part]),
+            [slice(first, last) for first, last in pairwise(cuts) if first < last],
+        )
         empty = np.zeros(0, np.float32)
         return (
             np.concatenate([log_probabilities for log_probabilities, _ in found] or [empty]),
@@ -143,6 +150,15 @@ class NumpyDecoding:
 
 def _chunk_statistics(logits: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
     """As NumpyHost.statistics, from logits that are overwritten."""
+    found = np.empty((2, len(targets)), np.float32)
+    rows = max(1, _LOGITS_IN_CACHE // logits.shape[1])
+    for first in range(0, len(targets), rows):
+        part = slice(first, first + rows)
+        found[:, part] = _row_statistics(logits[part], targets[part])
+    return found[0], found[1]
+
+
+def _row_statistics(logits: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
     logits -= logits.max(axis=1, keepdims=True)
     chosen = logits[np.arange(len(targets)), targets]
     exponentials = np.exp(logits)

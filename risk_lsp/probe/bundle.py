@@ -49,7 +49,7 @@ def load_bundle(
     """
     manifest = read_manifest(path)
     _refuse_pickles(path)
-    reader = load_probe(path, manifest)
+    reader = load_probe(path, manifest, threads)
     model = CodeModel.load(
         _host_source(path, manifest.host),
         revision=manifest.host.revision,
@@ -78,8 +78,11 @@ def save_bundle(head: FittedHead, manifest: Manifest, folder: Path) -> None:
     write_manifest(manifest, folder)
 
 
-def load_probe(path: Path, manifest: Manifest) -> ProbeReader:
-    """The probe of the bundle at `path`; every tensor's name, shape and type is checked."""
+def load_probe(path: Path, manifest: Manifest, threads: int | None = None) -> ProbeReader:
+    """The probe of the bundle at `path`; every tensor's name, shape and type is checked.
+
+    It works with as many threads as there are cores, unless told how many.
+    """
     file = path / PROBE_FILE
     if not file.is_file():
         raise BundleError(f"{path} lacks {PROBE_FILE}", "install or fit the bundle again")
@@ -111,7 +114,7 @@ def load_probe(path: Path, manifest: Manifest) -> ProbeReader:
             raise BundleError(f"{file}: {name} has shape {shapes}", "fit the probe again")
         if not np.isfinite(tensor).all():
             raise BundleError(f"{file}: {name} holds numbers that are not finite", "fit the probe again")
-    return ProbeReader(manifest.architecture, tensors, manifest.members)
+    return ProbeReader(manifest.architecture, tensors, manifest.members, threads)
 
 
 def _refuse_pickles(path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from risk_lsp.model.threads import Threads
 from risk_lsp.probe.context_reading import context_shapes, with_context, with_lines
 from risk_lsp.probe.gelu import gelu
 from risk_lsp.probe.layout import Layout
@@ -59,10 +60,16 @@ class ProbeReader:
     Several members are an ensemble of hazard probes, which give the mean of their hazards.
     """
 
-    def __init__(self, architecture: Architecture, tensors: Mapping[str, Floats], members: int = 1) -> None:
+    def __init__(
+        self, architecture: Architecture, tensors: Mapping[str, Floats], members: int = 1, threads: int | None = None
+    ) -> None:
         self.architecture = architecture
+        self.threads = Threads(threads)
         self._members = [tensors] if members == 1 else [_of_member(tensors, member) for member in range(members)]
         self._tensors = self._members[0]
+        # One product serves all members.
+        self._project = np.concatenate([tensors["encoder.project.weight"] for tensors in self._members])
+        self._bias = np.concatenate([tensors["encoder.project.bias"] for tensors in self._members])
 
     @property
     def weights(self) -> Floats:
@@ -76,24 +83,29 @@ class ProbeReader:
 
     def standardised(self, features: Floats) -> Floats:
         """The features with the mean and spread they had in training (of every member) taken out, outliers clipped."""
-        standardised = (features - self._tensors["encoder.mean"]) / self._tensors["encoder.scale"]
+        standardised = features - self._tensors["encoder.mean"]
+        standardised /= self._tensors["encoder.scale"]
         return np.clip(standardised, np.float32(-8), np.float32(8), out=standardised)
 
     def encoded(self, standardised: Floats) -> Floats:
         """Standardised features float32[n, features] -> float32[n, hidden]: what the max-pool probe compares."""
-        return _encoded(self._tensors, standardised)
+        return self._encoded(standardised)
 
     def hazards(self, standardised: Floats, layout: Layout) -> Floats:
         """Standardised features float32[n, features] of one text -> hazards float32[n], of the other probes.
 
         `layout` is that of its tokens; its parts are read each by itself.
         """
-        hazards = [self._hazards(tensors, standardised, layout) for tensors in self._members]
+        encoded = np.split(self._encoded(standardised), len(self._members), axis=1)
+        hazards = [self._hazards(*each, layout) for each in zip(self._members, encoded, strict=True)]
         found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
         return found
 
-    def _hazards(self, tensors: Mapping[str, Floats], standardised: Floats, layout: Layout) -> Floats:
-        encoded = _encoded(tensors, standardised)
+    def _encoded(self, standardised: Floats) -> Floats:
+        """Of all members, side by side: float32[n, members x hidden]."""
+        return gelu(standardised @ self._project.T + self._bias)
+
+    def _hazards(self, tensors: Mapping[str, Floats], encoded: Floats, layout: Layout) -> Floats:
         if self.architecture == "context":
             encoded = with_context(tensors, encoded, layout)
         elif uses_layout(self.architecture):
@@ -106,7 +118,3 @@ class ProbeReader:
 def _of_member(tensors: Mapping[str, Floats], member: int) -> dict[str, Floats]:
     prefix = _prefix(member)
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-def _encoded(tensors: Mapping[str, Floats], standardised: Floats) -> Floats:
-    return gelu(standardised @ tensors["encoder.project.weight"].T + tensors["encoder.project.bias"])

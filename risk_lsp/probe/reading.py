@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from risk_lsp.probe.reader import ProbeReader, uses_layout
 from risk_lsp.text.sections import sections
 from risk_lsp.text.spans import Span
 
-_TOKENS_AT_ONCE = 8_192  # bounds what is held of a long text
+_TOKENS_AT_ONCE = 2_048  # by each thread; bounds what is held of a long text
 
 
 class TokenReading(NamedTuple):
@@ -31,37 +31,43 @@ class TokenReading(NamedTuple):
 
 
 def read_tokens(
-    reader: ProbeReader, text: str, activations: Activations, manifest: Manifest, whole: Encoding | None = None
+    reader: ProbeReader,
+    text: str,
+    activations: Activations,
+    manifest: Manifest,
+    whole: Encoding | None = None,
+    parts_of: Callable[[str], list[Span]] = sections,
 ) -> TokenReading:
     """Run the probe over the tokens of one text (all, or those of its encoding `whole` that are known), in float32.
 
-    The parts of the text are read each by itself.
+    The parts of the text, `parts_of` it, are read each by itself.
     """
-    features = token_features(activations, statistics=manifest.statistics)
     if reader.architecture == "max_pool":
-        standardised = reader.standardised(features)
+        standardised = reader.standardised(token_features(activations, statistics=manifest.statistics))
         novelty = novelty_of(novelty_distance(standardised), manifest.novelty)
         return TokenReading(reader.encoded(standardised), novelty, reader.weights, reader.bias)
-    values = np.zeros(len(features), dtype=np.float32)
-    sums = np.zeros(features.shape[1], dtype=np.float64)
-    for parts in _together(sections(text), activations.encoding):
-        inside = _tokens_of(parts, activations.encoding)
-        standardised, layout = _standardised(reader, text, parts, activations.encoding, features[inside])
+    encoding = activations.encoding
+
+    def read(parts: Sequence[Span]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Values of the tokens of these parts, and the sum of their features."""
+        standardised, layout = _standardised(reader, text, parts, activations, statistics=manifest.statistics)
         found = reader.hazards(standardised, layout)
         totals = np.bincount(layout.part, found, len(parts)).astype(np.float64)
         if whole is not None:  # the tokens that are not known are taken to be like those that are
             known = np.bincount(layout.part, minlength=len(parts))
             totals = totals * (_token_counts(parts, whole) / np.maximum(known, 1))
-        values[inside] = found * manifest.calibration.factor(totals)[layout.part]
-        sums += standardised[:, _layout_width(reader) :].sum(axis=0, dtype=np.float64)
-    means = sums[None] / max(1, len(features))
-    return TokenReading(values, novelty_of(novelty_distance(means.astype(np.float32)), manifest.novelty))
+        values = (found * manifest.calibration.factor(totals)[layout.part]).astype(np.float32)
+        return values, standardised[:, _layout_width(reader) :].sum(axis=0, dtype=np.float64)
+
+    results = reader.threads.map(read, list(_together(parts_of(text), encoding)))
+    means = np.sum([sums for _, sums in results], axis=0) / max(1, len(encoding))
+    novelty = novelty_of(novelty_distance(means[None].astype(np.float32)), manifest.novelty)
+    return TokenReading(np.concatenate([values for values, _ in results]), novelty)
 
 
 def text_distance(reader: ProbeReader, text: str, activations: Activations, *, statistics: bool) -> float:
     """How far what the model makes of one text is from what the probe was fitted to."""
-    features = token_features(activations, statistics=statistics)
-    standardised, _ = _standardised(reader, text, sections(text), activations.encoding, features)
+    standardised, _ = _standardised(reader, text, sections(text), activations, statistics=statistics)
     return novelty_distance(standardised[:, _layout_width(reader) :])
 
 
@@ -91,12 +97,13 @@ def _layout_width(reader: ProbeReader) -> int:
 
 
 def _standardised(
-    reader: ProbeReader, text: str, parts: Sequence[Span], encoding: Encoding, features: NDArray[np.float32]
+    reader: ProbeReader, text: str, parts: Sequence[Span], activations: Activations, *, statistics: bool
 ) -> tuple[NDArray[np.float32], Layout]:
     """Standardised features of the tokens of neighbouring parts of a text, and where the tokens stand in these."""
+    encoding = activations.encoding
     inside, start, end = _tokens_of(parts, encoding), parts[0].start, parts[-1].end
     moved = [Span(part.start - start, part.end - start) for part in parts]
     layout = token_layout(text[start:end], encoding.starts[inside] - start, encoding.ends[inside] - start, moved)
-    if uses_layout(reader.architecture):
-        features = np.concatenate([layout.columns, features], axis=1)
+    columns = [layout.columns] if uses_layout(reader.architecture) else []
+    features = token_features(activations, statistics=statistics, tokens=inside, before=columns)
     return reader.standardised(features), layout

@@ -1,66 +1,102 @@
-"""Parts of long texts: whole at their margins, long enough, and the same wherever nothing before them changed."""
+"""Parts of longer texts: functions, methods, and what stands between; the same wherever nothing in them changed."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.sections import LEAST, WHOLE, sections
+from risk_lsp.text.sections import LEAST, WHOLE, function_parts, sections
 
-FUNCTION = """\
-@cached
-def work(items):
-    if items:
-        return 1
-    else:
-        return [
-            2,
-        ]
-
-"""
 LINES = st.sampled_from(
-    ["", "x = 1", "    y = 2", "@d", "def f():", "else:", ")", "# note", "\tz", "\x0c", "漢字 = 1", "class C:"]
+    (
+        "",
+        "x = 1",
+        "    y = 2",
+        "@d",
+        "def f():",
+        "else:",
+        ")",
+        "# note",
+        "\tz",
+        "\x0c",
+        "漢字",
+        "class C:",
+        "    def m():",
+    )
 )
-TEXTS = st.lists(LINES, max_size=3 * WHOLE).flatmap(
+TEXTS = st.lists(LINES, max_size=80).flatmap(
     lambda lines: st.sampled_from(["\n", "\r\n", "\r"]).map(lambda end: end.join(lines))
 )
 
 
 def parts(text: str) -> list[str]:
-    return [text[part.start : part.end] for part in sections(text)]
+    return [text[part.start : part.end] for part in function_parts(text)]
 
 
 @given(TEXTS)
-def test_parts_are_the_text_without_gaps(text: str) -> None:
-    assert "".join(parts(text)) == text
-
-
-@given(TEXTS)
-def test_every_part_has_its_least_length_and_begins_a_line(text: str) -> None:
+def test_parts_are_the_text_without_gaps_and_begin_where_lines_do(text: str) -> None:
     starts = LineIndex(text).starts.tolist()
-    cuts = [starts.index(part.start) for part in sections(text)]
-    assert all(
-        later - earlier >= LEAST for earlier, later in zip(cuts, [*cuts[1:], max(LEAST, len(starts))], strict=True)
-    )
+
+    assert "".join(parts(text)) == text
+    assert all(part.start in starts for part in function_parts(text))
 
 
-def test_a_text_of_moderate_length_is_one_part() -> None:
-    assert parts("x = 1\n" * (WHOLE - 1)) == ["x = 1\n" * (WHOLE - 1)]
+@given(TEXTS)
+def test_no_part_but_that_of_an_empty_text_is_empty(text: str) -> None:
+    assert all(parts(text)) or text == ""
 
 
-def test_a_longer_text_falls_between_functions_and_not_within_them() -> None:
-    found = parts(FUNCTION * 40)
-    assert len(found) > 5
-    assert all(part.startswith("@cached\ndef work") for part in found)
+@pytest.mark.parametrize(
+    "expected",
+    [
+        ["def f():\n    return 1\n\n", "def g():\n    return 2\n"],
+        ["import os\nX = 1\n\n", "async def f():\n    pass\n\n", "f()\ng()\n"],
+        ["@cached\n@other(\n    1\n)\ndef f():\n    pass\n", "@cached\nclass C:\n    x = 1\n"],
+        ["def f(\n    x,\n):\n    return x\n", "# about g\n", "def g():\n    pass\n"],
+        ["if A:\n    def f():\n        pass\nelse:\n    def f():\n        pass\n", "def g():\n    pass\n"],
+    ],
+    ids=["two functions", "what stands around", "decorators", "brackets and comments", "conditional functions"],
+)
+def test_functions_are_parts_and_so_is_what_stands_between_them(expected: list[str]) -> None:
+    assert parts("".join(expected)) == expected
 
 
-def test_a_class_is_not_cut_however_long_it_is() -> None:
-    body = "class Long:\n" + "    def method(self):\n        return 1\n\n" * 100
-    assert any(body in part for part in parts("x = 1\n" * 30 + body + FUNCTION * 10))
+def test_a_method_is_a_part_and_the_first_one_goes_with_the_head_of_the_class() -> None:
+    head = "class C:\n    x = 1\n\n    def first(self):\n        def inner():\n            pass\n\n"
+    second = "    @property\n    def second(self):\n        return 1\n\n"
+    third = "    async def third(self):\n        pass\n"
+
+    assert parts(head + second + third) == [head, second, third]
 
 
-def test_an_edit_below_changes_no_part_above_it() -> None:
-    text = FUNCTION * 60
-    edited = text + "x = 1\n" * 30
-    assert parts(edited)[:20] == parts(text)[:20]
+def test_a_long_run_of_statements_is_read_in_pieces() -> None:
+    found = parts("x = (\n    1)\n" * 3 * LEAST)
+
+    assert len(found) == 6
+    assert all(LEAST <= piece.count("\n") < LEAST + 2 for piece in found)
+
+
+@given(TEXTS, TEXTS)
+def test_what_stands_in_one_function_changes_no_other_part(before: str, body: str) -> None:
+    below = "\ndef after():\n    return 1\n\ny = 2\n"
+    changed = "".join(f"    {line}\n" for line in body.split() if not line.startswith("@"))
+    first = parts(f"{before}\ndef edited():\n    pass\n{below}")
+    second = parts(f"{before}\ndef edited():\n    pass\n{changed}{below}")
+
+    assert [part for part in first if "edited" not in part] == [part for part in second if "edited" not in part]
+
+
+def test_a_text_of_at_most_fifty_lines_is_one_part() -> None:
+    text = "def f():\n    pass\n\n" * 17
+
+    assert len(text.splitlines()) == WHOLE + 1
+    assert [(part.start, part.end) for part in sections(text[: -len("\n\n")])] == [(0, len(text) - 2)]
+
+
+@given(TEXTS)
+def test_a_longer_text_falls_into_its_functions(text: str) -> None:
+    longer = text + "\nx = 1" * WHOLE
+
+    assert sections(longer) == function_parts(longer)

@@ -7,9 +7,9 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from benchmarks.function_parts import function_parts
 from benchmarks.read_twice import read_twice
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.text.sections import function_parts
 from risk_lsp.text.spans import Span
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms, collect_features
 from tests.training.makers import program
