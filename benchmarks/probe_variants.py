@@ -32,6 +32,7 @@ from risk_lsp.evaluation.reliability import platt_apply, platt_fit
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.layout import LAYOUT, OFF_LINE
+from risk_lsp.text.spans import Span
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms, collect_features
@@ -43,6 +44,11 @@ from risk_lsp.training.recipe import VALIDATION_SHARE
 from risk_lsp.training.resampled_bugs import with_resampled_bugs
 
 Floats = NDArray[np.float64]
+
+
+def _whole(text: str) -> list[Span]:
+    """Attempts differ in what is read and how, not in where texts are cut (where_to_cut.py)."""
+    return [Span(0, len(text))]
 
 
 def main() -> int:
@@ -100,7 +106,7 @@ class Bench:
         self._layers = sorted({layer for attempt in wanted for layer in attempt.layers})
         self._width = model.width
         self._learnt, self._judged = (
-            collect_features(model, each, self._layers, statistics=True, layout=True, cache=args.cache)
+            collect_features(model, each, self._layers, statistics=True, layout=True, cache=args.cache, parts=_whole)
             for each in (programs, self._calibrating.programs)
         )
         self._ranked = any(attempt.rank for attempt in wanted)

@@ -5,12 +5,11 @@ What a probe learns from whole programs makes it better in parts, too (docs/prob
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.probe.layout import LAYOUT, OFF_LINE, PLACE_COLUMNS, place_columns
+from risk_lsp.probe.layout import OFF_LINE
+from risk_lsp.training.as_wholes import as_wholes
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 
 
@@ -20,28 +19,9 @@ def read_twice(data: WeightedPrograms, *, layout: bool) -> WeightedPrograms:
     `layout`: whether the first LAYOUT features are where tokens stand.
     """
     return WeightedPrograms(
-        _one_after_the_other(data.store, _as_wholes(data.store, layout=layout)),
+        _one_after_the_other(data.store, as_wholes(data.store, layout=layout)),
         np.concatenate([data.weights, data.weights]) / 2,
         np.concatenate([data.span_weights, data.span_weights]) / 2,
-    )
-
-
-def _as_wholes(store: FeatureStore, *, layout: bool) -> FeatureStore:
-    features = store.features
-    if layout:
-        on_line = store.token_line != OFF_LINE
-        program = store.token_program[on_line]
-        number = store.token_line[on_line] - store.line_bounds[program]
-        placed = features[:, :LAYOUT].copy()
-        columns = place_columns(number, np.diff(store.line_bounds)[program])
-        placed[np.ix_(on_line, PLACE_COLUMNS)] = np.stack(columns, axis=1)
-        features = np.concatenate([placed, features[:, LAYOUT:]], axis=1)
-    return replace(
-        store,
-        features=features,
-        token_part=store.token_program,
-        line_part=store.line_program,
-        part_program=np.arange(len(store.program_edited)),
     )
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.bench.figures import Figure, seconds_of, timed
 from benchmarks.bench.programs import program
+from risk_lsp.model.host import Run
 from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.locate import default_bundle_path
@@ -43,10 +47,9 @@ def full_pass(engine: Engine, rates: list[Figure], lines: int, repeat: int) -> I
     seconds = timed(lambda: engine.score(text), repeat)
     rate = tuple(tokens / each for each in seconds)
     yield Figure(f"full pass, {lines:,} lines", "tokens/s", rate, larger_is_better=True)
-    memory = WindowMemory(0)
-    engine.rescore(text, "python", memory)
-    note = f"{memory.tokens_run:,} tokens are run for {tokens:,}, with those that windows share"
-    work = _flops(engine, memory.tokens_run, tokens)
+    windows = _windows(engine, text)
+    note = f"{sum(windows):,} tokens are run for {tokens:,}, with those that windows share"
+    work = _flops(windows, tokens)
     own = tuple(100 * work / 1e9 / each / rates[0].median for each in seconds)
     yield Figure("full pass, share of the float32 rate", "%", own, larger_is_better=True, note=note)
     best = max(rates, key=lambda each: each.median)
@@ -55,14 +58,29 @@ def full_pass(engine: Engine, rates: list[Figure], lines: int, repeat: int) -> I
     yield Figure("full pass, share of the best of these rates", "%", share, 60, larger_is_better=True, note=note)
 
 
-def _flops(engine: Engine, tokens_run: int, tokens: int) -> float:
-    """Multiplications and additions in matrix products: blocks for all that was run, the head for what was kept."""
+def _windows(engine: Engine, text: str) -> list[int]:
+    """Tokens of each window that the model runs for a text."""
+    lengths: list[int] = []
+    run = engine.model.host.run
+
+    def noted(sequences: Sequence[NDArray[Any]], *args: Any, **options: Any) -> list[Run]:
+        lengths.extend(map(len, sequences))
+        return run(sequences, *args, **options)
+
+    with patch.object(engine.model.host, "run", noted):
+        engine.score(text)
+    return lengths
+
+
+def _flops(windows: list[int], tokens: int) -> float:
+    """Multiplications and additions in matrix products: blocks for all that is run, the head for what is kept."""
     config = json.loads((default_bundle_path() / "model" / "config.json").read_text("utf-8"))
     width, heads, kv = config["hidden_size"], config["num_attention_heads"], config["num_key_value_heads"]
-    head_width, forward, context = config["head_dim"], config["intermediate_size"], engine.model.context
-    linear = width * head_width * (2 * heads + 2 * kv) + 3 * width * forward
-    attention = heads * head_width * context  # scores and sums, each over half the context on average
-    blocks = 2 * config["num_hidden_layers"] * (linear + attention) * tokens_run
+    head_width, forward = config["head_dim"], config["intermediate_size"]
+    linear = (width * head_width * (2 * heads + 2 * kv) + 3 * width * forward) * sum(windows)
+    # Scores and sums, each of a token with itself and those before it.
+    attention = 2 * heads * head_width * sum(each * (each + 1) // 2 for each in windows)
+    blocks = 2 * config["num_hidden_layers"] * (linear + attention)
     return float(blocks + 2 * width * config["vocab_size"] * tokens)
 
 

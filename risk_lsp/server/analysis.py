@@ -26,7 +26,7 @@ _CRASHES_ALLOWED = 2
 
 
 class Layout:
-    """How one snapshot is built; parsed when first asked for."""
+    """How one snapshot is built; parsed when first asked for, or before that by another thread."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
@@ -232,8 +232,12 @@ class Analyzer:
             watch.scoring = watch.partial = None
 
     async def _outcome_of(self, layout: Layout, on_part: Callable[[PartialRisk], None]) -> Outcome:
+        # A long text takes a while to parse: meanwhile the model reads it, and hovers are answered.
+        parsing = asyncio.get_running_loop().run_in_executor(None, lambda: layout.code_lines)
         try:
-            return Analysis(layout, await self._score(layout.document, on_part))
+            risks = await self._score(layout.document, on_part)
+            await asyncio.wait({parsing})  # what it raised, whoever asks again will see
+            return Analysis(layout, risks)
         except RiskError as error:
             return error
         except Exception as error:

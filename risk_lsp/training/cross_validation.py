@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from risk_lsp.evaluation.trivial_features import trivial_feature_table
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.heads import MaxPoolHead
+from risk_lsp.probe.reader import uses_layout
 from risk_lsp.risk.pooled_risk_map import PooledRiskMap
+from risk_lsp.training.as_wholes import as_wholes
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms
@@ -112,6 +114,7 @@ def judge(
 def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> FoldFit:
     """A probe of the recipe from some of the programs, calibrated on others; and what it gives for all tokens."""
     data = _weighted(study, training)
+    data = replace(data, store=as_wholes(data.store, layout=uses_layout(recipe.options.architecture)))
     groups = np.concatenate([study.data.groups, study.injected_groups])
     validation = np.array([is_held_out(group, VALIDATION_SHARE) for group in groups], dtype=np.bool_)
     columns = None if recipe.statistics else np.arange(data.store.features.shape[1] - STATISTICS)

@@ -36,7 +36,9 @@ class FoldStore:
 
     def __init__(self, folder: Path | None, study: Study, model: str, recipe: Recipe) -> None:
         self._folder = folder
-        self._key = sha256(f"{model} {recipe} {_digest(study)}".encode()).hexdigest()[:16] if folder else ""
+        self._key = (
+            sha256(f"{model} {recipe} fitted to wholes {_digest(study)}".encode()).hexdigest()[:16] if folder else ""
+        )
 
     def get(self, fold: str) -> FoldFit | None:
         """The fit of a fold, if it is kept. BadInput if its file is damaged."""
@@ -70,7 +72,7 @@ def _digest(study: Study) -> str:
     found = sha256()
     for program in study.data.programs:
         found.update(repr((program.id, program.group, program.text, program.edited, program.passed)).encode())
-    for array in (study.facts.weights, study.facts.span_weights, study.store.token_end):
+    for array in (study.facts.weights, study.facts.span_weights, study.store.token_end, study.store.token_part):
         found.update(np.ascontiguousarray(array).tobytes())
     found.update(repr((study.store.features.shape, sorted(set(study.injected_groups.tolist())))).encode())
     return found.hexdigest()

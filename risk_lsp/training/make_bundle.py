@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from risk_lsp.probe.manifest import Host, Manifest
 from risk_lsp.probe.novelty import novelty_table
 from risk_lsp.probe.reader import uses_layout
 from risk_lsp.probe.reading import text_distance
+from risk_lsp.training.as_wholes import as_wholes
 from risk_lsp.training.calibrate import fit_calibration, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms, collect_features
@@ -53,8 +55,9 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     layers, statistics = recipe.layers, recipe.statistics
     layout = uses_layout(recipe.options.architecture)
     learnt = _with_injected(training, args.injected, args.seed)
+    to_learn = _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout)
     fit = fit_probe(
-        _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout),
+        replace(to_learn, store=as_wholes(to_learn.store, layout=layout)),
         np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
         recipe.options,
         on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
