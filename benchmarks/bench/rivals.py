@@ -81,5 +81,10 @@ def _sample(model: torch.nn.Module, token_ids: torch.Tensor) -> None:
 def _generate(model: torch.nn.Module, prompt: torch.Tensor, tokens: int) -> None:
     generate = model.generate
     generate(
-        prompt, attention_mask=torch.ones_like(prompt), min_new_tokens=tokens, max_new_tokens=tokens, do_sample=False
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        min_new_tokens=tokens,
+        max_new_tokens=tokens,
+        do_sample=False,
+        use_cache=True,  # the model's own configuration, for training, says otherwise
     )  # type: ignore[operator]

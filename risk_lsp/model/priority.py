@@ -1,4 +1,4 @@
-"""A laptop on battery has better things to do first."""
+"""The model steps back behind the editor and what people started, and further on a laptop that runs on battery."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ import os
 
 import psutil
 
-_NICENESS = 10
+_NICENESS = 5  # hovers, and what else waits for a core, come first; where nothing else runs it costs nothing
+_NICENESS_ON_BATTERY = 10
 
 
-def yield_on_battery() -> bool:
-    """Lower this process's priority if the machine runs on battery; whether it does. False where no platform tells."""
+def step_back() -> int:
+    """Lower this process's priority where the platform lets it; returns by how much it was asked to."""
+    niceness = _NICENESS_ON_BATTERY if _on_battery() else _NICENESS
+    if hasattr(os, "nice"):
+        with contextlib.suppress(OSError):
+            os.nice(niceness)
+    return niceness
+
+
+def _on_battery() -> bool:
+    """False where no platform tells."""
     battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    if battery is None or battery.power_plugged is not False:
-        return False
-    with contextlib.suppress(OSError):
-        os.nice(_NICENESS)
-    return True
+    return battery is not None and battery.power_plugged is False

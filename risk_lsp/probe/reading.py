@@ -59,7 +59,7 @@ def read_tokens(
         values = (found * manifest.calibration.factor(totals)[layout.part]).astype(np.float32)
         return values, standardised[:, _layout_width(reader) :].sum(axis=0, dtype=np.float64)
 
-    results = reader.threads.map(read, list(_together(parts_of(text), encoding)))
+    results = reader.threads.map_alone(read, list(_together(parts_of(text), encoding)))
     means = np.sum([sums for _, sums in results], axis=0) / max(1, len(encoding))
     novelty = novelty_of(novelty_distance(means[None].astype(np.float32)), manifest.novelty)
     return TokenReading(np.concatenate([values for values, _ in results]), novelty)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from risk_lsp.model.priority import yield_on_battery
+from risk_lsp.model.priority import step_back
 from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.model.worker import Answer, run_worker
 from risk_lsp.probe.locate import bundle_path
@@ -58,7 +58,7 @@ class EngineScorer:
 
 def load(options: dict[str, Any]) -> EngineScorer:
     """Load the bundle that the server's options name and run it once, so that the first document does not wait."""
-    yield_on_battery()
+    step_back()
     engine = Engine.load(
         bundle_path(options.get("bundle")),
         device=options.get("device", "auto"),

@@ -18,7 +18,7 @@ from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.document import Document
-from risk_lsp.text.spans import Span
+from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.text.structure import Structure, parse_structure
 
 # A text that brings the worker down this often is left alone until it is edited, or it would be restarted for ever.
@@ -75,6 +75,12 @@ class Analysis:
     def knows(self, spans: Sequence[Span]) -> NDArray[np.bool_]:
         """bool[spans]: whether the risk of each is known."""
         return np.ones(len(spans), dtype=np.bool_) if self.known is None else within_any(spans, self.known)
+
+    def known_lines(self) -> NDArray[np.bool_]:
+        """bool[lines]: the same of every line."""
+        if self.known is None:
+            return np.ones(self.document.lines.count, dtype=np.bool_)
+        return self.knows(stripped_line_spans(self.document))
 
 
 ScoreCallback: TypeAlias = "Callable[[Document, Callable[[PartialRisk], None]], Awaitable[SpanRisk]]"

@@ -16,7 +16,6 @@ from risk_lsp.server.ignores import Ignored
 from risk_lsp.server.steadiness import carried, steady_lines, steady_numbers
 from risk_lsp.settings import Settings
 from risk_lsp.text.line_matching import match_lines
-from risk_lsp.text.spans import stripped_line_spans
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class LineView:
 
 def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = None) -> LineView:
     """What to show of an analysis, as much as possible like what was shown of the document before."""
-    known = analysis.knows(stripped_line_spans(analysis.document))
+    known = analysis.known_lines()
     fresh = np.where(known, line_risks(analysis.risks, analysis.document), np.nan)
     top, threshold = now.settings.max_diagnostics, now.settings.threshold
     if before is None:
