@@ -13,7 +13,9 @@ from itertools import pairwise
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 
-WHOLE = 50  # lines; a text of at most so many is one part (docs/probe-attempts.md says what that was chosen by)
+# Lines, with the empty one behind a last line break; a text of at most so many is one part. docs/probe-attempts.md says
+# what that was chosen by.
+WHOLE = 50
 LEAST = 20  # lines of a piece of what stands between functions
 _BLANK_OR_GOES_ON = re.compile(r"[^\S\r\n]*(?:\r|\n|\Z)|[)\]}]|(?:else|elif|except|finally)\b")
 _FUNCTION = re.compile(r"(?:async[ \t]+)?def\b")
