@@ -49,7 +49,7 @@ async def explain(model: RiskModel, text: str, language_id: str, span: Span) -> 
 
 def _reasons(risk: SpanRisk, text: str, span: Span, expected: dict[Span, TokenAlternatives]) -> tuple[TokenReason, ...]:
     inside = np.flatnonzero((risk.starts < span.end) & (risk.ends > span.start))
-    probabilities = risk.token_probabilities()[inside]
+    probabilities = risk.token_probabilities(inside)
     total = float(probabilities.sum())
     reasons: list[TokenReason] = []
     for index in np.argsort(-probabilities, kind="stable"):

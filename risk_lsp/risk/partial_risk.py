@@ -42,8 +42,9 @@ class PartialRisk:
         return cls(risk_from_arrays(header, arrays), known)
 
 
-def within_any(spans: Sequence[Span], known: Iterable[Span]) -> NDArray[np.bool_]:
-    """bool[spans]: whether each lies within one of `known`, which are in order and apart."""
+def within_any(spans: Sequence[Span] | NDArray[np.int64], known: Iterable[Span]) -> NDArray[np.bool_]:
+    """bool[spans]: whether each of the spans, or int64[spans, 2], lies within one of `known`, which are in order and
+    apart."""
     borders = np.array(list(known), dtype=np.int64).reshape(-1, 2)
     places = np.array(spans, dtype=np.int64).reshape(-1, 2)
     if not len(borders):

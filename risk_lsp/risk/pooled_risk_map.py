@@ -72,9 +72,9 @@ class PooledRiskMap:
             result[chunk] = self._sigmoid(self._pooled(first.ravel()[chunk], last.ravel()[chunk]))
         return result.reshape(first.shape)
 
-    def token_probabilities(self) -> NDArray[np.float64]:
-        """The probability of each token by itself, float64[n]."""
-        return self._sigmoid(self.features)
+    def token_probabilities(self, tokens: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """The probability of each token by itself, float64[n], or of the tokens with those indices."""
+        return self._sigmoid(self.features if tokens is None else self.features[tokens])
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON header and the arrays from which from_arrays makes an equal map."""

@@ -76,9 +76,9 @@ class RiskMap:
         first, last = self._tokens.overlapping(starts, ends)
         return self.calibration.probability(self._sums[last] - self._sums[first])
 
-    def token_probabilities(self) -> NDArray[np.float64]:
-        """The probability of each token by itself, float64[n]."""
-        return self.calibration.probability(self.hazards)
+    def token_probabilities(self, tokens: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """The probability of each token by itself, float64[n], or of the tokens with those indices."""
+        return self.calibration.probability(self.hazards if tokens is None else self.hazards[tokens])
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON header and the arrays from which from_arrays makes an equal map."""

@@ -37,8 +37,8 @@ class SpanRisk(Protocol):
     def probabilities(self, starts: ArrayLike, ends: ArrayLike) -> NDArray[np.float64]:
         """The probabilities for many spans, float64 in the shape of the offsets."""
 
-    def token_probabilities(self) -> NDArray[np.float64]:
-        """The probability of each token by itself, float64[n]."""
+    def token_probabilities(self, tokens: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """The probability of each token by itself, float64[n], or of the tokens with those indices."""
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON header and arrays, to send to another process."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.document import Document
+from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.text.structure import Structure, StructureNode
 
@@ -25,7 +26,7 @@ class FunctionRisk:
 
 def line_risks(risk: SpanRisk, source: Document | str) -> NDArray[np.float64]:
     """The probability of each line without the white space around it, float64[lines]; NaN where the line is blank."""
-    spans = np.array(stripped_line_spans(source), dtype=np.int64).reshape(-1, 2)
+    spans = (LineIndex(source) if isinstance(source, str) else source.lines).stripped
     probabilities = risk.probabilities(spans[:, 0], spans[:, 1])
     probabilities[spans[:, 0] == spans[:, 1]] = np.nan
     return probabilities
@@ -54,12 +55,12 @@ def function_risks(risk: SpanRisk, structure: Structure) -> list[FunctionRisk]:
     return [FunctionRisk(node, probability) for node, probability in zip(nodes, probabilities, strict=True)]
 
 
-def riskiest_lines(probabilities: Iterable[float], top: int, at_least: float = 0.0) -> list[int]:
+def riskiest_lines(probabilities: Sequence[float] | NDArray[np.float64], top: int, at_least: float = 0.0) -> list[int]:
     """The indices (from 0) of up to `top` lines with the highest probabilities, highest first, then earlier first.
 
     Blank lines (NaN) and those below `at_least` are left out.
     """
-    values = np.asarray(list(probabilities), dtype=np.float64)
+    values = np.asarray(probabilities, dtype=np.float64)
     order = np.argsort(-values, kind="stable")  # NaN sorts last
     return [int(line) for line in order[:top] if values[line] >= at_least]
 
@@ -74,10 +75,9 @@ def driving_tokens(risk: SpanRisk, span: Span, top: int = 3) -> list[Span]:
         return []
     inside = np.flatnonzero((risk.starts < span.end) & (risk.ends > span.start))
     best: dict[Span, float] = {}
-    probabilities = risk.token_probabilities()
-    for token in inside:
+    for token, probability in zip(inside.tolist(), risk.token_probabilities(inside).tolist(), strict=True):
         place = Span(int(risk.starts[token]), int(risk.ends[token]))
-        best[place] = max(best.get(place, 0.0), float(probabilities[token]))
+        best[place] = max(best.get(place, 0.0), probability)
     chosen = sorted((place for place in best if best[place] > 0), key=lambda place: (-best[place], place))[:top]
     return sorted(chosen)
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from risk_lsp.server.barrier import log_failure
 from risk_lsp.server.workspace import OpenDocuments
 from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.document import Document
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import Structure, parse_structure
 
 # A text that brings the worker down this often is left alone until it is edited, or it would be restarted for ever.
@@ -80,7 +80,7 @@ class Analysis:
         """bool[lines]: the same of every line."""
         if self.known is None:
             return np.ones(self.document.lines.count, dtype=np.bool_)
-        return self.knows(stripped_line_spans(self.document))
+        return within_any(self.document.lines.stripped, self.known)
 
 
 ScoreCallback: TypeAlias = "Callable[[Document, Callable[[PartialRisk], None]], Awaitable[SpanRisk]]"
@@ -100,6 +100,29 @@ class _Watch:
     outcome: Outcome | None = None
     crashes: int = 0
     waiting: list[_Waiting] = field(default_factory=list)
+
+
+class _NewestOnce:
+    """Passes parts on once a future is done; of those that came before, the newest: it holds what the others held."""
+
+    def __init__(self, ready: asyncio.Future[Any], pass_on: Callable[[PartialRisk], None]) -> None:
+        self._ready = ready
+        self._pass_on = pass_on
+        self._newest: PartialRisk | None = None
+        ready.add_done_callback(self._let_go)
+
+    def take(self, part: PartialRisk) -> None:
+        self._newest = part
+        if self._ready.done():
+            self._let_go()
+
+    def drop(self) -> None:
+        self._newest = None
+
+    def _let_go(self, _: object = None) -> None:
+        part, self._newest = self._newest, None
+        if part is not None:
+            self._pass_on(part)
 
 
 class _Waiting(NamedTuple):
@@ -240,8 +263,10 @@ class Analyzer:
     async def _outcome_of(self, layout: Layout, on_part: Callable[[PartialRisk], None]) -> Outcome:
         # A long text takes a while to parse: meanwhile the model reads it, and hovers are answered.
         parsing = asyncio.get_running_loop().run_in_executor(None, lambda: layout.code_lines)
+        parts = _NewestOnce(parsing, on_part)
         try:
-            risks = await self._score(layout.document, on_part)
+            risks = await self._score(layout.document, parts.take)
+            parts.drop()
             await asyncio.wait({parsing})  # what it raised, whoever asks again will see
             return Analysis(layout, risks)
         except RiskError as error:
@@ -249,6 +274,8 @@ class Analyzer:
         except Exception as error:
             log_failure("scoring", error)
             return RiskError("this document could not be scored", "the server's log says where it failed")
+        finally:
+            parts.drop()
 
     def _take_part(self, watch: _Watch, layout: Layout, part: PartialRisk) -> None:
         if self._documents.is_newest(layout.document):

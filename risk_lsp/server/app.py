@@ -22,6 +22,10 @@ from risk_lsp.server.parent import watch_parent
 
 logger = logging.getLogger(__name__)
 
+# Seconds that a thread which parses a long text may keep the interpreter while a message waits. Python's own choice is
+# 5 ms, and one hover waits several times.
+_SWITCH_INTERVAL = 0.001
+
 
 def run_stdio(options: ServerOptions, command: Sequence[str] | None = None) -> int:
     """Serve the client on standard input and output until it leaves; returns the exit status.
@@ -80,6 +84,7 @@ async def _run_session(
     command: Sequence[str] | None,
     watch: bool,
 ) -> int:
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     from risk_lsp.server.session import Session  # imports the protocol library and numpy
 
     session = Session(agreed, options, command)

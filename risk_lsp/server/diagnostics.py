@@ -13,7 +13,7 @@ from risk_lsp.server.convert import range_of
 from risk_lsp.server.line_view import LineView
 from risk_lsp.text.parts import Part
 from risk_lsp.text.positions import PositionEncoding
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.spans import Span, stripped_line_span
 
 SOURCE = "risk-lsp"
 CODE = "likely-edit"
@@ -21,9 +21,8 @@ CODE = "likely-edit"
 
 def diagnostics_of(view: LineView, part: Part, encoding: PositionEncoding) -> list[types.Diagnostic]:
     """One hint per line of the part worth showing, in the order of the text; the part is one of the view's snapshot."""
-    shown = [line for line in view.shown if line in part.lines]
-    spans = stripped_line_spans(view.analysis.document) if shown else []
-    return [_diagnostic(view.analysis, part, spans[line], float(view.numbers[line]), encoding) for line in shown]
+    shown = [(line, stripped_line_span(view.analysis.document, line)) for line in view.shown if line in part.lines]
+    return [_diagnostic(view.analysis, part, span, float(view.numbers[line]), encoding) for line, span in shown]
 
 
 def driving_spans(analysis: Analysis, span: Span) -> list[Span]:

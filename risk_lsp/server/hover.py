@@ -16,7 +16,7 @@ from risk_lsp.server.line_view import LineView
 from risk_lsp.server.markup import MARKDOWN, PLAIN_TEXT, Markup
 from risk_lsp.text.parts import Part
 from risk_lsp.text.positions import PositionEncoding
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.spans import Span, stripped_line_span
 
 _WORTH_EXPLAINING = 0.01
 _IGNORED = {
@@ -38,7 +38,7 @@ def hover_of(
     document = view.analysis.document
     offset = offset_of(part, position, encoding)
     line = document.lines.line_of(offset)
-    span = stripped_line_spans(document)[line]
+    span = stripped_line_span(document, line)
     is_blank = span.start == span.end
     anchor = offset if is_blank else min(max(offset, span.start), span.end - 1)
     paragraphs = [_around(view.analysis, anchor, markup)]

@@ -17,7 +17,7 @@ from risk_lsp.text.document import Document
 from risk_lsp.text.line_matching import match_lines
 from risk_lsp.text.parts import Part
 from risk_lsp.text.positions import PositionEncoding
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.spans import Span, stripped_line_span
 
 _NO_COMMAND = ""  # to clients: text alone
 
@@ -25,11 +25,11 @@ _NO_COMMAND = ""  # to clients: text alone
 def inlay_hints(view: LineView, part: Part, where: types.Range, encoding: PositionEncoding) -> list[types.InlayHint]:
     """The probability at the end of each line of the part that is shown, for lines in a range."""
     document = part.document
-    spans = stripped_line_spans(document)
     hints = []
     for before, line in _where_now(view.analysis.document, document, view.shown).items():
         if line in part.lines and where.start.line <= line - part.first_line <= where.end.line:
-            end = range_of(part, Span(spans[line].end, spans[line].end), encoding).end
+            _, behind = stripped_line_span(document, line)
+            end = range_of(part, Span(behind, behind), encoding).end
             label = percent(float(view.numbers[before]))
             hints.append(types.InlayHint(end, label, tooltip="likely to need an edit", padding_left=True))
     return hints
@@ -38,7 +38,7 @@ def inlay_hints(view: LineView, part: Part, where: types.Range, encoding: Positi
 def code_lenses(view: LineView, part: Part, encoding: PositionEncoding) -> list[types.CodeLens]:
     """The probability of each function of the part, at the line where it starts."""
     document = part.document
-    then, spans = view.analysis.document, stripped_line_spans(document)
+    then = view.analysis.document
     functions = function_risks(view.analysis.risks, view.analysis.structure)
     starts = [then.lines.line_of(function.node.span.start) for function in functions]
     now = _where_now(then, document, starts)
@@ -46,7 +46,7 @@ def code_lenses(view: LineView, part: Part, encoding: PositionEncoding) -> list[
     for start, function in zip(starts, functions, strict=True):
         if now.get(start) in part.lines:
             title = f"{percent(function.probability)} likely to need an edit"
-            place = range_of(part, spans[now[start]], encoding)
+            place = range_of(part, stripped_line_span(document, now[start]), encoding)
             lenses.append(types.CodeLens(place, types.Command(title, _NO_COMMAND)))
     return lenses
 

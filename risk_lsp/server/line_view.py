@@ -104,5 +104,7 @@ def _showable(numbers: NDArray[np.float64], circumstances: Circumstances, analys
     """The numbers with NaN for lines that are ignored, hold no code, or are not within what may be shown."""
     left = _without(numbers, circumstances)
     within = analysis.code_lines if circumstances.within is None else analysis.code_lines & circumstances.within
-    left[[line for line in range(len(left)) if line not in within]] = np.nan
+    is_within = np.zeros(len(left), dtype=np.bool_)
+    is_within[list(within)] = True
+    left[~is_within] = np.nan
     return left

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from risk_lsp.text.document import Document
 from risk_lsp.text.python_comments import is_python_comment
-from risk_lsp.text.spans import stripped_line_spans
+from risk_lsp.text.spans import stripped_line_span
 
 _MARK = "risk: ignore"
 _MARKED = re.compile(r"risk:\s*ignore\b")
@@ -57,20 +57,20 @@ def lines_ignored_in_source(document: Document) -> frozenset[int]:
     if syntax is None or _MARKED.search(document.text) is None:
         return frozenset()
     comment = _comment_pattern(syntax)
-    spans = stripped_line_spans(document)
     ignored = set()
     for mark in _MARKED.finditer(document.text):
         line = document.lines.line_of(mark.start())
-        found = comment.search(document.text, spans[line].start, spans[line].end)
+        span = stripped_line_span(document, line)
+        found = comment.search(document.text, span.start, span.end)
         if found is not None:
-            ignored |= {line, line + 1} if found.start() == spans[line].start else {line}
+            ignored |= {line, line + 1} if found.start() == span.start else {line}
     return frozenset(ignored)
 
 
 def ignoring_comment(document: Document, line: int) -> Insertion | None:
     """What to insert to have a line ignored; None where it has no content or nothing there would be a comment."""
     syntax = comment_syntax(document.language_id)
-    span = stripped_line_spans(document)[line]
+    span = stripped_line_span(document, line)
     if syntax is None or span.start == span.end:
         return None
     content = document.text[span.start : span.end]

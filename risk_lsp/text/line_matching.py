@@ -28,6 +28,8 @@ def match_lines(before: Document, after: Document) -> LineMatch:
     Lines around the edited part match one by one. In it lines with the same content match, and where as many lines as
     were there were rewritten, each is taken for the one in its place.
     """
+    if before.lines is after.lines:
+        return LineMatch(np.arange(after.lines.count), after.lines.count)
     olds, news = _contents(before), _contents(after)
     old = np.full(len(news), -1, dtype=np.int64)
     top = _common_start(olds, news)

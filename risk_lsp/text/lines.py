@@ -12,16 +12,22 @@ from risk_lsp.text.code_points import code_points
 from risk_lsp.text.pieces import Pieces
 
 _LF, _CR = 0x0A, 0x0D
+_WHITE_SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    chr(point) for point in range(0x2000, 0x200B)
+)  # what str.strip takes away
+_IS_WHITE_SPACE = np.zeros(ord(max(_WHITE_SPACE)) + 2, dtype=np.bool_)
+_IS_WHITE_SPACE[[ord(character) for character in _WHITE_SPACE]] = True
 
 
 class LineIndex:
     """An immutable text with the offsets of its lines: `starts`, int64[count]. An empty text has one empty line."""
 
-    __slots__ = ("_pieces", "starts")
+    __slots__ = ("_pieces", "_stripped", "starts")
 
     def __init__(self, text: str) -> None:
         self._pieces = Pieces(text)
         self.starts = _read_only(np.concatenate((np.zeros(1, np.int64), _break_ends(text))))
+        self._stripped: NDArray[np.int64] | None = None
 
     @property
     def text(self) -> str:
@@ -37,6 +43,14 @@ class LineIndex:
     def count(self) -> int:
         """The number of lines; they count from 0. A terminator at the end of the text is followed by an empty line."""
         return len(self.starts)
+
+    @property
+    def stripped(self) -> NDArray[np.int64]:
+        """int64[count, 2]: start and end of each line without the white space around its content, and for a blank line
+        its start twice."""
+        if self._stripped is None:
+            self._stripped = _read_only(_stripped(self.text, self.starts))
+        return self._stripped
 
     def slice(self, start: int, end: int) -> str:
         """The characters [start, end), without putting the whole text together."""
@@ -82,7 +96,7 @@ class LineIndex:
         kept = self.starts[: max(int(self.starts.searchsorted(start)), 1)]
         moved = self.starts[int(self.starts.searchsorted(end, side="right")) :]
         index = LineIndex.__new__(LineIndex)
-        index._pieces = pieces
+        index._pieces, index._stripped = pieces, None
         index.starts = _read_only(np.concatenate((kept, scanned[scanned <= last], moved + (last - end))))
         return index
 
@@ -94,6 +108,20 @@ class LineIndex:
 def _read_only(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     offsets.flags.writeable = False
     return offsets
+
+
+def _stripped(text: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    points = code_points(text)
+    if points.dtype != np.uint8:
+        points = np.minimum(points, len(_IS_WHITE_SPACE) - 1)  # which is none, as whatever is higher
+    content = np.flatnonzero(~_IS_WHITE_SPACE[points])
+    places = np.searchsorted(content, np.append(starts, len(text)))
+    first, behind = places[:-1], places[1:]
+    is_blank = first == behind
+    content = np.append(content, 0)  # so that a blank last line has a place to look at
+    return np.stack(
+        (np.where(is_blank, starts, content[first]), np.where(is_blank, starts, content[behind - 1] + 1)), axis=1
+    )
 
 
 def _break_ends(text: str) -> NDArray[np.int64]:

@@ -18,13 +18,9 @@ class Span(NamedTuple):
 def stripped_line_spans(source: Document | str) -> list[Span]:
     """One span per line, without the white space around its content; a blank line has the empty span at its start."""
     lines = LineIndex(source) if isinstance(source, str) else source.lines
-    text, starts = lines.text, lines.starts.tolist()
-    return [_stripped(text, start, end) for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
+    return list(map(Span._make, lines.stripped.tolist()))
 
 
-def _stripped(text: str, start: int, end: int) -> Span:
-    from_first = text[start:end].lstrip()
-    if not from_first:
-        return Span(start, start)
-    first = end - len(from_first)
-    return Span(first, first + len(from_first.rstrip()))
+def stripped_line_span(document: Document, line: int) -> Span:
+    """The same of one line. Raises IndexError where there is none."""
+    return Span(*document.lines.stripped[line].tolist())

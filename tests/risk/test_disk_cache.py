@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +18,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from risk_lsp.probe.layout import token_layout
 from risk_lsp.probe.locate import default_bundle_path
 from risk_lsp.probe.manifest import Manifest, read_manifest
-from risk_lsp.risk.disk_cache import CachedScorer, DiskCache, key_prefix, text_key
+from risk_lsp.risk.disk_cache import _FORMAT, CachedScorer, DiskCache, key_prefix, text_key
 from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.sections import sections
 from tests.risk.scorers import WordScorer
 
 PROGRAM = "x = BUG1\ny = MAYBE2\n"
@@ -157,6 +162,45 @@ def test_risks_of_another_probe_number_format_or_language_are_not_taken(manifest
     keys = {text_key(prefix, PROGRAM, language) for prefix in prefixes for language in ("python", "plaintext")}
 
     assert len(keys) == 6
+
+
+MODULE = 4 * '''import os
+
+LIMIT = 1
+
+
+@cached
+def f(a, b=(1,
+        2)):
+    if a:
+        return b
+    return None
+
+
+class C:
+    x = 1
+
+    def m(self):
+        return self.x
+
+    @property
+    def n(self):
+        return 2
+
+
+'''
+READINGS = {2: "d3c7e670752e956c"}
+
+
+def test_another_way_of_reading_a_text_has_another_format() -> None:
+    """Numbers on disk are of the rule by which texts were read: a new rule needs a new number, and its digest here."""
+    words = [match.span() for match in re.finditer(r"\s*\w+|\s*\S|\s+\Z", MODULE)]
+    starts, ends = np.array(words).T
+    cuts = sections(MODULE)
+    layout = token_layout(MODULE, starts, ends, cuts)
+    reading = [cuts, layout.line.tolist(), layout.part.tolist(), np.rint(1000 * layout.columns).astype(int).tolist()]
+
+    assert READINGS.get(_FORMAT) == sha256(json.dumps(reading).encode()).hexdigest()[:16]
 
 
 def test_a_second_check_prints_the_same_and_leaves_the_folder_as_it_was(tmp_path: Path) -> None:

@@ -74,6 +74,13 @@ def test_a_token_s_own_probability_is_that_of_its_hazard_alone(risk: RiskMap) ->
 
 
 @given(risk_maps(), st.data())
+def test_some_tokens_have_the_probabilities_they_have_among_all(risk: RiskMap, data: st.DataObject) -> None:
+    some = data.draw(st.lists(st.integers(0, len(risk.hazards) - 1), max_size=5)) if len(risk.hazards) else []
+    tokens = np.array(some, dtype=np.intp)
+    assert risk.token_probabilities(tokens).tolist() == risk.token_probabilities()[tokens].tolist()
+
+
+@given(risk_maps(), st.data())
 def test_a_map_sent_as_arrays_arrives_equal(risk: RiskMap, data: st.DataObject) -> None:
     arrived = risk_from_arrays(*risk.to_arrays())
     start, end = data.draw(span_in(risk.text_length))

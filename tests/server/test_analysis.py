@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -188,9 +189,61 @@ async def test_an_unexpected_exception_is_an_outcome_too(desk: Desk, monkeypatch
 
 
 async def test_a_part_is_published_before_the_whole(desk: Desk) -> None:
-    desk.parts = [PART, PART]
-    assert isinstance(await desk.analyzer.of_newest(desk.open()), Analysis)
+    desk.gate.clear()
+    document = desk.open()
+    whole = asyncio.create_task(desk.analyzer.of_newest(document))
+    await desk.started.wait()
+    for known in (1, 2):
+        desk.on_part(PART)
+        while len(desk.published_parts) < known:
+            await asyncio.sleep(0.001)
+    desk.gate.set()
+    assert isinstance(await whole, Analysis)
     assert (desk.published_parts, desk.published) == ([1, 1], [1])
+
+
+async def test_parts_that_come_while_the_layout_is_parsed_wait_for_it_and_the_newest_is_shown(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = threading.Event()
+
+    def slow_parse(*_: object, **__: object) -> list[Span]:
+        assert parsed.wait(10)
+        return []
+
+    monkeypatch.setattr("risk_lsp.server.analysis.code_line_spans", slow_parse)
+    desk.gate.clear()
+    desk.parts = [PART, PartialRisk(PART.risks, (Span(0, 9),))]
+    document = desk.open()
+    desk.analyzer.schedule(document.uri)
+    await desk.started.wait()
+
+    assert desk.published_parts == []
+    parsed.set()
+    content = await desk.analyzer.in_its_time(document)
+
+    assert isinstance(content, Analysis) and content.known == (Span(0, 9),)
+    assert desk.published_parts == [1]
+
+
+async def test_a_part_that_waited_for_the_layout_is_not_shown_when_the_whole_is_known(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = threading.Event()
+
+    def slow_parse(*_: object, **__: object) -> list[Span]:
+        assert parsed.wait(10)
+        return []
+
+    monkeypatch.setattr("risk_lsp.server.analysis.code_line_spans", slow_parse)
+    desk.parts = [PART]
+    whole = asyncio.create_task(desk.analyzer.of_newest(desk.open()))
+    await desk.started.wait()
+    await asyncio.sleep(0.01)
+    parsed.set()
+
+    assert isinstance(await whole, Analysis)
+    assert (desk.published_parts, desk.published) == ([], [1])
 
 
 async def test_a_part_of_an_older_text_is_dropped(desk: Desk) -> None:

@@ -53,6 +53,21 @@ def test_the_end_of_the_text_belongs_to_the_last_line(text: str) -> None:
     assert LineIndex(text).line_of(len(text)) == len(lines_of(text)) - 1
 
 
+def test_exactly_what_python_strips_is_left_out_of_a_stripped_line() -> None:
+    """Each character is asked for alone: one before the x of each line."""
+    characters = [chr(point) for point in range(0x3010) if chr(point) not in "\r\n"]
+    stripped = LineIndex("\n".join(f"{each}x" for each in characters))
+
+    left_out = [first > start for start, first in zip(stripped.starts, stripped.stripped[:, 0], strict=True)]
+    assert left_out == [each.isspace() for each in characters]
+
+
+@given(texts)
+def test_stripped_lines_of_any_text_are_those_of_the_naive_model(text: str) -> None:
+    index = LineIndex(text)
+    assert [text[start:end] for start, end in index.stripped] == [content.strip() for content, _ in lines_of(text)]
+
+
 @given(texts, st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40), texts), max_size=6))
 def test_a_spliced_index_is_that_of_the_new_text(text: str, edits: list[tuple[int, int, str]]) -> None:
     index = LineIndex(text)
