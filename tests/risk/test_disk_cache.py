@@ -164,7 +164,9 @@ def test_risks_of_another_probe_number_format_or_language_are_not_taken(manifest
     assert len(keys) == 6
 
 
-MODULE = 4 * '''import os
+MODULE = (
+    4
+    * """import os
 
 LIMIT = 1
 
@@ -188,7 +190,8 @@ class C:
         return 2
 
 
-'''
+"""
+)
 READINGS = {2: "d3c7e670752e956c"}
 
 
