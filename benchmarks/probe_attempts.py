@@ -28,6 +28,7 @@ class Attempt:
 
     `pretrained`: first on such bugs alone, then on real programs alone. `rank`: each token's rank among those that the
     model expected is read too. `renamed`: copies with other names for variables count as much as the programs.
+    `per_problem`: it learns from at most so many passing and as many failing programs of a problem.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Attempt:
     pretrained: bool = False
     bugs: Bugs = "rules"
     renamed: bool = False
+    per_problem: int | None = None
     seeds: int = 1
 
     def stages(self, seed: int) -> list[Stage]:
@@ -116,11 +118,23 @@ def attempts(top: int) -> list[Attempt]:
     by_line += [Attempt(f"lines, layer {layer}", (layer,), options=lines, places=True) for layer in range(top + 1)]
     by_line += [
         Attempt("lines, all layers", tuple(range(top + 1)), options=lines, places=True),
+        Attempt("lines, all layers, 3 seeds", tuple(range(top + 1)), options=lines, places=True, seeds=3),
+        Attempt(
+            "lines, all layers, rate 3e-4",
+            tuple(range(top + 1)),
+            options=replace(lines, rate=3e-4, epochs=20),
+            places=True,
+        ),
+        Attempt("lines, all layers but the first", tuple(range(1, top + 1)), options=lines, places=True),
         Attempt("lines, rank too", two, options=lines, places=True, rank=True),
         Attempt("lines, rank alone", two, options=lines, places=True, statistics=False, rank=True),
         Attempt("lines, no statistics", two, options=lines, places=True, statistics=False),
         Attempt("lines, renamed copies", two, options=lines, places=True, renamed=True),
         Attempt("lines, renamed copies, 3 seeds", two, options=lines, places=True, renamed=True, seeds=3),
+        *(
+            Attempt(f"lines, learnt from {count} of a problem", two, options=lines, places=True, per_problem=count)
+            for count in (1, 2, 4)
+        ),
         Attempt(
             "lines, GRU over them, 3 seeds",
             two,

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from probe_attempts import Attempt, Bugs, attempts
+from probe_attempts import Attempt, Bugs, Stage, attempts
 from renamed_copies import renamed_copies
 from token_ranks import log_ranks
 
@@ -92,6 +92,7 @@ class Bench:
     """Features of training programs, of ones with bugs made by machine, and of calibration programs."""
 
     def __init__(self, args: argparse.Namespace, model: CodeModel, wanted: Sequence[Attempt]) -> None:
+        self._data = args.data
         data = read_probe_data(args.data, args.per_group)
         self._training, self._calibrating = data.of("train"), data.of("calibration")
         kinds: dict[Bugs, list[LabelledProgram]] = {"rules": [], "model": []}
@@ -144,22 +145,41 @@ class Bench:
         make = attempt.head
         for stage in attempt.stages(seed):
             torch.manual_seed(seed)
-            weights = self._weights(attempt.bugs, stage.injected, stage.real, store)
+            weights = self._weights(attempt, stage, store)
             weights = self._with_copies(weights) if attempt.renamed else weights
             fit = fit_head(weights, self._validation, stage.options, make=make)
             make = _continued(fit)
         return fit
 
-    def _weights(self, bugs: Bugs, injected: float, real: float, store: FeatureStore) -> WeightedPrograms:
+    def _weights(self, attempt: Attempt, stage: Stage, store: FeatureStore) -> WeightedPrograms:
         """Made bugs weigh `injected` times what real programs do; with `real` 0 these are left to the validation."""
+        learnt = self._training if attempt.per_problem is None else self._fewer(attempt.per_problem)
         count = len(self._training.programs)
-        made = self._made[bugs][count:]  # copies of programs come last, and are none
-        extra = injected * sum(self._training.weights) / max(1, int(made.sum())) * (made & ~self._validation[count:])
-        kept = np.where(self._validation[:count], 1.0, real)
+        made = self._made[attempt.bugs][count:]  # copies of programs come last, and are none
+        extra = (
+            stage.injected * sum(self._training.weights) / max(1, int(made.sum())) * (made & ~self._validation[count:])
+        )
+        is_judge = self._validation[:count]
         return WeightedPrograms(
             store,
-            np.concatenate([np.asarray(self._training.weights) * kept, extra]),
-            np.concatenate([np.asarray(self._training.span_weights) * kept, extra]),
+            *(
+                np.concatenate([np.where(is_judge, judging, stage.real * np.asarray(learning)), extra])
+                for judging, learning in (
+                    (self._training.weights, learnt.weights),
+                    (self._training.span_weights, learnt.span_weights),
+                )
+            ),
+        )
+
+    def _fewer(self, per_problem: int) -> ProbeData:
+        """The training programs, of which those weigh nothing that come after the first ones of their problem."""
+        some = read_probe_data(self._data, per_problem)
+        weights = dict(
+            zip((each.id for each in some.programs), zip(some.weights, some.span_weights, strict=True), strict=True)
+        )
+        found = [weights.get(program.id, (0.0, 0.0)) for program in self._training.programs]
+        return replace(
+            self._training, weights=[weight for weight, _ in found], span_weights=[weight for _, weight in found]
         )
 
     def _with_copies(self, data: WeightedPrograms) -> WeightedPrograms:
