@@ -150,8 +150,7 @@ def _loss(
     columns: NDArray[np.int64] | None,
 ) -> torch.Tensor:
     batch = data.store.select(programs, columns)
-    features = torch.from_numpy(batch.features).float()
-    return batch_loss(head, features, batch, data.emphasis[programs], options)
+    return batch_loss(head, torch.from_numpy(batch.features), batch, data.emphasis[programs], options)
 
 
 def batch_loss(
@@ -159,7 +158,7 @@ def batch_loss(
 ) -> torch.Tensor:
     """The token, line and program terms of a batch, summed.
 
-    `features` float32[tokens of the batch, features] are what the head sees; those of `batch` are not looked at.
+    `features` float[tokens of the batch, features] are what the head sees; those of `batch` are not looked at.
     `emphasis` float64[programs of the batch].
     """
     by_token, by_line = (

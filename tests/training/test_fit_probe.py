@@ -21,7 +21,7 @@ from tests.training.makers import evenly, store_of, weighted
 PROGRAMS, LINES, TOKENS, FEATURES = 240, 3, 4, 6
 VALIDATION = np.arange(PROGRAMS) % 5 == 0
 EVENLY = np.ones(PROGRAMS)
-OPTIONS = FitOptions(hidden=8, rate=1e-2, epochs=12)
+OPTIONS = FitOptions(hidden=16, rate=1e-2, epochs=12)
 
 
 def planted(seed: int, *, signal: bool = True) -> FeatureStore:
