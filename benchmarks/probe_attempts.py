@@ -118,6 +118,17 @@ def attempts(top: int) -> list[Attempt]:
     by_line += [Attempt(f"lines, layer {layer}", (layer,), options=lines, places=True) for layer in range(top + 1)]
     by_line += [
         Attempt("lines, all layers", tuple(range(top + 1)), options=lines, places=True),
+        *(
+            Attempt(
+                f"lines, weights averaged by {share}{f', {seeds} seeds' if seeds > 1 else ''}",
+                two,
+                options=replace(lines, averaging=share, epochs=20, patience=3),
+                places=True,
+                seeds=seeds,
+            )
+            for share in (0.99, 0.997)
+            for seeds in (1, 3)
+        ),
         Attempt("lines, all layers, 3 seeds", tuple(range(top + 1)), options=lines, places=True, seeds=3),
         Attempt(
             "lines, all layers, rate 3e-4",

@@ -67,7 +67,7 @@ class _TokenEncoder(nn.Module):
         return (features - self.mean).div_(self.scale).clamp_(-8.0, 8.0)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        pieces = features.split(_ROWS_AT_ONCE)
+        pieces = features.split(_ROWS_AT_ONCE)  # type: ignore[no-untyped-call]
         projected = [self.project(self.dropout(self.standardised(piece))) for piece in pieces]
         return functional.gelu(torch.cat(projected))
 

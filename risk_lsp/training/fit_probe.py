@@ -6,12 +6,13 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.heads import FittedHead, HazardEnsemble, HazardHead, Runs, SpanHead, new_head
@@ -30,7 +31,8 @@ class FitOptions:
     """How a probe is fitted. `patience`: epochs without a better validation loss before it stops.
 
     `shares`: what the token, line and program terms count. `members`: probes from as many seeds, whose hazards are
-    averaged.
+    averaged. `averaging`: what is kept is an exponential moving average of the weights, of which each step leaves this
+    share as it was (Polyak and Juditsky 1992); 0 keeps the weights themselves.
     """
 
     architecture: Architecture = "hazard"
@@ -44,6 +46,7 @@ class FitOptions:
     shares: tuple[float, float, float] = (1.0, 1.0, 1.0)
     seed: int = 1
     members: int = 1
+    averaging: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,9 @@ def fit_head(
     width = data.store.features.shape[1] if columns is None else len(columns)
     head = new_head(options.architecture, width, options.hidden) if make is None else make(width)
     _standardise(head, data.store.select(training[:: max(1, len(training) // 2000)], columns))
+    average = get_ema_multi_avg_fn(options.averaging)  # type: ignore[no-untyped-call]
+    averages = AveragedModel(head, multi_avg_fn=average)
+    averaged = cast(SpanHead, averages.module)
     optimizer = torch.optim.AdamW(head.parameters(), lr=options.rate, weight_decay=options.weight_decay)
     chooser = np.random.default_rng(options.seed)
     best, best_loss, losses = copy.deepcopy(head.state_dict()), math.inf, []
@@ -117,10 +123,11 @@ def fit_head(
             loss = _loss(head, data, batch, options, columns)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        losses.append(_validation_loss(head, data, held_out, replace(options, loss="log"), columns))
+            averages.update_parameters(head)
+        losses.append(_validation_loss(averaged, data, held_out, replace(options, loss="log"), columns))
         on_epoch(losses[-1])
         if losses[-1] < best_loss:
-            best, best_loss = copy.deepcopy(head.state_dict()), losses[-1]
+            best, best_loss = copy.deepcopy(averaged.state_dict()), losses[-1]
         elif len(losses) - 1 - int(np.argmin(losses)) >= options.patience:
             break
     head.load_state_dict(best)

@@ -95,6 +95,18 @@ def test_fitting_stops_as_many_epochs_after_the_best_as_it_has_patience() -> Non
     assert len(losses) - 1 - int(np.argmin(losses)) == 3
 
 
+def test_what_is_kept_with_averaging_is_the_moving_average_of_the_weights_after_each_step() -> None:
+    two_steps = replace(OPTIONS, epochs=1, batch_programs=PROGRAMS // 2)
+    first, last, between = (
+        fit_head(evenly(planted(1)), VALIDATION, replace(two_steps, averaging=share)).head.state_dict()
+        for share in (1.0, 0.0, 0.75)
+    )
+
+    assert not torch.equal(first["output.weight"], last["output.weight"])
+    for name in first:
+        torch.testing.assert_close(between[name], 0.75 * first[name] + 0.25 * last[name])
+
+
 def test_the_same_seed_gives_the_same_probe() -> None:
     options = replace(OPTIONS, epochs=2)
     first, second = (fit_head(evenly(planted(1)), VALIDATION, options).head.state_dict() for _ in range(2))
