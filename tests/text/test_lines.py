@@ -62,6 +62,11 @@ def test_exactly_what_python_strips_is_left_out_of_a_stripped_line() -> None:
     assert left_out == [each.isspace() for each in characters]
 
 
+def test_lines_are_stripped_once() -> None:
+    index = LineIndex(" a\n")
+    assert index.stripped is index.stripped
+
+
 @given(texts)
 def test_stripped_lines_of_any_text_are_those_of_the_naive_model(text: str) -> None:
     index = LineIndex(text)
