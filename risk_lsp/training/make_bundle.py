@@ -171,6 +171,7 @@ def _command(args: argparse.Namespace) -> str:
         f"--loss {args.loss}",
         f"--rate {args.rate:g}",
     ]
+    parts += [f"--averaging {args.averaging:g}"] if args.averaging else []
     parts += [f"--layers {args.layers}"] if args.layers else []
     parts += [f"--members {args.members}"] if args.members > 1 else []
     parts += ["--no-statistics"] if args.no_statistics else []

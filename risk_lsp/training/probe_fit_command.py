@@ -32,6 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rate", type=float, default=2e-4, help="learning rate; higher for few programs (default 0.0002)"
     )
     parser.add_argument(
+        "--averaging",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="keep a moving average of the weights, of which a step leaves SHARE as it was, such as 0.997 (default 0)",
+    )
+    parser.add_argument(
         "--no-statistics",
         action="store_true",
         help="leave surprisal and entropy out; the layers above the taps never run",
@@ -56,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seed", type=int, default=1)
+
+
+def share(text: str) -> float:
+    share = float(text)
+    if not 0.0 <= share < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to below 1")
+    return share
 
 
 def run(args: argparse.Namespace) -> int:

@@ -38,6 +38,7 @@ def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
             hidden=args.hidden,
             loss=args.loss,
             rate=args.rate,
+            averaging=args.averaging,
             seed=args.seed,
             members=args.members,
         ),

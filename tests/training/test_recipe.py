@@ -10,17 +10,14 @@ from risk_lsp.training.recipe import recipe_of_command
 
 def test_what_the_command_says_is_in_the_recipe() -> None:
     command = "risk-lsp probe fit --architecture context --hidden 16 --loss brier --rate 0.001 --layers 2,4 --seed 7"
-    recipe = recipe_of_command(f"{command} --no-statistics --copy-model --injected 30 --per-group 5", layer_count=4)
+    recipe = recipe_of_command(
+        f"{command} --averaging 0.9 --no-statistics --copy-model --injected 30 --per-group 5", layer_count=4
+    )
 
     assert (recipe.layers, recipe.statistics, recipe.injected, recipe.per_group) == ((2, 4), False, 30, 5)
     options = recipe.options
-    assert (options.architecture, options.hidden, options.loss, options.rate, options.seed) == (
-        "context",
-        16,
-        "brier",
-        0.001,
-        7,
-    )
+    assert (options.architecture, options.hidden, options.loss) == ("context", 16, "brier")
+    assert (options.rate, options.averaging, options.seed) == (0.001, 0.9, 7)
 
 
 def test_what_it_does_not_say_is_as_by_default() -> None:
@@ -31,7 +28,14 @@ def test_what_it_does_not_say_is_as_by_default() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["", "made by hand", "risk-lsp train model", "risk-lsp probe fit --depth 3", "risk-lsp probe fit --hidden many"],
+    [
+        "",
+        "made by hand",
+        "risk-lsp train model",
+        "risk-lsp probe fit --depth 3",
+        "risk-lsp probe fit --hidden many",
+        "risk-lsp probe fit --averaging 1",
+    ],
 )
 def test_a_bundle_that_was_made_otherwise_is_refused(command: str) -> None:
     with pytest.raises(BundleError, match="cannot be repeated"):
