@@ -77,6 +77,19 @@ def desk() -> Desk:
     return Desk()
 
 
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """The layout of a text is parsed once the test sets this."""
+    event = threading.Event()
+
+    def slow_parse(*_: object, **__: object) -> list[Span]:
+        assert event.wait(10)
+        return []
+
+    monkeypatch.setattr("risk_lsp.server.analysis.code_line_spans", slow_parse)
+    return event
+
+
 async def test_edits_in_quick_succession_are_scored_once_as_they_are_in_the_end(desk: Desk) -> None:
     desk.open()
     for version in range(2, 30):
@@ -203,15 +216,8 @@ async def test_a_part_is_published_before_the_whole(desk: Desk) -> None:
 
 
 async def test_parts_that_come_while_the_layout_is_parsed_wait_for_it_and_the_newest_is_shown(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, parsed: threading.Event
 ) -> None:
-    parsed = threading.Event()
-
-    def slow_parse(*_: object, **__: object) -> list[Span]:
-        assert parsed.wait(10)
-        return []
-
-    monkeypatch.setattr("risk_lsp.server.analysis.code_line_spans", slow_parse)
     desk.gate.clear()
     desk.parts = [PART, PartialRisk(PART.risks, (Span(0, 9),))]
     document = desk.open()
@@ -227,15 +233,8 @@ async def test_parts_that_come_while_the_layout_is_parsed_wait_for_it_and_the_ne
 
 
 async def test_a_part_that_waited_for_the_layout_is_not_shown_when_the_whole_is_known(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, parsed: threading.Event
 ) -> None:
-    parsed = threading.Event()
-
-    def slow_parse(*_: object, **__: object) -> list[Span]:
-        assert parsed.wait(10)
-        return []
-
-    monkeypatch.setattr("risk_lsp.server.analysis.code_line_spans", slow_parse)
     desk.parts = [PART]
     whole = asyncio.create_task(desk.analyzer.of_newest(desk.open()))
     await desk.started.wait()
