@@ -117,7 +117,8 @@ class _Run:
         self.options, self.model, self.optimizers = options, model, optimizers
         self.streams, self.progress = streams, progress
         self.budget = options.minutes * 60
-        self.forward: torch.nn.Module = torch.compile(model) if options.compile else model  # type: ignore[assignment]
+        if options.compile and progress.seconds < self.budget:
+            self._compile()
 
     def until_spent(self, checkpoint: Path) -> None:
         progress, started = self.progress, time.monotonic()
@@ -141,6 +142,20 @@ class _Run:
                 saved = now
         save_checkpoint(checkpoint, self.model, self.optimizers, progress)
 
+    def _compile(self) -> None:
+        """Compile before the clock starts: layer by layer, so that one compilation serves them all.
+
+        A whole model traced by torch would get a mask in memory, and with it no flash attention.
+        """
+        options, started = self.options, time.monotonic()
+        for layer in self.model.model.layers:
+            layer.compile()
+        sequences = self.streams.batch(0, options.micro_batch, options.length, options.seed)
+        _loss(self.model, sequences, options.device).backward()  # type: ignore[no-untyped-call]
+        self.model.zero_grad(set_to_none=True)
+        held_out_loss(self.model, self.streams, options, 1)
+        _say(f"compiled in {time.monotonic() - started:.0f} s")
+
     def _step(self) -> float:
         options, progress = self.options, self.progress
         set_rate(self.optimizers, options.rate * rate_factor(progress.seconds / self.budget))
@@ -148,7 +163,7 @@ class _Run:
         pieces = [sequences[at : at + options.micro_batch] for at in range(0, options.batch, options.micro_batch)]
         total = 0.0
         for piece in pieces:
-            loss = _loss(self.forward, piece, options.device) * (len(piece) / options.batch)
+            loss = _loss(self.model, piece, options.device) * (len(piece) / options.batch)
             loss.backward()  # type: ignore[no-untyped-call]
             total += float(loss.detach())
         if not math.isfinite(total):

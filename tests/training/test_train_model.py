@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 from tokenizers import Tokenizer
+from torch._dynamo.utils import counters
 
 from risk_lsp.errors import BadInput
 from risk_lsp.model.code_model import CodeModel
@@ -136,6 +138,22 @@ def test_a_run_whose_budget_is_spent_takes_no_further_step(trained: Run, capsys:
     before = trained.record["progress"]["step"]
 
     assert train(trained.options).step == before
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # torch's own tracing
+def test_a_compiled_run_learns_too_and_one_compilation_serves_all_layers(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced_only = functools.partialmethod(torch.nn.Module.compile, backend="eager")  # needs no C++ compiler
+    monkeypatch.setattr(torch.nn.Module, "compile", traced_only)
+    torch._dynamo.reset()
+    counters.clear()
+    options = replace(small_options(corpus, tmp_path), micro_batch=4, compile=True)
+
+    train(options)
+
+    assert json.loads((tmp_path / "training.json").read_text("utf-8"))["held_out_loss"] < 4
+    assert counters["stats"]["unique_graphs"] == 2  # a layer in training, and one that measures
 
 
 def test_too_little_held_out_text_is_told_before_training(tokenizer: Tokenizer, tmp_path: Path) -> None:
