@@ -129,6 +129,15 @@ def attempts(top: int) -> list[Attempt]:
             for share in (0.99, 0.997)
             for seeds in (1, 3)
         ),
+        *(
+            Attempt(
+                f"lines, layers {','.join(map(str, layers))}, weights averaged by 0.997",
+                layers,
+                options=replace(lines, averaging=0.997, epochs=20, patience=3),
+                places=True,
+            )
+            for layers in (tuple(range(top - 4, top + 1, 2)), tuple(range(top - 4, top + 1)))
+        ),
         Attempt("lines, all layers, 3 seeds", tuple(range(top + 1)), options=lines, places=True, seeds=3),
         Attempt(
             "lines, all layers, rate 3e-4",

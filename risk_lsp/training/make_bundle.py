@@ -56,8 +56,9 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     layout = uses_layout(recipe.options.architecture)
     learnt = _with_injected(training, args.injected, args.seed)
     to_learn = _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout)
+    to_learn = replace(to_learn, store=as_wholes(to_learn.store, layout=layout))  # gigabytes: not both are kept
     fit = fit_probe(
-        replace(to_learn, store=as_wholes(to_learn.store, layout=layout)),
+        to_learn,
         np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
         recipe.options,
         on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
