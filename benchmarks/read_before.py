@@ -5,6 +5,7 @@
 The model has read programs of training problems, and none of calibration and test problems. These are cut into two
 halves, and each probe (`lines`, weights averaged by .997, one seed) is judged on both: fitted to one half, to as many
 programs of training problems, and to all of those. A row's figure for the half that it was fitted to says nothing.
+First it says how surprised the model is by the programs of each split: nats a token, the mean of their means.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 
 from risk_lsp.evaluation.metrics import auc
 from risk_lsp.evaluation.program_metrics import within_group_auc
+from risk_lsp.evaluation.splits import split_of
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.text.spans import Span
 from risk_lsp.training.calibrate import token_values
@@ -50,6 +53,8 @@ def main() -> int:
     data = read_probe_data(args.data, args.per_group)
     unread, read = _joined(data.of("calibration"), data.of("test")), data.of("train")
     unread_programs, read_programs = (_collected(model, each, layers, args.cache) for each in (unread, read))
+    for source, programs in ((read, read_programs), (unread, unread_programs)):
+        _print_surprisal(source, programs)
     half = np.array([is_held_out(f"half {program.group}", 0.5) for program in unread.programs])
     share = float(half.sum()) / len(read.programs)
     some = np.array([is_held_out(f"some {program.group}", share) for program in read.programs])
@@ -86,6 +91,17 @@ def _collected(model: CodeModel, data: ProbeData, layers: list[int], cache: Path
         parts=lambda text: [Span(0, len(text))],
     )
     return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
+
+
+def _print_surprisal(data: ProbeData, programs: WeightedPrograms) -> None:
+    store = programs.store
+    surprisal = store.features[:, -STATISTICS].astype(np.float64)
+    counts = np.maximum(np.diff(store.token_bounds), 1)
+    means = np.bincount(store.token_program, surprisal, len(counts)) / counts
+    kinds = np.array([(split_of(program.group), program.benchmark) for program in data.programs])
+    for split, benchmark in np.unique(kinds, axis=0):
+        chosen = (kinds == (split, benchmark)).all(axis=1)
+        print(f"{split} {benchmark}: {means[chosen].mean():.2f} nats a token, {chosen.sum()} programs", flush=True)
 
 
 def _fitted(data: ProbeData, programs: WeightedPrograms) -> HeadFit:
