@@ -37,8 +37,8 @@ from numpy.typing import NDArray
 from benchmarks.bench.__main__ import machine
 from benchmarks.bench.figures import seconds_of
 from benchmarks.bench.programs import program
+from risk_lsp.errors import first_line
 from risk_lsp.model.activations import Activations
-from risk_lsp.model.sources import first_line
 from risk_lsp.model.threads import available_cores
 from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.risk.engine import Engine

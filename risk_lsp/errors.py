@@ -36,3 +36,14 @@ class ModelError(RiskError):
 
 class WorkerError(RiskError):
     """The worker process that hosts the model failed or went away."""
+
+
+def needs_extra(name: str, error: ModuleNotFoundError) -> ModelError:
+    """What to say where a model needs libraries that the embedded default does without."""
+    return ModelError(f"the model {name} needs {error.name}, which is not installed", "pip install 'risk-lsp[models]'")
+
+
+def first_line(error: BaseException) -> str:
+    """An exception in one line of at most 200 characters."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]

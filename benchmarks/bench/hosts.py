@@ -49,5 +49,5 @@ def other_engines(threads: int | None = None) -> Iterator[tuple[str, Engine]]:
 
 
 def _by_transformers(dtype: str, threads: int | None) -> Engine:
-    with patch.object(hosts, "decoder_shape", lambda folder: None):
+    with patch.object(hosts, "decoder_shape", lambda config: None):
         return Engine.load(dtype=dtype, threads=threads)

@@ -15,6 +15,7 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Activations
 from risk_lsp.model.encoding import Encoding
 from risk_lsp.model.fingerprints import hash_weights
+from risk_lsp.model.gguf_tokenizer import gguf_tokenizer
 from risk_lsp.model.host import Host, Run
 from risk_lsp.model.hosts import load_host
 from risk_lsp.model.rereading import WindowReader, kept_statistics
@@ -60,27 +61,27 @@ class CodeModel:
         top_layer: int | None = None,
         threads: int | None = None,
     ) -> CodeModel:
-        """Load a causal model from a folder or by hub id; see `locate_model` for which is which.
+        """Load a causal model from a folder, a GGUF file or by hub id; see `locate_model` for which is which.
 
-        Only safetensors and classes that transformers ships are loaded. Nothing is fetched unless `source` is a hub id
-        and `offline` is off. `device` is "auto" or a torch device; `dtype` is "auto" (bfloat16 on CUDA, else float32),
-        "float32", "bfloat16" or "float16"; small plain decoders run without torch where that is left open. With
-        `top_layer` the blocks above it and the output head are not loaded, and token statistics are not available.
-        `threads` sets how many cores the model may use. Raises ModelError.
+        Only safetensors, GGUF and classes that transformers ships are loaded. Nothing is fetched unless `source` is a
+        hub id and `offline` is off. `device` is "auto" or a torch device; `dtype` is "float32", "bfloat16", "float16"
+        or "auto": bfloat16 where the device computes faster in it, else float32. Small plain decoders run without torch
+        where that is left open. With `top_layer` the blocks above it and the output head are not loaded, and token
+        statistics are not available. `threads` sets how many cores the model may use. Raises ModelError.
         """
         folder = locate_model(source, revision=revision, offline=offline)
-        tokenizer = load_tokenizer(folder.path, folder.name)
+        tokenizer = load_tokenizer(folder.path, folder.name) if folder.gguf is None else gguf_tokenizer(folder.gguf)
         host = load_host(folder, device=device, dtype=dtype, top_layer=top_layer, threads=threads)
         return cls(folder, host, tokenizer)
 
     @property
     def name(self) -> str:
-        """The hub id, or the folder's name."""
+        """The hub id, or the folder's or the file's name."""
         return self._folder.name
 
     @property
     def revision(self) -> str | None:
-        """The hub commit, None for a folder."""
+        """The hub commit, None for a folder or a file."""
         return self._folder.revision
 
     @property
@@ -115,12 +116,12 @@ class CodeModel:
 
     @cached_property
     def weights_hash(self) -> str:
-        """Hash of the safetensors files and config.json; reads them all the first time."""
+        """Hash of the GGUF file, or the safetensors files and config.json; reads them all the first time."""
         return hash_weights(self._folder.path)
 
     @property
     def tokenizer_hash(self) -> str:
-        """Hash of tokenizer.json."""
+        """Hash of tokenizer.json, or of the tokenizer in a GGUF file."""
         return self._tokenizer.fingerprint
 
     @property

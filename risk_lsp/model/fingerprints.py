@@ -19,9 +19,11 @@ def hash_files(paths: Iterable[Path]) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def hash_weights(folder: Path) -> str:
-    """Hash of a model folder's safetensors files, in the order of their names, and then its config.json."""
-    return hash_files([*sorted(folder.glob("*.safetensors")), folder / "config.json"])
+def hash_weights(path: Path) -> str:
+    """Hash of a GGUF file, or of a folder's safetensors files in the order of their names, then its config.json."""
+    if path.is_file():
+        return hash_files([path])
+    return hash_files([*sorted(path.glob("*.safetensors")), path / "config.json"])
 
 
 def hash_text(text: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.model.numpy_shape import DecoderShape
+from risk_lsp.model.decoder_shape import DecoderShape
 
 _QUERIES_AT_ONCE = 64  # of the square of causal attention, little more than the needed half is computed
 _ROWS_AT_ONCE = 256  # of the feed-forward layer, whose many columns then stay in the cache
@@ -182,10 +182,9 @@ def rms_norm(hidden: Floats, weight: Floats, epsilon: float) -> Floats:
     return normalised
 
 
-def rotations(positions: int, width: int, theta: float) -> tuple[Floats, Floats]:
+def rotations(positions: int, frequencies: Sequence[float]) -> tuple[Floats, Floats]:
     """Cosines and sines float32[positions, 1, width] of rotary embeddings (arXiv 2104.09864), in two halves."""
-    frequencies = theta ** -(np.arange(0, width, 2) / width)
-    angles = np.arange(positions)[:, None] * frequencies
+    angles = np.arange(positions)[:, None] * np.asarray(frequencies)
     twice = np.concatenate([angles, angles], axis=1)[:, None].astype(np.float32)
     return np.cos(twice), np.sin(twice)
 

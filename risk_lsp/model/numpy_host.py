@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.cancellation import stop_if_unwanted
+from risk_lsp.model.decoder_shape import DecoderShape
 from risk_lsp.model.host import Run
 from risk_lsp.model.numpy_block import Block, KeyValues, NumpyPast, rms_norm, rotations
-from risk_lsp.model.numpy_shape import DecoderShape
 from risk_lsp.model.threads import Threads
 
 _ROWS_PER_THREAD = 16
@@ -44,12 +44,13 @@ class NumpyHost:
         self.width = shape.width
         self.vocabulary_size = shape.vocabulary
         self.context = shape.context
-        _require_tensors(shape, weights, name, self.top_layer, head=top_layer is None)
+        sizes = {tensor: values.shape for tensor, values in weights.items()}
+        shape.require(sizes, name, self.top_layer, head=top_layer is None)
         self._embeddings = weights["model.embed_tokens.weight"]
         self._blocks = [Block(shape, weights, layer) for layer in range(self.top_layer)]
         self._norm = weights["model.norm.weight"] if top_layer is None else None
         self._head = self._embeddings if shape.tied else weights.get("lm_head.weight")
-        self._cosines, self._sines = rotations(shape.context, shape.head_width, shape.theta)
+        self._cosines, self._sines = rotations(shape.context, shape.frequencies)
         self._threads = Threads(threads)
 
     @property
@@ -166,19 +167,3 @@ def _row_statistics(logits: Floats, targets: NDArray[Any]) -> tuple[Floats, Floa
     log_total = np.log(total)
     # H = -sum p log p with log p = z - log(sum exp z).
     return chosen - log_total, log_total - np.einsum("ij,ij->i", exponentials, logits) / total
-
-
-def _require_tensors(shape: DecoderShape, weights: Mapping[str, Floats], name: str, layers: int, *, head: bool) -> None:
-    wanted = dict(shape.tensors(layers, head=head))
-    if missing := sorted(set(wanted) - set(weights)):
-        raise ModelError(
-            f"the weights of {name} lack {len(missing)} tensors, such as {missing[0]}",
-            "config.json and the weights must belong to the same model",
-        )
-    for tensor, expected in wanted.items():
-        if weights[tensor].shape != expected:
-            raise ModelError(
-                f"the model {name} cannot be loaded: {tensor} has shape {weights[tensor].shape}, "
-                f"where config.json implies {expected}",
-                "config.json and the weights must belong to the same model",
-            )

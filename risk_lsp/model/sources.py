@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from risk_lsp.errors import ModelError
+from risk_lsp.errors import ModelError, first_line, needs_extra
+from risk_lsp.model.gguf_config import gguf_config
+from risk_lsp.model.gguf_file import GgufFile
 
 HUB_PREFIX = "hub:"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", re.ASCII)
@@ -18,19 +20,23 @@ _UNSAFE_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checked model folder. `revision` is the hub commit it came from, None for a folder of the person's own."""
+    """A checked model folder, or a GGUF file, whose `config` is what config.json of the same model says.
+
+    `revision` is the hub commit it came from, None for a folder or a file of the person's own.
+    """
 
     name: str
     path: Path
     revision: str | None
     config: dict[str, Any]
+    gguf: GgufFile | None = None
 
 
 def locate_model(source: str | Path, *, revision: str | None = None, offline: bool = True) -> ModelFolder:
-    """Find the folder of a model and refuse one that is not safe or not complete.
+    """Find the folder or the GGUF file of a model and refuse one that is not safe or not complete.
 
-    A `Path`, or a string written as a path (`./x`, `/x`, `~/x`, `C:\\x`), is a folder and never looked up on the hub.
-    `owner/name` is a hub id, and so is anything after `hub:`. Raises ModelError.
+    A `Path`, a string written as a path (`./x`, `/x`, `~/x`, `C:\\x`), or one that ends in .gguf, is a folder or a file
+    and never looked up on the hub. `owner/name` is a hub id, and so is anything after `hub:`. Raises ModelError.
     """
     if _is_hub_id(source):
         name = str(source).removeprefix(HUB_PREFIX)
@@ -42,6 +48,9 @@ def locate_model(source: str | Path, *, revision: str | None = None, offline: bo
         raise ModelError(f"{source} names a home folder that is not there", "write the whole path") from error
     if revision is not None:
         raise ModelError(f"{path} is a folder, which has no revision {revision}", "drop the revision, or name a hub id")
+    if path.is_file():
+        file = GgufFile(path.resolve())
+        return ModelFolder(path.stem, file.path, None, gguf_config(file), file)
     if not path.is_dir():
         raise ModelError(f"there is no model folder {path}", "check the path; a model of the hub is named owner/name")
     path = path.resolve()
@@ -49,7 +58,7 @@ def locate_model(source: str | Path, *, revision: str | None = None, offline: bo
 
 
 def _is_hub_id(source: str | Path) -> bool:
-    if isinstance(source, Path):
+    if isinstance(source, Path) or (source.endswith(".gguf") and not source.startswith(HUB_PREFIX)):
         return False
     if source.startswith(HUB_PREFIX):
         if not _HUB_ID.fullmatch(source.removeprefix(HUB_PREFIX)):
@@ -134,14 +143,3 @@ def _read_json_object(path: Path, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ModelError(f"{path.name} of {name} is not a JSON object", "save or download it again")
     return content
-
-
-def needs_extra(name: str, error: ModuleNotFoundError) -> ModelError:
-    """What to say where a model needs libraries that the embedded default does without."""
-    return ModelError(f"the model {name} needs {error.name}, which is not installed", "pip install 'risk-lsp[models]'")
-
-
-def first_line(error: BaseException) -> str:
-    """An exception in one line of at most 200 characters."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.errors import ModelError
+from risk_lsp.errors import ModelError, first_line, needs_extra
 from risk_lsp.model.encoding import Encoding
 from risk_lsp.model.fingerprints import hash_files, hash_text
-from risk_lsp.model.sources import first_line, needs_extra
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -24,12 +23,12 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class TextTokenizer:
-    """The tokenizer of a model folder, with what its model expects before every text.
+    """The tokenizer of a model, with what its model expects before every text.
 
     `prefix` holds the ids of the special tokens that the tokenizer normally puts before a text (beginning of text).
     """
 
-    def __init__(self, tokenizer: Tokenizer, prefix: tuple[int, ...], file: Path | None = None) -> None:
+    def __init__(self, tokenizer: Tokenizer, prefix: tuple[int, ...], fingerprint: str | None = None) -> None:
         tokenizer.no_truncation()
         tokenizer.no_padding()
         # A post-processor adds special tokens and, for byte-level BPE, cuts white space off the offsets: want neither.
@@ -37,13 +36,13 @@ class TextTokenizer:
         # "<|endoftext|>" in a document is text that somebody wrote, not the end of the document.
         tokenizer.encode_special_tokens = True
         self._tokenizer = tokenizer
-        self._file = file
         self.prefix = prefix
+        self._fingerprint = fingerprint
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of tokenizer.json, or of the tokenizer's serialised form where the folder has no such file."""
-        return hash_text(self._tokenizer.to_str()) if self._file is None else hash_files([self._file])
+        """Hash of the file that it came from, or of its serialised form where there is no such file."""
+        return self._fingerprint or hash_text(self._tokenizer.to_str())
 
     def encode(self, text: str) -> Encoding:
         """Tokens of `text` and the characters each stands for; lone surrogates are read as U+FFFD."""
@@ -91,7 +90,7 @@ def load_tokenizer(folder: Path, name: str) -> TextTokenizer:
             raise ModelError(
                 f"tokenizer.json of {name} cannot be read: {first_line(error)}", "save or download it again"
             ) from error
-        return TextTokenizer(tokenizer, _prefix(tokenizer, folder), file)
+        return TextTokenizer(tokenizer, _prefix(tokenizer, folder), hash_files([file]))
     tokenizer = _converted_tokenizer(folder, name)
     return TextTokenizer(tokenizer, _prefix(tokenizer, folder))
 

@@ -12,18 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from risk_lsp.errors import ModelError
+from risk_lsp.errors import ModelError, first_line
 from risk_lsp.model.cancellation import stop_if_unwanted
 from risk_lsp.model.host import Run
-from risk_lsp.model.sources import ModelFolder, first_line
+from risk_lsp.model.sources import ModelFolder
 from risk_lsp.model.statistics import token_statistics
+from risk_lsp.model.torch_devices import number_type, torch_device
 from risk_lsp.model.transformers_decoding import TransformersDecoding
 from risk_lsp.model.transformers_past import TransformersPast, can_be_gone_on_from
 
 _DEFAULT_CONTEXT = 2048
-
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class _TapsFilled(Exception):
@@ -195,8 +193,8 @@ def load_transformers_host(
     """
     if threads is not None:
         torch.set_num_threads(threads)
-    place = _device(device)
-    number_type = _dtype(dtype, place)
+    place = torch_device(device)
+    kind = number_type(dtype, place)
     config, layer_count = _load_config(folder)
     if top_layer is not None:
         _keep_blocks(config.get_text_config(), layer_count, top_layer, folder.name)
@@ -206,7 +204,7 @@ def load_transformers_host(
             model, loading = model_class.from_pretrained(
                 folder.path,
                 config=config,
-                dtype=number_type,
+                dtype=kind,
                 # Named here so that a config cannot ask for an attention kernel from the hub.
                 attn_implementation="sdpa" if model_class._supports_sdpa else "eager",
                 use_safetensors=True,
@@ -285,24 +283,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ModelError(f"the device {name} cannot be used here", "use auto, cpu, cuda or mps") from error
-    return device
-
-
-def _dtype(name: str, device: torch.device) -> torch.dtype:
-    if name == "auto":
-        return torch.bfloat16 if device.type == "cuda" else torch.float32
-    if name not in _DTYPES:
-        raise ModelError(f"the dtype {name} is not supported", f"use auto, {', '.join(_DTYPES)}")
-    return _DTYPES[name]

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
-from risk_lsp.errors import ModelError
-from risk_lsp.model.sources import ModelFolder, first_line
+from risk_lsp.errors import ModelError, first_line
+from risk_lsp.model.sources import ModelFolder
 
 _tensors: Callable[[bytes], list[tuple[str, dict[str, Any]]]] = deserialize
 _READERS: dict[str, Callable[[bytes], NDArray[Any]]] = {

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tokenizers.normalizers import Normalizer
 
-from risk_lsp.model import hosts
+from risk_lsp.model import hosts, torch_host
 
 SMALL = {
     "vocab_size": 320,
@@ -41,6 +41,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 PLAIN_FAMILIES = ("Llama", "Qwen2", "Qwen3")
+LIBRARIES = ("numpy", "torch")
 
 SAMPLE = """\
 def largest(values):
@@ -137,17 +138,22 @@ def sample() -> str:
     return SAMPLE
 
 
-@pytest.fixture(params=[*sorted(FAMILIES), *(f"{family}, run by numpy" for family in PLAIN_FAMILIES)])
+@pytest.fixture(
+    params=[*sorted(FAMILIES), *(f"{family}, run by {library}" for family in PLAIN_FAMILIES for library in LIBRARIES)]
+)
 def family(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each supported family in turn, run by transformers, and those that numpy can run once more by numpy."""
-    name, _, host = str(request.param).partition(", ")
-    if not host:
-        monkeypatch.setattr(hosts, "decoder_shape", lambda folder: None)
+    """Each supported family in turn, run by transformers, and plain ones once more by numpy and once by torch alone."""
+    name, _, library = str(request.param).partition(", run by ")
+    if not library:
+        monkeypatch.setattr(hosts, "decoder_shape", lambda config: None)
+    if library == "torch":
+        monkeypatch.setattr(hosts, "MOST_BYTES_OF_NUMPY", 0)
+        monkeypatch.setattr(torch_host, "fast_number_type", lambda device: torch.float32)
     return name
 
 
 @pytest.fixture(params=sorted(FAMILIES))
 def torch_family(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each supported family in turn, run by transformers."""
-    monkeypatch.setattr(hosts, "decoder_shape", lambda folder: None)
+    monkeypatch.setattr(hosts, "decoder_shape", lambda config: None)
     return str(request.param)

@@ -28,7 +28,7 @@ def load(folder: Path, **options: Any) -> NumpyHost:
     ("family", "changes"),
     [
         ("Llama", {"hidden_act": "gelu"}),
-        ("Llama", {"rope_parameters": {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}}),
+        ("Llama", {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}}),
         ("Qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}),
         ("GPT2", {}),
     ],
@@ -41,16 +41,16 @@ def test_a_decoder_with_anything_unusual_is_left_to_transformers(
     assert not isinstance(load_host(folder, device="cpu", dtype="auto", top_layer=None), NumpyHost)
 
 
-@pytest.mark.parametrize("options", [{"dtype": "bfloat16"}, {"device": "meta"}])
-def test_another_device_or_type_is_left_to_transformers(model_folder: ModelFolder, options: dict[str, str]) -> None:
+@pytest.mark.parametrize("options", [{"dtype": "bfloat16"}, {"device": "cpu:0"}])
+def test_another_device_or_type_is_left_to_torch(model_folder: ModelFolder, options: dict[str, str]) -> None:
     folder = locate_model(model_folder("Llama"))
     chosen = {"device": "cpu", "dtype": "auto", **options}
 
     assert not isinstance(load_host(folder, top_layer=None, **chosen), NumpyHost)  # type: ignore[arg-type]
 
 
-def test_a_large_model_is_left_to_transformers(model_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_lsp.model.numpy_shape.MOST_BYTES", 1000)
+def test_a_large_model_is_left_to_torch(model_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("risk_lsp.model.hosts.MOST_BYTES_OF_NUMPY", 1000)
     folder = locate_model(model_folder("Llama"))
 
     assert not isinstance(load_host(folder, device="cpu", dtype="auto", top_layer=None), NumpyHost)

@@ -1,19 +1,21 @@
-"""Which decoders the numpy host runs: the plain Llama family, read from config.json."""
+"""Which decoders this project runs by itself: the plain Llama family, read from config.json."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import pi
 from typing import Any
 
-from risk_lsp.model.sources import ModelFolder
-from risk_lsp.model.weights import weight_files
+from risk_lsp.errors import ModelError
 
 _FAMILIES = ("llama", "qwen2", "qwen3")
 _DEFAULT_THETA = 10000.0
-# Larger models gain more from torch's kernels than they lose by its start-up.
-MOST_BYTES = 100_000_000
-_LONGEST_CONTEXT = 1 << 17  # a row of angles for each position is computed beforehand
+_ROPE_KEYS = {
+    "default": set(),
+    "linear": {"factor"},
+    "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class DecoderShape:
     vocabulary: int
     context: int
     epsilon: float
-    theta: float
+    frequencies: tuple[float, ...]  # by which each pair of a head's coordinates turns from token to token, in radians
     tied: bool
     query_bias: bool
     output_bias: bool
@@ -65,16 +67,33 @@ class DecoderShape:
                 if bias:
                     yield f"{block}{name}.bias", (rows,)
 
+    def require(self, sizes: Mapping[str, tuple[int, ...]], name: str, layers: int, *, head: bool) -> None:
+        """Raise ModelError unless a model of that name has all `tensors`, in these sizes."""
+        wanted = dict(self.tensors(layers, head=head))
+        if missing := sorted(set(wanted) - set(sizes)):
+            raise ModelError(
+                f"the weights of {name} lack {len(missing)} tensors, such as {missing[0]}",
+                "its settings and its weights must belong to the same model",
+            )
+        for tensor, expected in wanted.items():
+            if tuple(sizes[tensor]) != expected:
+                raise ModelError(
+                    f"the model {name} cannot be loaded: {tensor} has shape {tuple(sizes[tensor])}, "
+                    f"where its settings imply {expected}",
+                    "its settings and its weights must belong to the same model",
+                )
 
-def decoder_shape(folder: ModelFolder) -> DecoderShape | None:
-    """The shape of a small decoder that is exactly of this family; None for any other, which transformers runs."""
-    config = folder.config
-    if sum(file.stat().st_size for file in weight_files(folder)) > MOST_BYTES:
-        return None
+
+def decoder_shape(config: dict[str, Any]) -> DecoderShape | None:
+    """The shape of a decoder that is exactly of this family; None for any other, which transformers runs.
+
+    config: as config.json has it, or `gguf_config` makes it.
+    """
     try:
-        if not _is_plain(config) or _size(config, "max_position_embeddings") > _LONGEST_CONTEXT:
+        if not _is_plain(config):
             return None
         heads = _size(config, "num_attention_heads")
+        head_width = int(config.get("head_dim") or _size(config, "hidden_size") // heads)
         family = config["model_type"]
         biased = bool(config.get("attention_bias", False))
         return DecoderShape(
@@ -83,11 +102,11 @@ def decoder_shape(folder: ModelFolder) -> DecoderShape | None:
             feed_forward=_size(config, "intermediate_size"),
             heads=heads,
             key_value_heads=_size(config, "num_key_value_heads"),
-            head_width=int(config.get("head_dim") or _size(config, "hidden_size") // heads),
+            head_width=head_width,
             vocabulary=_size(config, "vocab_size"),
             context=_size(config, "max_position_embeddings"),
             epsilon=float(config["rms_norm_eps"]),
-            theta=_theta(config),
+            frequencies=_frequencies(config, head_width),
             tied=bool(config["tie_word_embeddings"]),
             query_bias=biased or family == "qwen2",
             output_bias=biased,
@@ -99,19 +118,24 @@ def decoder_shape(folder: ModelFolder) -> DecoderShape | None:
 
 
 def _is_plain(config: dict[str, Any]) -> bool:
-    rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
+    rope = _rope(config)
+    keys = _ROPE_KEYS.get(rope.get("rope_type", rope.get("type", "default")))
     return (
         config.get("model_type") in _FAMILIES
         and "auto_map" not in config
         and "quantization_config" not in config
         and config.get("hidden_act") == "silu"
-        and kind == "default"
-        and not set(rope) - {"rope_theta", "rope_type", "type"}
+        and keys is not None
+        and not set(rope) - keys - {"rope_theta", "rope_type", "type", "frequency_factors"}
         and not config.get("use_sliding_window")
         and config.get("partial_rotary_factor", 1.0) == 1.0
         and set(config.get("layer_types") or ["full_attention"]) == {"full_attention"}
     )
+
+
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    rope: dict[str, Any] = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    return rope
 
 
 def _size(config: dict[str, Any], name: str) -> int:
@@ -121,6 +145,23 @@ def _size(config: dict[str, Any], name: str) -> int:
     return value
 
 
-def _theta(config: dict[str, Any]) -> float:
-    rope = config.get("rope_parameters") or {}
-    return float(rope.get("rope_theta", config.get("rope_theta", _DEFAULT_THETA)))
+def _frequencies(config: dict[str, Any], width: int) -> tuple[float, ...]:
+    """Of rotary positions (arXiv 2104.09864), as the config has them stretched to longer texts."""
+    rope = _rope(config)
+    theta = float(rope.get("rope_theta", config.get("rope_theta", _DEFAULT_THETA)))
+    plain = [theta ** -(index / width) for index in range(0, width, 2)]
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind == "linear":
+        plain = [each / float(rope["factor"]) for each in plain]
+    elif kind == "llama3":
+        plain = [_stretched(each, rope) for each in plain]
+    factors = rope.get("frequency_factors", [1.0] * len(plain))
+    return tuple(each / float(factor) for each, factor in zip(plain, factors, strict=True))
+
+
+def _stretched(frequency: float, rope: dict[str, Any]) -> float:
+    """As Llama 3.1 stretches its positions: slow turns by the factor, fast ones not at all, those between in part."""
+    turns = float(rope["original_max_position_embeddings"]) * frequency / (2 * pi)
+    low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
+    kept = min(1.0, max(0.0, (turns - low) / (high - low)))
+    return kept * frequency + (1 - kept) * frequency / float(rope["factor"])

@@ -1,0 +1,98 @@
+"""Writes small models of the transformers format as GGUF files, as llama.cpp's converter does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
+
+_NAMES = {
+    "model.embed_tokens.": "token_embd.",
+    "model.norm.": "output_norm.",
+    "lm_head.": "output.",
+    "model.layers.": "blk.",
+    ".input_layernorm.": ".attn_norm.",
+    ".post_attention_layernorm.": ".ffn_norm.",
+    ".self_attn.q_proj.": ".attn_q.",
+    ".self_attn.k_proj.": ".attn_k.",
+    ".self_attn.v_proj.": ".attn_v.",
+    ".self_attn.o_proj.": ".attn_output.",
+    ".self_attn.q_norm.": ".attn_q_norm.",
+    ".self_attn.k_norm.": ".attn_k_norm.",
+    ".mlp.gate_proj.": ".ffn_gate.",
+    ".mlp.up_proj.": ".ffn_up.",
+    ".mlp.down_proj.": ".ffn_down.",
+}
+
+
+def write_gguf(
+    folder: Path,
+    path: Path,
+    *,
+    kind: gguf.GGMLQuantizationType = gguf.GGMLQuantizationType.F32,
+    rules: str = "gpt-2",
+    settings: Mapping[str, Any] | None = None,
+) -> Path:
+    """The model of a transformers folder as a GGUF file; matrices in the number type `kind`, the rest in float32.
+
+    rules: how the tokenizer splits words, by llama.cpp's name. settings: more of the metadata, by key.
+    """
+    config = json.loads((folder / "config.json").read_text())
+    family = config["model_type"]
+    writer = gguf.GGUFWriter(path, family)
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(config["rope_parameters"]["rope_theta"])
+    if config.get("head_dim"):
+        writer.add_key_length(config["head_dim"])
+        writer.add_value_length(config["head_dim"])
+    _add_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text()), config, rules)
+    for key, value in (settings or {}).items():
+        writer.add_key_value(key, value, gguf.GGUFValueType.get_type(value))
+    heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
+    for name, values in load_file(folder / "model.safetensors").items():
+        if family == "llama":
+            values = next((_permuted(values, count) for part, count in heads.items() if part in name), values)
+        stored = kind if values.ndim == 2 else gguf.GGMLQuantizationType.F32
+        writer.add_tensor(gguf_name(name), gguf.quants.quantize(values, stored), raw_dtype=stored)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def gguf_name(name: str) -> str:
+    """A tensor's name in GGUF for that of transformers."""
+    for own, other in _NAMES.items():
+        name = name.replace(own, other)
+    return name
+
+
+def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict[str, Any], config: dict[str, Any], rules: str) -> None:
+    vocabulary = tokenizer["model"]["vocab"]
+    special = {added["content"] for added in tokenizer["added_tokens"]}
+    tokens = sorted(vocabulary, key=vocabulary.__getitem__)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(rules)
+    writer.add_token_list(tokens)
+    writer.add_token_types([gguf.TokenType.CONTROL if each in special else gguf.TokenType.NORMAL for each in tokens])
+    writer.add_token_merges([" ".join(pair) for pair in tokenizer["model"]["merges"]])
+    writer.add_eos_token_id(config["eos_token_id"])
+    writer.add_add_bos_token(False)
+
+
+def _permuted(values: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+    """Rows of queries or keys with the two halves of a head interleaved, as llama.cpp turns them."""
+    return values.reshape(heads, 2, -1, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
