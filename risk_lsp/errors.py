@@ -22,10 +22,6 @@ class BadInput(RiskError):
     """A file, an argument or a record that cannot be scored."""
 
 
-class SettingsError(RiskError):
-    """A setting that is unknown, of the wrong type, or not allowed to come from where it came from."""
-
-
 class BundleError(RiskError):
     """A probe bundle that is missing, damaged or does not belong to its model."""
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.probe.bundle import save_bundle, save_head
+from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import feature_count
-from risk_lsp.probe.heads import new_head
-from risk_lsp.probe.manifest import Host, Manifest
+from risk_lsp.probe.manifest import Host, Manifest, write_manifest
+from risk_lsp.training.heads import new_head, tensors_of
 from tests.model.conftest import save_family
 
 LAYERS = (1, 3)
@@ -32,9 +32,9 @@ def save_tiny_bundle(folder: Path) -> Path:
         width=model.width,
         architecture="hazard",
         hidden=8,
-        probe_hash=save_head(head, folder),
+        probe_hash=save_head(tensors_of(head), folder),
         calibration=Calibration(theta=0.5),
         reference={"line": [{"low": 0.0, "high": 1.0, "predicted": 0.1, "observed": 0.12, "n": 345}]},
     )
-    save_bundle(head, manifest, folder)
+    write_manifest(manifest, folder)
     return folder

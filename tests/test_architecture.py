@@ -28,8 +28,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 COMMON = {"errors", "settings", "__init__"}
 
 HOMES: dict[str, set[str]] = {
-    "torch": {"model", "probe", "training"},
-    "transformers": {"model", "probe", "training"},
+    "torch": {"model", "training"},
+    "transformers": {"model", "training"},
     "safetensors": {"model", "probe", "training"},
     "tokenizers": {"model", "probe", "training"},
     "lsprotocol": {"server"},

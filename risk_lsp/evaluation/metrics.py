@@ -20,14 +20,6 @@ def base_rate(y: ArrayLike, weights: ArrayLike | None = None) -> float:
     return _mean(labels, check_records(labels, labels, weights).weights)
 
 
-def brier_score(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Weighted mean squared error of probabilities: sum(w (p - y)^2) / sum(w). Lower is better; 0 to 1.
-
-    Brier, Verification of forecasts expressed in terms of probability, Monthly Weather Review 78 (1950).
-    """
-    return _brier(check_records(p, y, weights))
-
-
 def brier_skill_score(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Skill against always predicting the weighted base rate r of these very labels: 1 - brier / (r (1 - r)).
 

@@ -91,17 +91,6 @@ def drawn(tree: FrozenTree, shape: Shape, generator: np.random.Generator) -> tup
     return passed, cost
 
 
-def exact_rate(tree: FrozenTree, shape: Shape) -> float:
-    """The chance that a drawn tree passes, in closed form: draws are independent and with replacement."""
-    fails = np.mean([_program_fails(program, shape) for program in tree.programs])
-    return float(1.0 - fails**shape.programs)
-
-
-def exact_cost(tree: FrozenTree, shape: Shape) -> float:
-    """The mean cost of a drawn tree, in closed form."""
-    return float(shape.programs * np.mean([_program_cost(program, shape) for program in tree.programs]))
-
-
 def pass_at_t(
     trees: Sequence[FrozenTree], shapes: Sequence[Shape], *, draws: int = 200, resamples: int = 1000, seed: int = 0
 ) -> list[PassAtT]:
@@ -142,23 +131,3 @@ def rate_by_cost(
 
 def _draw(items: Sequence[_Item], count: int, generator: np.random.Generator) -> list[_Item]:
     return [items[index] for index in generator.integers(len(items), size=count)]
-
-
-def _program_fails(program: FrozenProgram, shape: Shape) -> float:
-    if program.passed:
-        return 0.0
-    each = [
-        float(np.mean([not repair.passed for repair in feedback.repairs]) ** shape.repairs)
-        for feedback in program.feedbacks
-    ]
-    return float(np.mean(each) ** shape.feedbacks)
-
-
-def _program_cost(program: FrozenProgram, shape: Shape) -> float:
-    if program.passed:
-        return program.cost
-    each = [
-        feedback.cost + shape.repairs * float(np.mean([repair.cost for repair in feedback.repairs]))
-        for feedback in program.feedbacks
-    ]
-    return program.cost + shape.feedbacks * float(np.mean(each))

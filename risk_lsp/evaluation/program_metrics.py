@@ -17,18 +17,6 @@ from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.records import FloatArray, IntArray, Records, check_records, group_ids, total
 
 
-class ReviewEffort(NamedTuple):
-    """Mean share of a program's lines that were read, in two orders of reading, and the relative change."""
-
-    by_probability: float
-    top_to_bottom: float
-
-    @property
-    def change(self) -> float:
-        """by_probability / top_to_bottom - 1: -0.35 means that 35% fewer lines were read."""
-        return self.by_probability / self.top_to_bottom - 1.0
-
-
 class ProgramValues(NamedTuple):
     """A measure of each program float64[programs], NaN where it has none, and the weight of each in a mean."""
 
@@ -54,18 +42,6 @@ def within_group_auc(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights
 def hits_at_k(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, k: int, weights: ArrayLike | None = None) -> float:
     """Weighted share of the programs with a positive record whose k best-scored records hold at least one positive."""
     return program_hits(scores, y, groups, k, weights).mean
-
-
-def review_effort(
-    scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None, *, recall: float = 0.8
-) -> ReviewEffort:
-    """Share of a program's lines read until `recall` of its edited lines were met: best-scored first, and from the top.
-
-    For a program with m edited lines among n, reading stops at edited line number ceil(recall m); the share is the
-    lines read so far / n. The result holds the weighted means over programs with an edited line.
-    """
-    by_probability, top_to_bottom = program_efforts(scores, y, groups, weights, recall=recall)
-    return ReviewEffort(by_probability.mean, top_to_bottom.mean)
 
 
 def program_aucs(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None) -> ProgramValues:
@@ -96,7 +72,12 @@ def program_hits(
 def program_efforts(
     scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None, *, recall: float = 0.8
 ) -> tuple[ProgramValues, ProgramValues]:
-    """The share read of each program with an edited line, best-scored first and from the top (see `review_effort`)."""
+    """The share read of each program with an edited line until `recall` of its edited lines were met: best-scored
+    first, and from the top.
+
+    For a program with m edited lines among n, reading stops at edited line number ceil(recall m); the share is the
+    lines read so far / n.
+    """
     if not 0.0 < recall <= 1.0:
         raise BadInput(f"a recall of {recall:g} cannot be met", "use a share above 0 and up to 1, such as 0.8")
     programs = _Programs.of(scores, y, groups, weights)

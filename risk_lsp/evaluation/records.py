@@ -63,26 +63,3 @@ def group_ids(groups: ArrayLike, n: int) -> tuple[IntArray, int]:
 def total(ids: IntArray, values: FloatArray, count: int) -> FloatArray:
     """Sum of `values` [n] per id, float64[count]."""
     return np.bincount(ids, values, count).astype(np.float64)
-
-
-def balanced_weights(*levels: ArrayLike) -> FloatArray:
-    """Weights float64[n], of sum n, that share the whole equally at each level in turn.
-
-    Each level gives every record's name at that level, outermost first. `balanced_weights(problems)` lets problems
-    count equally, and the records within each; `balanced_weights(problems, programs)` lets the programs of a problem
-    count equally too, however long they are.
-    """
-    if not levels:
-        raise BadInput("weights need at least one level", "give the problem of each record")
-    n = len(np.asarray(levels[0]))
-    weights = np.ones(n)
-    outer = np.zeros(n, dtype=np.int64)
-    for level in levels:
-        names, _ = group_ids(level, n)
-        inner, count = group_ids(outer * (int(names.max(initial=0)) + 1) + names, n)
-        outer_of = np.zeros(count, dtype=np.int64)
-        outer_of[inner] = outer
-        weights /= np.bincount(outer_of)[outer]
-        outer = inner
-    weights /= np.bincount(outer)[outer]
-    return np.asarray(weights * (n / weights.sum()), dtype=np.float64)

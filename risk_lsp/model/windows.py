@@ -24,7 +24,7 @@ class Window(NamedTuple):
 class Shares(NamedTuple):
     """How windows divide the context, in shares of it: left context from least to most, kept tokens from least to most.
 
-    Less left context makes an edit of a long text cheaper; benchmarks/bounded_context.py measures what it loses.
+    Less left context makes an edit of a long text cheaper.
     """
 
     left_least: float = 1 / 4

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from risk_lsp.errors import BadInput
 from risk_lsp.patches.outcome import Limits, Outcome
 from risk_lsp.patches.problems import Problem
-from risk_lsp.patches.sandbox import Job, Sandbox
+from risk_lsp.patches.sandbox import Sandbox
 
 # What a program gets for all of its problem's tests together.
 TEST_LIMITS = Limits(wall_seconds=8.0, cpu_seconds=2, memory=1536 << 20)
@@ -29,15 +28,6 @@ class Verdict(NamedTuple):
 def judge(sandbox: Sandbox, problem: Problem, program: str) -> Verdict:
     """Run `program` against the tests of `problem`. BadInput for a problem without tests."""
     return _verdict(sandbox.run(script_with_tests(problem, program)))
-
-
-def judge_many(
-    sandbox: Sandbox, programs: Iterable[tuple[Problem, str]], workers: int = 2
-) -> Iterator[tuple[int, Verdict]]:
-    """Verdicts for many (problem, program) pairs, as they come: (index of the pair, verdict)."""
-    jobs = (Job(script_with_tests(problem, program)) for problem, program in programs)
-    for index, outcome in sandbox.run_many(jobs, workers):
-        yield index, _verdict(outcome)
 
 
 def script_with_tests(problem: Problem, program: str) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,8 @@ from risk_lsp.errors import BundleError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.fingerprints import hash_files
 from risk_lsp.probe.features import feature_count
-from risk_lsp.probe.manifest import Host, Manifest, read_manifest, write_manifest
+from risk_lsp.probe.manifest import Host, Manifest, read_manifest
 from risk_lsp.probe.reader import ProbeReader, head_shapes, uses_layout
-
-if TYPE_CHECKING:
-    from risk_lsp.probe.heads import FittedHead
 
 PROBE_FILE = "probe.safetensors"
 _PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.joblib", "*.npy", "*.npz")
@@ -63,19 +61,12 @@ def load_bundle(
     return Bundle(model, reader, manifest)
 
 
-def save_head(head: FittedHead, folder: Path) -> str:
-    """Write `probe.safetensors` to the bundle folder and return its hash for the manifest."""
+def save_head(tensors: Mapping[str, NDArray[np.float32]], folder: Path) -> str:
+    """Write the probe's tensors as `probe.safetensors` to the bundle folder and return its hash for the manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / PROBE_FILE
-    save_file({name: tensor.float().contiguous().numpy() for name, tensor in head.state_dict().items()}, path)
+    save_file(dict(tensors), path)
     return hash_files([path])
-
-
-def save_bundle(head: FittedHead, manifest: Manifest, folder: Path) -> None:
-    """Write the probe and its manifest; a bundled model's files are expected to be there already."""
-    if save_head(head, folder) != manifest.probe_hash:
-        raise BundleError(f"the manifest for {folder} names another probe", "save the head first and take its hash")
-    write_manifest(manifest, folder)
 
 
 def load_probe(path: Path, manifest: Manifest, threads: int | None = None) -> ProbeReader:

@@ -1,4 +1,4 @@
-"""What the heads that look around compute from token features, in numpy: convolutions, and a summary of the text."""
+"""What the probe that looks around computes from token features, in numpy: convolutions, and a summary of the text."""
 
 from __future__ import annotations
 
@@ -18,29 +18,18 @@ Floats = NDArray[np.float32]
 Owners = NDArray[np.int64]
 
 
-def context_shapes(hidden: int, read: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of the tensors that such a reader has beside those of a hazard probe.
-
-    `read` is how many descriptions of a token its hazard is made of.
-    """
+def context_shapes(hidden: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape of the tensors that such a probe has beside those of a hazard probe."""
     shapes: dict[str, tuple[int, ...]] = {
         "summary.weight": (hidden, hidden),
         "summary.bias": (hidden,),
-        "mix.weight": (hidden, read * hidden),
+        "mix.weight": (hidden, 3 * hidden),
         "mix.bias": (hidden,),
     }
     for number in range(len(DILATIONS)):
         shapes[f"layers.{number}.weight"] = (hidden, hidden, KERNEL)
         shapes[f"layers.{number}.bias"] = (hidden,)
     return shapes
-
-
-def with_context(tensors: Mapping[str, Floats], token: Floats, layout: Layout) -> Floats:
-    """Encoded tokens float32[n, hidden] of one text -> what each is in its part of it, float32[n, hidden]."""
-    if not len(token):
-        return token
-    around = _with_neighbours(tensors, token, layout.part)
-    return _mixed(tensors, [token, around + _summaries(tensors, token, layout.part)])
 
 
 def with_lines(tensors: Mapping[str, Floats], token: Floats, layout: Layout) -> Floats:

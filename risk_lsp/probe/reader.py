@@ -1,4 +1,4 @@
-"""A fitted probe at work: numpy alone, so that nothing waits for torch to be imported. Fitting is done by heads.py."""
+"""A fitted probe at work: numpy alone, so that nothing waits for torch to be imported. Fitting is the laboratory's."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.model.threads import Threads
-from risk_lsp.probe.context_reading import context_shapes, with_context, with_lines
+from risk_lsp.probe.context_reading import context_shapes, with_lines
 from risk_lsp.probe.gelu import gelu
 from risk_lsp.probe.layout import Layout
 
-Architecture = Literal["hazard", "context", "lines", "max_pool"]
+Architecture = Literal["hazard", "lines"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
-
-# How many descriptions of a token its hazard is made of, where there is more than its own.
-_READ: dict[Architecture, int] = {"context": 2, "lines": 3}
 
 Floats = NDArray[np.float32]
 
 
-def uses_layout(architecture: Architecture) -> bool:
+def uses_layout(architecture: str) -> bool:
     """Whether such a probe reads the layout of the tokens, as its first features, and their lines."""
     return architecture == "lines"
 
 
 def head_shapes(architecture: Architecture, features: int, hidden: int, members: int = 1) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor of a probe, or of an ensemble of several, as heads.py names them."""
+    """Name and shape of every tensor of a probe, or of an ensemble of several."""
     one = _member_shapes(architecture, features, hidden)
     if members == 1:
         return one
@@ -47,11 +44,9 @@ def _member_shapes(architecture: Architecture, features: int, hidden: int) -> di
         "encoder.project.bias": (hidden,),
         "output.weight": (1, hidden),
         "output.bias": (1,),
+        "log_theta": (),
     }
-    if architecture == "max_pool":
-        return shapes
-    around = context_shapes(hidden, _READ[architecture]) if architecture in _READ else {}
-    return {**shapes, "log_theta": (), **around}
+    return {**shapes, **context_shapes(hidden)} if architecture == "lines" else shapes
 
 
 class ProbeReader:
@@ -71,28 +66,14 @@ class ProbeReader:
         self._project = np.concatenate([tensors["encoder.project.weight"] for tensors in self._members])
         self._bias = np.concatenate([tensors["encoder.project.bias"] for tensors in self._members])
 
-    @property
-    def weights(self) -> Floats:
-        """Of the output layer: float32[hidden]."""
-        return self._tensors["output.weight"].reshape(-1)
-
-    @property
-    def bias(self) -> float:
-        """Of the output layer."""
-        return float(self._tensors["output.bias"][0])
-
     def standardised(self, features: Floats) -> Floats:
         """The features with the mean and spread they had in training (of every member) taken out, outliers clipped."""
         standardised = features - self._tensors["encoder.mean"]
         standardised /= self._tensors["encoder.scale"]
         return np.clip(standardised, np.float32(-8), np.float32(8), out=standardised)
 
-    def encoded(self, standardised: Floats) -> Floats:
-        """Standardised features float32[n, features] -> float32[n, hidden]: what the max-pool probe compares."""
-        return self._encoded(standardised)
-
     def hazards(self, standardised: Floats, layout: Layout) -> Floats:
-        """Standardised features float32[n, features] of one text -> hazards float32[n], of the other probes.
+        """Standardised features float32[n, features] of one text -> hazards float32[n].
 
         `layout` is that of its tokens; its parts are read each by itself.
         """
@@ -106,9 +87,7 @@ class ProbeReader:
         return gelu(standardised @ self._project.T + self._bias)
 
     def _hazards(self, tensors: Mapping[str, Floats], encoded: Floats, layout: Layout) -> Floats:
-        if self.architecture == "context":
-            encoded = with_context(tensors, encoded, layout)
-        elif uses_layout(self.architecture):
+        if uses_layout(self.architecture):
             encoded = with_lines(tensors, encoded, layout)
         logits = encoded @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]
         hazards: Floats = np.logaddexp(np.float32(0), logits)  # softplus

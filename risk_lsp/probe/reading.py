@@ -22,12 +22,10 @@ _TOKENS_AT_ONCE = 2_048  # by each thread; bounds what is held of a long text
 
 
 class TokenReading(NamedTuple):
-    """`values`: hazards float32[n], or for the max-pool probe features float32[n, hidden] with `weights` and `bias`."""
+    """`values`: hazards float32[n]; `novelty`: None where the bundle has no table of it."""
 
     values: NDArray[np.float32]
     novelty: float | None
-    weights: NDArray[np.float32] | None = None
-    bias: float = 0.0
 
 
 def read_tokens(
@@ -42,10 +40,6 @@ def read_tokens(
 
     The parts of the text, `parts_of` it, are read each by itself.
     """
-    if reader.architecture == "max_pool":
-        standardised = reader.standardised(token_features(activations, statistics=manifest.statistics))
-        novelty = novelty_of(novelty_distance(standardised), manifest.novelty)
-        return TokenReading(reader.encoded(standardised), novelty, reader.weights, reader.bias)
     encoding = activations.encoding
 
     def read(parts: Sequence[Span]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:

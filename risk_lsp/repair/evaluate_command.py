@@ -22,13 +22,12 @@ from risk_lsp.patches.progress import Progress
 from risk_lsp.patches.sandbox import Sandbox
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.repair.failing_programs import FailingProgram, failing_programs
-from risk_lsp.repair.frozen import frozen_trees, published_chains, read_trees
+from risk_lsp.repair.frozen import frozen_trees, read_trees
 from risk_lsp.repair.measuring import ORDERS, Measurement, measure
 from risk_lsp.risk.engine import Engine
 
 SETS = ("humanevalfix", "natural")
 _LINES_AT_MOST = 5
-_CHAIN_LENGTH = 11  # programs, which no published chain exceeds
 _SHAPES = [
     Shape(1, feedbacks, 1) for feedbacks in (1, 2, 4, 8, 16)
 ]  # many feedbacks, one repair each: the paper's best
@@ -48,9 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bundle", metavar="PATH", help="a bundle's folder (default: the built-in one)")
     parser.add_argument("--trees", type=Path, metavar="DIR", help="pass@k and pass@t of the repair trees kept there")
-    parser.add_argument(
-        "--chains", action="store_true", help="plot the published chains of the data folder, run nothing"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,8 +54,6 @@ def run(args: argparse.Namespace) -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     if args.trees is not None:
         _trees(args.trees, args.out)
-    elif args.chains:
-        _chains(args.data / "repair_trees_compact.jsonl.xz", args.out)
     else:
         _measured(args)
     return 0
@@ -194,19 +188,3 @@ def _trees(folder: Path, out: Path) -> None:
     curve = [(max(point.cost, 1.0), point.rate, point.low, point.high) for point in points]
     plot_rates({"repairs": curve}, out / "pass_at_t.png", title="pass@t", cost="tokens", logarithmic=True)
     print(f"plot: {out / 'pass_at_t.png'}")
-
-
-def _chains(path: Path, out: Path) -> None:
-    chains = published_chains(path)
-    at = [float(count) for count in range(1, _CHAIN_LENGTH + 1)]
-    curves = {name: rate_by_cost(firsts, at) for name, firsts in sorted(chains.items())}
-    for name, curve in curves.items():
-        (_, first, _, _), (_, last, low, high) = curve[0], curve[-1]
-        print(f"{name}: {len(chains[name])} chains, {first:.1%} pass with their first program, ", end="")
-        print(f"{last:.1%} within {_CHAIN_LENGTH} (95% {low:.1%} to {high:.1%})")
-    failing = [first for firsts in chains.values() for first in firsts if first > 1]
-    mended, at_once = (sum(first <= count for first in failing) for count in (_CHAIN_LENGTH, 2))
-    print(f"of {len(failing)} whose first program fails {mended} pass in the end, {at_once} by the first repair")
-    title = "published chains of repairs: share that passes, by programs"
-    plot_rates(curves, out / "chains.png", title=title, cost="programs of a chain", logarithmic=False)
-    print(f"plot: {out / 'chains.png'}")

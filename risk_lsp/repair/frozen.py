@@ -1,4 +1,4 @@
-"""Repair trees on disk as the frozen trees that pass@t subsamples, and published chains as curves."""
+"""Repair trees on disk as the frozen trees that pass@t subsamples."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.pass_at_t import FrozenFeedback, FrozenProgram, FrozenRepair, FrozenTree
-from risk_lsp.patches.problems import read_lines
 from risk_lsp.repair.tree import FeedbackNode, ProgramNode, RepairTree
 from risk_lsp.repair.tree_store import TreeStore
 
@@ -43,30 +42,6 @@ def frozen_tree(tree: RepairTree) -> FrozenTree | None:
         else:
             feedbacks.append(FrozenFeedback(0.0, (_repair(node),)))
     return FrozenTree((FrozenProgram(False, 0.0, tuple(feedbacks)),)) if feedbacks else None
-
-
-def published_chains(path: Path) -> dict[str, list[float]]:
-    """By setting: after how many programs each chain passed first, infinity for one that never did.
-
-    Not all results of single programs were published. Where that of a chain's last program is missing, the chain's own
-    result stands for it; any other program without one is one that did not end its chain, and counts as failing.
-    """
-    if not path.is_file():
-        raise BadInput(f"{path} does not exist", "name the folder with the published chains with --data")
-    chains: dict[str, list[float]] = {}
-    for where, record in read_lines(path):
-        try:
-            model = str(record["model"])
-            setting = str(record.get("setting", model))  # or a file of results, which is no name
-            name = f"{record['source']} {setting if setting.endswith(model) else model}"
-            passed = list(record["passed"])
-            if passed and passed[-1] is None:
-                passed[-1] = record.get("published_final_passed")
-        except (AttributeError, KeyError, TypeError) as error:
-            raise BadInput(f"{where}: is no chain of repairs ({error!r})", "name another folder") from error
-        first = next((place for place, does in enumerate(passed, start=1) if does), float("inf"))
-        chains.setdefault(name, []).append(float(first))
-    return chains
 
 
 def frozen_trees(trees: Iterable[RepairTree]) -> list[FrozenTree]:

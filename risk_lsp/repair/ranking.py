@@ -126,10 +126,6 @@ def _hazards(
     return np.stack([np.log(np.maximum(column, _LEAST)) for column in columns], axis=1)
 
 
-def _is_return(lines: LineIndex, line: int) -> bool:
-    return lines.slice(lines.start(line), lines.content_end(line)).lstrip().startswith("return")
-
-
 def _shown(evidence: Evidence, first: int, last: int) -> tuple[float, float, float]:
     """Suspicion of the most suspicious line; whether any ran in what failed; whether an exception came from one."""
     touched = range(first, last + 1)

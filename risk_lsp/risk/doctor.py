@@ -80,18 +80,18 @@ def _self_test(engine: Engine) -> Iterator[Finding]:
     before = time.perf_counter()
     second = engine.score(_PROGRAM, "python")
     milliseconds = 1000 * (time.perf_counter() - before)
-    problem = _problem(first, second, coherent=engine.manifest.architecture != "max_pool")
+    problem = _problem(first, second)
     done = f"{_PROGRAM.count(chr(10))} lines in {milliseconds:.0f} ms, {percent(document_risk(first))} for the document"
     yield Finding("self-test", problem or f"passed: {done}", ok=problem is None)
 
 
-def _problem(first: SpanRisk, second: SpanRisk, *, coherent: bool) -> str | None:
+def _problem(first: SpanRisk, second: SpanRisk) -> str | None:
     lines, document = _scored_lines(first), document_risk(first)
     if len(first.starts) == 0:
         return "failed: the model sees no tokens in a program"
     if not ((lines >= 0) & (lines <= 1)).all() or not 0 <= document <= 1:
         return "failed: a probability is not between 0 and 1"
-    if coherent and lines.max() > document:
+    if lines.max() > document:
         return "failed: a line is likelier to need an edit than the document around it"
     if not np.allclose(lines, _scored_lines(second), atol=1e-4):
         return "failed: the same program got other probabilities the second time"

@@ -7,11 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from risk_lsp.probe.locate import default_bundle_path
 from risk_lsp.risk.partial_risk import PartialRisk, spans_of_tokens
-from risk_lsp.risk.pooled_risk_map import PooledRiskMap
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.structure import statement_starts
@@ -166,12 +163,5 @@ class Engine:
         return PartialRisk(risks, spans_of_tokens(known.encoding.starts, known.encoding.ends))
 
     def _risk(self, text: str, activations: Activations, reading: TokenReading) -> SpanRisk:
-        manifest, spans = self.manifest, activations.encoding
-        if manifest.architecture != "max_pool":
-            return RiskMap(
-                len(text), spans.starts, spans.ends, reading.values, manifest.calibration, novelty=reading.novelty
-            )
-        weights = np.asarray(reading.weights, dtype=np.float32)
-        return PooledRiskMap(
-            len(text), spans.starts, spans.ends, reading.values, weights, reading.bias, novelty=reading.novelty
-        )
+        spans, calibration = activations.encoding, self.manifest.calibration
+        return RiskMap(len(text), spans.starts, spans.ends, reading.values, calibration, novelty=reading.novelty)

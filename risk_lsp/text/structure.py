@@ -44,10 +44,6 @@ class Structure:
         """The innermost function or method whose span holds the character at the offset."""
         return _innermost(self.functions, offset)
 
-    def enclosing_statement(self, offset: int) -> StructureNode | None:
-        """The statement or header whose span holds the character at the offset."""
-        return _innermost(self.statements, offset)
-
 
 def parse_structure(text: str, language_id: str) -> Structure:
     """The structure of a text; for languages other than Python it is empty."""

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.heads import FittedHead
 from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.training.fit_probe import runs_of
+from risk_lsp.training.heads import FittedHead
 
 # The line is what people are shown; tokens and whole programs keep the map honest at both ends.
 _LEVEL_SHARES = {"token": 0.2, "line": 0.6, "program": 0.2}

@@ -19,15 +19,14 @@ from risk_lsp.evaluation.splits import k_folds, leave_one_benchmark_out, split_o
 from risk_lsp.evaluation.trivial_features import trivial_feature_table
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
-from risk_lsp.probe.heads import MaxPoolHead
 from risk_lsp.probe.reader import uses_layout
-from risk_lsp.risk.pooled_risk_map import PooledRiskMap
 from risk_lsp.training.as_wholes import as_wholes
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms
 from risk_lsp.training.fit_probe import fit_probe
 from risk_lsp.training.fold_store import FoldFit, FoldStore
+from risk_lsp.training.heads import MaxPoolHead, pooled_probabilities
 from risk_lsp.training.recipe import VALIDATION_SHARE, Recipe
 from risk_lsp.training.study import Floats, Study
 
@@ -127,21 +126,12 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
 
 
 def span_probabilities(study: Study, level: Level, fit: FoldFit) -> Floats:
-    """What the probe says of every span of a level, as its RiskMap would."""
+    """What the probe says of every span of a level, as its RiskMap would; a max-pooling one by its maxima."""
     first, last = study.tokens[level].T
     if fit.pool is None:
         sums = np.concatenate(([0.0], np.cumsum(fit.values)))
         return fit.calibration.probability(np.maximum(sums[last] - sums[first], 0.0))
-    table, store, found = study.tables[level], study.store, np.zeros(len(first))
-    output = fit.pool.output
-    weights, bias = output.weight.detach().numpy().reshape(-1), float(output.bias)
-    for program, (text, _) in enumerate(study.texts):
-        rows = slice(*np.searchsorted(table.program, [program, program + 1]))
-        tokens = slice(store.token_bounds[program], store.token_bounds[program + 1])
-        places = (store.token_start[tokens], store.token_end[tokens])
-        risk = PooledRiskMap(len(text), *places, fit.values[tokens].astype(np.float32), weights, bias)
-        found[rows] = risk.probabilities(table.start[rows], table.end[rows])
-    return found
+    return pooled_probabilities(fit.pool, fit.values, first, last)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 HELD_OUT_SHARE = 0.01
 _MINIMUM_CHARACTERS = 120
@@ -28,10 +28,6 @@ class TrainingDocument:
     kind: str
     text: str
     held_out: bool
-
-    def as_record(self) -> dict[str, object]:
-        """The document as a JSON object."""
-        return asdict(self)
 
 
 def is_held_out(key: str, share: float = HELD_OUT_SHARE) -> bool:

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--attempts",
         type=Path,
         metavar="FILE",
-        help="JSON of what was tried, as benchmarks/probe_variants.py writes it",
+        help="JSON of other probes that were tried, to be listed too",
     )
     parser.add_argument(
         "--cache",

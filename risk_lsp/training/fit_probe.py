@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,13 +15,10 @@ from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.heads import FittedHead, HazardEnsemble, HazardHead, Runs, SpanHead, new_head
 from risk_lsp.probe.layout import OFF_LINE
-from risk_lsp.probe.reader import Architecture
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
+from risk_lsp.training.heads import FittedHead, HazardEnsemble, HazardHead, HeadKind, Runs, SpanHead, new_head
 
-Loss = Literal["log", "brier", "focal"]
-_FOCUS = 2.0  # of the focal loss (Lin et al., arXiv 1708.02002)
 Floats = NDArray[np.float64]
 OnEpoch = Callable[[float], None]
 
@@ -35,9 +32,8 @@ class FitOptions:
     share as it was (Polyak and Juditsky 1992); 0 keeps the weights themselves.
     """
 
-    architecture: Architecture = "hazard"
+    architecture: HeadKind = "hazard"
     hidden: int = 32
-    loss: Loss = "log"
     epochs: int = 30
     patience: int = 3
     batch_programs: int = 48
@@ -124,7 +120,7 @@ def fit_head(
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             averages.update_parameters(head)
-        losses.append(_validation_loss(averaged, data, held_out, replace(options, loss="log"), columns))
+        losses.append(_validation_loss(averaged, data, held_out, options, columns))
         on_epoch(losses[-1])
         if losses[-1] < best_loss:
             best, best_loss = copy.deepcopy(averaged.state_dict()), losses[-1]
@@ -180,21 +176,15 @@ def batch_loss(
         (values, token_program, batch.program_edited, torch.ones(len(emphasis))),
     )
     terms = [
-        share
-        * _term(head.span_logits(tokens, spans, len(edited)), torch.from_numpy(edited).float(), weights, options.loss)
+        share * _term(head.span_logits(tokens, spans, len(edited)), torch.from_numpy(edited).float(), weights)
         for share, (tokens, spans, edited, weights) in zip(options.shares, levels, strict=True)
     ]
     return torch.stack(terms).sum()
 
 
-def _term(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, loss: Loss) -> torch.Tensor:
+def _term(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """The weighted mean loss over the spans of one level; 0 for spans that all weigh nothing."""
-    if loss == "brier":
-        losses = functional.mse_loss(torch.sigmoid(logits), labels, reduction="none")
-    else:
-        losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-        if loss == "focal":
-            losses = losses * (1.0 - torch.exp(-losses)) ** _FOCUS
+    losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     return (losses * weights).sum() / weights.sum().clamp(min=1e-9)
 
 

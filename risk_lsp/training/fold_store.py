@@ -13,7 +13,7 @@ import numpy as np
 
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.heads import MaxPoolHead
+from risk_lsp.training.heads import MaxPoolHead
 from risk_lsp.training.recipe import Recipe
 from risk_lsp.training.study import Floats, Study
 

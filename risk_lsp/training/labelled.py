@@ -8,9 +8,8 @@ smallest known fix touches (empty for a program that passed, null where a failin
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,15 +47,6 @@ def read_labelled(path: Path) -> list[LabelledProgram]:
     """The programs of a .jsonl or .jsonl.xz file. BadInput names the file and line of a record that is wrong."""
     with closing(read_records(path)) as records:  # a bad record leaves it half read
         return [_parsed(record, f"{path}:{number}") for number, record in enumerate(records, 1)]
-
-
-def write_labelled(programs: Iterable[LabelledProgram], path: Path) -> None:
-    """Write programs as JSON Lines."""
-    with path.open("w", encoding="utf-8") as out:
-        for program in programs:
-            edited = None if program.edited is None else [list(span) for span in program.edited]
-            record = {**vars(program), "scored": list(program.scored), "edited": edited}
-            out.write(json.dumps(record) + "\n")
 
 
 def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:

@@ -17,10 +17,9 @@ import torch
 
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
-from risk_lsp.probe.bundle import save_bundle, save_head
+from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.heads import FittedHead, reader_of
-from risk_lsp.probe.manifest import Host, Manifest
+from risk_lsp.probe.manifest import Host, Manifest, write_manifest
 from risk_lsp.probe.novelty import novelty_table
 from risk_lsp.probe.reader import uses_layout
 from risk_lsp.probe.reading import text_distance
@@ -29,6 +28,7 @@ from risk_lsp.training.calibrate import fit_calibration, token_values
 from risk_lsp.training.documents import is_held_out
 from risk_lsp.training.feature_store import WeightedPrograms, collect_features
 from risk_lsp.training.fit_probe import fit_probe
+from risk_lsp.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
 from risk_lsp.training.injected_bugs import with_injected_bugs
 from risk_lsp.training.probe_data import ProbeData, read_probe_data
 from risk_lsp.training.recipe import VALIDATION_SHARE, recipe_from
@@ -57,12 +57,13 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     learnt = _with_injected(training, args.injected, args.seed)
     to_learn = _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout)
     to_learn = replace(to_learn, store=as_wholes(to_learn.store, layout=layout))  # gigabytes: not both are kept
-    fit = fit_probe(
+    head = fit_probe(
         to_learn,
         np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
         recipe.options,
         on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
-    )
+    ).head
+    assert not isinstance(head, MaxPoolHead)  # which no argument asks for
     held_out = _read(model, calibrating, layers, args.cache, statistics=statistics, layout=layout)
     manifest = Manifest(
         name=args.name or args.out.name,
@@ -75,12 +76,12 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         architecture=args.architecture,
         hidden=args.hidden,
         members=args.members,
-        probe_hash=save_head(fit.head, args.out),
-        calibration=_calibration(fit.head, held_out),
+        probe_hash=save_head(tensors_of(head), args.out),
+        calibration=_calibration(head, held_out),
         trained_on=_trained_on(args, training, calibrating),
-        novelty=_novelty(fit.head, model, calibrating, layers, statistics=statistics),
+        novelty=_novelty(head, model, calibrating, layers, statistics=statistics),
     )
-    save_bundle(fit.head, manifest, args.out)
+    write_manifest(manifest, args.out)
     print(f"wrote {args.out}: {manifest.calibration}", file=sys.stderr)
     return manifest
 
@@ -105,14 +106,12 @@ def _read(
     return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
-def _calibration(head: FittedHead, data: WeightedPrograms) -> Calibration:
-    if head.architecture == "max_pool":
-        return Calibration()
+def _calibration(head: HazardProbe, data: WeightedPrograms) -> Calibration:
     return fit_calibration(token_values(head, data.store), data)
 
 
 def _novelty(
-    head: FittedHead, model: CodeModel, data: ProbeData, layers: tuple[int, ...], *, statistics: bool
+    head: HazardProbe, model: CodeModel, data: ProbeData, layers: tuple[int, ...], *, statistics: bool
 ) -> dict[str, Any]:
     texts = [program.text for program in data.programs[:_NOVELTY_PROGRAMS]]
     encodings = [model.encode(text) for text in texts]
@@ -169,7 +168,6 @@ def _command(args: argparse.Namespace) -> str:
     parts = [
         f"--architecture {args.architecture}",
         f"--hidden {args.hidden}",
-        f"--loss {args.loss}",
         f"--rate {args.rate:g}",
     ]
     parts += [f"--averaging {args.averaging:g}"] if args.averaging else []

@@ -14,9 +14,8 @@ from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.splits import Split, split_of
 from risk_lsp.training.labelled import LabelledProgram, failing_shares, natural_weights, read_labelled, span_weights
 from risk_lsp.training.patch_release import INDEX_FILE, read_release
-from risk_lsp.training.proxy_labels import PROXY_FILE, read_proxy_labelled
 
-DATA_HELP = "labelled programs: a .jsonl file, what `patches build` wrote, or the data set's folder"
+DATA_HELP = "labelled programs: a .jsonl file, or what `patches build` wrote"
 
 
 @dataclass(frozen=True)
@@ -59,18 +58,16 @@ class ProbeData:
 def read_probe_data(path: Path, per_group: int) -> ProbeData:
     """Labelled programs from a .jsonl file or a folder; at most `per_group` passing and as many failing of a problem.
 
-    A folder holds what `patches build` wrote, or the labelled data set with its proxy patches.
+    A folder holds what `patches build` wrote.
     """
     if not path.is_dir():
         return _weighted(read_labelled(path), {}, per_group, "labelled programs")
-    if (path / INDEX_FILE).is_file():
-        return _weighted(*read_release(path), per_group, "smallest verified patch")
-    if not (path / PROXY_FILE).is_file():
+    if not (path / INDEX_FILE).is_file():
         raise BadInput(
-            f"{path} holds neither {INDEX_FILE} nor {PROXY_FILE}",
+            f"{path} holds no {INDEX_FILE}",
             "give what `risk-lsp patches build` wrote, or a .jsonl file of labelled programs (docs/probe.md)",
         )
-    return _weighted(*read_proxy_labelled(path, per_group), per_group, "nearest passing program (proxy)")
+    return _weighted(*read_release(path), per_group, "smallest verified patch")
 
 
 def _weighted(known: list[LabelledProgram], shares: dict[str, float], per_group: int, labels: str) -> ProbeData:

@@ -27,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="probes from N seeds, their hazards averaged (default 1)",
     )
-    parser.add_argument("--loss", choices=("log", "brier"), default="log")
     parser.add_argument(
         "--rate", type=float, default=2e-4, help="learning rate; higher for few programs (default 0.0002)"
     )

@@ -36,7 +36,6 @@ def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
         options=FitOptions(
             architecture=args.architecture,
             hidden=args.hidden,
-            loss=args.loss,
             rate=args.rate,
             averaging=args.averaging,
             seed=args.seed,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 from hypothesis import assume, given
+from numpy.typing import ArrayLike
 from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from risk_lsp.errors import BadInput
@@ -16,18 +17,12 @@ from risk_lsp.evaluation.metrics import (
     adaptive_calibration_error,
     auc,
     base_rate,
-    brier_score,
     brier_skill_score,
     expected_calibration_error,
 )
 from tests.evaluation.strategies import Scored, scored_records
 
-METRICS = [brier_score, brier_skill_score, expected_calibration_error, adaptive_calibration_error, auc]
-
-
-def test_brier_score_by_hand() -> None:
-    # (3 * 0.5^2 + 1 * 0.2^2) / 4
-    assert brier_score([0.5, 0.2], [1, 0], [3, 1]) == pytest.approx(0.1975)
+METRICS = [brier_skill_score, expected_calibration_error, adaptive_calibration_error, auc]
 
 
 def test_brier_skill_score_by_hand() -> None:
@@ -92,13 +87,6 @@ def test_auc_agrees_with_scikit_learn(records: Scored) -> None:
     assert auc(*records) == pytest.approx(roc_auc_score(records.y, records.p, sample_weight=records.weights))
 
 
-@given(scored_records())
-def test_brier_score_agrees_with_scikit_learn(records: Scored) -> None:
-    expected = brier_score_loss(records.y, records.p, sample_weight=records.weights, pos_label=1.0)
-
-    assert brier_score(*records) == pytest.approx(expected)
-
-
 @pytest.mark.skipif(not hasattr(sklearn.metrics, "d2_brier_score"), reason="scikit-learn has it since 1.8")
 @given(scored_records(both_classes=True))
 def test_brier_skill_score_agrees_with_scikit_learn(records: Scored) -> None:
@@ -135,13 +123,17 @@ def test_one_bin_measures_the_gap_between_means(records: Scored) -> None:
     assert adaptive_calibration_error(*records, bins=1) == pytest.approx(gap, abs=1e-9)
 
 
+def _brier(p: ArrayLike, y: ArrayLike, weights: ArrayLike) -> float:
+    return float(brier_score_loss(y, p, sample_weight=weights, pos_label=1.0))
+
+
 @given(scored_records(both_classes=True))
 def test_more_skill_is_exactly_a_lower_brier_score(records: Scored) -> None:
     rate = base_rate(records.y, records.weights)
     constant = np.full_like(records.p, rate)
-    assume(abs(brier_score(*records) - brier_score(constant, records.y, records.weights)) > 1e-9)
+    assume(abs(_brier(*records) - _brier(constant, records.y, records.weights)) > 1e-9)
 
-    better = brier_score(*records) < brier_score(constant, records.y, records.weights)
+    better = _brier(*records) < _brier(constant, records.y, records.weights)
     assert (brier_skill_score(*records) > 0) == better
 
 
@@ -160,4 +152,4 @@ def test_more_skill_is_exactly_a_lower_brier_score(records: Scored) -> None:
 )
 def test_bad_records_are_refused_by_name(p: object, y: object, weights: object, complaint: str) -> None:
     with pytest.raises(BadInput, match=complaint):
-        brier_score(p, y, weights)  # type: ignore[arg-type]
+        brier_skill_score(p, y, weights)  # type: ignore[arg-type]

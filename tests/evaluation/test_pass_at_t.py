@@ -16,8 +16,6 @@ from risk_lsp.evaluation.pass_at_t import (
     FrozenTree,
     Shape,
     drawn,
-    exact_cost,
-    exact_rate,
     pass_at_t,
     rate_by_cost,
 )
@@ -32,6 +30,37 @@ SMALL = FrozenTree(
 )
 HOPELESS = FrozenTree((FrozenProgram(False, 10.0, (FrozenFeedback(1.0, (BAD,)),)),))
 SHAPES = [Shape(1, 1, 1), Shape(1, 2, 1), Shape(2, 1, 1), Shape(1, 1, 2), Shape(2, 1, 2)]
+
+
+def exact_rate(tree: FrozenTree, shape: Shape) -> float:
+    """The chance that a drawn tree passes, in closed form: draws are independent and with replacement."""
+    fails = np.mean([program_fails(program, shape) for program in tree.programs])
+    return float(1.0 - fails**shape.programs)
+
+
+def exact_cost(tree: FrozenTree, shape: Shape) -> float:
+    """The mean cost of a drawn tree, in closed form."""
+    return float(shape.programs * np.mean([program_cost(program, shape) for program in tree.programs]))
+
+
+def program_fails(program: FrozenProgram, shape: Shape) -> float:
+    if program.passed:
+        return 0.0
+    each = [
+        float(np.mean([not repair.passed for repair in feedback.repairs]) ** shape.repairs)
+        for feedback in program.feedbacks
+    ]
+    return float(np.mean(each) ** shape.feedbacks)
+
+
+def program_cost(program: FrozenProgram, shape: Shape) -> float:
+    if program.passed:
+        return program.cost
+    each = [
+        feedback.cost + shape.repairs * float(np.mean([repair.cost for repair in feedback.repairs]))
+        for feedback in program.feedbacks
+    ]
+    return program.cost + shape.feedbacks * float(np.mean(each))
 
 
 def every_draw(tree: FrozenTree, shape: Shape) -> Iterator[tuple[float, bool, float]]:

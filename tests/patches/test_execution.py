@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.patches.execution import judge, judge_many
+from risk_lsp.patches.execution import judge
 from risk_lsp.patches.problems import Problem, TestKind
 from risk_lsp.patches.sandbox import Sandbox
 
@@ -80,14 +80,6 @@ class TestStdioTests:
         verdict = judge(sandbox, problem(DOUBLE_STDIO, "stdio"), "1 / 0")
 
         assert "ZeroDivisionError" in verdict.outcome.stderr
-
-
-def test_many_programs_are_judged_under_their_numbers(sandbox: Sandbox) -> None:
-    pairs = [(problem("assert x % 2 == 0"), f"x = {number}") for number in range(6)]
-
-    verdicts = dict(judge_many(sandbox, pairs, workers=2))
-    assert [verdicts[number].passed for number in range(6)] == [True, False] * 3
-    sandbox.close()
 
 
 def test_a_problem_without_tests_is_refused(sandbox: Sandbox) -> None:

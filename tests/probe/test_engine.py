@@ -22,7 +22,6 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.reader import ProbeReader
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.partial_risk import PartialRisk, within_any
-from risk_lsp.risk.pooled_risk_map import PooledRiskMap
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.spans import Span
@@ -53,7 +52,6 @@ def counted_runs() -> Iterator[list[str]]:
         with pytest.MonkeyPatch.context() as patch:
             counted(Block, "run")
             counted(ProbeReader, "hazards")
-            counted(ProbeReader, "encoded")
             yield runs
     finally:
         handle.remove()
@@ -64,11 +62,6 @@ def assert_same_risks(first: SpanRisk, second: SpanRisk) -> None:
     np.testing.assert_array_equal(first.starts, second.starts)
     np.testing.assert_array_equal(first.ends, second.ends)
     np.testing.assert_allclose(first.token_probabilities(), second.token_probabilities(), atol=1e-4)
-
-
-def test_each_architecture_gives_its_own_kind_of_map(engines: dict[str, Engine]) -> None:
-    assert isinstance(engines["hazard"].score(SAMPLE), RiskMap)
-    assert isinstance(engines["max_pool"].score(SAMPLE), PooledRiskMap)
 
 
 def test_the_map_carries_the_calibration_of_its_bundle(engines: dict[str, Engine]) -> None:
@@ -126,11 +119,8 @@ def test_a_text_far_longer_than_the_context_is_scored_to_its_end(engine: Engine)
     assert len(np.unique(risk.token_probabilities()[-CONTEXT:])) > 10
 
 
-@pytest.mark.parametrize("architecture", ["hazard", "max_pool"])
-def test_what_follows_changes_no_risk_where_the_probe_looks_at_each_token_by_itself(
-    engines: dict[str, Engine], architecture: str
-) -> None:
-    engine = engines[architecture]
+def test_what_follows_changes_no_risk_where_the_probe_looks_at_each_token_by_itself(engines: dict[str, Engine]) -> None:
+    engine = engines["hazard"]
     before = engine.score("x = 1\ny = 2\n")
     after = engine.score("x = 1\ny = 2\nz = 3\n")
 
@@ -224,7 +214,7 @@ def test_what_is_known_of_a_long_text_early_is_what_it_is_in_the_end(engine: Eng
         tokens = within_any(tokens_of(whole), part.known)
         assert 0 < tokens.sum() == len(part.risks.starts) < len(whole.starts)
         # A probe that looks around has less to see where its text is not known yet.
-        tolerance = 0.02 if engine.manifest.architecture in ("context", "lines") else 1e-6
+        tolerance = 0.02 if engine.manifest.architecture == "lines" else 1e-6
         known, final = part.risks.token_probabilities(), whole.token_probabilities()[tokens]
         np.testing.assert_allclose(known, final, atol=tolerance)
     assert within_any([Span(len(text) // 2, len(text) // 2 + 1)], parts[0].known).all()

@@ -14,12 +14,12 @@ from risk_lsp.model.encoding import Encoding
 from risk_lsp.probe import reading as reading_module
 from risk_lsp.probe.bundle import Bundle, load_bundle
 from risk_lsp.probe.features import feature_count, token_features
-from risk_lsp.probe.heads import FittedHead, HazardEnsemble, HazardHead, Runs, SpanHead, reader_of
 from risk_lsp.probe.layout import token_layout
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture, uses_layout
 from risk_lsp.probe.reading import read_tokens, text_distance
 from risk_lsp.text.sections import sections
-from tests.probe.tiny import HIDDEN, SAMPLE, WIDTH, random_head
+from risk_lsp.training.heads import HazardEnsemble, HazardHead, HazardProbe, Runs, reader_of
+from tests.probe.tiny import SAMPLE, WIDTH, random_head
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -28,18 +28,20 @@ def loaded(request: pytest.FixtureRequest, bundles: dict[str, Path]) -> Bundle:
 
 
 @pytest.fixture
-def head(loaded: Bundle) -> SpanHead:
+def head(loaded: Bundle) -> HazardHead:
     """The probe as it was when it was fitted."""
     architecture = loaded.manifest.architecture
     features = feature_count(2, WIDTH, statistics=True, layout=uses_layout(architecture))
-    return random_head(architecture, features)
+    head = random_head(architecture, features)
+    assert isinstance(head, HazardHead)
+    return head
 
 
 def read(loaded: Bundle, text: str) -> Activations:
     return loaded.model.read(loaded.model.encode(text), loaded.manifest.layers, statistics=True)
 
 
-def fitted_values(head: FittedHead, activations: Activations) -> torch.Tensor:
+def fitted_values(head: HazardProbe, activations: Activations) -> torch.Tensor:
     """What the head gives for the tokens of SAMPLE."""
     features = token_features(activations, statistics=True)
     parts = sections(SAMPLE)
@@ -55,14 +57,14 @@ def fitted_values(head: FittedHead, activations: Activations) -> torch.Tensor:
     return values
 
 
-def test_values_are_what_the_fitted_head_gives_for_the_tokens_features(loaded: Bundle, head: SpanHead) -> None:
+def test_values_are_what_the_fitted_head_gives_for_the_tokens_features(loaded: Bundle, head: HazardHead) -> None:
     activations = read(loaded, SAMPLE)
     reading = read_tokens(loaded.reader, SAMPLE, activations, loaded.manifest)
 
     np.testing.assert_allclose(reading.values, fitted_values(head, activations).numpy(), atol=1e-6)
 
 
-def test_the_reading_scores_a_token_as_the_fitted_head_does(loaded: Bundle, head: SpanHead) -> None:
+def test_the_reading_scores_a_token_as_the_fitted_head_does(loaded: Bundle, head: HazardHead) -> None:
     activations = read(loaded, SAMPLE)
     each = torch.arange(len(activations.encoding))
     reading = read_tokens(loaded.reader, SAMPLE, activations, loaded.manifest)
@@ -70,15 +72,12 @@ def test_the_reading_scores_a_token_as_the_fitted_head_does(loaded: Bundle, head
     with torch.inference_mode():
         expected = head.span_logits(fitted_values(head, activations), each, len(each)).numpy()
 
-    if reading.weights is None:
-        theta = float(head.state_dict()["log_theta"].exp())
-        logits = np.log((1 + theta * reading.values.astype(np.float64)) ** (1 / theta) - 1)
-    else:
-        logits = reading.values @ reading.weights + reading.bias
+    theta = float(head.state_dict()["log_theta"].exp())
+    logits = np.log((1 + theta * reading.values.astype(np.float64)) ** (1 / theta) - 1)
     np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["hazard", "context", "lines"])
+@pytest.mark.parametrize("architecture", ["hazard", "lines"])
 def test_an_ensemble_is_read_as_it_was_fitted(bundles: dict[str, Path], architecture: Architecture) -> None:
     loaded = load_bundle(bundles[architecture])
     features = feature_count(2, WIDTH, statistics=True, layout=uses_layout(architecture))
@@ -92,13 +91,6 @@ def test_an_ensemble_is_read_as_it_was_fitted(bundles: dict[str, Path], architec
     reading = read_tokens(reader_of(ensemble), SAMPLE, activations, loaded.manifest)
 
     np.testing.assert_allclose(reading.values, fitted_values(ensemble, activations).numpy(), atol=1e-6)
-
-
-def test_only_the_max_pool_probe_hands_out_weights(loaded: Bundle) -> None:
-    reading = read_tokens(loaded.reader, SAMPLE, read(loaded, SAMPLE), loaded.manifest)
-
-    shape = None if reading.weights is None else reading.weights.shape
-    assert shape == (None if loaded.manifest.architecture != "max_pool" else (HIDDEN,))
 
 
 def test_novelty_is_the_share_of_calibration_texts_that_are_nearer(loaded: Bundle) -> None:
@@ -116,7 +108,7 @@ def test_without_a_table_there_is_no_novelty(loaded: Bundle) -> None:
     assert read_tokens(loaded.reader, SAMPLE, read(loaded, SAMPLE), manifest).novelty is None
 
 
-@pytest.mark.parametrize("architecture", ["hazard", "context", "lines"])
+@pytest.mark.parametrize("architecture", ["hazard", "lines"])
 def test_a_part_of_a_text_is_read_as_if_it_stood_alone(
     bundles: dict[str, Path], architecture: Architecture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,12 +12,12 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.probe.bundle import save_bundle, save_head
+from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import feature_count
-from risk_lsp.probe.heads import SpanHead, new_head
-from risk_lsp.probe.manifest import Host, Manifest
+from risk_lsp.probe.manifest import Host, Manifest, write_manifest
 from risk_lsp.probe.reader import Architecture, uses_layout
+from risk_lsp.training.heads import HeadKind, SpanHead, new_head, tensors_of
 from risk_lsp.training.tokenizer import save_tokenizer, train_tokenizer
 
 WIDTH, LAYERS, CONTEXT, HIDDEN = 16, 2, 64, 4
@@ -64,7 +64,7 @@ def save_model(folder: Path, *, context: int = CONTEXT, seed: int = 7) -> Path:
     return folder
 
 
-def random_head(architecture: Architecture, features: int, hidden: int = HIDDEN, seed: int = 3) -> SpanHead:
+def random_head(architecture: HeadKind, features: int, hidden: int = HIDDEN, seed: int = 3) -> SpanHead:
     """A head whose weights and standardisation are random, in evaluation mode."""
     torch.manual_seed(seed)
     head = new_head(architecture, features, hidden)
@@ -98,11 +98,11 @@ def save_tiny_bundle(
         width=WIDTH,
         architecture=architecture,
         hidden=HIDDEN,
-        probe_hash=save_head(head, folder),
+        probe_hash=save_head(tensors_of(head), folder),
         calibration=Calibration(theta=0.5, scale=0.2, power=0.9),
         novelty={"quantiles": [index / 50 for index in range(101)]},
     )
-    save_bundle(head, manifest, folder)
+    write_manifest(manifest, folder)
     return folder
 
 

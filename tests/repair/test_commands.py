@@ -255,18 +255,7 @@ def test_kept_trees_give_pass_at_k_and_pass_at_t(tmp_path: Path, capsys: pytest.
     assert (tmp_path / "out" / "pass_at_t.png").stat().st_size > 0
 
 
-def test_published_chains_are_counted_and_plotted(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["evaluate", "repair", str(tmp_path / "out"), "--data", str(data), "--chains"]) == 0
-
-    said = capsys.readouterr().out
-    assert "a b: 1 chains, 0.0% pass with their first program, 100.0% within 11 (95% 100.0% to 100.0%)" in said
-    assert "of 1 whose first program fails 1 pass in the end, 1 by the first repair" in said
-    assert (tmp_path / "out" / "chains.png").stat().st_size > 0
-
-
-@pytest.mark.parametrize("arguments", [[], ["--chains"], ["--trees", "nowhere"]])
+@pytest.mark.parametrize("arguments", [[], ["--trees", "nowhere"]])
 def test_a_folder_without_data_is_named(
     tmp_path: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.pass_at_t import FrozenFeedback, FrozenRepair
-from risk_lsp.repair.frozen import frozen_tree, published_chains, read_trees
+from risk_lsp.repair.frozen import frozen_tree, read_trees
 from risk_lsp.repair.tree import Cost, FeedbackNode, ProgramNode, RepairTree, Replacement, Task, Verdict
 from risk_lsp.repair.tree_store import TreeStore
 
@@ -66,51 +65,3 @@ def test_trees_of_a_folder_are_read(tmp_path: Path) -> None:
 def test_a_folder_without_trees_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no repair trees"):
         read_trees(tmp_path)
-
-
-def test_chains_count_programs_until_the_first_that_passes(tmp_path: Path) -> None:
-    path = tmp_path / "chains.jsonl"
-    records = [
-        {"source": "ldb", "model": "m", "passed": [False, False, True]},
-        {"source": "ldb", "model": "m", "passed": [False]},
-        {"source": "lats", "model": "m", "passed": [True, False]},
-    ]
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-
-    assert published_chains(path) == {"ldb m": [3.0, float("inf")], "lats m": [1.0]}
-
-
-def test_a_chain_whose_last_result_was_not_published_has_the_chains_own(tmp_path: Path) -> None:
-    path = tmp_path / "chains.jsonl"
-    chains: list[tuple[list[bool | None], bool]] = [
-        ([None], True),
-        ([None, None], True),
-        ([None, None], False),
-        ([None, True], False),
-        ([False], True),
-    ]
-    records = [
-        {"source": "ldb", "model": "m", "passed": passed, "published_final_passed": final} for passed, final in chains
-    ]
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-
-    assert published_chains(path) == {"ldb m": [1.0, 2.0, float("inf"), 2.0, float("inf")]}
-
-
-def test_settings_of_one_model_are_kept_apart_and_files_are_no_names(tmp_path: Path) -> None:
-    path = tmp_path / "chains.jsonl"
-    settings = ["m", "reflexion/m", "results_of_m.jsonl"]
-    records = [{"source": "ldb", "model": "m", "setting": setting, "passed": [True]} for setting in settings]
-    path.write_text("".join(json.dumps(record) + "\n" for record in records))
-
-    assert published_chains(path) == {"ldb m": [1.0, 1.0], "ldb reflexion/m": [1.0]}
-
-
-@pytest.mark.parametrize("content", [None, "{}\n", "[\n"])
-def test_a_file_without_chains_is_named(tmp_path: Path, content: str | None) -> None:
-    path = tmp_path / "chains.jsonl"
-    if content is not None:
-        path.write_text(content)
-
-    with pytest.raises(BadInput, match=r"chains\.jsonl"):
-        published_chains(path)

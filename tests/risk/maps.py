@@ -8,7 +8,6 @@ import numpy as np
 from hypothesis import strategies as st
 
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.risk.pooled_risk_map import PooledRiskMap
 from risk_lsp.risk.risk_map import RiskMap
 
 Tokens = list[tuple[int, int]]
@@ -61,16 +60,6 @@ def risk_maps(draw: st.DrawFn) -> RiskMap:
     length, tokens = draw(token_spans())
     hazards = draw(st.lists(hazard_values, min_size=len(tokens), max_size=len(tokens)))
     return risk_map(tokens, hazards, length=length, calibration=draw(calibrations))
-
-
-@st.composite
-def pooled_risk_maps(draw: st.DrawFn, columns: int = 3) -> PooledRiskMap:
-    length, tokens = draw(token_spans())
-    random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    features = random.normal(size=(len(tokens), columns)).astype(np.float32)
-    weights = random.normal(size=columns).astype(np.float32)
-    starts, ends = int32([start for start, _ in tokens]), int32([end for _, end in tokens])
-    return PooledRiskMap(length, starts, ends, features, weights, bias=draw(st.floats(-3, 3)))
 
 
 @st.composite

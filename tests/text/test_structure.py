@@ -160,12 +160,6 @@ def test_the_enclosing_function_is_the_innermost_one(marker: str, name: str | No
     assert (function.name if function else None) == name
 
 
-@pytest.mark.parametrize(("offset", "expected"), [(0, "if a:"), (4, "if a:"), (5, None), (6, "b"), (7, None)])
-def test_the_enclosing_statement_holds_the_character_at_the_offset(offset: int, expected: str | None) -> None:
-    statement = parse_structure("if a: b", "python").enclosing_statement(offset)
-    assert (parts("if a: b", [statement])[0] if statement else None) == expected
-
-
 def test_statement_starts_include_nested_statements_but_no_clauses() -> None:
     program = "@d\ndef f():\n  if a: b\n  else:\n    c\n"
     marks = ["@d", "def", "if", "b", "c"]

@@ -112,3 +112,11 @@ def probe_data(*programs: LabelledProgram, weights: Iterable[float] | None = Non
     found = [1.0] * len(programs) if weights is None else list(weights)
     spans = [weight * program.is_labelled for weight, program in zip(found, programs, strict=True)]
     return ProbeData(list(programs), found, spans, "labelled programs")
+
+
+def write_labelled(programs: Iterable[LabelledProgram], path: Path) -> None:
+    """Write programs as JSON Lines."""
+    with path.open("w", encoding="utf-8") as out:
+        for program in programs:
+            edited = None if program.edited is None else [list(span) for span in program.edited]
+            out.write(json.dumps({**vars(program), "scored": list(program.scored), "edited": edited}) + "\n")

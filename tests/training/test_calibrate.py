@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.heads import HazardHead
 from risk_lsp.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.training.feature_store import FeatureStore, WeightedPrograms
+from risk_lsp.training.heads import HazardHead
 from tests.probe.tiny import random_head
 from tests.training.makers import evenly, store_of, weighted
 

@@ -15,9 +15,9 @@ import pytest
 from risk_lsp.cli import main
 from risk_lsp.evaluation.spans import LEVELS
 from risk_lsp.training import cross_validation
-from risk_lsp.training.labelled import LabelledProgram, write_labelled
+from risk_lsp.training.labelled import LabelledProgram
 from tests.chat_server import ChatServer, chat_server
-from tests.training.makers import program, toy_programs, write_records
+from tests.training.makers import program, toy_programs, write_labelled, write_records
 
 pytest.importorskip("openai")
 

@@ -17,10 +17,9 @@ from risk_lsp.training.labelled import (
     failing_shares,
     natural_weights,
     read_labelled,
-    write_labelled,
 )
 from risk_lsp.training.probe_data import read_probe_data
-from tests.training.makers import group_in, program
+from tests.training.makers import group_in, program, write_labelled
 
 RECORD = {
     "id": "a",
@@ -180,5 +179,5 @@ def test_a_split_without_programs_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_patches_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="holds neither"):
+    with pytest.raises(BadInput, match=r"holds no index\.json"):
         read_probe_data(tmp_path, per_group=9)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.training.labelled import LabelledProgram, write_labelled
+from risk_lsp.training.labelled import LabelledProgram
 from risk_lsp.training.probe_data import read_probe_data
-from tests.training.makers import program
+from tests.training.makers import program, write_labelled
 
 
 def release(folder: Path, shards: list[list[LabelledProgram]], **index: Any) -> Path:

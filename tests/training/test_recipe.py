@@ -9,14 +9,14 @@ from risk_lsp.training.recipe import recipe_of_command
 
 
 def test_what_the_command_says_is_in_the_recipe() -> None:
-    command = "risk-lsp probe fit --architecture context --hidden 16 --loss brier --rate 0.001 --layers 2,4 --seed 7"
+    command = "risk-lsp probe fit --architecture lines --hidden 16 --rate 0.001 --layers 2,4 --seed 7"
     recipe = recipe_of_command(
         f"{command} --averaging 0.9 --no-statistics --copy-model --injected 30 --per-group 5", layer_count=4
     )
 
     assert (recipe.layers, recipe.statistics, recipe.injected, recipe.per_group) == ((2, 4), False, 30, 5)
     options = recipe.options
-    assert (options.architecture, options.hidden, options.loss) == ("context", 16, "brier")
+    assert (options.architecture, options.hidden) == ("lines", 16)
     assert (options.rate, options.averaging, options.seed) == (0.001, 0.9, 7)
 
 

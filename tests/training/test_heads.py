@@ -8,9 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.heads import HazardHead, MaxPoolHead, Runs
 from risk_lsp.probe.layout import OFF_LINE
-from risk_lsp.probe.reader import Architecture
+from risk_lsp.training.heads import HazardHead, HeadKind, MaxPoolHead, Runs, pooled_probabilities
 from tests.probe.tiny import random_head
 
 FEATURES = 6
@@ -73,8 +72,24 @@ def test_max_pool_span_logits_are_one_linear_layer_over_each_spans_maxima(seed: 
         assert logits[span].item() == pytest.approx(float(maxima @ weight) + bias, abs=1e-4)
 
 
+def test_max_pool_probabilities_are_of_the_maxima_of_any_span_and_none_of_an_empty_one() -> None:
+    head = random_head("max_pool", FEATURES)
+    assert isinstance(head, MaxPoolHead)
+    features = random_features(9, 1)
+    first, last = np.triu_indices(10)
+    with torch.inference_mode():
+        values = head(features)
+
+    found = pooled_probabilities(head, values.double().numpy(), first, last)
+
+    for start, end, probability in zip(first, last, found, strict=True):
+        with torch.inference_mode():
+            logits = head.span_logits(values[start:end], torch.zeros(int(end - start), dtype=torch.int64), 1)
+        assert probability == pytest.approx(torch.sigmoid(logits).item() if end > start else 0.0, abs=1e-6)
+
+
 @pytest.mark.parametrize("architecture", ["hazard", "max_pool"])
-def test_a_token_is_read_by_itself_whatever_stands_around_it(architecture: Architecture) -> None:
+def test_a_token_is_read_by_itself_whatever_stands_around_it(architecture: HeadKind) -> None:
     head = random_head(architecture, FEATURES)
     features = random_features(8, 1)
 
@@ -103,12 +118,9 @@ def runs_of(lengths: list[int]) -> Runs:
     return Runs(torch.tensor(lengths), torch.tensor(lines), torch.tensor(numbered, dtype=torch.int64))
 
 
-@pytest.mark.parametrize("architecture", ["context", "lines"])
 @given(st.lists(st.integers(0, 12), min_size=1, max_size=5), SEEDS)
-def test_a_probe_that_looks_around_reads_each_text_by_itself(
-    architecture: Architecture, lengths: list[int], seed: int
-) -> None:
-    head = random_head(architecture, FEATURES)
+def test_a_probe_that_looks_around_reads_each_text_by_itself(lengths: list[int], seed: int) -> None:
+    head = random_head("lines", FEATURES)
     features = random_features(sum(lengths), seed)
 
     with torch.inference_mode():
@@ -118,12 +130,9 @@ def test_a_probe_that_looks_around_reads_each_text_by_itself(
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("architecture", ["context", "lines"])
 @pytest.mark.parametrize("place", [1, 19])
-def test_a_probe_that_looks_around_sees_what_comes_before_a_token_and_what_comes_after(
-    architecture: Architecture, place: int
-) -> None:
-    head = random_head(architecture, FEATURES)
+def test_a_probe_that_looks_around_sees_what_comes_before_a_token_and_what_comes_after(place: int) -> None:
+    head = random_head("lines", FEATURES)
     features = random_features(20, 1)
     changed = features.clone()
     changed[place] += 1

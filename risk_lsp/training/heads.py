@@ -1,11 +1,13 @@
-"""The span probes as they are fitted: small networks over the features of a run of tokens. reader.py runs them."""
+"""The span probes as they are fitted: small networks over token features. ProbeReader runs those that ship."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
@@ -13,9 +15,12 @@ from risk_lsp.probe.context_reading import DILATIONS, GAP, KERNEL
 from risk_lsp.probe.layout import OFF_LINE
 from risk_lsp.probe.reader import Architecture, ProbeReader
 
+HeadKind = Architecture | Literal["max_pool"]  # the second is measured and does not ship
+
 _INPUT_DROPOUT = 0.2
-_CONTEXT_DROPOUT = 0.3
+_LINES_DROPOUT = 0.3
 _ROWS_AT_ONCE = 512  # tokens whose features stay in the cache from step to step: a third of the time
+_SPANS_AT_ONCE = 65_536  # whose maxima are held in memory together
 _INITIAL_HAZARD_LOGIT = -4.0  # softplus gives about .02: close to the share of tokens that are edited
 
 
@@ -102,34 +107,6 @@ class HazardHead(nn.Module):
         return torch.log(-torch.expm1(log_survival) + 1e-9) - log_survival
 
 
-class ContextHazardHead(HazardHead):
-    """Hazards of tokens that know what stands around them, and the whole text.
-
-    Token features as in HazardHead -> residual convolutions over both sides; beside them a linear map of the mean over
-    the text -> Linear, GELU -> Linear(1), softplus.
-    """
-
-    architecture: Architecture = "context"
-
-    def __init__(self, features: int, hidden: int) -> None:
-        super().__init__(features, hidden)
-        self.layers = _convolutions(hidden)
-        self.summary = nn.Linear(hidden, hidden)
-        self.mix = nn.Linear(2 * hidden, hidden)
-        self.dropout = _Dropout(_CONTEXT_DROPOUT)
-
-    def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
-        """float32[n, features] -> hazards float32[n]; without `runs`, of one text."""
-        counts = (runs or Runs.one(len(features))).tokens
-        token = self.encoder(features)
-        given = self.dropout(token)
-        text = _owners(counts)
-        around = _with_neighbours(self.layers, given, counts, self.dropout)
-        around = around + self.summary(_means(given, text, len(counts)))[text]
-        mixed = functional.gelu(self.mix(self.dropout(torch.cat([token, around], dim=-1))))
-        return functional.softplus(self.output(mixed).squeeze(-1))
-
-
 class LineHazardHead(HazardHead):
     """Hazards of tokens that know their line, the lines around it, and the whole text.
 
@@ -145,7 +122,7 @@ class LineHazardHead(HazardHead):
         self.layers = _convolutions(hidden)
         self.summary = nn.Linear(hidden, hidden)
         self.mix = nn.Linear(3 * hidden, hidden)
-        self.dropout = _Dropout(_CONTEXT_DROPOUT)
+        self.dropout = _Dropout(_LINES_DROPOUT)
 
     def forward(self, features: torch.Tensor, runs: Runs | None = None) -> torch.Tensor:
         """float32[n, features] -> hazards float32[n]; without `runs`, of one text without lines."""
@@ -167,8 +144,6 @@ class LineHazardHead(HazardHead):
 
 class MaxPoolHead(nn.Module):
     """The probe of arXiv 2512.24560: token features, maximum over the span, one linear layer."""
-
-    architecture: Architecture = "max_pool"
 
     def __init__(self, features: int, hidden: int) -> None:
         super().__init__()
@@ -201,25 +176,48 @@ class HazardEnsemble(nn.Module):
         return torch.stack([member(features, runs) for member in self.members]).mean(dim=0)
 
 
+HazardProbe = HazardHead | HazardEnsemble
 SpanHead = HazardHead | MaxPoolHead
 FittedHead = SpanHead | HazardEnsemble
 
 
-def new_head(architecture: Architecture, features: int, hidden: int) -> SpanHead:
+def pooled_probabilities(
+    head: MaxPoolHead, values: NDArray[np.float64], first: NDArray[np.int64], last: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """The probability that each span of tokens [first, last) is edited, float64[spans]; 0.0 for one without tokens.
+
+    `values` float64[tokens, hidden] are what the head gives for all tokens.
+    """
+    weight, bias = tensors_of(head.output)["weight"].reshape(-1), float(head.output.bias.detach())
+    found = np.zeros(len(first))
+    filled = np.flatnonzero(last > first)
+    bounded = np.concatenate([values, values[:1]])  # reduceat takes no bound behind the last row
+    for rows in np.array_split(filled, len(filled) // _SPANS_AT_ONCE + 1):
+        bounds = np.stack([first[rows], last[rows]], axis=1).reshape(-1)
+        maxima = np.maximum.reduceat(bounded, bounds, axis=0)[::2] if len(rows) else bounded[:0]
+        found[rows] = np.exp(-np.logaddexp(0.0, -(maxima @ weight + bias)))
+    return found
+
+
+def new_head(architecture: HeadKind, features: int, hidden: int) -> SpanHead:
     """An untrained head of the named architecture."""
-    kinds: dict[Architecture, type[SpanHead]] = {
+    kinds: dict[HeadKind, type[SpanHead]] = {
         "hazard": HazardHead,
-        "context": ContextHazardHead,
         "lines": LineHazardHead,
         "max_pool": MaxPoolHead,
     }
     return kinds[architecture](features, hidden)
 
 
-def reader_of(head: FittedHead) -> ProbeReader:
+def tensors_of(head: nn.Module) -> dict[str, NDArray[np.float32]]:
+    """The weights of a fitted head by name, float32."""
+    return {name: tensor.float().contiguous().numpy() for name, tensor in head.state_dict().items()}
+
+
+def reader_of(head: HazardProbe) -> ProbeReader:
     """The fitted head as it is used from then on."""
     members = len(head.members) if isinstance(head, HazardEnsemble) else 1
-    return ProbeReader(head.architecture, {name: tensor.numpy() for name, tensor in head.state_dict().items()}, members)
+    return ProbeReader(head.architecture, tensors_of(head), members)
 
 
 def _convolutions(hidden: int) -> nn.ModuleList:
