@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from risk_lsp.model.decoder_shape import DecoderShape
+from risk_lsp.model.torch_linear import Linear
 from risk_lsp.model.torch_weights import Weights
 
 _ROWS_AT_ONCE = 1024  # of a product: more are no faster, and what they give no longer fits in the cache
@@ -45,20 +46,20 @@ class TorchBlock:
                 first += size[0]
             return target.to(device)
 
-        queries, gates = [f"self_attn.{each}_proj" for each in "qkv"], ["mlp.gate_proj", "mlp.up_proj"]
-        single = torch.float32
-        self._attention_norm = joined("input_layernorm", kind=single)
-        self._feed_forward_norm = joined("post_attention_layernorm", kind=single)
-        self._qkv = joined(*queries)
-        self._out = joined("self_attn.o_proj")
-        self._gate_up = joined(*gates)
-        self._down = joined("mlp.down_proj")
-        self._qkv_bias = joined(*queries, part="bias") if shape.query_bias else None
-        self._out_bias = joined("self_attn.o_proj", part="bias") if shape.output_bias else None
-        self._gate_up_bias = joined(*gates, part="bias") if shape.feed_forward_bias else None
-        self._down_bias = joined("mlp.down_proj", part="bias") if shape.feed_forward_bias else None
-        self._query_norm = joined("self_attn.q_norm", kind=single) if shape.normalised_queries else None
-        self._key_norm = joined("self_attn.k_norm", kind=single) if shape.normalised_queries else None
+        def norm(name: str) -> Tensor:
+            return joined(name, kind=torch.float32)
+
+        def linear(*names: str, biased: bool) -> Linear:
+            return Linear(joined(*names), joined(*names, part="bias") if biased else None)
+
+        self._attention_norm = norm("input_layernorm")
+        self._feed_forward_norm = norm("post_attention_layernorm")
+        self._query_norm = norm("self_attn.q_norm") if shape.normalised_queries else None
+        self._key_norm = norm("self_attn.k_norm") if shape.normalised_queries else None
+        self._qkv = linear(*(f"self_attn.{each}_proj" for each in "qkv"), biased=shape.query_bias)
+        self._out = linear("self_attn.o_proj", biased=shape.output_bias)
+        self._gate_up = linear("mlp.gate_proj", "mlp.up_proj", biased=shape.feed_forward_bias)
+        self._down = linear("mlp.down_proj", biased=shape.feed_forward_bias)
 
     def run(self, hidden: Tensor, angles: tuple[Tensor, Tensor], attention: Attention) -> Tensor:
         """The residual stream float32[tokens, width] after this block; `hidden` is overwritten.
@@ -69,13 +70,13 @@ class TorchBlock:
         mixed = torch.cat([self._mixed(part) for part in parts]) if len(parts) > 1 else self._mixed(hidden)
         found = attention(self._block, *self._heads(mixed, angles))
         for part, attended in zip(parts, torch.split(found, _ROWS_AT_ONCE), strict=True):
-            part += functional.linear(attended, self._out, self._out_bias)
+            part += self._out(attended)
             part += self._fed_forward(part)
         return hidden
 
     def _mixed(self, hidden: Tensor) -> Tensor:
         normalised = rms_norm(hidden, self._attention_norm, self._shape.epsilon).to(self._qkv.dtype)
-        return functional.linear(normalised, self._qkv, self._qkv_bias)
+        return self._qkv(normalised)
 
     def _heads(self, mixed: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         shape = self._shape
@@ -95,8 +96,8 @@ class TorchBlock:
 
     def _fed_forward(self, hidden: Tensor) -> Tensor:
         normalised = rms_norm(hidden, self._feed_forward_norm, self._shape.epsilon).to(self._gate_up.dtype)
-        gate, up = functional.linear(normalised, self._gate_up, self._gate_up_bias).chunk(2, dim=-1)
-        return functional.linear(functional.silu(gate).mul_(up), self._down, self._down_bias)
+        gate, up = self._gate_up(normalised).chunk(2, dim=-1)
+        return self._down(functional.silu(gate).mul_(up))
 
 
 def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:

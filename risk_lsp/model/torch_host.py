@@ -62,14 +62,10 @@ class TorchHost:
         self._blocks = [TorchBlock(shape, weights, block, dtype, device) for block in range(self.top_layer)]
         self._norm: Tensor | None = None
         self._head: TorchHead | None = None
-        self._table: Tensor | None = None
         if top_layer is None:
             self._norm = self._whole("model.norm.weight", torch.float32)
             self._head = TorchHead(self._whole("model.embed_tokens.weight" if shape.tied else "lm_head.weight", dtype))
-        if self._head is not None and shape.tied:
-            self._table = self._head.weight
-        elif not weights.reads_rows:
-            self._table = self._whole("model.embed_tokens.weight", dtype)
+        weights.close()
 
     def _whole(self, name: str, dtype: torch.dtype) -> Tensor:
         target = torch.empty(self._weights.shapes[name], dtype=dtype)
@@ -165,9 +161,10 @@ class TorchHost:
             empty = np.zeros((count, self.width), np.float32)
             return dict.fromkeys(layers, empty), torch.from_numpy(empty).to(self._dtype) if to_end else None
         added = -count % rounded_to
-        ids = torch.nn.functional.pad(torch.from_numpy(token_ids.astype(np.int64)), (0, added)).to(self._device)
+        ids = torch.nn.functional.pad(torch.from_numpy(token_ids.astype(np.int64)), (0, added))
         places = torch.nn.functional.pad(places.to(self._device), (0, added))
-        hidden = self._embedded(ids)
+        # Few of the many rows are asked for: they are read from the file rather than kept in memory.
+        hidden = self._weights.rows("model.embed_tokens.weight", ids).to(self._device)
         angles = rotations(places, self._shape.frequencies)
         residuals = {0: _taken(hidden, count)} if 0 in layers else {}
         for number, block in enumerate(self._blocks[:last], start=1):
@@ -178,13 +175,6 @@ class TorchHost:
         if not to_end or self._norm is None:
             return residuals, None
         return residuals, rms_norm(hidden[:count], self._norm, self._shape.epsilon).to(self._dtype)
-
-    def _embedded(self, ids: Tensor) -> Tensor:
-        if self._table is not None:
-            return self._table[ids].float()
-        # Seldom used rows of a large table need not be in memory.
-        rows = self._weights.rows("model.embed_tokens.weight", ids.cpu())
-        return rows.to(self._device)
 
     def _loaded_head(self) -> TorchHead:
         if self._head is None:

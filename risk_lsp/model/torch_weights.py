@@ -17,10 +17,9 @@ from risk_lsp.model.gguf_file import GgufFile
 
 
 class Weights(Protocol):
-    """Tensors that are read as they are asked for. shapes: of each by its name; reads_rows: whether `rows` can."""
+    """Tensors that are read as they are asked for. shapes: of each by its name."""
 
     shapes: dict[str, tuple[int, ...]]
-    reads_rows: bool
 
     def copy(self, name: str, target: Tensor) -> None:
         """Read a tensor into one of its shape, in that one's number type."""
@@ -30,44 +29,50 @@ class Weights(Protocol):
         """Some rows of a matrix, float32[indices, columns]."""
         ...
 
+    def close(self) -> None:
+        """Let go of what only whole tensors need: no `copy` follows."""
+        ...
+
 
 class SafetensorsWeights:
     """See Weights."""
 
-    reads_rows = False
-
     def __init__(self, files: Sequence[Path], name: str) -> None:
         self._model = name
-        self._files: dict[str, Any] = {}
+        self._files: dict[str, Path] = {}
+        self._opened: dict[Path, Any] = {}
         self.shapes: dict[str, tuple[int, ...]] = {}
-        try:
-            for path in files:
-                opened: Any = safe_open(path, framework="pt")
-                for tensor in opened.keys():  # noqa: SIM118 - not a dictionary
-                    self._files[tensor] = opened
-                    self.shapes[tensor] = tuple(opened.get_slice(tensor).get_shape())
-        except (OSError, SafetensorError) as error:
-            raise self._unreadable(error) from error
+        for path in files:
+            opened = self._open(path)
+            for tensor in opened.keys():  # noqa: SIM118 - not a dictionary
+                self._files[tensor] = path
+                self.shapes[tensor] = tuple(opened.get_slice(tensor).get_shape())
 
     def copy(self, name: str, target: Tensor) -> None:
-        try:
-            target.copy_(self._files[name].get_tensor(name))
-        except SafetensorError as error:
-            raise self._unreadable(error) from error
+        target.copy_(self._open(self._files[name]).get_tensor(name))
 
     def rows(self, name: str, indices: Tensor) -> Tensor:
-        raise NotImplementedError  # `reads_rows` says so
+        matrix = self._open(self._files[name]).get_slice(name)
+        unique, places = torch.unique(indices, return_inverse=True)
+        return torch.cat([matrix[row : row + 1] for row in unique.tolist()]).float()[places]
 
-    def _unreadable(self, error: Exception) -> ModelError:
-        return ModelError(
-            f"the model {self._model} cannot be loaded: {first_line(error)}", "check or download its files again"
-        )
+    def close(self) -> None:
+        self._opened.clear()  # the files' pages that were read count as memory of this process
+
+    def _open(self, path: Path) -> Any:
+        if path not in self._opened:
+            try:
+                self._opened[path] = safe_open(path, framework="pt")
+            except (OSError, SafetensorError) as error:
+                raise ModelError(
+                    f"the model {self._model} cannot be loaded: {first_line(error)}",
+                    "check or download its files again",
+                ) from error
+        return self._opened[path]
 
 
 class GgufWeights:
     """See Weights. Values are those that the file's numbers of few bits stand for."""
-
-    reads_rows = True
 
     def __init__(self, file: GgufFile, shape: DecoderShape) -> None:
         self._file = file
@@ -92,3 +97,6 @@ class GgufWeights:
 
     def rows(self, name: str, indices: Tensor) -> Tensor:
         return torch.from_numpy(self._file.gather(self._names[name], indices.numpy()))
+
+    def close(self) -> None:
+        pass  # nothing but the open file is kept
