@@ -17,8 +17,23 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp patches build`."""
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the data set; a build in it goes on")
-    parser.add_argument("--problems", type=Path, nargs="+", required=True, metavar="FILE", help="problems with tests")
-    parser.add_argument("--samples", type=Path, nargs="+", required=True, metavar="FILE", help="programs of models")
+    parser.add_argument("--problems", type=Path, nargs="+", default=[], metavar="FILE", help="problems with tests")
+    parser.add_argument("--samples", type=Path, nargs="+", default=[], metavar="FILE", help="programs of models")
+    parser.add_argument(
+        "--verdicts", type=Path, nargs="+", default=[], metavar="FILE", help="what came of running samples before"
+    )
+    parser.add_argument(
+        "--repairs", type=Path, nargs="+", default=[], metavar="FILE", help="programs with a bug and their repairs"
+    )
+    parser.add_argument(
+        "--references",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="problems whose reference solutions count as programs that pass, and get bugs",
+    )
+    parser.add_argument("--bugs", type=int, default=2, metavar="N", help="for each reference (default 2)")
     parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes at work (default 2)")
     parser.add_argument(
         "--per-benchmark", type=int, metavar="N", help="patch N failing programs of each benchmark, not all"
@@ -29,9 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--known",
         type=Path,
-        metavar="FILE",
-        help="labels.jsonl.xz of an earlier build: its patches are run once more and not searched again; with "
-        "--per-problem 0 no others are searched",
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="labels of earlier builds, files or folders: their patches are run once more and not searched again; with "
+        "--per-problem 0 nothing else is done",
     )
     parser.add_argument(
         "--budget",
@@ -65,15 +82,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Build; returns the exit code."""
     from risk_lsp.patches.build import BuildOptions, build
+    from risk_lsp.patches.build_inputs import InputFiles
     from risk_lsp.patches.search import SearchSettings
 
-    if args.workers < 1 or args.budget < 1:
-        raise BadInput("--workers and --budget must be 1 or more", "leave them out for the defaults")
+    if args.workers < 1 or args.budget < 1 or args.bugs < 1:
+        raise BadInput("--workers, --budget and --bugs must be 1 or more", "leave them out for the defaults")
     if not 0 < args.max_share <= 1:
         raise BadInput(f"--max-share {args.max_share} is not a share", "give a number above 0, up to 1")
     options = BuildOptions(
-        problems=tuple(args.problems),
-        samples=tuple(args.samples),
+        inputs=InputFiles(
+            tuple(args.problems),
+            tuple(args.samples),
+            tuple(args.verdicts),
+            tuple(args.repairs),
+            tuple(args.references),
+        ),
         out=args.out,
         search=SearchSettings(budget=args.budget),
         workers=args.workers,
@@ -83,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
         licences=_licences(args.licences),
         weak=args.weak_sandbox,
         fixes=_fixes(args),
-        known=args.known,
+        bugs=args.bugs,
+        known=tuple(args.known),
     )
     statistics = build(options, sys.stderr).statistics
     figures = statistics["without_syntax_errors"]

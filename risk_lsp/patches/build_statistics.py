@@ -33,7 +33,7 @@ def statistics_of(records: Iterable[dict[str, Any]], max_share: float) -> dict[s
         "coverage_by_share": {str(cap): _covered(parsing, cap) for cap in _CAPS},
         "seconds": round(sum(record.get("seconds", 0) for record in failing), 1),
         "runs": sum(record.get("runs", 0) for record in failing),
-        "asked": _asked([record["asked"] for record in failing if "asked" in record]),
+        "asked": _asked([record["answered"] for record in failing if "answered" in record]),
     }
 
 

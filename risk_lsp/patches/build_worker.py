@@ -18,6 +18,9 @@ from risk_lsp.patches.execution import TEST_LIMITS, Verdict, judge
 from risk_lsp.patches.known_labels import fixed_by, record_of
 from risk_lsp.patches.labels import labelled_record, sample_id
 from risk_lsp.patches.problems import Problem, Sample
+from risk_lsp.patches.reference_bugs import ReferenceTask, records_with_bugs
+from risk_lsp.patches.repair_records import records_of_repair
+from risk_lsp.patches.repairs import Repair
 from risk_lsp.patches.sandbox import Sandbox
 from risk_lsp.patches.screening import screen_for
 from risk_lsp.patches.search import Patch, PatchSearch, SearchSettings
@@ -44,6 +47,10 @@ class BuildTask:
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+# What a worker does at a time.
+Task = BuildTask | ReferenceTask | Repair
+
+
 class Notice(NamedTuple):
     """Words for the person who waits for the build."""
 
@@ -68,12 +75,19 @@ def work(connection: Connection, options: WorkerOptions) -> None:
         fixer = _fixer(options, lambda text: connection.send(Notice(text)))
         try:
             while True:
-                task: BuildTask = connection.recv()
-                for record in records_of(task, sandbox, options.search, fixer):
+                for record in _records(connection.recv(), sandbox, options.search, fixer):
                     connection.send(record)
                 connection.send(None)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
+
+
+def _records(task: Task, sandbox: Sandbox, settings: SearchSettings, fixer: Fixer | None) -> Iterator[dict[str, Any]]:
+    if isinstance(task, ReferenceTask):
+        return records_with_bugs(task, sandbox)
+    if isinstance(task, Repair):
+        return records_of_repair(task, sandbox)
+    return records_of(task, sandbox, settings, fixer)
 
 
 def _end_with_parent(sandbox: Sandbox) -> None:
@@ -158,7 +172,7 @@ class _Asked:
         if self._fixes is None:
             return {}
         names = ("model", "answers", "prompt_tokens", "completion_tokens")
-        return {"asked": {name: getattr(self._fixes, name) for name in names}}
+        return {"answered": {name: getattr(self._fixes, name) for name in names}}
 
 
 def _known(label: dict[str, Any], sandbox: Sandbox, problem: Problem, sample: Sample) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from risk_lsp.patches.hunks import Hunk, edited_spans
-from risk_lsp.patches.intent import with_intent
+from risk_lsp.patches.intent import statement_of, with_intent
 from risk_lsp.patches.lexemes import read_code
 from risk_lsp.patches.problems import Problem, Sample
 from risk_lsp.patches.renaming import parses
@@ -15,6 +15,33 @@ from risk_lsp.patches.search import Patch
 from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
+
+# Benchmarks that show the problems, or the code, of another one: together they are one kind of source.
+_SOURCES = {
+    "humanevalplus": "humaneval",
+    "humanevalpro": "humaneval",
+    "humanevalfix": "humaneval",
+    "mbppplus": "mbpp",
+    "mbpppro": "mbpp",
+    "debugbench": "leetcode",
+    "thealgorithms_history": "thealgorithms",
+    "pylib_history": "pylib",
+}
+# The published verdicts on their programs are those of the contest's own judge.
+_JUDGED = {"lcb", "leetcode", "condefects"}
+_FEW_ASSERTS = 5
+
+
+def has_weak_tests(problem: Problem, sample: Sample) -> bool:
+    """Whether it says little that the program passed: its tests make few checks, or it fails stricter ones."""
+    if sample.kind != "sampled":
+        return False
+    if sample.plus is not None:
+        return not sample.plus
+    if sample.passed and problem.benchmark in _JUDGED:
+        return False
+    asserts = problem.tests.count("assert ") if problem.asserts is None else problem.asserts
+    return asserts < _FEW_ASSERTS
 
 
 def sample_id(sample: Sample) -> str:
@@ -38,6 +65,9 @@ def labelled_record(problem: Problem, sample: Sample, passed: bool, patch: Patch
         "id": sample_id(sample),
         "group": sample.group,
         "benchmark": sample.benchmark,
+        "source": _SOURCES.get(sample.benchmark, sample.benchmark),
+        "kind": sample.kind,
+        "asked": statement_of(problem),
         "text": text,
         "scored": [given + shift, len(text)],
         "edited": [] if passed else None,
@@ -47,7 +77,9 @@ def labelled_record(problem: Problem, sample: Sample, passed: bool, patch: Patch
         "origin": sample.origin,
         "copies": sample.n,
     }
-    if not passed:
+    if passed:
+        record["weak_tests"] = has_weak_tests(problem, sample)
+    else:
         record["syntax_error"] = not parses(sample.program)
     if patch is not None:
         edited = edited_spans(patch.hunks)

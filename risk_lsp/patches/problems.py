@@ -6,25 +6,25 @@ Fields that are not used here are ignored.
 
 from __future__ import annotations
 
-import gzip
-import json
-import lzma
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar, cast, get_args
+from typing import Literal, cast, get_args
 
 from risk_lsp.errors import BadInput
+from risk_lsp.patches.json_lines import Fields, read_fields
 from risk_lsp.patches.problem_formats import own_format
 
 # append: run program, newline, tests in one namespace; any exception is a failure.
 # stdio: the tests define check_stdio(run), where run(stdin) gives the stdout of the whole program.
 TestKind = Literal["append", "stdio", "none"]
-
-Record = TypeVar("Record")
+# sampled: a model wrote it. repair: somebody repaired it, or it is what came of that. injected: its bug was put in on
+# purpose. reference: a solution that a problem came with.
+Kind = Literal["sampled", "repair", "injected", "reference"]
 
 _PROBLEM_HINT = "a problem has task_id, benchmark, group, prompt, test_kind, and tests unless that is none"
-_SAMPLE_HINT = "a sample has task_id, benchmark, group, model, program, and prompt_lines"
+SAMPLE_HINT = "a sample has task_id, group, model, program, and prompt_lines"
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Problem:
 
     text: what was asked, in words, where the prompt is not that. prelude: lines that stand in front of every program,
     such as a judge's imports, and that nobody would have in a file of their own. starter: how a program has to begin,
-    where the prompt is words.
+    where the prompt is words. asserts: how many checks the tests make, where that is known. trusted: whether a correct
+    program passes; not so where several answers are right, or where the tests ask for what nobody could know.
     """
 
     task_id: str
@@ -48,6 +49,8 @@ class Problem:
     text: str = ""
     prelude: str = ""
     starter: str = ""
+    asserts: int | None = None
+    trusted: bool = True
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class Sample:
     """A program that `model` wrote for a task; its first `prompt_lines` lines were given to the model.
 
     passed: the verdict as published; verified: that of running it against the problem's tests; None where unknown.
-    conflict: the two disagree. n: how many equal programs it stands for.
+    conflict: the two disagree. plus: whether a program that passes these tests passes stricter ones, too. failure: why
+    it failed when it was run, as an exception's name, "timeout", or "load:" and the name of what kept it from starting.
+    n: how many equal programs it stands for.
     """
 
     task_id: str
@@ -70,6 +75,9 @@ class Sample:
     conflict: bool
     n: int
     origin: str
+    plus: bool | None = None
+    failure: str = ""
+    kind: Kind = "sampled"
 
 
 def read_problems(path: Path | str) -> Iterator[Problem]:
@@ -77,64 +85,37 @@ def read_problems(path: Path | str) -> Iterator[Problem]:
 
     BadInput names the file and the line of a record that is wrong.
     """
-    return _read(Path(path), _problem, _PROBLEM_HINT)
+    return map(_problem, read_fields(Path(path), _PROBLEM_HINT))
 
 
 def read_samples(path: Path | str) -> Iterator[Sample]:
-    """The programs of one file. BadInput names the file and the line of a record that is wrong."""
-    return _read(Path(path), _sample, _SAMPLE_HINT)
+    """The programs of one file; a program with what it was repaired to counts as two.
+
+    BadInput names the file and the line of a record that is wrong.
+    """
+    for fields in read_fields(Path(path), SAMPLE_HINT):
+        yield sample_of(fields)
+        if fields.optional("repaired", str) is not None:
+            yield repaired_of(fields)
 
 
 def problems_by_id(paths: Iterable[Path | str]) -> dict[str, Problem]:
-    """The problems of several files by `task_id`. BadInput for one that comes twice."""
+    """The problems of several files by `task_id`; of one that comes with and without tests, that with tests.
+
+    BadInput for one that comes twice.
+    """
     found: dict[str, Problem] = {}
     for path in paths:
         for problem in read_problems(path):
-            if problem.task_id in found:
+            known = found.get(problem.task_id)
+            if known is not None and "none" not in (known.test_kind, problem.test_kind):
                 raise BadInput(f"{path}: problem {problem.task_id} comes twice", "give every problem an id of its own")
-            found[problem.task_id] = problem
+            if known is None or known.test_kind == "none":
+                found[problem.task_id] = problem
     return found
 
 
-class _Fields:
-    """Typed access to one record."""
-
-    def __init__(self, record: dict[str, Any], where: str, hint: str) -> None:
-        self._record = record
-        self._where = where
-        self._hint = hint
-
-    def get(self, name: str, kind: type[Record], **default: Record) -> Record:
-        """The field's value; `default=...` stands in for one that is absent or null."""
-        value = self._record.get(name)
-        if value is None and "default" in default:
-            return default["default"]
-        if name not in self._record:
-            raise self.error(f"field {name!r} is missing")
-        # JSON's true is an int to Python.
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise self.error(f"field {name!r} holds {json.dumps(value)[:40]}, not {_KIND_NAMES[kind]}")
-        return value
-
-    def optional(self, name: str, kind: type[Record]) -> Record | None:
-        """The field's value, or None where it is absent or null."""
-        return None if self._record.get(name) is None else self.get(name, kind)
-
-    def translated(self, translate: Callable[[dict[str, Any]], dict[str, Any]]) -> _Fields:
-        """The same record in other words."""
-        try:
-            return _Fields(translate(self._record), self._where, self._hint)
-        except (ValueError, TypeError, AttributeError) as error:
-            raise self.error(f"its tests cannot be read: {error}") from error
-
-    def error(self, what: str) -> BadInput:
-        return BadInput(f"{self._where}: {what}", self._hint)
-
-
-_KIND_NAMES: dict[type, str] = {str: "a text", int: "a whole number", bool: "true or false"}
-
-
-def _problem(published: _Fields) -> Problem:
+def _problem(published: Fields) -> Problem:
     fields = published.translated(own_format)
     kind = fields.get("test_kind", str)
     if kind not in get_args(TestKind):
@@ -143,7 +124,7 @@ def _problem(published: _Fields) -> Problem:
         task_id=fields.get("task_id", str),
         benchmark=fields.get("benchmark", str),
         group=fields.get("group", str),
-        prompt=fields.get("prompt", str),
+        prompt=fields.get("prompt", str, default=""),
         entry_point=fields.optional("entry_point", str),
         test_kind=cast(TestKind, kind),
         tests=fields.get("tests", str, default="") if kind == "none" else fields.get("tests", str),
@@ -152,62 +133,41 @@ def _problem(published: _Fields) -> Problem:
         text=fields.get("text", str, default=""),
         prelude=fields.get("prelude", str, default=""),
         starter=fields.get("starter", str, default=""),
+        asserts=fields.optional("n_asserts", int),
+        trusted=fields.get("tests_solvable", bool, default=True)
+        and not any(fields.get(name, bool, default=False) for name in ("tests_suspect", "multiple_answers")),
     )
 
 
-def _sample(fields: _Fields) -> Sample:
-    program, prompt_lines = fields.get("program", str), fields.get("prompt_lines", int)
-    if not 0 <= prompt_lines <= program.count("\n") + 1:
-        raise fields.error(f"prompt_lines is {prompt_lines}, but the program has {program.count(chr(10)) + 1} lines")
+def sample_of(fields: Fields) -> Sample:
+    """The program of a record."""
+    return _program(fields, "program", "passed", "verified", "err")
+
+
+def repaired_of(fields: Fields) -> Sample:
+    """What the program of a record was repaired to; the lines that were given to it and are the same count as given."""
+    return _program(fields, "repaired", "repaired_passed", "repaired_verified", "repaired_err")
+
+
+def _program(fields: Fields, name: str, passed_name: str, verified_name: str, failure_name: str) -> Sample:
+    first, program, prompt_lines = fields.get("program", str), fields.get(name, str), fields.get("prompt_lines", int)
+    if not 0 <= prompt_lines <= first.count("\n") + 1:
+        raise fields.error(f"prompt_lines is {prompt_lines}, but the program has {first.count(chr(10)) + 1} lines")
+    given = zip(first.split("\n")[:prompt_lines], program.split("\n"), strict=False)
+    passed, verified = fields.optional(passed_name, bool), fields.optional(verified_name, bool)
     return Sample(
         task_id=fields.get("task_id", str),
-        benchmark=fields.get("benchmark", str),
+        benchmark=fields.get("benchmark", str, default=""),
         group=fields.get("group", str),
         model=fields.get("model", str),
         program=program,
-        prompt_lines=prompt_lines,
+        prompt_lines=sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], given)),
         form=fields.get("form", str, default=""),
-        passed=fields.optional("passed", bool),
-        verified=fields.optional("verified", bool),
-        conflict=fields.get("conflict", bool, default=False),
+        passed=passed,
+        verified=verified,
+        conflict=fields.get("conflict", bool, default=None not in (passed, verified) and passed != verified),
         n=fields.get("n", int, default=1),
         origin=fields.get("origin", str, default=""),
+        plus=fields.optional("plus", bool),
+        failure=fields.get(failure_name, str, default=""),
     )
-
-
-def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of a file of JSON Lines, each with its place. BadInput for what cannot be read."""
-    number = 0
-    try:
-        with _open_text(path) as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    where = f"{path}:{number}"
-                    yield where, _record(line, where)
-    except UnicodeDecodeError as error:
-        raise BadInput(f"{path}:{number + 1}: is not UTF-8", "save the file as UTF-8") from error
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise BadInput(f"{path} cannot be read: {error}", "check the path, or fetch the file again") from error
-
-
-def _read(path: Path, parse: Callable[[_Fields], Record], hint: str) -> Iterator[Record]:
-    for where, record in read_lines(path):
-        yield parse(_Fields(record, where, hint))
-
-
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8")
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return open(path, encoding="utf-8")
-
-
-def _record(line: str, where: str) -> dict[str, Any]:
-    try:
-        record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise BadInput(f"{where}: is not JSON ({error.msg} at column {error.colno})", "one record per line") from error
-    if not isinstance(record, dict):
-        raise BadInput(f"{where}: is not a JSON object", "one record per line")
-    return record

@@ -68,15 +68,27 @@ class PatchSearch:
 
         `asked` gives programs that may be fixed; it is called where the other sources found no tiny patch.
         """
-        lines = LineIndex(program)
-        given = lines.start(prompt_lines) if prompt_lines < lines.count else len(program)
-        one = _OneProgram(self._screen, self._aligner, program, given, self._settings.budget)
+        one = self._one(program, prompt_lines)
         differences = self._differences(one)
         self._from_candidates(one, differences)
         self._from_variants(one, [hunks for _, hunks in differences])
         if one.smallest > _SMALL:
             self._from_asked(one, asked())
         return sorted(one.found, key=lambda patch: patch.size)
+
+    def needed_of(self, program: str, prompt_lines: int, fixed: str, source: str) -> Patch | None:
+        """What is needed of the difference to a program that passes; None where the difference does not work."""
+        one = self._one(program, prompt_lines)
+        hunks = Difference(one.code, read_code(fixed), one.given, self._aligner).hunks()
+        if not hunks or not one.works([hunks])[0]:
+            return None
+        one.minimised(hunks, source)
+        return one.found[0]
+
+    def _one(self, program: str, prompt_lines: int) -> _OneProgram:
+        lines = LineIndex(program)
+        given = lines.start(prompt_lines) if prompt_lines < lines.count else len(program)
+        return _OneProgram(self._screen, self._aligner, program, given, self._settings.budget)
 
     def _differences(self, one: _OneProgram) -> list[tuple[str, list[Hunk]]]:
         """Where the nearest passing programs come from, and the hunks that lead to them, the cheapest first."""

@@ -9,7 +9,8 @@ from typing import Literal, NamedTuple
 
 from risk_lsp.errors import BadInput
 from risk_lsp.evaluation.splits import Split, split_of
-from risk_lsp.patches.problems import Problem, Sample, problems_by_id, read_lines, read_samples
+from risk_lsp.patches.json_lines import read_lines
+from risk_lsp.patches.problems import Problem, Sample, problems_by_id, read_samples
 from risk_lsp.text.lines import LineIndex
 
 SetName = Literal["humanevalfix", "natural"]

@@ -76,7 +76,7 @@ def test_an_answer_that_passes_is_cut_down_to_a_patch(
     assert "# the first" in record["patch"]["fixed"]  # a comment is no part of a patch
     assert [record["text"][slice(*span)] for span in record["edited"]] == ["return", "None"]
     assert WRONG in prompt and "The largest of some numbers" in prompt and "AssertionError" in prompt
-    assert record["asked"] == {"model": "tiny", "answers": 1, "prompt_tokens": 11, "completion_tokens": 7}
+    assert record["answered"] == {"model": "tiny", "answers": 1, "prompt_tokens": 11, "completion_tokens": 7}
     asked = json.loads((tmp_path / "out" / "statistics.json").read_text())["asked"]
     assert f"{asked['answers']} answers for {asked['programs']} programs" in capsys.readouterr().out
 
