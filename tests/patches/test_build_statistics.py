@@ -30,7 +30,7 @@ def test_coverage_and_shares_are_given_by_benchmark_and_by_model() -> None:
 def test_what_was_asked_of_a_language_model_is_added_up() -> None:
     asked = {"model": "m", "answers": 2, "prompt_tokens": 30, "completion_tokens": 5}
     figures = statistics_of(
-        [record("a", "one", asked=asked), record("a", "two", asked=asked), record("a", "three")], 1.0
+        [record("a", "one", answered=asked), record("a", "two", answered=asked), record("a", "three")], 1.0
     )
 
     assert figures["asked"] == {

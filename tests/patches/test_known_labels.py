@@ -28,7 +28,7 @@ def write_labels(path: Path, lines: list[dict[str, Any]]) -> Path:
 def labels(tmp_path: Path, inputs: list[str]) -> Path:
     """What a first build, in the folder "first", left."""
     build(tmp_path / "first", inputs)
-    return tmp_path / "first" / "labels.jsonl.xz"
+    return tmp_path / "first" / "labels" / "own.jsonl.xz"
 
 
 def rebuilt(tmp_path: Path, inputs: list[str], labels: Path) -> list[dict[str, Any]]:
