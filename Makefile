@@ -2,6 +2,10 @@
 PYTHON ?= python3
 DATA ?= ../shared/data
 PATCHES ?= .cache/patches
+# What of DATA has programs and what a model repaired them to, has published fixes, and has references that get bugs.
+REPAIRED_SAMPLES := ldb chatgpt_leetcode lats
+REPAIRS := debugbench condefects humanevalfix pylib_history thealgorithms_history
+REFERENCES := exercism p3 mbpppro humanevalpro pylib thealgorithms codecontests2
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -34,7 +38,7 @@ types: $(VENV)/installed-dev ## mypy --strict
 unit: $(VENV)/installed-dev ## all tests
 	$(BIN)/pytest
 
-patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels.jsonl.xz and the programs in DATA: every patch is run again (minutes)
+patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels and the programs in DATA: every patch is run again
 
 figures: $(PATCHES)/index.json ## measure the default bundle again: manifest, README, plot
 	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(PATCHES) --per-group 8 --update --readme README.md \
@@ -80,10 +84,14 @@ picture: $(VENV)/installed ## make the README's picture again
 clean: ## remove what make and the tools made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(PATCHES)/index.json: benchmarks/labels.jsonl.xz | $(VENV)/installed-dev
+$(PATCHES)/index.json: $(wildcard benchmarks/labels/*.jsonl.xz) | $(VENV)/installed-dev
 	@test -d $(DATA) || { echo "$(DATA) is not there: name the folder of problems and programs, make DATA=FOLDER" >&2; exit 2; }
-	$(BIN)/risk-lsp patches build $(PATCHES) --problems $(DATA)/problems_*.jsonl.xz --samples $(DATA)/samples_*.jsonl.xz \
-		--known benchmarks/labels.jsonl.xz --per-problem 0 --max-share 0.62
+	$(BIN)/risk-lsp patches build $(PATCHES) --problems $(DATA)/problems_*.jsonl.xz \
+		--samples $(DATA)/samples_*.jsonl.xz $(addprefix $(DATA)/repairs_,$(addsuffix .jsonl.xz,$(REPAIRED_SAMPLES))) \
+		--verdicts $(DATA)/verdicts_lcb_o1.jsonl.xz \
+		--repairs $(addprefix $(DATA)/repairs_,$(addsuffix .jsonl.xz,$(REPAIRS))) \
+		--references $(addprefix $(DATA)/problems_,$(addsuffix .jsonl.xz,$(REFERENCES))) \
+		--known benchmarks/labels --per-problem 0 --max-share 0.62
 	@touch $@
 
 # The stamps make a second run set up in no time: pip runs again only when a requirement changed.
