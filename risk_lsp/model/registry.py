@@ -1,0 +1,126 @@
+"""What the model store has: one JSON file, read whole and replaced in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from risk_lsp.errors import ModelError
+
+_FORMAT = 1
+REGISTRY_FILE = "registry.json"
+
+
+class FileStamp(NamedTuple):
+    """How a file looks from outside: while this stays the same, its content is taken to be the same."""
+
+    name: str
+    size: int
+    modified: int  # nanoseconds
+    inode: int
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model on this machine.
+
+    path: a GGUF file or a transformers folder. stamps: of its files, as they were when `weights_hash` was computed.
+    source: the repository and revision it was fetched from, None where the person added it in place. size: bytes.
+    tokens_per_second: its speed on this machine, None until it is measured.
+    """
+
+    name: str
+    path: Path
+    weights_hash: str
+    size: int
+    stamps: tuple[FileStamp, ...]
+    source: str | None = None
+    tokens_per_second: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is written down."""
+        return {**asdict(self), "path": str(self.path), "stamps": [list(stamp) for stamp in self.stamps]}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> StoredModel:
+        """As it was written down. ValueError, TypeError or KeyError for anything else."""
+        speed = value["tokens_per_second"]
+        texts = [value["name"], value["path"], value["weights_hash"]]
+        if not all(isinstance(text, str) and text for text in texts) or type(value["size"]) is not int:
+            raise ValueError("the fields of a model")
+        return cls(
+            name=value["name"],
+            path=Path(value["path"]),
+            weights_hash=value["weights_hash"],
+            size=value["size"],
+            stamps=tuple(_stamp(*fields) for fields in value["stamps"]),
+            source=None if value["source"] is None else str(value["source"]),
+            tokens_per_second=None if speed is None else float(speed),
+        )
+
+
+def _stamp(name: Any, *numbers: Any) -> FileStamp:
+    if type(name) is not str or not all(type(number) is int for number in numbers):
+        raise ValueError("a file's stamp")
+    return FileStamp(name, *numbers)
+
+
+def read_registry(folder: Path) -> list[StoredModel]:
+    """The models of the store in `folder`, in the order they came. ModelError where the file is damaged."""
+    path = folder / REGISTRY_FILE
+    try:
+        value = json.loads(path.read_text("utf-8"))
+        if value["format"] != _FORMAT:
+            raise ValueError("another format")
+        return [StoredModel.from_json(each) for each in value["models"]]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read: {error.strerror}", "check its permissions") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise ModelError(
+            f"{path} is damaged",
+            "remove it, then fetch or add the models again: a fetched file that is whole is not fetched twice",
+        ) from None
+
+
+def write_registry(folder: Path, models: Iterable[StoredModel]) -> None:
+    """Replace the registry of the store in `folder`. ModelError where it cannot be written."""
+    value = {"format": _FORMAT, "models": [model.to_json() for model in models]}
+    write_whole(folder / REGISTRY_FILE, json.dumps(value, indent=1) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file so that nobody ever reads a half of it. ModelError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(name, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+    except OSError as error:
+        raise ModelError(
+            f"{path} cannot be written: {error.strerror}",
+            "check the folder, or name another one by RISK_LSP_MODELS",
+        ) from None
+
+
+def stamps_of(path: Path) -> tuple[FileStamp, ...]:
+    """How the files that make the weights hash of a model look now: of the GGUF file, or of the folder's."""
+    files = [path] if path.is_file() else [*sorted(path.glob("*.safetensors")), path / "config.json"]
+    return tuple(
+        FileStamp(file.name, status.st_size, status.st_mtime_ns, status.st_ino)
+        for file in files
+        for status in [file.stat()]
+    )

@@ -1,0 +1,215 @@
+"""The models on this machine, fetched or added in place, and the hashes they are held to."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from risk_lsp.errors import ModelError
+from risk_lsp.model.catalogue import CatalogueModel, catalogue, catalogue_name
+from risk_lsp.model.download import fetch_file, partial_file
+from risk_lsp.model.fingerprints import hash_weights
+from risk_lsp.model.registry import StoredModel, read_registry, stamps_of, write_registry
+
+FOLDER_VARIABLE = "RISK_LSP_MODELS"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_SECONDS_FOR_THE_REGISTRY = 10
+
+
+def store_folder() -> Path:
+    """Where this user's models are: the folder that RISK_LSP_MODELS names, else one in the user's data folder."""
+    if named := os.environ.get(FOLDER_VARIABLE):
+        return Path(named).absolute()
+    from platformdirs import user_data_path
+
+    return Path(user_data_path("risk-lsp", appauthor=False)) / "models"
+
+
+class ModelStore:
+    """The registry of models and the folder of fetched ones. Any number of processes may use it."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder or store_folder()
+
+    def models(self) -> list[StoredModel]:
+        """All models, in the order they came; whether their files are still there is not looked at."""
+        return read_registry(self.folder)
+
+    def find(self, name: str) -> StoredModel | None:
+        """The model of this name."""
+        return next((model for model in self.models() if model.name == name), None)
+
+    def path_of(self, weights_hash: str, name: str) -> Path:
+        """Where the model with this hash is. ModelError, with the way out, where it is missing or has changed.
+
+        name: what it is called, for the error. Its files are read again only if they look other than when they were
+        last read: size, time of change or inode.
+        """
+        found = [model for model in self.models() if model.weights_hash == weights_hash]
+        present = [model for model in found if model.path.exists()]
+        if present:
+            return self._verified(present[0]).path
+        problem = f"is no longer at {found[0].path}" if found else "is not on this machine"
+        raise ModelError(f"the model {name} ({weights_hash[:19]}) {problem}", _way_to_get(weights_hash))
+
+    def add(self, path: Path, name: str | None = None) -> StoredModel:
+        """Record a GGUF file or a transformers folder where it is; nothing is copied. ModelError if it cannot be used.
+
+        name: what to call it, by default what the catalogue calls it, else the name of the file or folder.
+        """
+        from risk_lsp.model.sources import locate_model
+
+        place = locate_model(path).path
+        stamps = stamps_of(place)  # before the hash: a file that changes meanwhile is read again
+        weights_hash = hash_weights(place)
+        known_as = catalogue_name(weights_hash)
+        model = StoredModel(
+            name=self._free_name(name or known_as or _name_of(place), place, known_as),
+            path=place,
+            weights_hash=weights_hash,
+            size=sum(stamp.size for stamp in stamps),
+            stamps=stamps,
+        )
+        self._put(model)
+        return model
+
+    def fetch(self, wanted: CatalogueModel, on_progress: Callable[[int], None] = lambda _: None) -> StoredModel:
+        """Fetch a model of the catalogue, unless it is here; what an earlier call left is gone on with.
+
+        `on_progress` gets the bytes that are there. Raises ModelError.
+        """
+        present = self.find(wanted.name)
+        if present is not None and present.weights_hash == wanted.weights_hash and present.path.exists():
+            return self._verified(present)
+        target = self.folder / wanted.name / wanted.file
+        with self._lock("fetch", 0, f"another process is fetching into {self.folder}"):
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ModelError(
+                    f"{target.parent} cannot be made: {error.strerror}", f"name another folder by {FOLDER_VARIABLE}"
+                ) from None
+            if not target.is_file() or hash_weights(target) != wanted.weights_hash:
+                fetch_file(wanted, target, on_progress)
+            model = StoredModel(
+                name=wanted.name,
+                path=target,
+                weights_hash=wanted.weights_hash,
+                size=wanted.size,
+                stamps=stamps_of(target),
+                source=f"{wanted.repository}@{wanted.revision}",
+            )
+            self._put(model)
+        return model
+
+    def partial_size(self, wanted: CatalogueModel) -> int:
+        """How many bytes of a model a broken-off fetch has left here."""
+        part = partial_file(self.folder / wanted.name / wanted.file)
+        return part.stat().st_size if part.is_file() else 0
+
+    def remove(self, name: str) -> int:
+        """Forget a model; a fetched one's files are removed, an added one's stay. The result is how many bytes went.
+
+        What a broken-off fetch left counts as a fetched model. Raises ModelError where there is nothing of this name.
+        """
+        model = self.find(name)
+        wanted = next((each for each in catalogue() if each.name == name), None)
+        leftover = 0 if wanted is None else self.partial_size(wanted)
+        if model is None and not leftover:
+            here = ", ".join(each.name for each in self.models()) or "none"
+            raise ModelError(f"there is no model {name} on this machine", f"here are: {here}")
+        freed = 0
+        if wanted is not None:
+            with self._lock("fetch", 0, f"another process is fetching into {self.folder}"):
+                freed = self._drop_fetched(wanted)
+        self._change(lambda models: [each for each in models if each.name != name])
+        return freed
+
+    def _drop_fetched(self, wanted: CatalogueModel) -> int:
+        """Remove what was fetched of a model; how many bytes that was."""
+        freed = 0
+        target = self.folder / wanted.name / wanted.file
+        for file in (target, partial_file(target)):
+            if file.is_file():
+                freed += file.stat().st_size
+                file.unlink()
+        with suppress(OSError):  # something else lies there, or nothing ever did
+            target.parent.rmdir()
+        return freed
+
+    def record_speed(self, weights_hash: str, tokens_per_second: float) -> None:
+        """Keep how fast a model is here. Raises ModelError where it cannot be written down."""
+        self._change(
+            lambda models: [
+                replace(each, tokens_per_second=tokens_per_second) if each.weights_hash == weights_hash else each
+                for each in models
+            ]
+        )
+
+    def _verified(self, model: StoredModel) -> StoredModel:
+        """The model, if its content is what was recorded."""
+        try:
+            stamps = stamps_of(model.path)
+            if stamps == model.stamps:
+                return model
+            found = hash_weights(model.path)
+        except OSError as error:
+            raise ModelError(f"{model.path} cannot be read: {error.strerror}", "check its permissions") from None
+        if found != model.weights_hash:
+            raise ModelError(
+                f"{model.path} has changed since it became the model {model.name}: its hash is {found}",
+                f"bring the old file back, or remove the model: risk-lsp models remove {model.name}",
+            )
+        verified = replace(model, stamps=stamps)
+        with suppress(ModelError):  # a store that cannot be written costs a hash at each start, no more
+            self._put(verified)
+        return verified
+
+    def _free_name(self, name: str, place: Path, known_as: str | None) -> str:
+        if not _NAME.fullmatch(name):
+            raise ModelError(f"{name!r} cannot name a model", "use letters, digits, dots and dashes: --name NAME")
+        if name != known_as and any(name == each.name for each in catalogue()):
+            raise ModelError(f"{place} is not the model that the catalogue calls {name}", "give another: --name NAME")
+        other = self.find(name)
+        if other is not None and (other.source is not None or other.path != place) and other.path.exists():
+            raise ModelError(f"there is a model {name} already, at {other.path}", "give another name: --name NAME")
+        return name
+
+    def _put(self, model: StoredModel) -> None:
+        self._change(lambda models: [*(each for each in models if each.name != model.name), model])
+
+    def _change(self, change: Callable[[list[StoredModel]], list[StoredModel]]) -> None:
+        with self._lock("registry", _SECONDS_FOR_THE_REGISTRY, f"another process holds {self.folder}"):
+            write_registry(self.folder, change(self.models()))
+
+    @contextmanager
+    def _lock(self, purpose: str, seconds: float, problem: str) -> Iterator[None]:
+        from filelock import FileLock, Timeout
+
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / f".{purpose}.lock", timeout=seconds):
+                yield
+        except Timeout:
+            raise ModelError(problem, "wait until it is done") from None
+        except OSError as error:
+            raise ModelError(
+                f"{self.folder} cannot be used: {error.strerror}", f"name another folder by {FOLDER_VARIABLE}"
+            ) from None
+
+
+def _name_of(place: Path) -> str:
+    """The file's or folder's name as a model's name; a blob of Ollama's is named by its first digits."""
+    name = place.name.removesuffix(".gguf")
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name[:19] if name.startswith("sha256-") else name).strip("-._")[:100]
+
+
+def _way_to_get(weights_hash: str) -> str:
+    known_as = catalogue_name(weights_hash)
+    how = "add the file or folder that has it: risk-lsp models add PATH"
+    how = how if known_as is None else f"fetch it: risk-lsp models fetch {known_as}"
+    return f"{how}; or go back to the built-in one: risk-lsp models use default"
