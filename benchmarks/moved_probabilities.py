@@ -23,11 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bench.hosts import other_engines
-from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.lab.training.labelled import DATA_HELP, read_probe_data
+from risk_lsp.model.windows import WindowMemory
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.risk.views import document_risk, line_risks
-from risk_lsp.training.probe_data import DATA_HELP, read_probe_data
 
 BAR = 0.01
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)

@@ -40,7 +40,7 @@ from benchmarks.bench.programs import program
 from risk_lsp.errors import first_line
 from risk_lsp.model.activations import Activations
 from risk_lsp.model.threads import available_cores
-from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.model.windows import WindowMemory
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.views import line_risks
 

@@ -11,7 +11,7 @@ import statistics
 import sys
 import time
 
-from risk_lsp.patches.sandbox import Job, Sandbox
+from risk_lsp.sandbox.sandbox import Job, Sandbox
 
 
 def main() -> int:

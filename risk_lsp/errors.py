@@ -43,3 +43,7 @@ def first_line(error: BaseException) -> str:
     """An exception in one line of at most 200 characters."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]
+
+
+class RepairError(RiskError):
+    """A repair that cannot be had; the hint says what to do next."""

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
-from risk_lsp.model.preferences import preferences
-from risk_lsp.repair.candidates import candidates
+from risk_lsp.edits.candidates import candidates
+from risk_lsp.lab.evaluation.repair_measuring import FailingProgram, failing_programs
+from risk_lsp.model.infilling import preferences
+from risk_lsp.repair.embedded import FEATURES, features
 from risk_lsp.repair.execution import Execution, ProblemTests
-from risk_lsp.repair.failing_programs import FailingProgram, failing_programs
-from risk_lsp.repair.ranking import FEATURES, features
 from risk_lsp.risk.engine import Engine
 
 _RIDGE = 0.02

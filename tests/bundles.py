@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
+from risk_lsp.lab.training.heads import new_head, tensors_of
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import feature_count
-from risk_lsp.probe.manifest import Host, Manifest, write_manifest
-from risk_lsp.training.heads import new_head, tensors_of
+from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
 from tests.model.conftest import save_family
 
 LAYERS = (1, 3)
@@ -26,7 +26,7 @@ def save_tiny_bundle(folder: Path) -> Path:
         name="tiny",
         created="2026-01-01T00:00:00+00:00",
         command="made by a test",
-        host=Host("bundled", "model", model.weights_hash, model.tokenizer_hash),
+        host=HostModel("bundled", "model", model.weights_hash, model.tokenizer_hash),
         layers=LAYERS,
         statistics=True,
         width=model.width,

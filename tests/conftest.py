@@ -42,8 +42,8 @@ def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sandboxed() -> None:
     """For tests in which programs run."""
-    from risk_lsp.patches.outcome import SandboxError
-    from risk_lsp.patches.sandbox import Sandbox
+    from risk_lsp.sandbox.isolation import SandboxError
+    from risk_lsp.sandbox.sandbox import Sandbox
 
     with Sandbox() as sandbox:
         try:

@@ -1,8 +1,10 @@
-"""The rooms of the house: data flows one way, and heavy libraries stay in their rooms."""
+"""The rooms of the house: data flows one way, heavy libraries stay in their rooms, and one name is one thing."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -10,45 +12,63 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "risk_lsp"
 
-# From left to right; a room may import from itself, from the rooms named here, and from the modules in COMMON.
+# A room may import from itself, from the rooms named here, and from the modules in COMMON.
 MAY_IMPORT: dict[str, set[str]] = {
     "text": set(),
+    "sandbox": set(),
     "model": {"text"},
+    "worker": {"model"},
     "probe": {"text", "model"},
-    "risk": {"text", "model", "probe"},
-    "repair": {"text", "model", "probe", "risk", "patches", "evaluation"},
-    "server": {"text", "model", "probe", "risk", "patches", "repair"},
-    "evaluation": {"text"},
-    "patches": {"text", "model", "probe"},
-    "training": {"text", "model", "probe", "evaluation", "patches", "risk"},
-    "cli": {"text", "model", "probe", "risk", "server", "evaluation", "patches", "repair", "training"},
-    "cli_commands": {"text", "model", "probe", "risk", "server", "cli"},
+    "edits": {"text"},
+    "risk": {"text", "model", "worker", "probe"},
+    "report": {"text", "probe", "risk"},
+    "repair": {"text", "worker", "risk", "edits", "sandbox"},
+    "server": {"text", "worker", "probe", "risk", "report", "repair", "sandbox"},
+    "cli": {"text", "worker", "probe", "risk", "report", "repair", "sandbox", "server"},
     "__main__": {"cli"},
 }
+# The laboratory is above the product, which does not know of it; each of its rooms may import from those before it.
+LABORATORY = ("lab", "lab.json_lines", "lab.progress", "lab.patches", "lab.training", "lab.evaluation", "lab.commands")
 COMMON = {"errors", "settings", "__init__"}
+MOST_MODULES = 20
 
 HOMES: dict[str, set[str]] = {
-    "torch": {"model", "training"},
-    "transformers": {"model", "training"},
-    "safetensors": {"model", "probe", "training"},
-    "tokenizers": {"model", "probe", "training"},
+    "torch": {"model"},
+    "transformers": {"model"},
+    "gguf": {"model"},
+    "safetensors": {"model", "probe"},
+    "tokenizers": {"model"},
     "lsprotocol": {"server"},
     "pygls": {"server"},
-    "rich": {"risk"},
-    "jinja2": {"risk"},
+    "rich": {"report"},
+    "jinja2": {"report"},
+    "openai": {"repair"},
     "tree_sitter": {"text"},
     "tree_sitter_python": {"text"},
+    "scipy": set(),
+    "sklearn": set(),
+    "matplotlib": set(),
 }
-
-HEAVY = {"torch", "transformers", "safetensors", "tokenizers"}
+HEAVY = {"torch", "transformers", "gguf", "safetensors", "tokenizers"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+PRODUCT = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] != "lab"]
+every_module = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
 
 
 def room_of(path: Path) -> str:
-    """The folder below the package, or the module's own name for a module beside the rooms."""
-    parts = path.relative_to(PACKAGE).parts
-    return parts[0] if len(parts) > 1 else path.stem
+    """The folder below the package, or below the laboratory; of a module beside the rooms its own name."""
+    *folders, name = path.relative_to(PACKAGE).with_suffix("").parts
+    if folders == ["lab"] and name != "__init__":
+        return f"lab.{name}"
+    return ".".join(folders[: 2 if folders[0] == "lab" else 1]) if folders else name
+
+
+def rooms_for(room: str) -> set[str]:
+    """The rooms that a module of this one may import from."""
+    if room in LABORATORY:
+        return {*COMMON, *MAY_IMPORT, *LABORATORY[: LABORATORY.index(room) + 1]}
+    return COMMON | {room} | MAY_IMPORT.get(room, set())
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -73,6 +93,13 @@ def _imported(nodes: Iterable[ast.AST], path: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def modules_in_strings_of(path: Path) -> Iterator[str]:
+    """The dotted names of our modules that stand in a module's strings: what is imported or started by its name."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from re.findall(r"\brisk_lsp(?:\.\w+)+", node.value)
+
+
 def module_file(name: str) -> Path | None:
     """The file of one of the package's modules; None for other names."""
     place = PACKAGE.joinpath(*name.split(".")[1:])
@@ -80,23 +107,27 @@ def module_file(name: str) -> Path | None:
     return next((file for file in files if name.startswith("risk_lsp") and file.is_file()), None)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_room_imports_from_the_rooms_to_its_left_only(path: Path) -> None:
-    room = room_of(path)
-    allowed = COMMON | {room} | MAY_IMPORT.get(room, set())
-    rooms = {room_of(file) for name in imports_of(path) if (file := module_file(name))}
-    assert rooms <= allowed
+@every_module
+def test_a_room_imports_from_the_rooms_below_it_only(path: Path) -> None:
+    names = [*imports_of(path), *modules_in_strings_of(path)]
+    rooms = {room_of(file) for name in names if (file := module_file(name))}
+    assert rooms <= rooms_for(room_of(path))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", PRODUCT, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_product_does_not_name_the_laboratory(path: Path) -> None:
+    assert re.search(r"risk_lsp[./]lab\b", path.read_text("utf-8")) is None
+
+
+@every_module
 def test_heavy_libraries_stay_in_their_rooms(path: Path) -> None:
     imported = {name.split(".")[0] for name in imports_of(path)}
-    astray = {library for library in imported & set(HOMES) if room_of(path) not in HOMES[library]}
-    assert astray == set()
+    room = room_of(path)
+    assert {library for library in imported & set(HOMES) if room not in HOMES[library] | set(LABORATORY)} == set()
 
 
 def test_starting_the_server_or_the_command_reaches_no_heavy_library() -> None:
-    reached = [path for path in MODULES if room_of(path) in ("server", "cli")]
+    reached = [path for path in PRODUCT if room_of(path) in ("server", "cli")]
     for path in reached:  # grows while it is walked
         names = list(imports_at_start_of(path))
         assert HEAVY.isdisjoint(name.split(".")[0] for name in names), path
@@ -105,4 +136,26 @@ def test_starting_the_server_or_the_command_reaches_no_heavy_library() -> None:
 
 def test_every_room_has_its_rule() -> None:
     rooms = {room_of(path) for path in MODULES} - COMMON
-    assert rooms <= set(MAY_IMPORT)
+    assert rooms <= {*MAY_IMPORT, *LABORATORY}
+
+
+def test_no_two_modules_of_the_product_share_a_name() -> None:
+    places = defaultdict(list)
+    for path in PRODUCT:
+        if path.stem not in ("__init__", "__main__"):
+            places[path.stem].append(path.relative_to(PACKAGE))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def test_no_two_public_classes_of_the_product_share_a_name() -> None:
+    places = defaultdict(list)
+    for path in PRODUCT:
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(path.relative_to(PACKAGE))
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
+def test_no_folder_is_too_large_to_be_seen_at_once() -> None:
+    sizes = {folder: len(list(folder.glob("*.py"))) for folder in {path.parent for path in MODULES}}
+    assert {folder.name: size for folder, size in sizes.items() if size > MOST_MODULES} == {}

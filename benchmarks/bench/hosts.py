@@ -11,8 +11,8 @@ import torch
 
 from benchmarks.bench.figures import Figure, timed
 from benchmarks.bench.programs import program
-from risk_lsp.model import hosts
-from risk_lsp.model.transformers_host import TransformersHost
+from risk_lsp.model import host as hosts
+from risk_lsp.model.decoders.transformers_host import TransformersHost
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.views import line_risks
 

@@ -10,8 +10,9 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.bench.programs import program
-from risk_lsp.model import code_model, numpy_block, numpy_host
-from risk_lsp.probe import reading
+from risk_lsp.model import code_model
+from risk_lsp.model.decoders import numpy_block, numpy_host
+from risk_lsp.probe import scoring as reading
 from risk_lsp.risk.engine import Engine
 
 _PARTS: tuple[tuple[str, object, str], ...] = (

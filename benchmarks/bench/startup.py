@@ -16,10 +16,10 @@ from benchmarks.bench.figures import Figure
 _WORKER = """
 import json, sys, time
 marks = [time.monotonic()]
-import risk_lsp.model.numpy_host, risk_lsp.model.weights, risk_lsp.probe.bundle, risk_lsp.probe.reading
-from risk_lsp.risk import worker_main
+import risk_lsp.model.decoders.numpy_host, risk_lsp.model.weights, risk_lsp.probe.bundle, risk_lsp.probe.scoring
+from risk_lsp.risk import engine_worker
 marks.append(time.monotonic())
-engine = worker_main.Engine.load()
+engine = engine_worker.Engine.load()
 marks.append(time.monotonic())
 engine.score("def warm_up():\\n    return 1\\n")
 marks.append(time.monotonic())

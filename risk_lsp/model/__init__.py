@@ -1,1 +1,1 @@
-"""The code model: safe loading, activations, windows, and the supervised worker process."""
+"""The code model: where it comes from, safe loading, activations, windows, generation."""

@@ -10,9 +10,9 @@ from typing import Any
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 
 from risk_lsp.errors import ModelError, first_line
-from risk_lsp.model.fingerprints import hash_text
 from risk_lsp.model.gguf_file import GgufArray, GgufFile
 from risk_lsp.model.tokenizer import TextTokenizer
+from risk_lsp.model.weights import hash_text
 
 _CONTROL, _USER_DEFINED, _BYTE = 3, 4, 6
 _KEY = "tokenizer.ggml."

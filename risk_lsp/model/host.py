@@ -1,4 +1,4 @@
-"""What CodeModel asks of whatever runs a decoder."""
+"""What CodeModel asks of whatever runs a decoder, and which of these runs a model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
+
+from risk_lsp.errors import ModelError, needs_extra
+from risk_lsp.model.decoders.decoder_shape import decoder_shape
+from risk_lsp.model.sources import ModelFolder
+from risk_lsp.model.weights import read_weights, weight_files
 
 
 @dataclass(frozen=True)
@@ -70,3 +75,37 @@ class Host(Protocol):
     def begin(self, sequences: Sequence[NDArray[Any]]) -> Decoding:
         """Run int64[tokens] each, at least one, such that more can follow. Raises ModelError as `logits` does."""
         ...
+
+
+# Larger models gain more from torch's kernels than they lose by its start-up.
+MOST_BYTES_OF_NUMPY = 100_000_000
+_LONGEST_CONTEXT_OF_NUMPY = 1 << 17  # a row of angles for each position is computed beforehand
+
+
+def load_host(
+    folder: ModelFolder, *, device: str, dtype: str, top_layer: int | None, threads: int | None = None
+) -> Host:
+    """Load a checked model folder or GGUF file. `device` and `dtype` are as for CodeModel.load. Raises ModelError."""
+    shape = decoder_shape(folder.config)
+    if (
+        shape is not None
+        and folder.gguf is None
+        and device in ("auto", "cpu")
+        and dtype in ("auto", "float32")
+        and shape.context <= _LONGEST_CONTEXT_OF_NUMPY
+        and sum(file.stat().st_size for file in weight_files(folder)) <= MOST_BYTES_OF_NUMPY
+    ):
+        from risk_lsp.model.decoders.numpy_host import NumpyHost
+
+        return NumpyHost(shape, read_weights(folder), folder.name, top_layer, threads)
+    try:
+        if shape is not None:
+            from risk_lsp.model.decoders.torch_host import load_torch_host
+
+            return load_torch_host(folder, shape, device=device, dtype=dtype, top_layer=top_layer, threads=threads)
+        if folder.gguf is not None:
+            raise ModelError(f"the settings of {folder.path} do not fit each other", "download or convert it again")
+        from risk_lsp.model.decoders.transformers_host import load_transformers_host
+    except ModuleNotFoundError as error:
+        raise needs_extra(folder.name, error) from error
+    return load_transformers_host(folder, device=device, dtype=dtype, top_layer=top_layer, threads=threads)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.model.cancellation import stop_if_unwanted
 from risk_lsp.model.host import Host, Run
-from risk_lsp.model.window_memory import Past, Resumable, WindowMemory, WindowRows, rounded, window_key
+from risk_lsp.model.threads import stop_if_unwanted
+from risk_lsp.model.windows import Past, Resumable, WindowMemory, WindowRows, rounded, window_key
 
 _AT_ONCE = 4  # windows of one run: enough to keep all cores busy
 _FEW = 4  # windows of which keys and values are worth keeping: an edit touches no more

@@ -12,8 +12,8 @@ from pathlib import Path
 from risk_lsp.errors import ModelError
 from risk_lsp.model.catalogue import CatalogueModel, catalogue, catalogue_name
 from risk_lsp.model.download import fetch_file, partial_file
-from risk_lsp.model.fingerprints import hash_weights
 from risk_lsp.model.registry import StoredModel, read_registry, stamps_of, write_registry
+from risk_lsp.model.weights import hash_weights
 
 FOLDER_VARIABLE = "RISK_LSP_MODELS"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)

@@ -1,14 +1,17 @@
-"""How numpy's work is spread over processor cores."""
+"""How numpy's work is spread over processor cores, and how work ends that nobody waits for any more."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
 from threadpoolctl import ThreadpoolController
+
+from risk_lsp.errors import WorkerError
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -46,3 +49,22 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+_unwanted: ContextVar[Callable[[], bool]] = ContextVar("unwanted", default=lambda: False)
+
+
+@contextmanager
+def cancellable(unwanted: Callable[[], bool]) -> Iterator[None]:
+    """Let `stop_if_unwanted` ask `unwanted` as long as this lasts."""
+    token = _unwanted.set(unwanted)
+    try:
+        yield
+    finally:
+        _unwanted.reset(token)
+
+
+def stop_if_unwanted() -> None:
+    """Called between two steps of long work. Raises WorkerError once nobody waits for it."""
+    if _unwanted.get()():
+        raise WorkerError("the request was cancelled", "ask again if it is still wanted")

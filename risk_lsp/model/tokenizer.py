@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, first_line, needs_extra
-from risk_lsp.model.encoding import Encoding
-from risk_lsp.model.fingerprints import hash_files, hash_text
+from risk_lsp.model.activations import Encoding
+from risk_lsp.model.weights import hash_files, hash_text
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -14,9 +14,9 @@ from safetensors.numpy import load, save_file
 
 from risk_lsp.errors import BundleError
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.fingerprints import hash_files
+from risk_lsp.model.weights import hash_files
 from risk_lsp.probe.features import feature_count
-from risk_lsp.probe.manifest import Host, Manifest, read_manifest
+from risk_lsp.probe.manifest import HostModel, Manifest, read_manifest
 from risk_lsp.probe.reader import ProbeReader, head_shapes, uses_layout
 
 PROBE_FILE = "probe.safetensors"
@@ -117,7 +117,7 @@ def _refuse_pickles(path: Path) -> None:
             )
 
 
-def _host_source(path: Path, host: Host) -> str | Path:
+def _host_source(path: Path, host: HostModel) -> str | Path:
     if host.kind == "hub":
         return f"hub:{host.location}"
     if host.kind == "folder":

@@ -1,4 +1,4 @@
-"""The manifest of a probe bundle: what it says, and the refusals when it does not say it."""
+"""The manifest of a probe bundle: where it is, what it says, and the refusals when it does not say it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,37 @@ from risk_lsp.errors import BundleError
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture
 
+DEFAULT = "default"
+
+
+def bundle_path(name: str | None) -> Path:
+    """The folder of the bundle a person named: "default" (or None) is the embedded one, anything else a path.
+
+    BundleError when the embedded one is missing, or the path starts with the home of nobody.
+    """
+    if name is None or name == DEFAULT:
+        return default_bundle_path()
+    try:
+        return Path(name).expanduser()
+    except RuntimeError:
+        raise BundleError(f"no probe bundle at {name}: there is no such user", "write the whole path") from None
+
+
+def default_bundle_path() -> Path:
+    """The embedded default. BundleError when the installation lacks it."""
+    package = Path(__file__).resolve().parents[1]
+    for folder in (package / "probe_weights" / DEFAULT, package.parent / "probe_weights" / DEFAULT):
+        if (folder / "manifest.json").is_file():
+            return folder
+    raise BundleError("the embedded default bundle is missing from this installation", "install risk-lsp again")
+
+
 FORMAT_VERSION = 1
 _FIT_AGAIN = "fit the probe again with `risk-lsp probe fit`"
 
 
 @dataclass(frozen=True)
-class Host:
+class HostModel:
     """The model a probe belongs to. `location`: a folder inside the bundle, a folder, or a hub id, by `kind`."""
 
     kind: Literal["bundled", "folder", "hub"]
@@ -36,7 +61,7 @@ class Manifest:
     name: str
     created: str
     command: str
-    host: Host
+    host: HostModel
     layers: tuple[int, ...]
     statistics: bool
     width: int
@@ -108,7 +133,7 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         name=_field(value, "name", str, path),
         created=_field(value, "created", str, path),
         command=_field(value, "command", str, path),
-        host=Host(
+        host=HostModel(
             kind=kind,
             location=_location(host, kind, path),
             weights_hash=_field(host, "weights_hash", str, path),

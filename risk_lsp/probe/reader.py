@@ -1,4 +1,4 @@
-"""A fitted probe at work: numpy alone, so that nothing waits for torch to be imported. Fitting is the laboratory's."""
+"""A fitted probe at work, in numpy alone, so that nothing waits for torch to be imported."""
 
 from __future__ import annotations
 
@@ -9,14 +9,101 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.model.threads import Threads
-from risk_lsp.probe.context_reading import context_shapes, with_lines
-from risk_lsp.probe.gelu import gelu
-from risk_lsp.probe.layout import Layout
+from risk_lsp.probe.features import OFF_LINE, TokenLayout
+
+Floats = NDArray[np.float32]
+
+
+def gelu(values: Floats) -> Floats:
+    """x times the normal distribution function of x (Hendrycks and Gimpel, arXiv 1606.08415)."""
+    found: Floats = np.float32(0.5) * values * (np.float32(1) + _erf(values * np.float32(0.5**0.5)))
+    return found
+
+
+def _erf(values: Floats) -> Floats:
+    """The error function to 1.5e-7, which numpy lacks: Abramowitz and Stegun, 7.1.26."""
+    t = np.float32(1) / (np.float32(1) + np.float32(0.3275911) * np.abs(values))
+    polynomial = np.zeros_like(values)
+    for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        polynomial = (polynomial + np.float32(coefficient)) * t
+    erf: Floats = np.copysign(np.float32(1) - polynomial * np.exp(-np.square(values)), values)
+    return erf
+
+
+KERNEL = 5
+DILATIONS = (1, 2, 4)
+GAP = (KERNEL // 2) * max(DILATIONS)  # what keeps one text, or part of one, out of another's reach
+
+Owners = NDArray[np.int64]
+
+
+def context_shapes(hidden: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape of the tensors that such a probe has beside those of a hazard probe."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "summary.weight": (hidden, hidden),
+        "summary.bias": (hidden,),
+        "mix.weight": (hidden, 3 * hidden),
+        "mix.bias": (hidden,),
+    }
+    for number in range(len(DILATIONS)):
+        shapes[f"layers.{number}.weight"] = (hidden, hidden, KERNEL)
+        shapes[f"layers.{number}.bias"] = (hidden,)
+    return shapes
+
+
+def with_lines(tensors: Mapping[str, Floats], token: Floats, layout: TokenLayout) -> Floats:
+    """Encoded tokens float32[n, hidden] of one text -> what each is in its line and part, float32[n, hidden]."""
+    if not len(token):
+        return token
+    on_line = layout.line != OFF_LINE
+    line = layout.line[on_line]
+    of_line = np.zeros((layout.line_count, token.shape[1]), dtype=np.float32)
+    known, means = _means(token[on_line], line)
+    of_line[known] = means
+    around = np.zeros_like(token)
+    around[on_line] = _with_neighbours(tensors, of_line, layout.line_part)[line]
+    return _mixed(tensors, [token, around, _summaries(tensors, token, layout.part)])
+
+
+def _mixed(tensors: Mapping[str, Floats], parts: list[Floats]) -> Floats:
+    mixed: Floats = np.concatenate(parts, axis=1) @ tensors["mix.weight"].T + tensors["mix.bias"]
+    return gelu(mixed)
+
+
+def _summaries(tensors: Mapping[str, Floats], token: Floats, part: Owners) -> Floats:
+    """Of the part that each token is in, float32[n, hidden]."""
+    known, means = _means(token, part)
+    summaries: Floats = means @ tensors["summary.weight"].T + tensors["summary.bias"]
+    return summaries[np.searchsorted(known, part)]
+
+
+def _means(rows: Floats, owner: Owners) -> tuple[Owners, Floats]:
+    """Owners that have rows, and the mean of each one's rows; `owner` int64[rows] rises."""
+    known, first, counts = np.unique(owner, return_index=True, return_counts=True)
+    if not len(known):
+        return known, np.zeros((0, rows.shape[1]), dtype=np.float32)
+    means = np.add.reduceat(rows, first, axis=0) / counts[:, None]
+    return known, means.astype(np.float32)
+
+
+def _with_neighbours(tensors: Mapping[str, Floats], rows: Floats, owner: Owners) -> Floats:
+    """Residual convolutions over rows float32[n, hidden], to both sides; zeros between owners, whose rows are runs."""
+    if not len(rows):
+        return rows
+    places = GAP + np.arange(len(rows)) + (owner - owner[0]) * GAP
+    laid = np.zeros((places[-1] + GAP + 1, rows.shape[1]), dtype=np.float32)
+    for number, dilation in enumerate(DILATIONS):
+        weight, bias = tensors[f"layers.{number}.weight"], tensors[f"layers.{number}.bias"]
+        laid[places] = rows
+        found = np.zeros_like(rows)
+        for tap in range(KERNEL):
+            found += laid[places + (tap - KERNEL // 2) * dilation] @ weight[:, :, tap].T
+        rows = rows + gelu(found + bias)
+    return rows
+
 
 Architecture = Literal["hazard", "lines"]
 ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
-
-Floats = NDArray[np.float32]
 
 
 def uses_layout(architecture: str) -> bool:
@@ -72,7 +159,7 @@ class ProbeReader:
         standardised /= self._tensors["encoder.scale"]
         return np.clip(standardised, np.float32(-8), np.float32(8), out=standardised)
 
-    def hazards(self, standardised: Floats, layout: Layout) -> Floats:
+    def hazards(self, standardised: Floats, layout: TokenLayout) -> Floats:
         """Standardised features float32[n, features] of one text -> hazards float32[n].
 
         `layout` is that of its tokens; its parts are read each by itself.
@@ -86,7 +173,7 @@ class ProbeReader:
         """Of all members, side by side: float32[n, members x hidden]."""
         return gelu(standardised @ self._project.T + self._bias)
 
-    def _hazards(self, tensors: Mapping[str, Floats], encoded: Floats, layout: Layout) -> Floats:
+    def _hazards(self, tensors: Mapping[str, Floats], encoded: Floats, layout: TokenLayout) -> Floats:
         if uses_layout(self.architecture):
             encoded = with_lines(tensors, encoded, layout)
         logits = encoded @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]

@@ -1,14 +1,14 @@
-"""Repairs by a model that is asked in words: feedback, repair, or both at once, until a program passes."""
+"""Repairs by a model that is asked in words, at an endpoint or in the editor, until a program passes."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from risk_lsp.patches.fences import without_blocks
+from risk_lsp.errors import RepairError
 from risk_lsp.repair.prompts import (
     SYSTEM,
     RiskyLine,
@@ -17,9 +17,9 @@ from risk_lsp.repair.prompts import (
     joint_prompt,
     program_in,
     repair_prompt,
+    without_blocks,
 )
-from risk_lsp.repair.request import RepairError
-from risk_lsp.repair.soundness import is_sound
+from risk_lsp.repair.request import is_sound
 from risk_lsp.repair.tree import Cost, ProgramNode
 from risk_lsp.repair.workbench import Proposal, Workbench
 from risk_lsp.risk.views import code_line_risks, riskiest_lines
@@ -200,3 +200,38 @@ class ChatProvider:
 def _can_be_judged(bench: Workbench, program: str) -> bool:
     """Tests tell about any program, broken ones too; without them it has to be one that may be offered."""
     return bench.execution is not None or is_sound(bench.request, program)
+
+
+Ask = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class EditorChat:
+    """A Chat. `ask` sends {"messages", "maxTokens", "temperature"} and gives {"text", ...} or {"error"}."""
+
+    def __init__(self, ask: Ask, name: str = "the editor's model") -> None:
+        self.name = name
+        self._ask = ask
+
+    async def complete(self, request: ChatRequest, on_text: Callable[[str], None] | None = None) -> ChatReply:
+        """One answer, whole; cancelling it cancels `ask`."""
+        asked = {
+            "messages": [message._asdict() for message in request.messages],
+            "maxTokens": request.max_tokens,
+            "temperature": request.temperature,
+        }
+        answer = await self._ask(asked)
+        if not isinstance(answer, dict):
+            raise RepairError("the editor gave no answer", "choose another model in the editor, or another provider")
+        if isinstance(answer.get("error"), str):
+            raise RepairError(
+                f"the editor's model refused: {answer['error']}", "sign in to it in the editor, or use another provider"
+            )
+        if not isinstance(answer.get("text"), str):
+            raise RepairError("the editor's answer holds no text", "update the editor's extension")
+        if on_text is not None:
+            on_text(answer["text"])
+        return ChatReply(answer["text"], _count(answer.get("promptTokens")), _count(answer.get("completionTokens")))
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -10,20 +10,15 @@ from threading import Event
 from types import TracebackType
 from typing import NamedTuple, Protocol, TypeVar
 
-from risk_lsp.patches.execution import script_with_tests
-from risk_lsp.patches.outcome import Limits, Outcome
-from risk_lsp.patches.problems import Problem
-from risk_lsp.patches.sandbox import Sandbox
-from risk_lsp.patches.sandbox_command import NO_MORE, PRELOADED, View
-from risk_lsp.patches.screening import SCREEN_LIMITS, Screen
 from risk_lsp.repair import harness
-from risk_lsp.repair.evidence import NO_EVIDENCE, Evidence, read_evidence
-from risk_lsp.repair.pytest_plugins import plugin_modules
-from risk_lsp.repair.tests import TestPlan
-from risk_lsp.repair.tree import Verdict
-from risk_lsp.repair.trimming import trimmed
-from risk_lsp.repair.watching import watched_tests
-from risk_lsp.repair.workspace_copy import WorkspaceCopy
+from risk_lsp.repair.harness import plugin_modules, trimmed
+from risk_lsp.repair.test_plan import TestPlan, WorkspaceCopy
+from risk_lsp.repair.tree import NodeVerdict
+from risk_lsp.repair.watching import NO_EVIDENCE, Evidence, read_evidence, watched_tests
+from risk_lsp.sandbox.isolation import NO_MORE, PRELOADED, Limits, Outcome, View
+from risk_lsp.sandbox.sandbox import Sandbox
+from risk_lsp.sandbox.screening import SCREEN_LIMITS, Screen
+from risk_lsp.sandbox.verdicts import Problem, script_with_tests
 
 Result = TypeVar("Result")
 
@@ -77,7 +72,7 @@ class ProblemTests:
 class Examination(NamedTuple):
     """A verdict and, of a program that fails, what a watched run showed; in so many runs altogether."""
 
-    verdict: Verdict
+    verdict: NodeVerdict
     evidence: Evidence
     runs: int
 
@@ -162,7 +157,7 @@ class Execution:
         if self._screen is None:
             self._screen = self._made_screen(outcome.seconds if outcome.status != "timeout" else 0.0)
         if _has_passed(outcome):
-            return Examination(Verdict(True), NO_EVIDENCE, 1)
+            return Examination(NodeVerdict(True), NO_EVIDENCE, 1)
         watched = self._tests.watched(program)
         if watched is None:
             return Examination(_failed(outcome, NO_EVIDENCE), NO_EVIDENCE, 1)
@@ -190,13 +185,13 @@ def _has_passed(outcome: Outcome) -> bool:
     return outcome.status == "passed" and outcome.completed
 
 
-def _failed(outcome: Outcome, evidence: Evidence) -> Verdict:
+def _failed(outcome: Outcome, evidence: Evidence) -> NodeVerdict:
     reason = outcome.exception or outcome.status
     if evidence.failures:
         reason = evidence.failures[0][0]
         words = "\n".join(f"{name}: {said}" if said else name for name, said in evidence.failures)
-        return Verdict(False, reason, trimmed(words))
+        return NodeVerdict(False, reason, trimmed(words))
     failure = trimmed(f"{outcome.stdout}\n{outcome.stderr}")
     if outcome.status == "timeout":
         failure = f"{failure}\nIt did not end within the time that it was given.".strip()
-    return Verdict(False, reason, failure)
+    return NodeVerdict(False, reason, failure)

@@ -1,6 +1,11 @@
-"""Scripts for the sandbox: each runs to its end only if a program passes its tests."""
+"""Scripts for the sandbox, each of which runs to its end only if a program passes its tests."""
 
 from __future__ import annotations
+
+import configparser
+import re
+import sys
+from pathlib import Path
 
 WORKSPACE = "/workspace"  # where the copy of the workspace is seen inside
 
@@ -82,3 +87,46 @@ def doctest_script(program: str, place: str, module: str) -> str:
 def workspace_script(program: str, place: str) -> str:
     """Goes into a folder that stands for the workspace with the program at `place`."""
     return _WORKSPACE_SCRIPT.format(root=WORKSPACE, place=place, source=program)
+
+
+def plugin_modules(python: Path | None) -> tuple[str, ...]:
+    """The modules of the pytest11 entry points of an interpreter's packages, the one that runs this by default."""
+    folders = [Path(place) for place in sys.path] if python is None else _packages_of(python)
+    files = [file for folder in folders if folder.is_dir() for file in folder.glob("*.dist-info/entry_points.txt")]
+    return tuple(sorted({module for file in files for module in _modules(file)}))
+
+
+def _packages_of(python: Path) -> list[Path]:
+    return sorted((python.absolute().parent.parent / "lib").glob("python3.*/site-packages"))
+
+
+def _modules(file: Path) -> list[str]:
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    try:
+        parser.read_string(file.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, configparser.Error):
+        return []
+    section = parser["pytest11"] if parser.has_section("pytest11") else {}
+    return [value.partition(":")[0].strip() for value in section.values()]
+
+
+_LONGEST = 2_000
+_LONGEST_LINE = 300
+_SANDBOX_PATHS = re.compile(r"/tmp/tmp\w+/|/workspace/")
+_NOISE = re.compile(r"^(=+|-+|_+|\s*)$|^\s*\^+\s*$|^(FAILED|ERROR) ")
+
+
+def trimmed(output: str, longest: int = _LONGEST) -> str:
+    """The last characters of an output, on whole lines, rules and blank lines left out, long lines cut."""
+    kept: list[str] = []
+    size = 0
+    for line in reversed(_SANDBOX_PATHS.sub("", output).splitlines()):
+        short = line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]} ..."
+        if _NOISE.match(short):
+            continue
+        size += len(short) + 1
+        if size > longest:
+            kept.append("...")
+            break
+        kept.append(short)
+    return "\n".join(reversed(kept))

@@ -8,19 +8,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from risk_lsp.repair.evidence import NO_EVIDENCE, Evidence
 from risk_lsp.repair.execution import Execution
-from risk_lsp.repair.request import RepairRequest
-from risk_lsp.repair.result import replacements_between
-from risk_lsp.repair.tree import Cost, FeedbackNode, ProgramNode, RepairTree, Verdict
-from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.repair.request import RepairRequest, replacements_between
+from risk_lsp.repair.tree import Cost, FeedbackNode, NodeVerdict, ProgramNode, RepairTree, TreeStore
+from risk_lsp.repair.watching import NO_EVIDENCE, Evidence
 from risk_lsp.repair.worker_model import RiskModel
 from risk_lsp.risk.span_risk import SpanRisk
 
-_TRIED = Verdict(False, "failed", "")
+_TRIED = NodeVerdict(False, "failed", "")
 
 
-class Progress(NamedTuple):
+class SearchProgress(NamedTuple):
     """How far a repair is. stage: such as "running the tests". done: 0 to 1. spent: so far."""
 
     stage: str
@@ -47,7 +45,7 @@ class Workbench:
         model: RiskModel,
         execution: Execution | None,
         store: TreeStore | None,
-        on_progress: Callable[[Progress], None],
+        on_progress: Callable[[SearchProgress], None],
     ) -> None:
         self.request = request
         self.tree = tree
@@ -104,13 +102,13 @@ class Workbench:
             spent.tokens / budget.tokens,
             spent.seconds / budget.seconds,
         )
-        self._on_progress(Progress(stage, min(1.0, max(shares)), spent))
+        self._on_progress(SearchProgress(stage, min(1.0, max(shares)), spent))
 
     def is_known(self, text: str) -> bool:
         """Whether a program is in the tree already."""
         return text in self._known
 
-    async def examine(self) -> tuple[Verdict | None, int]:
+    async def examine(self) -> tuple[NodeVerdict | None, int]:
         """The verdict on the program as it was given, None without tests, and how many runs it took."""
         if self.execution is None:
             return None, 0
@@ -151,16 +149,16 @@ class Workbench:
         if self._store is not None:
             await asyncio.to_thread(self._store.save, self.tree)
 
-    async def _verdicts(self, texts: list[str], *, detailed: bool) -> list[tuple[Verdict | None, int]]:
+    async def _verdicts(self, texts: list[str], *, detailed: bool) -> list[tuple[NodeVerdict | None, int]]:
         """Verdicts, and how many runs each took."""
         if self.execution is None:
             return [(None, 0)] * len(texts)
         if detailed:
             examined = [await self.execution.examine(text) for text in texts]
             return [(each.verdict, each.runs) for each in examined]
-        return [(Verdict(True) if passed else _TRIED, 1) for passed in await self.execution.passes(texts)]
+        return [(NodeVerdict(True) if passed else _TRIED, 1) for passed in await self.execution.passes(texts)]
 
-    def _added(self, proposal: Proposal, parent: int, verdict: Verdict | None, cost: Cost) -> ProgramNode:
+    def _added(self, proposal: Proposal, parent: int, verdict: NodeVerdict | None, cost: Cost) -> ProgramNode:
         edits = replacements_between(self.request.text, proposal.text)
         node = ProgramNode(len(self.tree.nodes), parent, edits, proposal.source, cost, verdict)
         self.tree.add(node)

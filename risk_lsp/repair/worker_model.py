@@ -1,22 +1,23 @@
-"""The hosted model as a repair sees it: risks, infills and expectations, asked of the supervised worker."""
+"""The hosted model as a repair sees it, and why a number of it is what it is."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.model.supervisor import ScoredArrays
+from risk_lsp.risk.partial_risk import risk_from_arrays
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.risk.transfer import risk_from_arrays
 from risk_lsp.text.spans import Span
+from risk_lsp.worker.supervisor import ScoredArrays
 
 _TEXTS_AT_ONCE = 32  # what waits behind a request, such as a keystroke's analysis, waits for so many texts
 
 
-class Infill(NamedTuple):
+class Filling(NamedTuple):
     """A text that the model would write in a span's place, and its log-probability in nats."""
 
     text: str
@@ -38,7 +39,7 @@ class RiskModel(Protocol):
         """The risks of each text."""
         ...
 
-    async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Infill]]:
+    async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Filling]]:
         """For each span, up to `count` texts in its place; none from a model that cannot fill in."""
         ...
 
@@ -71,13 +72,13 @@ class WorkerModel:
                 found.append(risk_from_arrays(header, own))
         return found
 
-    async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Infill]]:
+    async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Filling]]:
         """Infills of each span, one span at a time."""
-        found: list[list[Infill]] = []
+        found: list[list[Filling]] = []
         for span in spans:
             asked = {"text": text, "spans": [list(span)], "count": count, "max_tokens": max_tokens}
             reply = await self._ask("infill", asked)
-            found += [[Infill(str(fill), float(nats)) for fill, nats in fills] for fills in reply.header["infills"]]
+            found += [[Filling(str(fill), float(nats)) for fill, nats in fills] for fills in reply.header["infills"]]
         return found
 
     async def alternatives(self, text: str, span: Span, top: int) -> list[TokenAlternatives]:
@@ -92,3 +93,60 @@ class WorkerModel:
         """Preferences of all variants, in one question."""
         reply = await self._ask("preferences", {"text": text, "variants": list(variants)})
         return np.asarray(reply.arrays.get("preferences", np.zeros(len(variants))), dtype=np.float64)
+
+
+_TOKENS = 5
+_EXPECTED = 3
+
+
+@dataclass(frozen=True)
+class TokenReason:
+    """A token behind a number.
+
+    probability: that it has to be edited. share: of all the probability that the tokens of the span have by themselves.
+    seen: what the model gave this token, from what stands in front of it; None if it does not say. expected: what it
+    would rather have written, with the probability of each.
+    """
+
+    span: Span
+    text: str
+    probability: float
+    share: float
+    seen: float | None
+    expected: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The probability of a span, and the tokens that carry most of it, the likeliest to be edited first."""
+
+    span: Span
+    probability: float
+    tokens: tuple[TokenReason, ...]
+
+
+async def explain(model: RiskModel, text: str, language_id: str, span: Span) -> Explanation:
+    """Explain the number of a span. Raises as the model does."""
+    (risk,) = await model.risks([text], language_id)
+    expected = {each.span: each for each in await model.alternatives(text, span, _EXPECTED + 1)}
+    return Explanation(span, risk.probability(span.start, span.end), _reasons(risk, text, span, expected))
+
+
+def _reasons(risk: SpanRisk, text: str, span: Span, expected: dict[Span, TokenAlternatives]) -> tuple[TokenReason, ...]:
+    inside = np.flatnonzero((risk.starts < span.end) & (risk.ends > span.start))
+    probabilities = risk.token_probabilities(inside)
+    total = float(probabilities.sum())
+    reasons: list[TokenReason] = []
+    for index in np.argsort(-probabilities, kind="stable"):
+        token = Span(int(risk.starts[inside[index]]), int(risk.ends[inside[index]]))
+        word = text[token.start : token.end]
+        # A token of white space alone has no text to point at; tokens that share a character are named once.
+        if word.strip() and total > 0 and all(reason.span != token for reason in reasons):
+            probability = float(probabilities[index])
+            found = expected.get(token)
+            others = () if found is None else tuple(each for each in found.expected if each[0] != word)[:_EXPECTED]
+            seen = None if found is None else found.probability
+            reasons.append(TokenReason(token, word, probability, probability / total, seen, others))
+        if len(reasons) == _TOKENS:
+            break
+    return tuple(reasons)

@@ -1,1 +1,1 @@
-"""RiskMap: text in, any-span edit probabilities out; and the reports made of it."""
+"""RiskMap: text in, any-span edit probabilities out; the engine and the worker that runs it."""

@@ -16,10 +16,10 @@ from platformdirs import user_cache_path
 
 from risk_lsp import __version__
 from risk_lsp.errors import RiskError
-from risk_lsp.model.worker_protocol import Message, pack, read_message
 from risk_lsp.probe.manifest import Manifest
+from risk_lsp.risk.partial_risk import risk_from_arrays
 from risk_lsp.risk.span_risk import Scorer, SpanRisk
-from risk_lsp.risk.transfer import risk_from_arrays
+from risk_lsp.worker.messages import Message, pack, read_message
 
 MOST_BYTES = 200_000_000
 _FORMAT = 2  # of what is kept, and of how a text is read: another one makes what was kept void

@@ -7,20 +7,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.probe.manifest import default_bundle_path
 from risk_lsp.risk.partial_risk import PartialRisk, spans_of_tokens
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.structure import statement_starts
 
 if TYPE_CHECKING:
-    from risk_lsp.model.activations import Activations
+    from risk_lsp.model.activations import Activations, Encoding
     from risk_lsp.model.code_model import CodeModel
-    from risk_lsp.model.encoding import Encoding
-    from risk_lsp.model.window_memory import WindowMemory
+    from risk_lsp.model.windows import WindowMemory
     from risk_lsp.probe.bundle import Bundle
     from risk_lsp.probe.manifest import Manifest
-    from risk_lsp.probe.reading import TokenReading
+    from risk_lsp.probe.scoring import TokenReading
 
 _TOKENS_AT_ONCE = 65_536  # bounds the activations held in memory while many texts are scored
 
@@ -149,13 +148,13 @@ class Engine:
 
     def risk(self, text: str, activations: Activations) -> SpanRisk:
         """The risks of a text whose activations (at the bundle's layers) are known."""
-        from risk_lsp.probe.reading import read_tokens
+        from risk_lsp.probe.scoring import read_tokens
 
         return self._risk(text, activations, read_tokens(self._bundle.reader, text, activations, self.manifest))
 
     def _partial_risk(self, text: str, known: Activations, whole: Encoding) -> PartialRisk:
         """The risks of some of a text's tokens; those of the others are taken to be like them."""
-        from risk_lsp.probe.reading import read_tokens
+        from risk_lsp.probe.scoring import read_tokens
 
         reading = read_tokens(self._bundle.reader, text, known, self.manifest, whole)
         # How unlike others the text is can be said of the whole alone.

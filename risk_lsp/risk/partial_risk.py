@@ -1,7 +1,8 @@
-"""What is known of a text's risks while the rest is still being computed."""
+"""What is known of a text's risks while the rest is still being computed, and how risks travel between processes."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import WorkerError
+from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.risk.transfer import risk_from_arrays
 from risk_lsp.text.spans import Span
+
+
+def risk_from_arrays(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> SpanRisk:
+    """The map that wrote these with its to_arrays. Raises WorkerError if no map of this version did."""
+    kind = header.get("kind")
+    if kind != RiskMap.KIND:
+        raise WorkerError(f"risks of unknown kind {kind!r}", "the two processes run different versions; restart them")
+    try:
+        return RiskMap.from_arrays(header, arrays)
+    except (KeyError, TypeError) as error:
+        raise WorkerError(
+            f"risks of kind {kind!r} lack a part: {error}", "the two processes run different versions; restart them"
+        ) from error
+
+
+# Starts the worker process.
+WORKER_COMMAND = (sys.executable, "-m", "risk_lsp.risk.engine_worker")
 
 Arrays = dict[str, NDArray[Any]]
 

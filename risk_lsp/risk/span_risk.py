@@ -1,9 +1,9 @@
-"""What every reader of risks may ask for, whichever probe gave them."""
+"""What every reader of risks may ask for, whoever computes them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -58,3 +58,24 @@ def as_offsets(values: ArrayLike | Sequence[int]) -> NDArray[Any]:
     """The offsets as an array; an empty list counts as whole numbers."""
     array = np.asarray(values)
     return array.astype(np.int32) if array.size == 0 else array
+
+
+_Item = TypeVar("_Item")
+
+# A batch ends at either: enough texts to fill runs of the model, few enough to lose little in an interruption.
+_ITEMS = 64
+_CHARACTERS = 200_000
+
+
+def in_batches(items: Iterable[_Item], characters_of: Callable[[_Item], int]) -> Iterator[list[_Item]]:
+    """The items in their order, so many at a time."""
+    batch: list[_Item] = []
+    characters = 0
+    for item in items:
+        batch.append(item)
+        characters += characters_of(item)
+        if len(batch) == _ITEMS or characters >= _CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch

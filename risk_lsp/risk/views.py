@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.document import Document
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span, stripped_line_spans
-from risk_lsp.text.structure import Structure, StructureNode
+from risk_lsp.text.structure import Structure, StructureNode, code_line_spans
 
 
 @dataclass(frozen=True)

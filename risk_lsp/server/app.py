@@ -1,4 +1,4 @@
-"""Starts the language server on standard input and output, or on a TCP port.
+"""Starts the language server on standard input and output, or on a TCP port, and ends it when its client is gone.
 
 Only the standard library is imported before `initialize` is answered; see `handshake`.
 """
@@ -13,14 +13,46 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from risk_lsp.server.connection import Connection, accept_one, start_reading, stdio_connection
-from risk_lsp.server.framing import FramingError, MessageBuffer
-from risk_lsp.server.handshake import Handshake, shake_hands
-from risk_lsp.server.options import ServerOptions
-from risk_lsp.server.outbox import Outbox
-from risk_lsp.server.parent import watch_parent
+from risk_lsp.server.configuration import ServerOptions
+from risk_lsp.server.wire.connection import (
+    Connection,
+    FramingError,
+    MessageBuffer,
+    Outbox,
+    accept_one,
+    start_reading,
+    stdio_connection,
+)
+from risk_lsp.server.wire.handshake import Handshake, shake_hands
 
 logger = logging.getLogger(__name__)
+
+
+async def watch_parent(process_id: int | None, closed: asyncio.Event, seconds: float = 10.0) -> None:
+    """Set `closed` once the client's process is gone, looking every so many seconds.
+
+    A process that is not there at the start is not watched: the client then lives in another process namespace.
+    """
+    if process_id is None or not is_alive(process_id):
+        return
+    while is_alive(process_id):
+        await asyncio.sleep(seconds)
+    logger.warning("the client's process %d is gone", process_id)
+    closed.set()
+
+
+def is_alive(process_id: int) -> bool:
+    """Whether there is a process with this id."""
+    if process_id <= 0:  # to `kill`, these are groups of processes
+        return False
+    try:
+        os.kill(process_id, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
 
 # Seconds that a thread which parses a long text may keep the interpreter while a message waits. Python's own choice is
 # 5 ms, and one hover waits several times.

@@ -10,45 +10,36 @@ from typing import Any
 from lsprotocol import types
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.model.supervisor import WorkerState
-from risk_lsp.server.actions import Actions
-from risk_lsp.server.analysis import Analyzer
-from risk_lsp.server.attention import Attention
-from risk_lsp.server.barrier import log_failure
-from risk_lsp.server.client import Client
-from risk_lsp.server.commands import Commands
-from risk_lsp.server.configuration import USER_SETTINGS, Configuration
-from risk_lsp.server.convert import changes_of, document_of, notebook_change_of, notebook_of
-from risk_lsp.server.endpoint import Endpoint
-from risk_lsp.server.explanation import Explanations
-from risk_lsp.server.generated import GeneratedRegions
-from risk_lsp.server.handshake import Handshake
-from risk_lsp.server.ignore_store import IgnoreStore, default_data_folder
-from risk_lsp.server.limits import reason_not_scored
-from risk_lsp.server.line_views import LineViews
-from risk_lsp.server.model_host import ModelHost, worker_options
-from risk_lsp.server.options import ServerOptions
-from risk_lsp.server.progress import LoadingProgress
-from risk_lsp.server.publisher import Publisher
-from risk_lsp.server.questions import Questions
-from risk_lsp.server.refresher import Refresher
-from risk_lsp.server.repair_menu import EXPLAIN
-from risk_lsp.server.repairs import Repairs
-from risk_lsp.server.snooze import Snooze
-from risk_lsp.server.state import State
-from risk_lsp.server.status import StatusReporter, status_of
-from risk_lsp.server.workspace import OpenDocuments
+from risk_lsp.server.configuration import USER_SETTINGS, Configuration, ServerOptions
+from risk_lsp.server.documents.analysis import Analyzer
+from risk_lsp.server.documents.generated import GeneratedRegions
+from risk_lsp.server.documents.ignored_lines import IgnoreStore, default_data_folder
+from risk_lsp.server.documents.line_view import LineViews
+from risk_lsp.server.documents.model_host import ModelHost, worker_options
+from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts, reason_not_scored
+from risk_lsp.server.documents.publisher import Publisher, Refresher
+from risk_lsp.server.features.code_actions import EXPLAIN
+from risk_lsp.server.features.commands import Actions, Commands
+from risk_lsp.server.features.explanation import Explanations
+from risk_lsp.server.features.questions import Questions
+from risk_lsp.server.repair.queue import Repairs
+from risk_lsp.server.state import LoadingProgress, Snooze, State, StatusReporter, status_of
+from risk_lsp.server.wire.barrier import log_failure
+from risk_lsp.server.wire.client import Client, Messenger
+from risk_lsp.server.wire.convert import changes_of, document_of, notebook_change_of, notebook_of
+from risk_lsp.server.wire.handshake import Handshake
 from risk_lsp.settings import SECTION, Settings
 from risk_lsp.text.document import Document
-from risk_lsp.text.edits import Edit
 from risk_lsp.text.positions import PositionEncoding
+from risk_lsp.text.tracking import Splice
+from risk_lsp.worker.supervisor import WorkerState
 
 
 class Session:
     """Owns everything that belongs to one client. Call `start`, pass message bodies to `receive`, await `closed`."""
 
     def __init__(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> None:
-        self.endpoint = Endpoint()
+        self.endpoint = Messenger()
         self.endpoint.protocol.adopt(agreed)
         self.client = Client.of(agreed.params)
         self.closed = asyncio.Event()
@@ -92,9 +83,9 @@ class Session:
 
     def _new_state(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> State:
         encoding = PositionEncoding(agreed.encoding)
-        regions, attention = GeneratedRegions(), Attention()
+        regions, attention = GeneratedRegions(), Whereabouts()
 
-        def edited(document: Document, edit: Edit) -> None:
+        def edited(document: Document, edit: Splice) -> None:
             attention.is_at(document.uri, edit.start + len(edit.inserted))
             regions.follow(document, edit, documents.all())
 

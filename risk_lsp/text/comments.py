@@ -1,13 +1,26 @@
-"""`risk: ignore` in comments: which lines of a text it covers, and where to write it."""
+"""`risk: ignore` in comments: which lines of a text it covers, where to write it, and what is a comment at all."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
+import tree_sitter_python
+from tree_sitter import Language, Parser
+
 from risk_lsp.text.document import Document
-from risk_lsp.text.python_comments import is_python_comment
 from risk_lsp.text.spans import stripped_line_span
+
+_LANGUAGE = Language(tree_sitter_python.language())
+
+
+def is_python_comment(text: str, offset: int) -> bool:
+    """Whether the character at an offset belongs to a comment."""
+    source = text.encode("utf-8", "surrogatepass")
+    place = len(text[:offset].encode("utf-8", "surrogatepass"))
+    node = Parser(_LANGUAGE).parse(source).root_node.descendant_for_byte_range(place, place + 1)
+    return node is not None and node.type == "comment"
+
 
 _MARK = "risk: ignore"
 _MARKED = re.compile(r"risk:\s*ignore\b")

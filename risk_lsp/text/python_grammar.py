@@ -1,16 +1,17 @@
-"""The pieces of a Python program as tree-sitter sees them, in bytes.
-
-Nesting is never followed by recursion: programs may be nested as deeply as they like.
-"""
+"""The pieces of a Python program as tree-sitter sees them, and where the nodes of its syntax tree stand in the text."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import tree_sitter_python
 from tree_sitter import Language, Node, Parser, Tree
+
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span
 
 _LANGUAGE = Language(tree_sitter_python.language())
 
@@ -100,3 +101,30 @@ def _name(node: Node) -> str:
 def _header_end(node: Node) -> int:
     """The byte after a header's colon; the end of the node should error recovery have made one without."""
     return next((child.end_byte for child in node.children if child.type == ":"), node.end_byte)
+
+
+class NodeSpans:
+    """Spans of the nodes that `ast.parse(text)` made."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = LineIndex(text)
+        self._text = text
+        self._ascii = text.isascii()
+
+    def span(self, node: ast.expr | ast.stmt) -> Span:
+        """The span of a node, without any brackets around it."""
+        assert node.end_lineno is not None and node.end_col_offset is not None  # ast.parse sets both
+        return Span(self.offset(node.lineno, node.col_offset), self.offset(node.end_lineno, node.end_col_offset))
+
+    def source(self, node: ast.expr | ast.stmt) -> str:
+        """The text of a node."""
+        span = self.span(node)
+        return self._text[span.start : span.end]
+
+    def offset(self, line: int, column: int) -> int:
+        """Code-point offset of a line (from 1) and UTF-8 column."""
+        start = self.lines.start(line - 1)
+        if self._ascii:
+            return start + column
+        content = self._text[start : self.lines.content_end(line - 1)]
+        return start + len(content.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "surrogatepass"))

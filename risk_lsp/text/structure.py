@@ -1,19 +1,18 @@
-"""The statements, functions and classes of a program, also of one that does not parse.
-
-Statements are what a reader edits: simple statements, and of a compound statement the header only, up to its colon.
-Clauses (`else:`, `except E:`, `case x:`) and decorators count as headers of their own. So no statement holds another.
-"""
+"""Statements, functions and classes of a program, its lines of code, and the parts that are read by themselves."""
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.text.code_points import utf8_bytes
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.positions import utf8_bytes
 from risk_lsp.text.python_grammar import Piece, python_pieces
 from risk_lsp.text.spans import Span, stripped_line_spans
 
@@ -97,3 +96,104 @@ def _offset_of_bytes(source: bytes, text: str) -> Callable[[NDArray[np.int64]], 
     starts_character = (np.frombuffer(source, dtype=np.uint8) & 0xC0) != 0x80
     before = np.concatenate(([0], np.cumsum(starts_character, dtype=np.int64)))
     return lambda places: before[places]
+
+
+_STRING_ALONE = re.compile(r"""[rRuU]?(\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""", re.DOTALL)
+
+
+def code_line_spans(
+    text: str, language_id: str, within: Span | None = None, structure: Structure | None = None
+) -> list[Span]:
+    """The stripped spans of the lines that hold code, in order; only lines that start inside `within`, if it is given.
+
+    A docstring is a statement that is nothing but a string. In a language without a grammar every line that is not
+    blank counts, for comments cannot be told. `structure` is the text's, if it is known already.
+    """
+    lines = [span for span in stripped_line_spans(text) if span.start < span.end]
+    if within is not None:
+        lines = [span for span in lines if within.start <= span.start < within.end]
+    if language_id != "python":
+        return lines
+    statements = (structure or parse_structure(text, language_id)).statements
+    docstrings = [node.span for node in statements if _is_docstring(text, node.span)]
+    return [line for line in lines if text[line.start] != "#" and not _inside_any(line, docstrings)]
+
+
+def _is_docstring(text: str, span: Span) -> bool:
+    return _STRING_ALONE.fullmatch(text, span.start, span.end) is not None
+
+
+def _inside_any(line: Span, spans: list[Span]) -> bool:
+    """Whether one of the spans, which are in order and do not overlap, holds the line."""
+    place = bisect_right(spans, line.start, key=lambda span: span.start) - 1
+    return place >= 0 and line.end <= spans[place].end
+
+
+# Lines, with the empty one behind a last line break; a text of at most so many is one part. docs/probe-attempts.md says
+# what that was chosen by.
+WHOLE = 50
+LEAST = 20  # lines of a piece of what stands between functions
+_BLANK_OR_GOES_ON = re.compile(r"[^\S\r\n]*(?:\r|\n|\Z)|[)\]}]|(?:else|elif|except|finally)\b")
+_FUNCTION = re.compile(r"(?:async[ \t]+)?def\b")
+_CLASS = re.compile(r"class\b")
+_INDENTATION = re.compile(r"[ \t]*")
+
+
+def sections(text: str) -> list[Span]:
+    """The parts that a text is read in, in order and without gaps; each begins where a line does."""
+    if len(LineIndex(text).starts) <= WHOLE:
+        return [Span(0, len(text))]
+    return function_parts(text)
+
+
+def function_parts(text: str) -> list[Span]:
+    """The functions of a text, however short it is, and what stands between them, in order and without gaps."""
+    cutter = _Cutter()
+    starts = LineIndex(text).starts.tolist()
+    cuts = [start for line, start in enumerate(starts) if cutter.begins_part(text, line, start)]
+    bounds = [0, *(cut for cut in cuts if cut > 0), len(text)]
+    return [Span(start, end) for start, end in pairwise(bounds)]
+
+
+class _Cutter:
+    """Told one line after the other, says with which a part begins."""
+
+    def __init__(self) -> None:
+        self._inside = ""  # what the last line at the margin began: "function", "class", or "" for anything else
+        self._decorated: int | None = None  # how far in the last decorator stands that nothing has followed yet
+        self._methods = 0  # of the class, so far
+        self._method_margin = 0
+        self._first = 0  # line of the part
+
+    def begins_part(self, text: str, line: int, start: int) -> bool:
+        """Whether a part begins with that line, which begins with the character `start`."""
+        if _BLANK_OR_GOES_ON.match(text, start):
+            return False
+        begins = self._at_margin(text, line, start) if not text[start].isspace() else self._within(text, start)
+        if begins:
+            self._first = line
+        return begins
+
+    def _at_margin(self, text: str, line: int, start: int) -> bool:
+        kind = "function" if _FUNCTION.match(text, start) else "class" if _CLASS.match(text, start) else ""
+        before, decorated = self._inside, self._decorated is not None
+        is_decorator = text[start] == "@"
+        self._inside, self._methods, self._method_margin = kind, 0, 0
+        self._decorated = 0 if is_decorator else None
+        if decorated:
+            return False
+        return bool(before or kind or is_decorator) or line - self._first >= LEAST
+
+    def _within(self, text: str, start: int) -> bool:
+        if self._inside != "class":
+            return False
+        margin = _INDENTATION.match(text, start).end() - start  # type: ignore[union-attr]  # it matches always
+        is_decorator, is_method = text.startswith("@", start + margin), _FUNCTION.match(text, start + margin)
+        if not (is_decorator or is_method) or (self._method_margin and margin != self._method_margin):
+            return False
+        self._method_margin = margin
+        decorated, self._decorated = self._decorated is not None, 0 if is_decorator else None
+        if decorated:
+            return False
+        self._methods += 1
+        return self._methods > 1

@@ -21,7 +21,7 @@ from typing import Any
 
 from risk_lsp.errors import RiskError
 from risk_lsp.probe.bundle import load_bundle
-from risk_lsp.risk.score import score_file
+from risk_lsp.report.score import score_file
 from risk_lsp.settings import SETTINGS, Settings, Source, parse
 from tests.risk.scorers import WordScorer
 from tests.server.lsp_client import LspClient, server_command

@@ -12,7 +12,7 @@ import random
 import sys
 import time
 
-from risk_lsp.text import pieces
+from risk_lsp.text import lines as pieces
 from risk_lsp.text.document import Document, TextChange, apply_changes
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.notebook import Cell, Notebook

@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("openai")
 
-from risk_lsp.patches.endpoint import AsyncEndpoint, Endpoint, EndpointError, EndpointOptions
+from risk_lsp.repair.endpoint import AsyncEndpoint, Endpoint, EndpointError, EndpointOptions
 
 KEY = "sk-secret-key"
 ANSWERS: dict[str, tuple[int, str, bytes]] = {

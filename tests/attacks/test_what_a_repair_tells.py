@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.repair.chat_server import chat_server, write
 from tests.server.lsp_client import server_command
 from tests.server.person import LARGEST, RIGHT, Person
-from tests.server.test_repair_providers import NO_MODEL, start
+from tests.server.repair.test_repair_providers import NO_MODEL, start
 
 KEY, SECRET = "sk-KEY", "hunter2"
 

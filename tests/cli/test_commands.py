@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 
 import pytest
 
-from risk_lsp.cli import COMMANDS, main
-from risk_lsp.text.code_lines import code_line_spans
+from risk_lsp.cli.command_line import COMMANDS, main
+from risk_lsp.text.structure import code_line_spans
 from tests.conftest import FIXTURES
 
 PROGRAM = FIXTURES / "small_bugs" / "binary_search.py"

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.model.supervisor import Supervisor, WorkerState
-from risk_lsp.model.worker_process import WorkerProcess
-from risk_lsp.model.worker_protocol import Message
+from risk_lsp.worker.messages import Message
+from risk_lsp.worker.process import WorkerProcess
+from risk_lsp.worker.supervisor import Supervisor, WorkerState
 from tests.faults.conftest import Start
+from tests.server.documents.test_model_lifecycle import worker_pid
 from tests.server.lsp_client import PATIENCE, LspClient, ResponseError
-from tests.server.test_model_lifecycle import worker_pid
 
 MESSAGE, STATUS = "window/showMessage", "riskLsp/status"
 URIS = [f"file:///project/{number}.py" for number in range(5)]

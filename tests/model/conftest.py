@@ -11,7 +11,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from tokenizers.normalizers import Normalizer
 
-from risk_lsp.model import hosts, torch_host
+from risk_lsp.model import host as hosts
+from risk_lsp.model.decoders import torch_host
 
 SMALL = {
     "vocab_size": 320,

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from risk_lsp.errors import ModelError
+from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.encoding import Encoding
-from risk_lsp.model.statistics import token_statistics
-from risk_lsp.model.transformers_host import TransformersHost
+from risk_lsp.model.decoders.torch_head import token_statistics
+from risk_lsp.model.decoders.transformers_host import TransformersHost
 from risk_lsp.model.windows import plan_windows
 
 ModelFolder = Callable[..., Path]

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.infilling import Infiller
-from risk_lsp.model.preferences import preferences
-from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.model.infilling import Infiller, preferences
+from risk_lsp.probe.manifest import default_bundle_path
 
 TEXT = "def add(first, second):\n    return first + second\n\n\ndef twice(number):\n    return number * 2\n"
 

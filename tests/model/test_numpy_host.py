@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from risk_lsp.model.hosts import load_host
-from risk_lsp.model.numpy_block import Block
-from risk_lsp.model.numpy_host import NumpyHost
+from risk_lsp.model.decoders.numpy_block import Block
+from risk_lsp.model.decoders.numpy_host import NumpyHost
+from risk_lsp.model.host import load_host
 from risk_lsp.model.sources import locate_model
 
 ModelFolder = Callable[..., Path]
@@ -50,7 +50,7 @@ def test_another_device_or_type_is_left_to_torch(model_folder: ModelFolder, opti
 
 
 def test_a_large_model_is_left_to_torch(model_folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_lsp.model.hosts.MOST_BYTES_OF_NUMPY", 1000)
+    monkeypatch.setattr("risk_lsp.model.host.MOST_BYTES_OF_NUMPY", 1000)
     folder = locate_model(model_folder("Llama"))
 
     assert not isinstance(load_host(folder, device="cpu", dtype="auto", top_layer=None), NumpyHost)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import WorkerError
 from risk_lsp.model.activations import Activations
-from risk_lsp.model.cancellation import cancellable
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.numpy_host import NumpyHost
-from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.model.decoders.numpy_host import NumpyHost
+from risk_lsp.model.threads import cancellable
+from risk_lsp.model.windows import WindowMemory
 
 LAYERS = (1, 3)
 PLENTY = 1 << 30

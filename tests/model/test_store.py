@@ -16,9 +16,9 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model import catalogue as catalogue_module
 from risk_lsp.model import store as store_module
 from risk_lsp.model.catalogue import CatalogueModel
-from risk_lsp.model.fingerprints import hash_weights
 from risk_lsp.model.registry import REGISTRY_FILE
 from risk_lsp.model.store import ModelStore, store_folder
+from risk_lsp.model.weights import hash_weights
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
 from tests.model.hub import hub as hub_at_work

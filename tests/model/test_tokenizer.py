@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.encoding import Encoding
-from risk_lsp.model.fingerprints import hash_files
+from risk_lsp.model.activations import Encoding
 from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
+from risk_lsp.model.weights import hash_files
 
 MakeTokenizer = Callable[..., Tokenizer]
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.activations import Activations
-from risk_lsp.model.encoding import Encoding
+from risk_lsp.model.activations import Activations, Encoding
 from risk_lsp.probe.features import feature_count, token_features
 
 

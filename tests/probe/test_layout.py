@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.layout import LAYOUT, OFF_LINE, Layout, token_layout
+from risk_lsp.probe.features import LAYOUT, OFF_LINE, TokenLayout, token_layout
 from risk_lsp.text.spans import Span
 
 TEXT = "def f():\n\n    return 1\n"
 TOKENS = [(0, 3), (3, 5), (5, 8), (8, 10), (10, 14), (14, 20), (20, 22), (22, 23)]
 
 
-def layout_of(text: str, tokens: list[tuple[int, int]]) -> Layout:
+def layout_of(text: str, tokens: list[tuple[int, int]]) -> TokenLayout:
     spans = np.array(tokens, dtype=np.int32).reshape(-1, 2)
     return token_layout(text, spans[:, 0], spans[:, 1])
 

@@ -9,16 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from risk_lsp.model.activations import Activations
-from risk_lsp.model.encoding import Encoding
-from risk_lsp.probe import reading as reading_module
+from risk_lsp.lab.training.heads import HazardEnsemble, HazardHead, HazardProbe, Runs, reader_of
+from risk_lsp.model.activations import Activations, Encoding
+from risk_lsp.probe import scoring as reading_module
 from risk_lsp.probe.bundle import Bundle, load_bundle
-from risk_lsp.probe.features import feature_count, token_features
-from risk_lsp.probe.layout import token_layout
+from risk_lsp.probe.features import feature_count, token_features, token_layout
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture, uses_layout
-from risk_lsp.probe.reading import read_tokens, text_distance
-from risk_lsp.text.sections import sections
-from risk_lsp.training.heads import HazardEnsemble, HazardHead, HazardProbe, Runs, reader_of
+from risk_lsp.probe.scoring import read_tokens, text_distance
+from risk_lsp.text.structure import sections
 from tests.probe.tiny import SAMPLE, WIDTH, random_head
 
 

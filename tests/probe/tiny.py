@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from risk_lsp.lab.training.heads import HeadKind, SpanHead, new_head, tensors_of
+from risk_lsp.lab.training.tokenizer import save_tokenizer, train_tokenizer
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import feature_count
-from risk_lsp.probe.manifest import Host, Manifest, write_manifest
+from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
 from risk_lsp.probe.reader import Architecture, uses_layout
-from risk_lsp.training.heads import HeadKind, SpanHead, new_head, tensors_of
-from risk_lsp.training.tokenizer import save_tokenizer, train_tokenizer
 
 WIDTH, LAYERS, CONTEXT, HIDDEN = 16, 2, 64, 4
 SAMPLE = """\
@@ -80,7 +80,7 @@ def save_tiny_bundle(
     *,
     layers: tuple[int, ...] = (1, 2),
     statistics: bool = True,
-    host: Callable[[CodeModel], Host] | None = None,
+    host: Callable[[CodeModel], HostModel] | None = None,
 ) -> Path:
     """A bundle with a random probe and its model inside, or with the host that `host` makes."""
     model = CodeModel.load(model_folder)
@@ -92,7 +92,7 @@ def save_tiny_bundle(
         name=folder.name,
         created="2026-01-02T03:04:05+00:00",
         command="risk-lsp probe fit",
-        host=Host("bundled", "model", *hashes) if host is None else host(model),
+        host=HostModel("bundled", "model", *hashes) if host is None else host(model),
         layers=layers,
         statistics=statistics,
         width=WIDTH,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from risk_lsp.model.supervisor import ScoredArrays
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.questions import Questions
+from risk_lsp.risk.engine_worker import SideQuestions
+from risk_lsp.worker.supervisor import ScoredArrays
 
 SUM = '''def add_all(numbers):
     """The sum of the numbers.
@@ -27,8 +27,8 @@ FIXED_SUM = SUM.replace("total = 1", "total = 0")
 
 
 @cache
-def questions() -> Questions:
-    return Questions(Engine.load(threads=1))
+def questions() -> SideQuestions:
+    return SideQuestions(Engine.load(threads=1))
 
 
 def default_model() -> WorkerModel:

@@ -9,16 +9,13 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.patches.endpoint import EndpointOptions
-from risk_lsp.repair.chat import ChatMessage, ChatProvider, ChatRequest
-from risk_lsp.repair.editor_chat import EditorChat
-from risk_lsp.repair.endpoint_chat import EndpointChat
-from risk_lsp.repair.request import Budget, RepairError, RepairRequest
-from risk_lsp.repair.result import RepairResult
-from risk_lsp.repair.session import CAVEAT, CAVEAT_NOT_LOWER, repair
-from risk_lsp.repair.tests import TestPlan, find_tests
-from risk_lsp.repair.tree import FeedbackNode
-from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.errors import RepairError
+from risk_lsp.repair.chat import ChatMessage, ChatProvider, ChatRequest, EditorChat
+from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
+from risk_lsp.repair.orchestration import CAVEAT, CAVEAT_NOT_LOWER, repair
+from risk_lsp.repair.request import Budget, RepairRequest, RepairResult
+from risk_lsp.repair.test_plan import TestPlan, find_tests
+from risk_lsp.repair.tree import FeedbackNode, TreeStore
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.risk.engine import Engine
 from tests.repair import chat_server as ways

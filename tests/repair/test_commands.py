@@ -13,16 +13,16 @@ from typing import Any, cast
 
 import pytest
 
-from risk_lsp.cli import main
+from risk_lsp.cli.command_line import main
+from risk_lsp.cli.repair_command import Target, parse_target
 from risk_lsp.errors import BadInput
-from risk_lsp.repair.repair_command import Target, parse_target
-from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.repair.tree import TreeStore
 from risk_lsp.risk.engine import Engine
-from tests.patches.processes import descendants, wait_for_end
+from tests.lab.evaluation.test_frozen import tree_with_feedback
 from tests.repair.chat_server import chat_server
 from tests.repair.chat_server import write as answering
 from tests.repair.models import FIXED_SUM, SUM
-from tests.repair.test_frozen import tree_with_feedback
+from tests.sandbox.processes import descendants, wait_for_end
 
 NO_MODEL = cast(Engine, None)  # whoever scripts all answers needs none
 RIGHT = f"It starts at 1.\n```python\n{FIXED_SUM}```\n"

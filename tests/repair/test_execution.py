@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.patches.problems import Problem
+from risk_lsp.errors import RepairError
 from risk_lsp.repair.execution import Execution, ProblemTests
-from risk_lsp.repair.request import RepairError
-from risk_lsp.repair.tests import TestPlan, find_tests
-from risk_lsp.repair.workspace_copy import WorkspaceCopy
-from tests.patches.processes import descendants
+from risk_lsp.repair.test_plan import TestPlan, WorkspaceCopy, find_tests
+from risk_lsp.sandbox.verdicts import Problem
 from tests.repair.models import FIXED_SUM, SUM
+from tests.sandbox.processes import descendants
 
 pytestmark = pytest.mark.usefixtures("sandboxed")
 
@@ -138,7 +137,7 @@ async def test_a_copy_leaves_out_what_no_test_needs(workspace: Path) -> None:
 
 
 def test_a_workspace_that_is_too_large_is_not_copied(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("risk_lsp.repair.workspace_copy._FILES_AT_MOST", 3)
+    monkeypatch.setattr("risk_lsp.repair.test_plan._FILES_AT_MOST", 3)
 
     with pytest.raises(RepairError, match="too large"), WorkspaceCopy(workspace):
         pass

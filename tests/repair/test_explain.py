@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from risk_lsp.repair.explain import explain
-from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.repair.worker_model import WorkerModel, explain
 from risk_lsp.text.spans import Span
 from tests.repair.models import SUM
 

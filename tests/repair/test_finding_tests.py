@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.repair.pytest_plugins import plugin_modules
-from risk_lsp.repair.tests import TestPlan, find_tests
+from risk_lsp.repair.harness import plugin_modules
+from risk_lsp.repair.test_plan import TestPlan, find_tests
 from tests.repair.models import SUM
 
 

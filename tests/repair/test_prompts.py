@@ -6,7 +6,6 @@ from hashlib import sha256
 
 import pytest
 
-from risk_lsp.patches.fences import without_blocks
 from risk_lsp.repair.prompts import (
     PROMPTS_VERSION,
     RiskyLine,
@@ -15,6 +14,7 @@ from risk_lsp.repair.prompts import (
     joint_prompt,
     program_in,
     repair_prompt,
+    without_blocks,
 )
 
 SITUATION = Situation(

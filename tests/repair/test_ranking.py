@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from risk_lsp.edits.candidates import candidates
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.repair.candidates import candidates
-from risk_lsp.repair.evidence import NO_EVIDENCE, Evidence
-from risk_lsp.repair.ranking import FEATURES, RankingWeights, features, fitted_weights, masses
+from risk_lsp.repair.embedded import FEATURES, RankingWeights, features, fitted_weights, masses
+from risk_lsp.repair.watching import NO_EVIDENCE, Evidence
 from risk_lsp.risk.risk_map import RiskMap
 
 TEXT = "def f(a, b):\n    c = a - b\n    return c + 1\n"

@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.patches.endpoint import EndpointOptions
+from risk_lsp.errors import RepairError
 from risk_lsp.repair.chat import ChatMessage, ChatProvider, ChatRequest
-from risk_lsp.repair.endpoint_chat import EndpointChat
+from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
+from risk_lsp.repair.orchestration import repair
 from risk_lsp.repair.prompts import program_in
-from risk_lsp.repair.request import Budget, RepairError, RepairRequest
-from risk_lsp.repair.result import RepairResult
-from risk_lsp.repair.session import repair
-from risk_lsp.repair.tree import FeedbackNode
-from risk_lsp.repair.tree_store import TreeStore
-from risk_lsp.repair.workbench import Progress
+from risk_lsp.repair.request import Budget, RepairRequest, RepairResult
+from risk_lsp.repair.tree import FeedbackNode, TreeStore
+from risk_lsp.repair.workbench import SearchProgress
 from risk_lsp.repair.worker_model import WorkerModel
 from tests.repair.models import SUM
 from tests.repair.served_model import Served, served_model
@@ -66,7 +64,7 @@ class Repairing:
         request = RepairRequest(SUM, name="sums.py", budget=self._budget)
         return await repair(request, self._model, self._provider, store=self.store, on_progress=self._progress)
 
-    def _progress(self, progress: Progress) -> None:
+    def _progress(self, progress: SearchProgress) -> None:
         if "is writing" in progress.stage:
             self.writing.set()
 

@@ -14,19 +14,19 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.errors import WorkerError
-from risk_lsp.model.supervisor import ScoredArrays, Supervisor, WorkerState
+from risk_lsp.errors import RepairError, WorkerError
 from risk_lsp.repair.embedded import EmbeddedProvider
-from risk_lsp.repair.request import Budget, RepairError, RepairRequest
-from risk_lsp.repair.session import CAVEAT, repair
-from risk_lsp.repair.tests import TestPlan, find_tests
-from risk_lsp.repair.tree import RepairTree
-from risk_lsp.repair.tree_store import TreeStore
-from risk_lsp.repair.workbench import Progress
+from risk_lsp.repair.orchestration import CAVEAT, repair
+from risk_lsp.repair.request import Budget, RepairRequest
+from risk_lsp.repair.test_plan import TestPlan, find_tests
+from risk_lsp.repair.tree import RepairTree, TreeStore
+from risk_lsp.repair.workbench import SearchProgress
 from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.risk.partial_risk import WORKER_COMMAND
 from risk_lsp.text.spans import Span
-from tests.patches.processes import descendants
+from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
 from tests.repair.models import FIXED_SUM, SUM
+from tests.sandbox.processes import descendants
 
 REQUEST = RepairRequest(SUM, name="sums.py")
 HOPELESS = SUM.replace("    3\n", "    'three'\n")
@@ -136,7 +136,7 @@ class TestWithTests:
         store = TreeStore(tmp_path / "tree.json")
         begun = asyncio.Event()
 
-        def see(progress: Progress) -> None:
+        def see(progress: SearchProgress) -> None:
             if progress.stage == "running the tests" and progress.spent.executions > 1:
                 begun.set()
 
@@ -165,7 +165,7 @@ class TestWithTests:
     async def test_a_worker_that_dies_over_any_question_ends_it_with_a_readable_record(
         self, tmp_path: Path, stage: str, number: int, least: int
     ) -> None:
-        supervisor = Supervisor({"bundle": "default", "threads": 1})
+        supervisor = Supervisor({"bundle": "default", "threads": 1}, command=WORKER_COMMAND)
         await supervisor.start()
         await supervisor.score(SUM, "python")
         store = TreeStore(tmp_path / "tree.json")
@@ -272,7 +272,7 @@ def sleeps(process: int) -> bool:
 
 
 def workers() -> list[int]:
-    return [pid for pid in descendants() if b"worker_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in descendants() if b"engine_worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 class TestWithoutTests:

@@ -14,19 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
-from risk_lsp.repair.request import RepairRequest
-from risk_lsp.repair.result import changed_lines, replacements_between, unified_diff
+from risk_lsp.repair.request import RepairRequest, changed_lines, replacements_between, unified_diff
 from risk_lsp.repair.tree import (
     Cost,
     FeedbackNode,
+    NodeVerdict,
     ProgramNode,
     RepairTree,
     Replacement,
     Task,
-    Verdict,
+    TreeStore,
     replaced,
 )
-from risk_lsp.repair.tree_store import TreeStore
 from tests.repair.models import FIXED_SUM, SUM
 
 TASK = Task("sums.py", "python", SUM, "an empty list?", (0, 10), "python -m doctest sums.py")
@@ -35,10 +34,10 @@ LINES = st.lists(st.sampled_from(["a = 1\n", "b = 2\n", "\tc\r\n", "é𝄞 = 3\n
 
 def tree_of_all_kinds() -> RepairTree:
     tree = RepairTree(TASK, {"provider": "tests"})
-    tree.add(ProgramNode(0, None, (), "given", Cost(executions=1), Verdict(False, "AssertionError", "got 4"), 0.4))
+    tree.add(ProgramNode(0, None, (), "given", Cost(executions=1), NodeVerdict(False, "AssertionError", "got 4"), 0.4))
     tree.add(FeedbackNode(1, 0, "it starts at 1", "person", Cost()))
     edits = replacements_between(SUM, FIXED_SUM)
-    tree.add(ProgramNode(2, 1, edits, "tests", Cost(30, 20, 1, 0.5), Verdict(True), 0.2))
+    tree.add(ProgramNode(2, 1, edits, "tests", Cost(30, 20, 1, 0.5), NodeVerdict(True), 0.2))
     tree.add(ProgramNode(3, 0, (Replacement(0, 3, "async def"),), "tests", Cost(seconds=0.25)))
     return tree
 
@@ -97,7 +96,7 @@ def test_a_writer_killed_at_any_moment_leaves_a_whole_tree(tmp_path: Path) -> No
     path = tmp_path / "tree.json"
     program = f"""
 from pathlib import Path
-from risk_lsp.repair.tree_store import TreeStore
+from risk_lsp.repair.tree import TreeStore
 from tests.repair.test_tree import tree_of_all_kinds
 store = TreeStore(Path({str(path)!r}))
 store.save(tree_of_all_kinds())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from risk_lsp.patches.problems import Problem
-from risk_lsp.repair.evidence import NO_EVIDENCE, Evidence, read_evidence
 from risk_lsp.repair.execution import Execution, ProblemTests
-from risk_lsp.repair.trimming import trimmed
-from risk_lsp.repair.watching import MARK
+from risk_lsp.repair.harness import trimmed
+from risk_lsp.repair.watching import MARK, NO_EVIDENCE, Evidence, read_evidence
+from risk_lsp.sandbox.verdicts import Problem
 
 
 async def evidence_of(program: str, tests: str) -> Evidence:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.risk.percent import percent
+from risk_lsp.risk.presentation import percent
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.views import document_risk, driving_tokens, driving_words, function_risks, line_risks, riskiest_lines
 from risk_lsp.text.spans import Span, stripped_line_spans

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from risk_lsp.server.framing import frame
+from risk_lsp.server.wire.connection import frame
 
 _ROOT = Path(__file__).parents[2]
 CAPABILITIES = _ROOT / "tests" / "fixtures" / "client_capabilities"

@@ -18,8 +18,8 @@ import time
 from typing import Any
 
 from risk_lsp.server import app
-from risk_lsp.server.options import ServerOptions
-from risk_lsp.server.parent import watch_parent
+from risk_lsp.server.app import watch_parent
+from risk_lsp.server.configuration import ServerOptions
 
 _WEEK = 7 * 24 * 3600
 
@@ -29,8 +29,8 @@ def meddle(
 ) -> None:
     """Make this process a worse place to be in."""
     if timings is not None:
-        from risk_lsp.model.supervisor import Supervisor, Timings
-        from risk_lsp.server import model_host
+        from risk_lsp.server.documents import model_host
+        from risk_lsp.worker.supervisor import Supervisor, Timings
 
         setattr(model_host, "Supervisor", functools.partial(Supervisor, timings=Timings(**timings)))  # noqa: B010
     if file_size is not None:

@@ -8,8 +8,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from tests.server.documents.test_model_lifecycle import release, worker_pid
 from tests.server.lsp_client import LspClient
-from tests.server.test_model_lifecycle import release, worker_pid
 from tests.server.test_settings_in_force import reconfigure
 
 URI = "file:///project/program.py"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.anchors import LineAnchor, anchor_of, find_anchors, hashed_lines
 from risk_lsp.text.document import Document
+from risk_lsp.text.tracking import LineAnchor, anchor_of, find_anchors, hashed_lines
 
 TEXT = "import os\n\ndef f(a):\n    b = a\n    return b\n\ndef g(a):\n    return b\n"
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.code_lines import code_line_spans
 from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.structure import code_line_spans
 
 
 def code_lines(text: str, language_id: str = "python") -> list[str]:

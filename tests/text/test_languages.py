@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.text.languages import language_of
+from risk_lsp.text.source_files import language_of
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text import line_matching
+from risk_lsp.text import tracking as line_matching
 from risk_lsp.text.document import Document
-from risk_lsp.text.line_matching import match_lines
+from risk_lsp.text.tracking import match_lines
 
 LINES = st.lists(st.sampled_from(["a", "b", "c", "d", ""]), max_size=12)
 

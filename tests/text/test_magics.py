@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.magics import is_python_cell, without_magics
+from risk_lsp.text.notebook import is_python_cell, without_magics
 
 from .naive import texts
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.text.reading import read_source
+from risk_lsp.text.source_files import read_source
 
 
 @pytest.fixture

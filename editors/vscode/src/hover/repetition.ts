@@ -1,4 +1,4 @@
-/** How the server's hover begins on a line that has a hint; see risk_lsp/server/hover.py. */
+/** How the server's hover begins on a line that has a hint; see risk_lsp/server/features/hover.py. */
 const BEGINNING = /^Most of the \*\*[^*]+\*\* chance of an edit comes from /;
 
 /** What the hover says below the hint's message, which has told the number already. */

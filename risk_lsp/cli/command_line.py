@@ -1,0 +1,148 @@
+"""The `risk-lsp` command: parses, calls, prints. What a command needs is imported when that command runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from risk_lsp import __version__
+from risk_lsp.errors import BadInput, RiskError
+
+OK, FINDINGS, BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 130, 141
+
+# Which extra installs what a command may lack.
+_EXTRAS = {
+    "torch": "train",
+    "transformers": "train",
+    "matplotlib": "train",
+    "scipy": "train",
+    "sklearn": "train",
+    "openai": "endpoint",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command: its words, one line of help, and the module with its options and its work.
+
+    The module offers add_arguments(parser) and run(args) -> exit code; it is imported when the command is given.
+    """
+
+    words: str
+    help: str
+    module: str
+
+
+COMMANDS = (
+    Command("serve", "run the language server", "risk_lsp.cli.serve_command"),
+    Command("check", "report on files and folders, or on what changed in them", "risk_lsp.cli.check_command"),
+    Command("report", "one page of HTML on files and folders", "risk_lsp.cli.report_command"),
+    Command("score", "score many programs from a JSONL file", "risk_lsp.cli.score_command"),
+    Command("query", "the probability of one span of a file", "risk_lsp.cli.query_command"),
+    Command("doctor", "versions, model, device, memory, and a self-test", "risk_lsp.cli.doctor_command"),
+    Command("repair", "look for a repair of a file, or of a line of it", "risk_lsp.cli.repair_command"),
+)
+_GROUPS = {
+    "corpus": "the text that models are trained on",
+    "train": "the code model",
+    "probe": "the probe that reads a model",
+    "patches": "programs of models, and the patches that mend them",
+}
+# Distributions add commands by an entry point of this group: a tuple of Command.
+_MORE_COMMANDS = "risk_lsp.commands"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    try:
+        words = sys.argv[1:] if argv is None else list(argv)
+        own = bool(words) and words[0] in {command.words for command in COMMANDS}
+        args = build_parser(COMMANDS if own else all_commands()).parse_args(words)
+        code = int(args.run(args))
+        sys.stdout.flush()
+        return code
+    except RiskError as error:
+        print_error(error)
+        return BAD_INPUT
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        print_error(BadInput(f"this command needs {error.name}", f"install the extra: pip install 'risk-lsp[{extra}]'"))
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+
+
+def print_error(error: RiskError) -> None:
+    """What is wrong, and the way out, on stderr. A name in it, whatever it holds, stays on its line."""
+    from risk_lsp.report.wording import printable
+
+    print(f"error: {printable(error.message)}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {printable(error.hint)}", file=sys.stderr)
+
+
+class _LazyParser(argparse.ArgumentParser):
+    """A parser that asks for its options when it is used: most commands' modules are never imported."""
+
+    command: Command | None = None
+    below: dict[str, _LazyParser]  # commands whose words go on from this one's
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse has it, with the command's options."""
+        if args and args[0] in getattr(self, "below", {}):
+            return self.below[args[0]].parse_known_args(args[1:], namespace)
+        if self.command is not None:
+            implementation = import_module(self.command.module)
+            self.command = None
+            implementation.add_arguments(self)
+            self.set_defaults(run=implementation.run)
+        return super().parse_known_args(args, namespace)
+
+
+def all_commands() -> tuple[Command, ...]:
+    """Our commands, and those that installed distributions add; takes some milliseconds."""
+    more = [command for point in entry_points(group=_MORE_COMMANDS) for command in point.load()]
+    return (*COMMANDS, *more)
+
+
+def build_parser(commands: Sequence[Command] | None = None) -> argparse.ArgumentParser:
+    """The parser of these commands, by default of all."""
+    parser = _LazyParser(
+        prog="risk-lsp",
+        description="How likely is it that a span of model-written code has to be edited?",
+        epilog="Exit codes: 0, 1 for findings (check) or a failed self-test (doctor), 2 for bad input.",
+    )
+    parser.add_argument("--version", action="version", version=f"risk-lsp {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    groups: dict[str, Any] = {}
+    whole: dict[str, Any] = {}  # commands of one word
+    for command in all_commands() if commands is None else commands:
+        *group, name = command.words.split()
+        parent = subparsers
+        if group and group[0] in whole:
+            longer = _LazyParser(prog=f"risk-lsp {command.words}", description=command.help)
+            longer.command = command
+            whole[group[0]].below = {name: longer}
+            continue
+        if group:
+            if group[0] not in groups:
+                group_parser = subparsers.add_parser(group[0], help=_GROUPS[group[0]], description=_GROUPS[group[0]])
+                groups[group[0]] = group_parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+            parent = groups[group[0]]
+        made = parent.add_parser(name, help=command.help, description=command.help)
+        made.command = command
+        if not group:
+            whole[name] = made
+    return parser

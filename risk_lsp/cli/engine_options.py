@@ -1,0 +1,73 @@
+"""Options of the commands that load a bundle, and what they load."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from risk_lsp.risk.engine import Engine
+    from risk_lsp.risk.presentation import ReferenceTable
+    from risk_lsp.risk.span_risk import Scorer
+
+
+def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say which bundle is loaded, and how it runs."""
+    bundle = parser.add_argument_group("model")
+    bundle.add_argument("--bundle", metavar="PATH", help="a bundle's folder (default: the built-in one)")
+    bundle.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
+    bundle.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"))
+    bundle.add_argument("--threads", type=at_least_one, metavar="N", help="CPU threads for the model")
+    bundle.add_argument("--online", action="store_true", help="let the model of a bundle be fetched from its hub")
+
+
+def load_engine(args: argparse.Namespace) -> Engine:
+    """The engine that the options name. Raises BundleError or ModelError."""
+    from risk_lsp.probe.manifest import bundle_path
+    from risk_lsp.risk.engine import Engine
+
+    return Engine.load(
+        bundle_path(args.bundle),
+        device=args.device,
+        dtype=args.dtype,
+        offline=not args.online,
+        threads=args.threads,
+    )
+
+
+def add_cache_argument(parser: argparse.ArgumentParser) -> None:
+    """The option that leaves out what is kept of earlier runs."""
+    parser.add_argument("--no-cache", action="store_true", help="score again what was scored before, and keep nothing")
+
+
+def cached_scorer(engine: Engine, args: argparse.Namespace) -> Scorer:
+    """The engine, behind what is on disk of earlier runs."""
+    from risk_lsp.risk.disk_cache import CachedScorer, DiskCache, cache_folder
+
+    if args.no_cache:
+        return engine
+    numbers = f"{engine.model.device} {engine.model.dtype}"
+    return CachedScorer(engine, engine.manifest, DiskCache(cache_folder()), numbers=numbers)
+
+
+def reference_of(engine: Engine) -> ReferenceTable:
+    """What the bundle's probabilities have meant."""
+    from risk_lsp.risk.presentation import ReferenceTable
+
+    return ReferenceTable.from_manifest(engine.manifest.reference)
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1; ArgumentTypeError for another."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is below 1")
+    return number
+
+
+def probability(text: str) -> float:
+    """A number from 0 to 1; ArgumentTypeError for another."""
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a probability from 0 to 1")
+    return number

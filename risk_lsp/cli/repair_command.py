@@ -1,0 +1,248 @@
+"""`risk-lsp repair`: look for a repair of a file, and show it as a diff."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import codecs
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from platformdirs import user_state_path
+
+from risk_lsp.errors import BadInput, RepairError
+from risk_lsp.probe.manifest import bundle_path
+from risk_lsp.repair.chat import ChatProvider
+from risk_lsp.repair.embedded import EmbeddedProvider
+from risk_lsp.repair.orchestration import Provider, repair
+from risk_lsp.repair.request import Budget, RepairRequest, RepairResult, unified_diff
+from risk_lsp.repair.test_plan import TestPlan, find_tests
+from risk_lsp.repair.tree import TreeStore
+from risk_lsp.repair.workbench import SearchProgress
+from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.report.wording import printable, write_all
+from risk_lsp.risk.partial_risk import WORKER_COMMAND
+from risk_lsp.risk.presentation import percent
+from risk_lsp.sandbox.isolation import SandboxError
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.source_files import language_of, read_source
+from risk_lsp.text.spans import Span
+from risk_lsp.worker.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from risk_lsp.repair.endpoint import EndpointChat
+
+REPAIRED, NOT_REPAIRED = 0, 1
+
+
+class Target(NamedTuple):
+    """A file, and the line in it that was named, from 1, or None."""
+
+    path: Path
+    line: int | None
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp repair`."""
+    parser.add_argument("target", metavar="FILE[:LINE]", help="a file, or one line of it")
+    parser.add_argument(
+        "--tests",
+        metavar="CMD",
+        help="what decides, by its exit status, run on a copy of the workspace in a sandbox"
+        " (default: the pytest files that import the file, else its doctests)",
+    )
+    parser.add_argument("--no-tests", action="store_true", help="run nothing; suggest what lowers the risk most")
+    parser.add_argument("--workspace", type=Path, metavar="DIR", help="the folder with the tests (default: .)")
+    parser.add_argument("--python", type=Path, metavar="PATH", help="the interpreter of the tests")
+    parser.add_argument("--executions", type=int, default=200, metavar="N", help="programs run at most (200)")
+    parser.add_argument("--seconds", type=float, default=120.0, metavar="S", help="time at most (120)")
+    parser.add_argument(
+        "--provider",
+        default="embedded",
+        choices=("embedded", "openai"),
+        help="edits and what the built-in model would write, offline (embedded, the default), or a model"
+        " behind an endpoint that speaks OpenAI's chat protocol (openai)",
+    )
+    parser.add_argument("--apply", action="store_true", help="write the repair into the file, if it passes the tests")
+    parser.add_argument("--tree", type=Path, metavar="FILE", help="keep the record there, and go on from it")
+    asked = parser.add_argument_group("with --provider openai (the key is read from OPENAI_API_KEY)")
+    asked.add_argument("--model", metavar="NAME", help="the model's name at the endpoint")
+    asked.add_argument(
+        "--base-url",
+        metavar="URL",
+        help="an endpoint, such as Ollama's http://localhost:11434/v1 (default: OPENAI_BASE_URL, else OpenAI's own)",
+    )
+    asked.add_argument("--hint", default="", metavar="TEXT", help="what you think is wrong")
+    asked.add_argument("--budget", type=int, default=20_000, metavar="TOKENS", help="read and written at most (20000)")
+    asked.add_argument(
+        "--feedback",
+        default="joint",
+        choices=("joint", "same"),
+        help="what is wrong is said with the repair (joint, the default), or the same model is asked for it first",
+    )
+    asked.add_argument("--feedback-model", metavar="NAME", help="another model there is asked first what is wrong")
+    parser.add_argument("--bundle", metavar="PATH", help="a bundle's folder (default: the built-in one)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Repair one file; 0 if there is something to offer, 1 if not. The key of an endpoint is in OPENAI_API_KEY."""
+    target = parse_target(args.target)
+    if args.no_tests and args.tests is not None:
+        raise BadInput("--tests and --no-tests exclude each other", "give one of them")
+    if args.no_tests and args.apply:
+        raise BadInput("--apply writes what passes tests, and --no-tests runs none", "leave one of them out")
+    if args.provider == "embedded" and (meant := _for_a_model(args)):
+        raise BadInput(f"{meant} is for an asked model, and none is asked", "add --provider openai, or leave it out")
+    text = read_source(target.path)
+    request = RepairRequest(
+        text,
+        language_of(target.path),
+        _line_span(text, target),
+        args.hint,
+        target.path.name,
+        budget=Budget(args.budget, args.executions, args.seconds),
+    )
+    tests = None if args.no_tests else _tests(args, target.path, text)
+    print(f"tests: {printable(tests.command)}" if tests else "tests: none are run", file=sys.stderr)
+    if args.hint and args.provider == "embedded":
+        print("note: the embedded provider reads no hints; --provider openai asks a model that does", file=sys.stderr)
+    try:
+        result = asyncio.run(_repaired(args, request, tests))
+    except SandboxError as error:
+        raise RepairError(error.message, f"{error.hint}; or use --no-tests") from error
+    _report(result, target.path, text)
+    if args.apply:
+        _apply(result, target.path, text)
+    return REPAIRED if result.status in ("repaired", "suggested", "passing") else NOT_REPAIRED
+
+
+def _for_a_model(args: argparse.Namespace) -> str | None:
+    """The first option that names or directs a model at an endpoint."""
+    given = {
+        "--model": args.model is not None,
+        "--base-url": args.base_url is not None,
+        "--feedback": args.feedback != "joint",
+        "--feedback-model": args.feedback_model is not None,
+    }
+    return next((name for name, is_given in given.items() if is_given), None)
+
+
+def parse_target(words: str) -> Target:
+    """FILE or FILE:LINE. BadInput for a line that is no number; a file whose name ends so is meant as it is."""
+    path, colon, line = words.rpartition(":")
+    if Path(words).exists() or not colon:
+        return Target(Path(words), None)
+    if not line.isdecimal() or int(line) < 1:
+        raise BadInput(f"{words} names no line", "write FILE or FILE:LINE, lines from 1")
+    return Target(Path(path), int(line))
+
+
+def _line_span(text: str, target: Target) -> Span | None:
+    if target.line is None:
+        return None
+    lines = LineIndex(text)
+    if target.line > lines.count:
+        raise BadInput(f"{target.path} has {lines.count} lines, not {target.line}", f"name one from 1 to {lines.count}")
+    return Span(lines.start(target.line - 1), lines.content_end(target.line - 1))
+
+
+def _tests(args: argparse.Namespace, path: Path, text: str) -> TestPlan | None:
+    workspace: Path | None = args.workspace
+    if workspace is None and path.absolute().is_relative_to(Path.cwd()):
+        workspace = Path.cwd()
+    return find_tests(path, text, workspace=workspace, command=args.tests, python=args.python)
+
+
+async def _repaired(args: argparse.Namespace, request: RepairRequest, tests: TestPlan | None) -> RepairResult:
+    store = TreeStore(args.tree) if args.tree else TreeStore.in_folder(records_folder(), request)
+    provider, chats = _provider(args)
+    options = {"bundle": str(bundle_path(args.bundle).absolute()), "threads": None, "device": "auto", "dtype": "auto"}
+    supervisor = Supervisor({**options, "offline": True}, command=WORKER_COMMAND)
+    await supervisor.start()
+    try:
+        model = WorkerModel(supervisor.ask)
+        return await repair(request, model, provider, tests=tests, store=store, on_progress=_Shown())
+    finally:
+        await supervisor.stop()
+        for chat in chats:
+            await chat.close()
+
+
+def records_folder() -> Path:
+    """Where the trees of repairs are kept."""
+    return Path(user_state_path("risk-lsp", appauthor=False)) / "repairs"
+
+
+def _provider(args: argparse.Namespace) -> tuple[Provider, list[EndpointChat]]:
+    """What makes repairs, and what of it is to be closed."""
+    if args.provider == "embedded":
+        return EmbeddedProvider(), []
+    if args.model is None:
+        raise BadInput("--provider openai needs a model", "name it with --model")
+    chat = _chat(args, args.model)
+    if args.feedback_model is None:
+        return ChatProvider(chat, feedback=args.feedback), [chat]
+    critic = _chat(args, args.feedback_model)
+    return ChatProvider(chat, feedback=critic), [chat, critic]
+
+
+def _chat(args: argparse.Namespace, model: str) -> EndpointChat:
+    from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
+
+    url = args.base_url or os.environ.get("OPENAI_BASE_URL") or None
+    key = os.environ.get("OPENAI_API_KEY")
+    return EndpointChat(EndpointOptions(model, url, key, timeout=min(60.0, args.seconds)))
+
+
+class _Shown:
+    """Progress on one line of a terminal; nothing where there is none."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+
+    def __call__(self, progress: SearchProgress) -> None:
+        if self._on:
+            spent = f"{progress.spent.executions} runs, {progress.spent.seconds:.0f} s"
+            print(f"\r\x1b[K{progress.stage} ({spent})", end="", file=sys.stderr, flush=True)
+            if progress.done >= 1:
+                print(file=sys.stderr)
+
+
+def _report(result: RepairResult, path: Path, text: str) -> None:
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
+    if result.offers:
+        best = result.offers[0]
+        write_all(sys.stdout, unified_diff(text, best.text, path.as_posix()))
+        asked = f"{percent(best.span_risk_before)} -> {percent(best.span_risk_after)}"
+        print(f"{best.source}; risk of what was asked about: {asked}", file=sys.stderr)
+    cost = result.cost
+    print(f"{result.status}: {printable(result.message)}", file=sys.stderr)
+    print(f"next: {result.hint}", file=sys.stderr)
+    print(f"cost: {cost.executions} runs, {cost.tokens} tokens, {cost.seconds:.1f} s", file=sys.stderr)
+
+
+def _apply(result: RepairResult, path: Path, text: str) -> None:
+    """Write the best offer, if it passed tests and the file is still what was repaired."""
+    if result.status == "suggested":
+        raise RepairError("nothing was written: no tests were run", "apply the diff yourself, or name tests")
+    if not result.offers:
+        return
+    if read_source(path) != text:
+        raise RepairError(f"{path} has changed meanwhile, so it was left alone", "run the command again")
+    place = path.resolve()
+    before = place.read_bytes()
+    mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
+    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=".risk-lsp-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(mark + result.offers[0].text.encode("utf-8"))
+        os.chmod(name, place.stat().st_mode & 0o7777)
+        os.replace(name, place)
+    except BaseException:
+        os.unlink(name)
+        raise
+    print(f"written: {path}", file=sys.stderr)

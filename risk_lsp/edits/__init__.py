@@ -1,0 +1,1 @@
+"""Small edits of Python text, used by repairs, patches and made-up bugs."""

@@ -1,0 +1,253 @@
+"""Small edits of a Python program: what a slip of the pen changes, and what mends one.
+
+The same operators make bugs (training) and search for fixes (patches, repair). An edit is a span and what replaces it.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+from risk_lsp.text.python_grammar import NodeSpans
+from risk_lsp.text.spans import Span
+
+
+class Edit(NamedTuple):
+    """Replace `span` by `replacement`. `operator` names the kind of change."""
+
+    span: Span
+    replacement: str
+    operator: str
+
+    def apply(self, text: str) -> str:
+        """The text after the edit."""
+        return text[: self.span.start] + self.replacement + text[self.span.end :]
+
+
+_COMPARISONS: dict[type[ast.cmpop], tuple[str, tuple[str, ...]]] = {
+    ast.Lt: ("<", ("<=", ">")),
+    ast.LtE: ("<=", ("<", ">=")),
+    ast.Gt: (">", (">=", "<")),
+    ast.GtE: (">=", (">", "<=")),
+    ast.Eq: ("==", ("!=",)),
+    ast.NotEq: ("!=", ("==",)),
+    ast.In: ("in", ("not in",)),
+    ast.NotIn: ("not in", ("in",)),
+    ast.Is: ("is", ("is not",)),
+    ast.IsNot: ("is not", ("is",)),
+}
+_ARITHMETIC: dict[type[ast.operator], tuple[str, tuple[str, ...]]] = {
+    ast.Add: ("+", ("-",)),
+    ast.Sub: ("-", ("+",)),
+    ast.Mult: ("*", ("+", "**")),
+    ast.Div: ("/", ("//", "*")),
+    ast.FloorDiv: ("//", ("/", "%")),
+    ast.Mod: ("%", ("//",)),
+    ast.Pow: ("**", ("*",)),
+    ast.BitAnd: ("&", ("|",)),
+    ast.BitOr: ("|", ("&",)),
+    ast.BitXor: ("^", ("|",)),
+    ast.LShift: ("<<", (">>",)),
+    ast.RShift: (">>", ("<<",)),
+}
+_TWINS = {"min": "max", "max": "min", "any": "all", "all": "any", "append": "extend", "extend": "append"}
+_TWINS |= {
+    "lower": "upper",
+    "upper": "lower",
+    "isupper": "islower",
+    "islower": "isupper",
+    "floor": "ceil",
+    "ceil": "floor",
+}
+_BUILTINS = frozenset(dir(builtins))
+
+
+def small_edits(text: str, within: Span | None = None) -> list[Edit]:
+    """Every small edit of a program, in the order of its text; only those inside `within`, if it is given.
+
+    Operators: comparison, arithmetic and boolean operators, constants (+-1, True/False, empty string), conditions
+    negated or un-negated, names exchanged for others of the same function, argument order, twins such as min/max, range
+    and subscript bounds +-1, a return value dropped, a statement deleted or doubled. A program that does not parse has
+    no edits.
+    """
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    walker = _Walker(text)
+    found = list(walker.edits(tree))
+    if within is not None:
+        found = [edit for edit in found if within.start <= edit.span.start and edit.span.end <= within.end]
+    return sorted(set(found))
+
+
+class _Walker:
+    """Walks one program; knows where its nodes stand in code points."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._places = NodeSpans(text)
+        self._span = self._places.span
+
+    def edits(self, tree: ast.Module) -> Iterator[Edit]:
+        for scope in [
+            tree,
+            *(node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))),
+        ]:
+            yield from self._names(scope)
+        docstrings = _docstrings(tree)
+        for node in ast.walk(tree):
+            if node in docstrings:
+                continue
+            if isinstance(node, ast.expr):
+                yield from self._expression(node)
+            elif isinstance(node, ast.stmt):
+                yield from self._statement(node)
+
+    def _expression(self, node: ast.expr) -> Iterator[Edit]:
+        if isinstance(node, ast.Compare):
+            yield from self._compare(node)
+        elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
+            sign, others = _ARITHMETIC[type(node.op)]
+            yield from self._between(node.left, node.right, sign, others, "arithmetic operator")
+        elif isinstance(node, ast.BoolOp):
+            sign, other = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
+            for left, right in pairwise(node.values):
+                yield from self._between(left, right, sign, (other,), "boolean operator")
+        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
+            yield Edit(Span(self._span(node).start, self._span(node.operand).start), "", "sign or negation dropped")
+        elif isinstance(node, ast.Constant):
+            yield from self._constant(node)
+        elif isinstance(node, ast.Call):
+            yield from self._call(node)
+        elif isinstance(node, ast.Attribute) and node.attr in _TWINS:
+            end = self._span(node).end
+            yield Edit(Span(end - len(node.attr), end), _TWINS[node.attr], "twin")
+        elif isinstance(node, ast.Name) and node.id in _TWINS:
+            yield Edit(self._span(node), _TWINS[node.id], "twin")
+        elif isinstance(node, ast.Subscript):
+            yield from self._subscript(node)
+
+    def _statement(self, node: ast.stmt) -> Iterator[Edit]:
+        if isinstance(node, (ast.If, ast.While)):
+            yield from self._negated(node.test)
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield Edit(self._span(node.value), "None", "return value dropped")
+        if isinstance(node, ast.AugAssign) and type(node.op) in _ARITHMETIC:
+            sign, others = _ARITHMETIC[type(node.op)]
+            yield from self._between(
+                node.target, node.value, f"{sign}=", tuple(f"{o}=" for o in others), "arithmetic operator"
+            )
+            yield from self._between(node.target, node.value, f"{sign}=", ("=",), "accumulation dropped")
+        if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Break, ast.Continue, ast.Return)):
+            yield from self._deleted(node)
+
+    def _compare(self, node: ast.Compare) -> Iterator[Edit]:
+        for (left, right), operator in zip(pairwise([node.left, *node.comparators]), node.ops, strict=True):
+            sign, others = _COMPARISONS[type(operator)]
+            yield from self._between(left, right, sign, others, "comparison operator")
+
+    def _between(
+        self, left: ast.expr, right: ast.expr, sign: str, others: tuple[str, ...], name: str
+    ) -> Iterator[Edit]:
+        """Exchange an operator that stands between two nodes, past any brackets that close or open there."""
+        start, end = self._span(left).end, self._span(right).start
+        gap = self._text[start:end]
+        if gap.count(sign) != 1 or "#" in gap:
+            return
+        at = start + gap.index(sign)
+        for other in others:
+            yield Edit(Span(at, at + len(sign)), other, name)
+
+    def _negated(self, test: ast.expr) -> Iterator[Edit]:
+        span = self._span(test)
+        if not (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)):
+            yield Edit(span, f"not ({self._text[span.start : span.end]})", "condition negated")
+
+    def _constant(self, node: ast.Constant) -> Iterator[Edit]:
+        span, value = self._span(node), node.value
+        if isinstance(value, bool):
+            yield Edit(span, str(not value), "constant")
+        elif isinstance(value, int) and abs(value) < 10**6:
+            for other in sorted({value + 1, value - 1, 0, 1, 2} - {value}):
+                yield Edit(span, str(other), "constant")
+        elif value == "":
+            yield Edit(span, '" "', "constant")
+        elif value == " ":
+            yield Edit(span, '""', "constant")
+
+    def _call(self, node: ast.Call) -> Iterator[Edit]:
+        for left, right in pairwise(node.args):
+            if not isinstance(left, ast.Starred) and not isinstance(right, ast.Starred):
+                first, second = self._span(left), self._span(right)
+                swapped = self._cut(second) + self._text[first.end : second.start] + self._cut(first)
+                yield Edit(Span(first.start, second.end), swapped, "argument order")
+        if isinstance(node.func, ast.Name) and node.func.id == "range":
+            for argument in node.args[:2]:
+                yield from self._shifted(argument)
+        if (
+            isinstance(node.func, ast.Name)
+            and node.func.id in ("sorted", "set", "list", "abs", "int")
+            and len(node.args) == 1
+        ):
+            yield Edit(self._span(node), self._cut(self._span(node.args[0])), "call dropped")
+
+    def _subscript(self, node: ast.Subscript) -> Iterator[Edit]:
+        if isinstance(node.slice, ast.Slice):
+            for bound in (node.slice.lower, node.slice.upper):
+                if bound is not None:
+                    yield from self._shifted(bound)
+        elif not isinstance(node.slice, (ast.Tuple, ast.Constant)):
+            yield from self._shifted(node.slice)
+
+    def _shifted(self, node: ast.expr) -> Iterator[Edit]:
+        if isinstance(node, ast.Constant):
+            return
+        span = self._span(node)
+        yield Edit(Span(span.end, span.end), " + 1", "bound shifted")
+        yield Edit(Span(span.end, span.end), " - 1", "bound shifted")
+        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and node.right.value == 1:
+            yield Edit(Span(self._span(node.left).end, span.end), "", "bound shifted")
+
+    def _names(self, scope: ast.AST) -> Iterator[Edit]:
+        """Names read in a scope, each exchanged for every other local name of it."""
+        local = sorted(_assigned(scope))
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in local:
+                span = self._span(node)
+                yield from (Edit(span, other, "name") for other in local if other != node.id)
+
+    def _deleted(self, node: ast.stmt) -> Iterator[Edit]:
+        span = self._span(node)
+        line = self._places.lines.line_of(span.start)
+        start, end = (
+            self._places.lines.start(line),
+            self._places.lines.content_end(self._places.lines.line_of(max(span.start, span.end - 1))),
+        )
+        if self._text[start : span.start].strip() or self._text[span.end : end].strip():
+            return  # not alone on its lines
+        yield Edit(span, "pass", "statement deleted")
+        if isinstance(node, (ast.AugAssign, ast.Expr)):
+            indentation = self._text[start : span.start]
+            yield Edit(Span(span.end, span.end), f"\n{indentation}{self._cut(span)}", "statement doubled")
+
+    def _cut(self, span: Span) -> str:
+        return self._text[span.start : span.end]
+
+
+def _assigned(scope: ast.AST) -> set[str]:
+    names = {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
+    names |= {node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    return names - _BUILTINS - {"self", "cls", "_"}
+
+
+def _docstrings(tree: ast.Module) -> set[ast.AST]:
+    """The statements that are nothing but a string, and those strings."""
+    found: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            found |= {node, node.value}
+    return found

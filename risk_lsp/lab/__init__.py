@@ -1,0 +1,1 @@
+"""The laboratory: what makes the weights that the product ships, and measures them."""

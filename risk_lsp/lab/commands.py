@@ -1,0 +1,20 @@
+"""The commands of the laboratory, which `risk-lsp` finds by an entry point of the distribution."""
+
+from __future__ import annotations
+
+from risk_lsp.cli.command_line import Command
+
+COMMANDS = (
+    Command("corpus build", "files to packed tokens for training", "risk_lsp.lab.training.corpus_command"),
+    Command("train model", "train a small code model", "risk_lsp.lab.training.model_command"),
+    Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.lab.training.probe_fit_command"),
+    Command("probe evaluate", "measure a bundle on labelled data", "risk_lsp.lab.evaluation.probe_evaluate_command"),
+    Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.lab.evaluation.evaluate_command"),
+    Command(
+        "evaluate repair",
+        "how many programs are repaired, and at what cost",
+        "risk_lsp.lab.evaluation.repair_evaluate_command",
+    ),
+    Command("patches sample", "programs of a model for problems", "risk_lsp.lab.patches.sample_command"),
+    Command("patches build", "minimal patches of failing programs", "risk_lsp.lab.patches.build_command"),
+)

@@ -1,0 +1,202 @@
+"""Every technique on problems that it never saw: fitted on some, rescaled on others, judged on the rest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.lab.evaluation.baselines import fit_logistic, trivial_feature_table
+from risk_lsp.lab.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, LevelRecords, level_records
+from risk_lsp.lab.evaluation.metrics import base_rate
+from risk_lsp.lab.evaluation.reliability import Rescaled, rescaled
+from risk_lsp.lab.evaluation.study import Floats, FoldFit, FoldStore, Study
+from risk_lsp.lab.training.calibrate import fit_calibration, scaled_by_text, token_values
+from risk_lsp.lab.training.documents import is_held_out
+from risk_lsp.lab.training.feature_store import WeightedPrograms
+from risk_lsp.lab.training.fit_probe import as_wholes, fit_probe
+from risk_lsp.lab.training.heads import MaxPoolHead, pooled_probabilities
+from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE, Recipe
+from risk_lsp.lab.training.shared_programs import k_folds, leave_one_benchmark_out, split_of
+from risk_lsp.lab.training.spans import Level, shared_weights
+from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.features import STATISTICS
+from risk_lsp.probe.reader import uses_layout
+
+_INJECTED_SHARE = 0.5  # what programs with injected bugs weigh together, against real ones
+_LOGISTIC_ROWS = 200_000
+
+Scores = dict[Level, dict[str, Floats]]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Programs to judge, bool[programs]; techniques are fitted and rescaled on problems of the others."""
+
+    name: str
+    held_out: Mask
+
+
+@dataclass(frozen=True)
+class Judged:
+    """By level, the records of all folds together with their raw scores, and by technique the same scores rescaled."""
+
+    records: dict[Level, LevelRecords]
+    rescaled: dict[Level, dict[str, Rescaled]]
+
+
+def problem_folds(study: Study, k: int) -> list[Fold]:
+    """`k` folds by problem."""
+    folds = k_folds([program.group for program in study.data.programs], k)
+    return [Fold(f"fold {number + 1} of {k}", folds == number) for number in range(k)]
+
+
+def benchmark_folds(study: Study) -> Iterator[Fold]:
+    """Each benchmark held out in turn."""
+    for name, mask in leave_one_benchmark_out([program.benchmark for program in study.data.programs]):
+        yield Fold(name, mask)
+
+
+def judge(
+    study: Study,
+    folds: list[Fold],
+    recipe: Recipe,
+    unfitted: Mapping[str, Mapping[Level, Floats]],
+    store: FoldStore,
+) -> Judged:
+    """Fit, rescale and score fold by fold. `unfitted` are the scores of techniques that learn nothing; NaN is none.
+
+    What the store holds is not fitted again.
+    """
+    names = [BASE_RATE, TRIVIAL, *unfitted, PROBE]
+    raw: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
+    mapped = {
+        level: {name: Rescaled(np.zeros(len(table)), np.zeros(len(table))) for name in names}
+        for level, table in study.tables.items()
+    }
+    judged = np.zeros(len(study.data.programs), dtype=np.bool_)
+    trivial = {level: trivial_feature_table(study.texts, table) for level, table in study.tables.items()}
+    for fold in folds:
+        roles = _Roles.of(study, fold)
+        fit = store.get(fold.name)
+        if fit is None:
+            fit = fitted_probe(study, roles.training, roles.calibration, recipe)
+            store.keep(fold.name, fit)
+        losses = [round(loss, 3) for loss in fit.validation_losses]
+        print(f"{fold.name}: validation loss after each epoch {losses}", file=sys.stderr, flush=True)
+        for level, table in study.tables.items():
+            found = {name: scores[level] for name, scores in unfitted.items()}
+            found[TRIVIAL] = _trivial_scores(study, level, trivial[level], roles.training)
+            found[PROBE] = span_probabilities(study, level, fit)
+            rate = _rate(study, level, roles.training)
+            found[BASE_RATE] = np.full(len(table), rate)
+            rows = roles.held_out[table.program]
+            for name, scores in found.items():
+                raw[level][name][rows] = np.where(np.isnan(scores), rate, scores)[rows]
+                by_fold = _rescaled(study, level, scores, roles.calibration, rate).where(rows)
+                mapped[level][name].platt[rows], mapped[level][name].isotonic[rows] = by_fold
+        judged |= fold.held_out
+    facts = study.facts
+    kept = type(facts)(facts.groups, facts.failing, facts.weights * judged, facts.span_weights * judged)
+    records = {level: level_records(level, table, kept, raw[level]) for level, table in study.tables.items()}
+    return Judged(records, mapped)
+
+
+def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> FoldFit:
+    """A probe of the recipe from some of the programs, calibrated on others; and what it gives for all tokens."""
+    data = _weighted(study, training)
+    data = replace(data, store=as_wholes(data.store, layout=uses_layout(recipe.options.architecture)))
+    groups = np.concatenate([study.data.groups, study.injected_groups])
+    validation = np.array([is_held_out(group, VALIDATION_SHARE) for group in groups], dtype=np.bool_)
+    columns = None if recipe.statistics else np.arange(data.store.features.shape[1] - STATISTICS)
+    fit = fit_probe(data, validation, recipe.options, columns)
+    values = token_values(fit.head, study.store, columns)
+    if isinstance(fit.head, MaxPoolHead):
+        return FoldFit(values, Calibration(), fit.validation_losses, fit.head)
+    calibration = fit_calibration(values, _only_real(study, calibrating))
+    return FoldFit(scaled_by_text(values, study.store, calibration), calibration, fit.validation_losses)
+
+
+def span_probabilities(study: Study, level: Level, fit: FoldFit) -> Floats:
+    """What the probe says of every span of a level, as its RiskMap would; a max-pooling one by its maxima."""
+    first, last = study.tokens[level].T
+    if fit.pool is None:
+        sums = np.concatenate(([0.0], np.cumsum(fit.values)))
+        return fit.calibration.probability(np.maximum(sums[last] - sums[first], 0.0))
+    return pooled_probabilities(fit.pool, fit.values, first, last)
+
+
+@dataclass(frozen=True)
+class _Roles:
+    """What each program is for in one fold."""
+
+    held_out: Mask
+    calibration: Mask
+    training: Mask
+
+    @classmethod
+    def of(cls, study: Study, fold: Fold) -> _Roles:
+        calibrating = np.array([split_of(program.group) == "calibration" for program in study.data.programs])
+        return cls(fold.held_out, ~fold.held_out & calibrating, ~fold.held_out & ~calibrating)
+
+
+def _weighted(study: Study, training: Mask) -> WeightedPrograms:
+    """The training programs with their weights; injected bugs of their problems, but not of validation ones, too."""
+    facts = study.facts
+    allowed = set(facts.groups[training])
+    injected = np.array(
+        [group in allowed and not is_held_out(group, VALIDATION_SHARE) for group in study.injected_groups],
+        dtype=np.float64,
+    )
+    extra = injected * _INJECTED_SHARE * float(facts.weights[training].sum()) / max(1.0, injected.sum())
+    return WeightedPrograms(
+        study.store,
+        np.concatenate([facts.weights * training, extra]),
+        np.concatenate([facts.span_weights * training, extra]),
+    )
+
+
+def _only_real(study: Study, wanted: Mask) -> WeightedPrograms:
+    """Some of the programs with their weights; those with injected bugs weigh nothing."""
+    none = np.zeros(len(study.injected_groups))
+    return WeightedPrograms(
+        study.store,
+        np.concatenate([study.facts.weights * wanted, none]),
+        np.concatenate([study.facts.span_weights * wanted, none]),
+    )
+
+
+def _labelled(study: Study, level: Level, wanted: Mask) -> tuple[NDArray[np.bool_], Floats]:
+    """Labels of a level's spans, and what those of the wanted programs weigh."""
+    table, facts = study.tables[level], study.facts
+    weights = facts.weights if level == "program" else facts.span_weights
+    edited = facts.failing[table.program] if level == "program" else table.edited
+    return edited, shared_weights(weights * wanted, table)
+
+
+def _rate(study: Study, level: Level, wanted: Mask) -> float:
+    edited, weights = _labelled(study, level, wanted)
+    return base_rate(edited, weights) if weights.any() else 0.0
+
+
+def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask) -> Floats:
+    edited, weights = _labelled(study, level, training)
+    rows = np.flatnonzero(weights > 0)
+    if not len(rows):
+        return np.full(len(weights), np.nan)
+    rows = rows[:: max(1, len(rows) // _LOGISTIC_ROWS)]
+    return fit_logistic(features[rows], edited[rows], weights[rows]).probability(features)
+
+
+def _rescaled(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> Rescaled:
+    """By maps fitted on the calibration problems of the other folds; the base rate where there is no score."""
+    edited, weights = _labelled(study, level, calibrating)
+    usable = (weights > 0) & ~np.isnan(scores)
+    if not usable.any():
+        return Rescaled(np.full(len(scores), rate), np.full(len(scores), rate))
+    found = rescaled(np.nan_to_num(scores), scores[usable], edited[usable], weights[usable])
+    return Rescaled(*(np.where(np.isnan(scores), rate, each) for each in found))

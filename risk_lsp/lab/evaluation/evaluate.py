@@ -1,0 +1,256 @@
+"""From a bundle and labelled programs to figures, plots and a report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.evaluation.cross_validation import Judged, benchmark_folds, judge, problem_folds
+from risk_lsp.lab.evaluation.figures import PROBE, LevelRecords, LevelStatistics, level_statistics, mean_figures
+from risk_lsp.lab.evaluation.plots import plot_reliability
+from risk_lsp.lab.evaluation.reliability import Rescaled, reliability_table, rescaled
+from risk_lsp.lab.evaluation.report_text import evaluation_markdown
+from risk_lsp.lab.evaluation.rivals import (
+    SIBLINGS,
+    ask_about,
+    disagreement_of_table,
+    read_answers,
+    read_siblings,
+    reflections_of_table,
+)
+from risk_lsp.lab.evaluation.study import FoldStore, Study, make_study, score_programs
+from risk_lsp.lab.training.feature_store import collect_features
+from risk_lsp.lab.training.injected_bugs import with_injected_bugs
+from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
+from risk_lsp.lab.training.make_bundle import Recipe, recipe_of_command
+from risk_lsp.lab.training.shared_programs import split_of
+from risk_lsp.lab.training.spans import LEVELS, Level
+from risk_lsp.probe.reader import uses_layout
+from risk_lsp.risk.engine import Engine
+
+_QUICK_RESAMPLES = 20
+# Of the problems, about so many are training ones: injected bugs are made for all, so that every fold has its share.
+_TRAINING_SHARE = 0.65
+Unfitted = dict[str, dict[Level, NDArray[np.float64]]]
+
+
+def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
+    """Write evaluation.md, evaluation.json and images/ below `args.out`."""
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
+    data = read_probe_data(args.data, args.per_group).where(lambda _: True)
+    engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
+    recipe = recipe_of_command(engine.manifest.command, engine.model.layer_count)
+    if args.members is not None:
+        recipe = replace(recipe, options=replace(recipe.options, members=args.members))
+    if args.quick:
+        recipe = replace(recipe, injected=min(recipe.injected, 10), options=replace(recipe.options, epochs=3))
+    study = _study(engine, data, recipe, args.cache)
+    args.out.mkdir(parents=True, exist_ok=True)
+    unfitted, about = _unfitted(study, args, messages)
+    resamples = _QUICK_RESAMPLES if args.quick else args.resamples
+    store = FoldStore(args.cache and args.cache / "folds", study, engine.model.weights_hash, recipe)
+    by_problem = judge(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted, store)
+    found = {
+        "command": _command(args),
+        "bundle": engine.manifest.name,
+        "recipe": engine.manifest.command,
+        "members": recipe.options.members,
+        "data": _counts(data),
+        **about,
+        "five_folds": _figures(by_problem, resamples),
+        "unread": _figures(_only(by_problem, [split_of(group) != "train" for group in data.groups]), resamples),
+        **_benchmarks_out(study, recipe, unfitted, store, resamples),
+        "shipped": _shipped(engine, data, resamples),
+        "attempts": json.loads(args.attempts.read_text("utf-8")) if args.attempts else [],
+        "plots": _plots(by_problem, args.out),
+    }
+    _write(args.out / "evaluation.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
+    _write(args.out / "evaluation.md", evaluation_markdown(found))
+
+
+def _study(engine: Engine, data: ProbeData, recipe: Recipe, cache: Path | None) -> Study:
+    count = round(recipe.injected / _TRAINING_SHARE)
+    injected = with_injected_bugs(data.programs, count, recipe.options.seed)
+    programs = [*data.programs, *injected]
+    layout = uses_layout(recipe.options.architecture)
+    store = collect_features(engine.model, programs, recipe.layers, statistics=True, layout=layout, cache=cache)
+    return make_study(data, np.array([program.group for program in injected], dtype=np.str_), store)
+
+
+def _unfitted(study: Study, args: argparse.Namespace, messages: TextIO) -> tuple[Unfitted, dict[str, Any]]:
+    """The scores of techniques that learn nothing, and what there is to say of them."""
+    programs, tables = study.data.programs, study.tables
+    found: Unfitted = {"token probability": {level: study.improbability(level) for level in LEVELS}}
+    siblings = read_siblings(args.samples, programs)
+    having = sum(map(bool, siblings))
+    if having:
+        found["multisampling"] = {
+            level: disagreement_of_table(study.texts, siblings, tables[level]) for level in LEVELS
+        }
+    answers = _answers(study, args, messages)
+    answered = sum(map(bool, answers))
+    if answered:
+        found["reflective prompting"] = {
+            level: reflections_of_table(study.texts, answers, tables[level]) for level in LEVELS
+        }
+    return found, {
+        "siblings": {"programs": having, "of": len(programs), "most": SIBLINGS},
+        "reflection": {"programs": answered, "model": args.reflect_model},
+    }
+
+
+def _answers(study: Study, args: argparse.Namespace, messages: TextIO) -> list[dict[int, float]]:
+    if args.reflect_model is None:
+        return []
+    from risk_lsp.repair.endpoint import Endpoint, EndpointOptions
+
+    path, programs = args.out / "reflection.jsonl", study.data.programs
+    key = os.environ.get("OPENAI_API_KEY")
+    endpoint = Endpoint(EndpointOptions(args.reflect_model, args.base_url, key, timeout=300), max_tokens=1024)
+    # The order of the programs depends on their ids alone, so the first ones are of all kinds.
+    ask_about(programs[: args.reflect_programs], endpoint, args.reflect_model, path, messages)
+    return read_answers(programs, args.reflect_model, path)
+
+
+def _benchmarks_out(
+    study: Study, recipe: Recipe, unfitted: Unfitted, store: FoldStore, resamples: int
+) -> dict[str, Any]:
+    """The figures of each benchmark held out, and the means over all of them, whose resamples are drawn apart."""
+    if len({program.benchmark for program in study.data.programs}) < 2:
+        return {"benchmarks_out": {}, "benchmarks_mean": {}}
+    found = {
+        fold.name: _statistics(judge(study, [fold], recipe, unfitted, store), resamples, seed)
+        for seed, fold in enumerate(benchmark_folds(study))
+    }
+    everywhere = [level for level in LEVELS if all(level in statistics for statistics in found.values())]
+    return {
+        "benchmarks_out": {name: _shown(statistics) for name, statistics in found.items()},
+        "benchmarks_mean": {
+            level: mean_figures([statistics[level] for statistics in found.values()]) for level in everywhere
+        },
+    }
+
+
+def _shipped(engine: Engine, data: ProbeData, resamples: int) -> dict[str, Any]:
+    """The bundle's own probe and calibration on the test problems, rescaled by the calibration problems."""
+    calibration, test = score_programs(engine, data.of("calibration")), score_programs(engine, data.of("test"))
+    return _figures(Judged(test, {level: _rescaled(calibration[level], test[level]) for level in LEVELS}), resamples)
+
+
+def _rescaled(known: LevelRecords, judged: LevelRecords) -> dict[str, Rescaled]:
+    if not known.weights.any():
+        return {name: Rescaled(scores, scores) for name, scores in judged.scores.items()}
+    return {
+        name: rescaled(judged.scores[name], scores, known.edited, known.weights)
+        for name, scores in known.scores.items()
+    }
+
+
+def _figures(judged: Judged, resamples: int) -> dict[str, Any]:
+    return _shown(_statistics(judged, resamples))
+
+
+def _statistics(judged: Judged, resamples: int, seed: int = 0) -> dict[Level, LevelStatistics]:
+    """By level; a level without a span, such as functions where all programs are scripts, has none."""
+    return {
+        level: level_statistics(level, judged.records[level], judged.rescaled[level], resamples=resamples, seed=seed)
+        for level in LEVELS
+        if judged.records[level].weights.any()
+    }
+
+
+def _shown(statistics: Mapping[Level, LevelStatistics]) -> dict[str, Any]:
+    return {level: each.figures() for level, each in statistics.items()}
+
+
+def _only(judged: Judged, wanted: Iterable[bool]) -> Judged:
+    """The same without the programs that are not wanted."""
+    mask = np.array(list(wanted), dtype=np.float64)
+    records = {
+        level: replace(each, weights=each.weights * mask[each.program]) for level, each in judged.records.items()
+    }
+    if not records["program"].weights.any():
+        raise BadInput("too few problems: none of the test or calibration ones", "give programs of more problems")
+    return Judged(records, judged.rescaled)
+
+
+def _counts(data: ProbeData) -> dict[str, Any]:
+    benchmarks = {program.benchmark for program in data.programs}
+    return {
+        **_counted(data),
+        "labels": data.labels,
+        "models": len({program.model for program in data.programs}),
+        "benchmarks": {
+            name: _counted(data.where(lambda program, name=name: program.benchmark == name))  # type: ignore[misc]
+            for name in sorted(benchmarks)
+        },
+    }
+
+
+def _counted(data: ProbeData) -> dict[str, int]:
+    failing = [program for program in data.programs if not program.passed]
+    splits = [split_of(group) for group in {program.group for program in data.programs}]
+    return {
+        "problems": len(splits),
+        "programs": len(data.programs),
+        "failing": len(failing),
+        "with_known_fix": sum(program.is_labelled for program in failing),
+        "test": splits.count("test"),
+        "calibration": splits.count("calibration"),
+    }
+
+
+def _plots(judged: Judged, out: Path) -> dict[str, str]:
+    """Draw the reliability diagrams; returns their titles and places below `out`."""
+    (out / "images").mkdir(exist_ok=True)
+    lines = judged.records["line"]
+    drawn: Mapping[str, Mapping[str, Any]] = {
+        "The probe at every level": {
+            f"{level}s": reliability_table(*_weighed(judged, level, PROBE))
+            for level in LEVELS
+            if judged.records[level].weights.any()
+        },
+        "Lines, every technique as it comes": {
+            name: reliability_table(*_weighed(judged, "line", name)) for name in lines.scores
+        },
+    }
+    places = {"The probe at every level": "images/evaluation-probe.png"}
+    places["Lines, every technique as it comes"] = "images/evaluation-lines.png"
+    for title, curves in drawn.items():
+        plot_reliability(curves, out / places[title], title=title)
+    return places
+
+
+def _weighed(judged: Judged, level: Level, technique: str) -> tuple[Any, Any, Any]:
+    records = judged.records[level]
+    kept = records.weights > 0
+    return records.scores[technique][kept], records.edited[kept], records.weights[kept]
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command without the places of this machine's files."""
+    parts = [f"--per-group {args.per_group}", f"--resamples {args.resamples}"]
+    parts += [f"--members {args.members}"] if args.members else []
+    parts += ["--samples ..."] if args.samples else []
+    parts += [f"--reflect-model {shlex.quote(args.reflect_model)}"] if args.reflect_model else []
+    parts += ["--attempts ..."] if args.attempts else []
+    parts += ["--quick"] if args.quick else []
+    return " ".join([f"risk-lsp evaluate {args.out.name} --data ...", *parts])
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)

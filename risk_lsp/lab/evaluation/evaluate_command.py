@@ -1,0 +1,62 @@
+"""`risk-lsp evaluate`: one report on a bundle's recipe and its rivals, on problems that they never saw."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.training.labelled import DATA_HELP
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp evaluate`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for evaluation.md, evaluation.json and images/")
+    parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
+    parser.add_argument("--bundle", type=Path, metavar="PATH", help="the bundle to measure (default: the built-in one)")
+    parser.add_argument(
+        "--samples", type=Path, nargs="+", default=[], metavar="FILE", help="programs of models, for multisampling"
+    )
+    parser.add_argument("--reflect-model", metavar="NAME", help="ask this model at an endpoint which lines are wrong")
+    parser.add_argument("--base-url", metavar="URL", help="the endpoint (OpenAI's chat protocol)")
+    parser.add_argument(
+        "--reflect-programs", type=int, default=500, metavar="N", help="ask about so many programs (default 500)"
+    )
+    parser.add_argument(
+        "--per-group", type=int, default=8, help="passing and failing programs of one problem at most (default 8 each)"
+    )
+    parser.add_argument(
+        "--members", type=int, metavar="N", help="probes from N seeds in each fold (default: as many as the bundle has)"
+    )
+    parser.add_argument(
+        "--attempts",
+        type=Path,
+        metavar="FILE",
+        help="JSON of other probes that were tried, to be listed too",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="keep there what the model gives (gigabytes) and the folds' probes: a run that was cut short goes on",
+    )
+    parser.add_argument("--resamples", type=int, default=500, metavar="N", help="of the bootstrap (default 500)")
+    parser.add_argument("--quick", action="store_true", help="two folds and three epochs: to see that it runs")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--threads", type=int)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and write the report; returns the exit code."""
+    from risk_lsp.lab.evaluation.evaluate import evaluate
+
+    if args.base_url and not args.reflect_model:
+        raise BadInput("--base-url names an endpoint, but no model is to be asked", "name one with --reflect-model")
+    for name in ("resamples", "per_group", "members"):
+        if (value := getattr(args, name)) is not None and value < 1:
+            raise BadInput(f"--{name.replace('_', '-')} must be 1 or more", "leave it out for the default")
+    evaluate(args, sys.stderr)
+    print(args.out / "evaluation.md")
+    return 0

@@ -1,0 +1,159 @@
+"""How good probabilities are: calibration, skill and order, with weights.
+
+Every metric takes one record per scored span, as parallel arrays: `p` float64[n] is a probability (or any score, where
+only the order counts), `y` [n] is 1 for an edited span and 0 otherwise, `weights` float64[n] says how much each record
+counts; only ratios of weights matter. A metric that the records leave undefined (an AUC without both classes, a skill
+score without both outcomes) is NaN, so that a resample of a bootstrap may lack one.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from risk_lsp.errors import BadInput
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+
+
+class Records(NamedTuple):
+    """Checked arrays of one length n >= 1: scores, labels (0.0 or 1.0) and weights (not negative, sum above zero)."""
+
+    p: FloatArray
+    y: FloatArray
+    weights: FloatArray
+
+
+def check_records(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None, *, probabilities: bool = True) -> Records:
+    """The arrays as float64, or BadInput that names the one that is wrong.
+
+    With `probabilities` the scores must lie in [0, 1]. Without weights every record counts the same.
+    """
+    scores = np.asarray(p, dtype=np.float64)
+    labels = np.asarray(y, dtype=np.float64)
+    mass = np.ones(scores.shape) if weights is None else np.asarray(weights, dtype=np.float64)
+    if scores.ndim != 1 or labels.shape != scores.shape or mass.shape != scores.shape:
+        raise BadInput(
+            f"scores {scores.shape}, labels {labels.shape} and weights {mass.shape} do not match",
+            "give one-dimensional arrays of one length",
+        )
+    if scores.size == 0:
+        raise BadInput("there are no records to measure", "check what was filtered out before")
+    if not np.isfinite(scores).all():
+        raise BadInput("some scores are not finite", "leave out spans without a score, such as blank lines")
+    if probabilities and (scores.min() < 0.0 or scores.max() > 1.0):
+        raise BadInput(f"scores from {scores.min():g} to {scores.max():g} are not probabilities", "scale them to 0..1")
+    if not np.isin(labels, (0.0, 1.0)).all():
+        raise BadInput("some labels are neither 0 nor 1", "a span is edited or it is not")
+    if not np.isfinite(mass).all() or mass.min() < 0.0 or mass.sum() <= 0.0:
+        raise BadInput("weights must be finite, not negative, and not all zero")
+    return Records(scores, labels, mass)
+
+
+def group_ids(groups: ArrayLike, n: int) -> tuple[IntArray, int]:
+    """Each record's group as an integer from 0, and the number of groups."""
+    names = np.asarray(groups)
+    if names.shape != (n,):
+        raise BadInput(f"groups {names.shape} do not match {n} records", "give each record's group")
+    distinct, ids = np.unique(names, return_inverse=True)
+    return ids.astype(np.int64), len(distinct)
+
+
+def total(ids: IntArray, values: FloatArray, count: int) -> FloatArray:
+    """Sum of `values` [n] per id, float64[count]."""
+    return np.bincount(ids, values, count).astype(np.float64)
+
+
+def base_rate(y: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Weighted share of positive labels: sum(w y) / sum(w)."""
+    labels = np.asarray(y, dtype=np.float64)
+    return _mean(labels, check_records(labels, labels, weights).weights)
+
+
+def brier_skill_score(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Skill against always predicting the weighted base rate r of these very labels: 1 - brier / (r (1 - r)).
+
+    1 is perfect, 0 is no better than the base rate, below 0 is worse. NaN when all labels agree (arXiv 2512.24560).
+    """
+    records = check_records(p, y, weights)
+    rate = _mean(records.y, records.weights)
+    reference = rate * (1.0 - rate)
+    return 1.0 - _brier(records) / reference if reference > 0.0 else float("nan")
+
+
+def expected_calibration_error(
+    p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, *, bins: int = 10
+) -> float:
+    """Expected calibration error over equal-width bins: sum over bins b of W_b / W |mean p in b - mean y in b|.
+
+    W_b is the weight in bin b and the means are weighted; a bin is [low, high), the last one closed.
+    Naeini, Cooper and Hauskrecht, Obtaining well calibrated probabilities using Bayesian binning, AAAI 2015.
+    """
+    records = check_records(p, y, weights)
+    return _calibration_error(records, equal_width_bins(records.p, bins))
+
+
+def adaptive_calibration_error(
+    p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, *, bins: int = 10
+) -> float:
+    """Expected calibration error over bins of equal weight, for scores that crowd into few equal-width bins.
+
+    Equal scores stay together: a score joins the bin that holds the middle of its weight in sorted order.
+    Nguyen and O'Connor, Posterior calibration and exploratory analysis for NLP models, EMNLP 2015.
+    """
+    records = check_records(p, y, weights)
+    return _calibration_error(records, adaptive_bins(records.p, records.weights, bins))
+
+
+def equal_width_bins(p: FloatArray, bins: int) -> IntArray:
+    """The bin of each probability, 0 to bins - 1; a bin is [low, high), the last one closed."""
+    _check_bins(bins)
+    edges = np.arange(bins + 1) / bins
+    return np.asarray(np.clip(np.searchsorted(edges, p, side="right") - 1, 0, bins - 1), dtype=np.int64)
+
+
+def adaptive_bins(p: FloatArray, weights: FloatArray, bins: int) -> IntArray:
+    """The bin of each score, 0 to bins - 1, such that the bins weigh about the same and equal scores stay together."""
+    _check_bins(bins)
+    _, place = np.unique(p, return_inverse=True)
+    mass = np.bincount(place, weights)
+    middle = (np.cumsum(mass) - mass / 2.0) / mass.sum()
+    return np.asarray(np.minimum(middle * bins, bins - 1), dtype=np.int64)[place]
+
+
+def auc(scores: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Area under the ROC curve: weighted share of (positive, negative) pairs in the right order, ties counting half.
+
+    NaN unless both classes carry weight. Hanley and McNeil, Radiology 143 (1982).
+    """
+    records = check_records(scores, y, weights, probabilities=False)
+    _, place = np.unique(records.p, return_inverse=True)
+    positive = np.bincount(place, records.weights * records.y)
+    negative = np.bincount(place, records.weights * (1.0 - records.y))
+    pairs = positive.sum() * negative.sum()
+    if pairs <= 0.0:
+        return float("nan")
+    negative_below = np.cumsum(negative) - negative
+    return float(np.sum(positive * (negative_below + negative / 2.0)) / pairs)
+
+
+def _brier(records: Records) -> float:
+    return _mean((records.p - records.y) ** 2, records.weights)
+
+
+def _calibration_error(records: Records, bin_of: IntArray) -> float:
+    # W_b |mean p - mean y| is |sum w (p - y)| over the bin, so an empty bin needs no special case.
+    gaps = np.bincount(bin_of, records.weights * (records.p - records.y))
+    return float(np.abs(gaps).sum() / records.weights.sum())
+
+
+def _mean(values: FloatArray, weights: FloatArray) -> float:
+    return float(np.dot(values, weights) / weights.sum())
+
+
+def _check_bins(bins: int) -> None:
+    if bins < 1:
+        raise BadInput(f"{bins} bins cannot hold anything", "use 10")

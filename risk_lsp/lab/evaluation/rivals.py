@@ -1,0 +1,205 @@
+"""Black-box rivals: agreement among programs of the same model, and a model that is asked line by line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from difflib import SequenceMatcher
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray
+from risk_lsp.lab.patches.problems import Sample, read_samples
+from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.shared_programs import read_records
+from risk_lsp.lab.training.spans import SpanTable
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span
+from risk_lsp.text.structure import code_line_spans
+
+if TYPE_CHECKING:
+    from risk_lsp.repair.endpoint import Endpoint
+
+
+SIBLINGS = 5
+
+
+def code_lines(text: str, scored: Span | None = None) -> list[str]:
+    """The code lines of a program without the white space that does not matter in them."""
+    return ["".join(text[start:end].split()) for start, end in code_line_spans(text, "python", scored)]
+
+
+def disagreement(lines: Sequence[str], siblings: Sequence[Sequence[str]]) -> FloatArray:
+    """The share of the siblings that lack each line, when all are aligned with it line by line, float64[lines]."""
+    lacking = np.zeros(len(lines))
+    for other in siblings:
+        matcher = SequenceMatcher(None, lines, other, autojunk=False)
+        present = np.zeros(len(lines), dtype=np.bool_)
+        for start, _, size in matcher.get_matching_blocks():
+            present[start : start + size] = True
+        lacking += ~present
+    return lacking / max(len(siblings), 1)
+
+
+def span_disagreement(text: str, scored: Span, siblings: Sequence[Sequence[str]], spans: IntArray) -> FloatArray:
+    """The mean disagreement over the code lines that each span overlaps, float64[spans]; 0 for one that meets none.
+
+    `spans` int64[n, 2]. The score of a token is that of its line.
+    """
+    places = np.array(code_line_spans(text, "python", scored), dtype=np.int64).reshape(-1, 2)
+    sums = np.concatenate(([0.0], np.cumsum(disagreement(code_lines(text, scored), siblings))))
+    first = np.searchsorted(places[:, 1], spans[:, 0], side="right")
+    last = np.maximum(np.searchsorted(places[:, 0], spans[:, 1], side="left"), first)
+    # Differences of sums can leave [0, 1] by rounding.
+    return np.clip((sums[last] - sums[first]) / np.maximum(last - first, 1), 0.0, 1.0)
+
+
+def disagreement_of_table(
+    texts: Sequence[tuple[str, Span]], siblings: Sequence[Sequence[Sequence[str]]], table: SpanTable
+) -> FloatArray:
+    """The score of every span of a table; NaN for the spans of programs without siblings."""
+    bounds = np.searchsorted(table.program, np.arange(len(texts) + 1))
+    scores = np.full(len(table), np.nan)
+    for (text, scored), others, low, high in zip(texts, siblings, bounds[:-1], bounds[1:], strict=True):
+        if others and low < high:
+            spans = np.stack([table.start[low:high], table.end[low:high]], axis=1)
+            scores[low:high] = span_disagreement(text, scored, others, spans)
+    return scores
+
+
+def read_siblings(paths: Iterable[Path], programs: Sequence[LabelledProgram]) -> list[list[list[str]]]:
+    """The code lines of up to 5 siblings of each program, always the same ones; the program itself is none of them."""
+    wanted = {(program.task_id, program.model) for program in programs}
+    known: dict[tuple[str, str], list[Sample]] = defaultdict(list)
+    for path in paths:
+        for sample in read_samples(path):
+            if (sample.task_id, sample.model) in wanted:
+                known[sample.task_id, sample.model].append(sample)
+    lines = {key: [_code_lines(sample) for sample in sorted(samples, key=_place)] for key, samples in known.items()}
+    return [_others(program, lines.get((program.task_id, program.model), [])) for program in programs]
+
+
+def _others(program: LabelledProgram, candidates: list[list[str]]) -> list[list[str]]:
+    own = code_lines(program.text, program.scored)
+    found = list(candidates)
+    if own in found:  # samples are distinct, so one that is equal is the program itself
+        found.remove(own)
+    return found[:SIBLINGS]
+
+
+def _code_lines(sample: Sample) -> list[str]:
+    lines = LineIndex(sample.program)
+    given = lines.start(sample.prompt_lines) if sample.prompt_lines < lines.count else len(sample.program)
+    return code_lines(sample.program, Span(given, len(sample.program)))
+
+
+def _place(sample: Sample) -> bytes:
+    return sha256(sample.program.encode("utf-8", "surrogatepass")).digest()
+
+
+_QUESTION = """\
+Here is a Python program that is meant to do what it says. It may be wrong.
+
+{program}
+
+For each of these lines: how likely is it that the line has to be edited before the program does what was asked?
+Lines: {lines}
+
+Answer with one row per line and nothing else, the line's number and a probability from 0 to 1:
+{example}
+"""
+# "L12: 0.4", "line 12 - 40%", "12. 0.4", "| 12 | 0.4 |", "**L12**: .4"; a minus sign belongs to no probability
+_ROW = re.compile(
+    r"^[\s|*\-]*(?:L(?:ine)?\s*)?(\d+)[*\s]*(?:[\s:|=,)\-]|\.\s)+(?<!-)(\d+(?:\.\d+)?|\.\d+)\s*(%?)[\s|*]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def question_about(text: str, scored: Span) -> str:
+    """The prompt: the program with numbered lines, and which of them are asked about."""
+    lines = text.splitlines()
+    asked = [f"L{number}" for number in asked_lines(text, scored)]
+    program = "\n".join(f"L{number:<4} {line}" for number, line in enumerate(lines, 1))
+    example = "\n".join(f"{name}: 0.{digit}" for name, digit in zip(asked[:2], (1, 7), strict=False))
+    return _QUESTION.format(program=program, lines=", ".join(asked), example=example)
+
+
+def asked_lines(text: str, scored: Span) -> list[int]:
+    """The numbers, from 1, of the code lines that a model wrote."""
+    lines = LineIndex(text)
+    return [lines.line_of(span.start) + 1 for span in code_line_spans(text, "python", scored)]
+
+
+def probabilities_of(answer: str, asked: Sequence[int]) -> dict[int, float]:
+    """The probability of each line that the answer gives one for; other rows, and numbers beyond 1, are passed over.
+
+    A percentage counts as such; of two rows for one line the last counts.
+    """
+    found: dict[int, float] = {}
+    for number, value, percent in _ROW.findall(answer):
+        probability = float(value) / (100.0 if percent else 1.0)
+        if int(number) in asked and probability <= 1.0:
+            found[int(number)] = probability
+    return found
+
+
+def span_reflections(text: str, scored: Span, by_line: dict[int, float], spans: np.ndarray) -> FloatArray:
+    """The highest answer among the code lines that each span int64[n, 2] overlaps, float64[n]; NaN where none is."""
+    places = np.array(code_line_spans(text, "python", scored), dtype=np.int64).reshape(-1, 2)
+    values = np.array([by_line.get(number, np.nan) for number in asked_lines(text, scored)], dtype=np.float64)
+    overlaps = (places[None, :, 0] < spans[:, None, 1]) & (places[None, :, 1] > spans[:, None, 0])
+    answered = np.where(overlaps & ~np.isnan(values), values, -1.0)
+    best = answered.max(axis=1, initial=-1.0)
+    return np.where(best >= 0.0, best, np.nan)
+
+
+def reflections_of_table(
+    texts: Sequence[tuple[str, Span]], answers: Sequence[dict[int, float]], table: SpanTable
+) -> FloatArray:
+    """The score of every span of a table; NaN where no line of it was answered."""
+    bounds = np.searchsorted(table.program, np.arange(len(texts) + 1))
+    scores = np.full(len(table), np.nan)
+    for (text, scored), by_line, low, high in zip(texts, answers, bounds[:-1], bounds[1:], strict=True):
+        if by_line and low < high:
+            spans = np.stack([table.start[low:high], table.end[low:high]], axis=1)
+            scores[low:high] = span_reflections(text, scored, by_line, spans)
+    return scores
+
+
+def ask_about(
+    programs: Sequence[LabelledProgram], endpoint: Endpoint, model: str, path: Path, messages: TextIO
+) -> None:
+    """Put one question a program to the model, each answer to the end of `path`; what it holds is not asked again."""
+    known = {record["id"] for record in _records(path) if record["model"] == model}
+    pending = [program for program in programs if program.id not in known]
+    with path.open("a", encoding="utf-8") as out:
+        for number, program in enumerate(pending, 1):
+            answer = endpoint.complete(question_about(program.text, program.scored), temperature=0.0)
+            out.write(json.dumps({"id": program.id, "model": model, "answer": answer.text}) + "\n")
+            out.flush()
+            if number % 20 == 0:
+                messages.write(f"asked about {number:,} of {len(pending):,} programs\n")
+
+
+def read_answers(programs: Sequence[LabelledProgram], model: str, path: Path) -> list[dict[int, float]]:
+    """The probability of each line of each program, by number from 1; empty where nobody asked or none was given."""
+    answers = {record["id"]: record["answer"] for record in _records(path) if record["model"] == model}
+    return [
+        probabilities_of(answers.get(program.id, ""), asked_lines(program.text, program.scored)) for program in programs
+    ]
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """The answers so far. A last line that was cut short when a run was killed is removed."""
+    if not path.is_file():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return list(read_records(path))

@@ -1,0 +1,200 @@
+"""Labelled programs with all that techniques are judged by: scored spans, features, facts, and probes kept by fold."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.evaluation.baselines import improbability
+from risk_lsp.lab.evaluation.figures import LevelRecords, ProgramFacts, level_records
+from risk_lsp.lab.training.feature_store import FeatureStore
+from risk_lsp.lab.training.heads import MaxPoolHead
+from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
+from risk_lsp.lab.training.make_bundle import Recipe
+from risk_lsp.lab.training.spans import LabelledText, Level, SpanTable, span_tables
+from risk_lsp.model.activations import Activations, Encoding
+from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.features import STATISTICS
+from risk_lsp.risk.engine import Engine
+from risk_lsp.text.spans import Span
+
+_PROGRAMS_AT_ONCE = 128
+Floats = NDArray[np.float64]
+
+
+def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]:
+    """Score every labelled program once, by the probe and by the model's own token probability.
+
+    The engine has to be loaded with its whole model.
+    """
+    encodings = [engine.model.encode(program.text) for program in data.programs]
+    tables = span_tables(labelled_text(*pair) for pair in zip(data.programs, encodings, strict=True))
+    scores = {
+        level: {name: np.zeros(len(table)) for name in ("probe", "token probability")}
+        for level, table in tables.items()
+    }
+    for first in range(0, len(data.programs), _PROGRAMS_AT_ONCE):
+        batch = slice(first, first + _PROGRAMS_AT_ONCE)
+        texts = [program.text for program in data.programs[batch]]
+        for place, activations in enumerate(engine.read(texts, encodings[batch], statistics=True), first):
+            for level, table in tables.items():
+                rows = slice(*np.searchsorted(table.program, [place, place + 1]))
+                probe, rival = _scores(engine, activations, table, rows, data.programs[place].text)
+                scores[level]["probe"][rows], scores[level]["token probability"][rows] = probe, rival
+    facts = program_facts(data)
+    return {level: level_records(level, table, facts, scores[level]) for level, table in tables.items()}
+
+
+def labelled_text(program: LabelledProgram, encoding: Encoding) -> LabelledText:
+    """A program and its tokens as evaluation takes them."""
+    return LabelledText(program.text, program.scored, program.edited or (), encoding.starts, encoding.ends)
+
+
+def program_facts(data: ProbeData) -> ProgramFacts:
+    """What evaluation has to know of each program."""
+    failing = np.array([not program.passed for program in data.programs], dtype=np.bool_)
+    return ProgramFacts(data.groups, failing, np.asarray(data.weights), np.asarray(data.span_weights))
+
+
+def _scores(
+    engine: Engine, activations: Activations, table: SpanTable, rows: slice, text: str
+) -> tuple[Floats, Floats]:
+    risk = engine.risk(text, activations)
+    start, end = table.start[rows], table.end[rows]
+    return risk.probabilities(start, end), improbability(
+        start, end, risk.starts, risk.ends, np.asarray(activations.log_probabilities)
+    )
+
+
+Indices = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Programs to measure, followed in the store by ones with injected bugs, which are learnt from and never measured.
+
+    `tokens` gives for each span of a table the store's tokens [first, last) that overlap it, int64[spans, 2].
+    """
+
+    data: ProbeData
+    injected_groups: NDArray[np.str_]
+    store: FeatureStore
+    tables: dict[Level, SpanTable]
+    tokens: dict[Level, Indices]
+    facts: ProgramFacts
+
+    @property
+    def texts(self) -> list[tuple[str, Span]]:
+        """The programs to measure, with the part that a model wrote."""
+        return [(program.text, program.scored) for program in self.data.programs]
+
+    @property
+    def surprisal(self) -> Floats:
+        """How surprised the model was by each token, in nats, float64[tokens]."""
+        return np.asarray(self.store.features[:, -STATISTICS], dtype=np.float64)
+
+    def improbability(self, level: Level) -> Floats:
+        """1 minus the geometric mean of the token probabilities of each span of a level."""
+        sums = np.concatenate(([0.0], np.cumsum(self.surprisal)))
+        first, last = self.tokens[level].T
+        # Sums of many tokens differ by rounding where nothing was surprising.
+        mean = np.minimum(sums[first] - sums[last], 0.0) / np.maximum(last - first, 1)
+        return np.asarray(1.0 - np.exp(mean), dtype=np.float64)
+
+
+def make_study(data: ProbeData, injected_groups: NDArray[np.str_], store: FeatureStore) -> Study:
+    """A study of `data`, whose features come first in the store; the store has to hold token statistics."""
+    bounds = store.token_bounds
+    texts = [
+        LabelledText(
+            program.text,
+            program.scored,
+            program.edited or (),
+            store.token_start[bounds[index] : bounds[index + 1]],
+            store.token_end[bounds[index] : bounds[index + 1]],
+        )
+        for index, program in enumerate(data.programs)
+    ]
+    tables = span_tables(texts)
+    tokens = {level: _tokens_of(table, store) for level, table in tables.items()}
+    return Study(data, injected_groups, store, tables, tokens, program_facts(data))
+
+
+def _tokens_of(table: SpanTable, store: FeatureStore) -> Indices:
+    found = np.zeros((len(table), 2), dtype=np.int64)
+    rows = np.searchsorted(table.program, np.arange(len(store.program_edited) + 1))
+    for program in range(len(rows) - 1):
+        low, high = rows[program], rows[program + 1]
+        begin, end = store.token_bounds[program], store.token_bounds[program + 1]
+        first = np.searchsorted(store.token_end[begin:end], table.start[low:high], side="right")
+        last = np.searchsorted(store.token_start[begin:end], table.end[low:high], side="left")
+        found[low:high, 0], found[low:high, 1] = begin + first, begin + np.maximum(first, last)
+    return found
+
+
+@dataclass(frozen=True)
+class FoldFit:
+    """What one fold's probe gives for all tokens of a study, and how it was fitted.
+
+    `values`: hazards float64[tokens] with the factor of their text, or what the max-pooling `pool` takes.
+    """
+
+    values: Floats
+    calibration: Calibration
+    validation_losses: tuple[float, ...]
+    pool: MaxPoolHead | None = None
+
+
+class FoldStore:
+    """Fits of one recipe on one study, by name of the fold; without a folder nothing is kept. Max-pooling never is."""
+
+    def __init__(self, folder: Path | None, study: Study, model: str, recipe: Recipe) -> None:
+        self._folder = folder
+        self._key = (
+            sha256(f"{model} {recipe} fitted to wholes {_digest(study)}".encode()).hexdigest()[:16] if folder else ""
+        )
+
+    def get(self, fold: str) -> FoldFit | None:
+        """The fit of a fold, if it is kept. BadInput if its file is damaged."""
+        if self._folder is None or not (path := self._path(self._folder, fold)).is_file():
+            return None
+        try:
+            with path.open("rb") as file, np.load(file) as kept:  # numpy leaves a damaged file open
+                about = json.loads(str(kept["about"]))
+                return FoldFit(kept["values"], Calibration(**about["calibration"]), tuple(about["losses"]))
+        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+            raise BadInput(f"{path} is damaged: {error}", "remove it; the fold is fitted again") from None
+
+    def keep(self, fold: str, fit: FoldFit) -> None:
+        """Keep the fit of a fold."""
+        if self._folder is None or fit.pool is not None:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(self._folder, fold)
+        about = {"calibration": asdict(fit.calibration), "losses": fit.validation_losses}
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with part.open("wb") as file:
+            np.savez(file, values=fit.values, about=np.array(json.dumps(about)))
+        part.replace(path)
+
+    def _path(self, folder: Path, fold: str) -> Path:
+        return folder / f"{self._key}-{fold.replace(' ', '-')}.npz"
+
+
+def _digest(study: Study) -> str:
+    """Tells apart studies whose programs, labels, weights or features differ."""
+    found = sha256()
+    for program in study.data.programs:
+        found.update(repr((program.id, program.group, program.text, program.edited, program.passed)).encode())
+    for array in (study.facts.weights, study.facts.span_weights, study.store.token_end, study.store.token_part):
+        found.update(np.ascontiguousarray(array).tobytes())
+    found.update(repr((study.store.features.shape, sorted(set(study.injected_groups.tolist())))).encode())
+    return found.hexdigest()

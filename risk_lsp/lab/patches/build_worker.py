@@ -1,0 +1,203 @@
+"""Finds the patches of one problem's failing programs, in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from risk_lsp.lab.patches.labels import fixed_by, labelled_record, record_of, sample_id
+from risk_lsp.lab.patches.problems import Sample
+from risk_lsp.lab.patches.reference_bugs import ReferenceTask, records_with_bugs
+from risk_lsp.lab.patches.repair_records import records_of_repair
+from risk_lsp.lab.patches.repairs import Repair
+from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
+from risk_lsp.lab.patches.variants import Candidate, CandidatePool
+from risk_lsp.sandbox.sandbox import Sandbox
+from risk_lsp.sandbox.screening import screen_for
+from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, Verdict, judge
+
+if TYPE_CHECKING:
+    from risk_lsp.lab.patches.asked_fixes import AskedFixes, Fixer, FixOptions
+
+# CPU seconds for a variant: the first pair whose former is enough for a program that passes gives the latter.
+_PATIENCE = ((0.07, 0.25), (0.25, 0.8))
+_LONGEST = 2.0
+
+
+@dataclass(frozen=True)
+class BuildTask:
+    """One problem: programs without a record yet, programs known to pass, and programs that were fixed before.
+
+    known: labels that an earlier build found, by the id of the program.
+    """
+
+    problem: Problem
+    pending: tuple[Sample, ...]
+    passing: tuple[str, ...]
+    fixed: tuple[str, ...]
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+# What a worker does at a time.
+Task = BuildTask | ReferenceTask | Repair
+
+
+class Notice(NamedTuple):
+    """Words for the person who waits for the build."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """fixes: the language model that is asked, and answers: the folder where its answers are kept."""
+
+    search: SearchSettings
+    weak: bool
+    fixes: FixOptions | None
+    answers: Path
+
+
+def work(connection: Connection, options: WorkerOptions) -> None:
+    """Take tasks from the connection until it ends; answer each with its records and notices, one by one, and None."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends the work
+    with Sandbox(weak=options.weak) as sandbox:
+        threading.Thread(target=_end_with_parent, args=[sandbox], daemon=True).start()
+        fixer = _fixer(options, lambda text: connection.send(Notice(text)))
+        try:
+            while True:
+                for record in _records(connection.recv(), sandbox, options.search, fixer):
+                    connection.send(record)
+                connection.send(None)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _records(task: Task, sandbox: Sandbox, settings: SearchSettings, fixer: Fixer | None) -> Iterator[dict[str, Any]]:
+    if isinstance(task, ReferenceTask):
+        return records_with_bugs(task, sandbox)
+    if isinstance(task, Repair):
+        return records_of_repair(task, sandbox)
+    return records_of(task, sandbox, settings, fixer)
+
+
+def _end_with_parent(sandbox: Sandbox) -> None:
+    """End this process, and what it runs, as soon as the one that started it has ended, however that was."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    sandbox.kill()
+    os._exit(1)
+
+
+def _fixer(options: WorkerOptions, complain: Callable[[str], None]) -> Fixer | None:
+    if options.fixes is None:
+        return None
+    from risk_lsp.lab.patches.asked_fixes import Fixer  # here: most builds ask nobody, and need no client for it
+
+    return Fixer(options.fixes, options.answers, complain)
+
+
+def records_of(
+    task: BuildTask, sandbox: Sandbox, settings: SearchSettings, fixer: Fixer | None = None
+) -> Iterator[dict[str, Any]]:
+    """The records of a problem's pending programs, as they are found; those near to a passing program come first."""
+    problem = task.problem
+    pool = CandidatePool([Candidate(program, "passing program") for program in task.passing])
+    if problem.reference:
+        pool.add(Candidate(problem.reference, "reference"))
+    for program in task.fixed:
+        pool.add(Candidate(program, "fixed program"))
+    failing = []
+    for sample in task.pending:
+        if sample.verified is None and _judged(sandbox, problem, sample.program).passed:
+            pool.add(Candidate(sample.program, "passing program"))
+            yield labelled_record(problem, sample, passed=True)
+        else:
+            failing.append(sample)
+    screen = screen_for(sandbox, problem, cpu_seconds=_patience(sandbox, task))
+    search = PatchSearch(screen, pool, problem.entry_point, settings)
+    for sample in sorted(failing, key=lambda sample: pool.distance(sample.program)):
+        verdict = _judged(sandbox, problem, sample.program)
+        if verdict.passed:
+            yield labelled_record(problem, sample, passed=True)
+            continue
+        label = task.known.get(sample_id(sample))
+        if label is not None and (known := _known(label, sandbox, problem, sample)) is not None:
+            if "patch" in known:
+                pool.add(Candidate(known["patch"]["fixed"], "fixed program"))
+            yield known
+            continue
+        started, runs = time.monotonic(), screen.runs
+        asked = _Asked(fixer, problem, sample.program, verdict)
+        patch = _verified(search.patches(sample.program, sample.prompt_lines, asked), sandbox, problem)
+        record = labelled_record(problem, sample, passed=False, patch=patch)
+        record |= {
+            "error": verdict.error,
+            "runs": screen.runs - runs,
+            "seconds": round(time.monotonic() - started, 2),
+            **asked.record(),
+        }
+        if patch is not None:
+            pool.add(Candidate(patch.fixed, "fixed program"))
+        screen.forget()
+        yield record
+
+
+class _Asked:
+    """What a language model was asked for one program, if it came to that."""
+
+    def __init__(self, fixer: Fixer | None, problem: Problem, program: str, verdict: Verdict) -> None:
+        self._fixer = fixer
+        self._task = (problem, program, verdict.outcome.stderr or verdict.error)
+        self._fixes: AskedFixes | None = None
+
+    def __call__(self) -> tuple[str, ...]:
+        if self._fixer is None:
+            return ()
+        self._fixes = self._fixer.fixes(*self._task)
+        return self._fixes.programs
+
+    def record(self) -> dict[str, Any]:
+        """The model that was asked, its answers and tokens; nothing where none was."""
+        if self._fixes is None:
+            return {}
+        names = ("model", "answers", "prompt_tokens", "completion_tokens")
+        return {"answered": {name: getattr(self._fixes, name) for name in names}}
+
+
+def _known(label: dict[str, Any], sandbox: Sandbox, problem: Problem, sample: Sample) -> dict[str, Any] | None:
+    """The record of a program that was searched before; None if what was found does not hold here."""
+    if label["passed"]:
+        return None
+    fixed = fixed_by(problem, sample, label)
+    if "patch" in label and (fixed is None or not _judged(sandbox, problem, fixed).passed):
+        return None
+    return record_of(problem, sample, label, fixed)
+
+
+def _verified(patches: list[Patch], sandbox: Sandbox, problem: Problem) -> Patch | None:
+    """The smallest patch that passes by itself, too."""
+    return next((patch for patch in patches if _judged(sandbox, problem, patch.fixed).passed), None)
+
+
+def _patience(sandbox: Sandbox, task: BuildTask) -> float:
+    """CPU seconds for a variant: some times what a program that passes takes."""
+    known = [program for program in (*task.passing[:2], task.problem.reference) if program]
+    for needed, patience in _PATIENCE:
+        if any(screen_for(sandbox, task.problem, cpu_seconds=needed).passes(known)):
+            return patience
+    return _LONGEST
+
+
+def _judged(sandbox: Sandbox, problem: Problem, program: str) -> Verdict:
+    sandbox.limits = TEST_LIMITS
+    return judge(sandbox, problem, program)

@@ -1,0 +1,128 @@
+"""Bugs put into reference solutions: a small edit counts where the problem's tests fail with it and pass without it."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+from risk_lsp.edits.candidates import superseded_statements
+from risk_lsp.edits.hunks import Difference, apply_hunks, size_of
+from risk_lsp.edits.lexemes import LineAligner, read_code
+from risk_lsp.edits.renaming import parses
+from risk_lsp.edits.slips import Edit, small_edits
+from risk_lsp.lab.patches.labels import labelled_record
+from risk_lsp.lab.patches.problems import Kind, Sample
+from risk_lsp.lab.patches.search import Patch
+from risk_lsp.sandbox.sandbox import Sandbox
+from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span
+
+_TRIED = 6  # edits that are run for each bug that is wanted
+# A bug that keeps the program from ending takes long to run, and the tests say little about its place.
+_ENDLESS = {"timeout", "memory", "killed", "output_limit"}
+# What a first run of any kind shows is no bug that anybody would have to look for.
+_PLAIN = {"NameError", "UnboundLocalError", "TypeError", "AttributeError"}
+
+
+@dataclass(frozen=True)
+class ReferenceTask:
+    """One problem with a reference, and how many bugs it gets.
+
+    known: what an earlier build found for the problem, by the ids of the programs; no others are looked for then.
+    """
+
+    problem: Problem
+    bugs: int
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def records_with_bugs(task: ReferenceTask, sandbox: Sandbox) -> Iterator[dict[str, Any]]:
+    """The record of the reference, if it passes, and those of programs with one bug each, every one on another line."""
+    problem, reference = task.problem, task.problem.reference
+    sandbox.limits = TEST_LIMITS
+    if reference is None or not judge(sandbox, problem, reference).passed:
+        return
+    given = _given_lines(problem.prompt, reference)
+    yield labelled_record(problem, _sample(problem, reference, given, "reference"), passed=True)
+    lines = LineIndex(reference)
+    taken: set[int] = set()
+    for edit in _edits(task, lines.start(given)):
+        line = lines.line_of(edit.span.start)
+        if line not in taken and (record := _record(sandbox, problem, given, edit)) is not None:
+            taken.add(line)
+            yield record
+        if len(taken) == task.bugs:
+            return
+
+
+def _record(sandbox: Sandbox, problem: Problem, given: int, edit: Edit) -> dict[str, Any] | None:
+    """The labelled program after an edit of the reference; None where it is no bug worth a label."""
+    reference = problem.reference or ""
+    program = edit.apply(reference)
+    verdict = judge(sandbox, problem, program)
+    if verdict.passed or verdict.error in _ENDLESS | _PLAIN:
+        return None
+    own, other = read_code(program), read_code(reference)
+    hunks = tuple(Difference(own, other, LineIndex(program).start(given), LineAligner()).hunks())
+    fixed = apply_hunks(program, hunks)
+    if not hunks or not judge(sandbox, problem, fixed).passed:
+        return None
+    patch = Patch(fixed, hunks, size_of(hunks), "injected bug undone")
+    record = labelled_record(problem, _sample(problem, program, given, "injected"), passed=False, patch=patch)
+    place = [edit.span.start, edit.span.end, edit.replacement]
+    return {**record, "error": verdict.error, "injected": {"edit": place, "operator": edit.operator}}
+
+
+def _edits(task: ReferenceTask, given: int) -> Iterator[Edit]:
+    """Edits behind the offset `given` to try: those that are known, else drawn at random, kinds taking turns."""
+    for label in task.known.values():
+        if "injected" in label:
+            start, end, replacement = label["injected"]["edit"]
+            yield Edit(Span(start, end), replacement, label["injected"]["operator"])
+    if task.known:
+        return
+    reference = task.problem.reference or ""
+    chooser = random.Random(task.problem.task_id)
+    by_operator: dict[str, list[Edit]] = defaultdict(list)
+    for edit in small_edits(reference, Span(given, len(reference))):
+        by_operator[edit.operator].append(edit)
+    kinds = [chooser.sample(by_operator[name], len(by_operator[name])) for name in sorted(by_operator)]
+    chooser.shuffle(kinds)
+    superseded = superseded_statements(reference)
+    tried = 0
+    for edit in (edit for turn in zip_longest(*kinds) for edit in turn if edit is not None):
+        program = edit.apply(reference)
+        if parses(program) and superseded_statements(program) <= superseded:
+            yield edit
+            tried += 1
+        if tried == _TRIED * task.bugs:
+            return
+
+
+def _given_lines(prompt: str, reference: str) -> int:
+    """How many lines of the reference stand in the prompt already."""
+    begun = prompt.rstrip()
+    return begun.count("\n") + 1 if begun and reference.startswith(begun + "\n") else 0
+
+
+def _sample(problem: Problem, program: str, given: int, kind: Kind) -> Sample:
+    return Sample(
+        task_id=problem.task_id,
+        benchmark=problem.benchmark,
+        group=problem.group,
+        model=kind,
+        program=program,
+        prompt_lines=given,
+        form="full",
+        passed=None,
+        verified=None,
+        conflict=False,
+        n=1,
+        origin=f"reference:{problem.task_id}",
+        kind=kind,
+    )

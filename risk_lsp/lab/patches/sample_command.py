@@ -1,0 +1,121 @@
+"""`risk-lsp patches sample`: programs of a model for problems."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.patches.sampling import SamplingOptions, Writer, sample
+from risk_lsp.lab.progress import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp patches sample`."""
+    parser.add_argument("out", type=Path, metavar="OUT.jsonl", help="samples; what it already holds is not asked again")
+    parser.add_argument(
+        "--problems",
+        type=Path,
+        nargs="+",
+        required=True,
+        metavar="FILE",
+        help="JSON Lines as HumanEval, MBPP or LiveCodeBench have them, or of our own (docs/patches.md)",
+    )
+    parser.add_argument(
+        "--provider",
+        choices=("embedded", "openai"),
+        help="a model that is run here, or one at an endpoint (default: openai with --base-url, else embedded)",
+    )
+    parser.add_argument(
+        "--model", help="embedded: a folder or a hub id (default: the bundle's); openai: the name there"
+    )
+    parser.add_argument("--per-problem", type=int, default=5, metavar="N", help="programs for each (default 5)")
+    parser.add_argument("--temperature", type=float, default=0.8, metavar="T", help="default 0.8; 0: the likeliest")
+    parser.add_argument("--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest P alone (1)")
+    parser.add_argument("--seed", type=int, metavar="N", help="the same programs again (openai: where it can do that)")
+    parser.add_argument(
+        "--stop", action="append", default=[], metavar="TEXT", help="a program ends in front of it; may be repeated"
+    )
+    parser.add_argument("--max-tokens", type=int, default=2048, metavar="N", help="of one answer (default 2048)")
+    parser.add_argument("--parallel", type=int, metavar="N", help="requests (default 4), or programs (16), at a time")
+    endpoint = parser.add_argument_group("openai")
+    endpoint.add_argument("--base-url", metavar="URL", help="an endpoint that speaks OpenAI's chat protocol")
+    endpoint.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="of a request (default 300)")
+    hosted = parser.add_argument_group("embedded")
+    hosted.add_argument("--bundle", metavar="PATH", help="the bundle whose model writes (default: the built-in one)")
+    hosted.add_argument("--revision", help="commit of a hub model")
+    hosted.add_argument("--online", action="store_true", help="let a hub model be downloaded")
+    hosted.add_argument("--device", default="auto")
+    hosted.add_argument("--dtype", default="auto")
+    hosted.add_argument("--threads", type=int)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sample; returns the exit code. The key of an endpoint is read from OPENAI_API_KEY."""
+    from risk_lsp.lab.patches.problems import problems_by_id
+
+    _check(args)
+    problems = problems_by_id(args.problems).values()
+    provider = args.provider or ("openai" if args.base_url else "embedded")
+    writer, options = (_chat if provider == "openai" else _hosted)(args)
+    progress: list[Progress] = []
+
+    def show(done: int, total: int) -> None:
+        if not progress:
+            progress.append(Progress(sys.stderr, "programs", total))
+        progress[0](done)
+
+    tally = sample(problems, writer, options, args.out, show)
+    print(
+        f"{args.out}: {tally.programs:,} programs more, {tally.prompt_tokens:,} tokens read and "
+        f"{tally.completion_tokens:,} written"
+    )
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    for name in ("per_problem", "max_tokens", "parallel"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise BadInput(f"--{name.replace('_', '-')} must be 1 or more", "leave it out for the default")
+    if args.temperature < 0:
+        raise BadInput(f"--temperature {args.temperature} is below 0", "0 takes the likeliest, 1 draws as it expects")
+    if not 0 < args.top_p <= 1:
+        raise BadInput(f"--top-p {args.top_p} is not a share", "give a number above 0, up to 1")
+    if "" in args.stop:
+        raise BadInput("--stop is empty", "name the text that a program ends in front of")
+
+
+def _options(args: argparse.Namespace, model: str) -> SamplingOptions:
+    return SamplingOptions(model, args.per_problem, args.temperature, args.top_p, tuple(args.stop), args.seed)
+
+
+def _chat(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
+    if not args.model:
+        raise BadInput("no model is named", "name one of the endpoint's with --model")
+    from risk_lsp.lab.patches.writers import ChatWriter
+    from risk_lsp.repair.endpoint import Endpoint, EndpointOptions
+
+    key = os.environ.get("OPENAI_API_KEY")
+    at = EndpointOptions(args.model, args.base_url, key, timeout=args.timeout, retries=4)
+    options = _options(args, args.model)
+    return ChatWriter(Endpoint(at, max_tokens=args.max_tokens), options, args.parallel or 4), options
+
+
+def _hosted(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
+    from risk_lsp.lab.patches.writers import HostedWriter
+    from risk_lsp.model.code_model import CodeModel
+    from risk_lsp.probe.bundle import load_bundle
+    from risk_lsp.probe.manifest import bundle_path
+
+    loading = {"device": args.device, "dtype": args.dtype, "offline": not args.online, "threads": args.threads}
+    if args.model:
+        model = CodeModel.load(args.model, revision=args.revision, **loading)
+        name = model.name
+    else:
+        bundle = load_bundle(bundle_path(args.bundle), whole_model=True, **loading)
+        model, name = bundle.model, bundle.manifest.name
+    options = _options(args, name)
+    return HostedWriter(model, options, max_tokens=args.max_tokens, together=args.parallel or 16), options

@@ -1,0 +1,146 @@
+"""Samples of a model's programs: what is missing is written by the model and appended; resumable."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from risk_lsp.edits.renaming import parses
+from risk_lsp.errors import BadInput
+from risk_lsp.sandbox.verdicts import Problem
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How many programs of which model for each problem, and how it draws them.
+
+    stop: texts in front of which an answer ends. seed: None where nobody asked for the same programs again.
+    """
+
+    model: str
+    per_problem: int
+    temperature: float
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+class Wanted(NamedTuple):
+    """A program that is missing, and the seed that makes it differ from the others of its problem."""
+
+    problem: Problem
+    seed: int
+
+
+class Written(NamedTuple):
+    """A program, how many of its first lines were given to the model, and the tokens it took, where that is known."""
+
+    program: str
+    prompt_lines: int
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+class Writer(Protocol):
+    """What writes programs."""
+
+    def written(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
+        """The programs, in any order, each as soon as it is there."""
+        ...
+
+
+class Tally(NamedTuple):
+    """Programs written by one run, and the tokens that they took, as far as is known."""
+
+    programs: int
+    prompt_tokens: int
+    completion_tokens: int
+
+
+def sample(
+    problems: Iterable[Problem],
+    writer: Writer,
+    options: SamplingOptions,
+    out: Path,
+    on_progress: Callable[[int, int], None],
+) -> Tally:
+    """Write what `out` lacks and append it there, one line per program, each as soon as it is there.
+
+    on_progress(done, total) counts the programs of this run.
+    """
+    known = _known(out, options)
+    missing = [
+        Wanted(problem, _seed(options, problem, index))
+        for problem in problems
+        for index in range(known[problem.task_id], options.per_problem)
+    ]
+    tally = Counter[str]()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("a", encoding="utf-8") as file:
+        for done, (wanted, written) in enumerate(writer.written(missing), start=1):
+            file.write(json.dumps(_record(wanted.problem, written, options)) + "\n")
+            file.flush()
+            tally["prompt"] += written.prompt_tokens or 0
+            tally["completion"] += written.completion_tokens or 0
+            on_progress(done, len(missing))
+    return Tally(len(missing), tally["prompt"], tally["completion"])
+
+
+def is_code(prompt: str) -> bool:
+    """Whether a prompt is the beginning of a program rather than words."""
+    return parses(prompt) or parses(f"{prompt.rstrip()}\n    pass\n")
+
+
+def _record(problem: Problem, written: Written, options: SamplingOptions) -> dict[str, Any]:
+    """A program as a sample that nobody has run yet, behind the lines that stand in front of every program."""
+    prelude = "" if written.program.startswith(problem.prelude) else problem.prelude.rstrip("\n") + "\n"
+    given = written.prompt_lines
+    return {
+        "task_id": problem.task_id,
+        "benchmark": problem.benchmark,
+        "group": problem.group,
+        "model": options.model,
+        "temperature": options.temperature,
+        "top_p": options.top_p,
+        "program": prelude + written.program,
+        # Labels leave out all that was given where there is a prelude, so no more than that counts as given.
+        "prompt_lines": prelude.count("\n") if prelude else given,
+        "form": "completion" if given else "script" if problem.test_kind == "stdio" else "full",
+        "passed": None,
+        "verified": None,
+        "origin": f"sampled:{options.model}",
+        "prompt_tokens": written.prompt_tokens,
+        "completion_tokens": written.completion_tokens,
+    }
+
+
+def _seed(options: SamplingOptions, problem: Problem, index: int) -> int:
+    """Of the program of that number, from 0: 31 bits that depend on nothing else, so that a run that goes on agrees."""
+    digest = sha256(f"{options.seed or 0}:{problem.task_id}:{index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _known(out: Path, options: SamplingOptions) -> Counter[str]:
+    """How many programs `out` holds by problem, of this model and drawn so. A last line cut short is removed."""
+    known: Counter[str] = Counter()
+    if not out.exists():
+        return known
+    data = out.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    drawn = (options.model, options.temperature, options.top_p)
+    for number, line in enumerate(data[:whole].splitlines(), start=1):
+        try:
+            record = json.loads(line)
+            if (record["model"], record["temperature"], record.get("top_p", 1.0)) == drawn:
+                known[record["task_id"]] += 1
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadInput(f"{out}:{number}: is not a sample ({error!r})", "name another file") from error
+    if whole < len(data):
+        with out.open("r+b") as file:
+            file.truncate(whole)
+    return known

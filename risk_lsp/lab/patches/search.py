@@ -1,0 +1,201 @@
+"""The search for the smallest patch that makes a failing program pass its problem's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, islice
+
+from risk_lsp.edits.candidates import superseded_statements
+from risk_lsp.edits.hunks import Difference, Hunk, Size, apply_hunks, edited_spans, size_of
+from risk_lsp.edits.lexemes import Code, LineAligner, read_code
+from risk_lsp.edits.renaming import parses, renamed_like
+from risk_lsp.lab.patches.variants import CandidatePool, edited, line_swaps, minimise, paired
+from risk_lsp.sandbox.screening import Screen
+from risk_lsp.text.lines import LineIndex
+
+_BATCH = 64
+_SMALL = 2  # a patch of so few lexemes is not worth the search for a smaller one
+
+
+# Gives programs that may be fixes.
+Asked = Callable[[], Iterable[str]]
+
+
+def _nobody() -> Iterable[str]:
+    return ()
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What the search for one program may cost.
+
+    budget: variants run, one that never ends counting for more and one that shares a process for less; a minimisation
+    that has begun is finished. neighbours: passing programs that are compared; minimised: how many of the nearest of
+    those are cut down.
+    """
+
+    budget: int = 1000
+    neighbours: int = 16
+    minimised: int = 4
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A patch that works: the fixed program, the hunks that lead to it, and where the fix came from."""
+
+    fixed: str
+    hunks: tuple[Hunk, ...]
+    size: Size
+    source: str
+
+
+class PatchSearch:
+    """Searches patches for the failing programs of one problem."""
+
+    def __init__(self, screen: Screen, pool: CandidatePool, entry_point: str | None, settings: SearchSettings) -> None:
+        self._screen = screen
+        self._pool = pool
+        self._keep = {entry_point} if entry_point else set()
+        self._settings = settings
+        self._aligner = LineAligner()
+
+    def patches(self, program: str, prompt_lines: int, asked: Asked = _nobody) -> list[Patch]:
+        """Patches of a failing program that passed the screen, smallest first; each is minimal.
+
+        `asked` gives programs that may be fixed; it is called where the other sources found no tiny patch.
+        """
+        one = self._one(program, prompt_lines)
+        differences = self._differences(one)
+        self._from_candidates(one, differences)
+        self._from_variants(one, [hunks for _, hunks in differences])
+        if one.smallest > _SMALL:
+            self._from_asked(one, asked())
+        return sorted(one.found, key=lambda patch: patch.size)
+
+    def needed_of(self, program: str, prompt_lines: int, fixed: str, source: str) -> Patch | None:
+        """What is needed of the difference to a program that passes; None where the difference does not work."""
+        one = self._one(program, prompt_lines)
+        hunks = Difference(one.code, read_code(fixed), one.given, self._aligner).hunks()
+        if not hunks or not one.works([hunks])[0]:
+            return None
+        one.minimised(hunks, source)
+        return one.found[0]
+
+    def _one(self, program: str, prompt_lines: int) -> _OneProgram:
+        lines = LineIndex(program)
+        given = lines.start(prompt_lines) if prompt_lines < lines.count else len(program)
+        return _OneProgram(self._screen, self._aligner, program, given, self._settings.budget)
+
+    def _differences(self, one: _OneProgram) -> list[tuple[str, list[Hunk]]]:
+        """Where the nearest passing programs come from, and the hunks that lead to them, the cheapest first."""
+        differences: list[tuple[float, int, str, list[Hunk]]] = []
+        for candidate in self._pool.nearest(one.program, self._settings.neighbours):
+            for version in renamed_like(candidate.program, one.program, self._aligner, self._keep):
+                difference = Difference(one.code, read_code(version), one.given, self._aligner)
+                differences.append((difference.cost, len(differences), candidate.source, difference.hunks()))
+        return [(source, hunks) for _, _, source, hunks in sorted(differences) if hunks]
+
+    def _from_candidates(self, one: _OneProgram, differences: list[tuple[str, list[Hunk]]]) -> None:
+        tried = differences[: 4 * self._settings.minimised]
+        working = one.works([hunks for _, hunks in tried])
+        chosen = [item for item, does in zip(tried, working, strict=True) if does][: self._settings.minimised]
+        for source, hunks in chosen:
+            if one.could_be_smaller:
+                one.minimised(hunks, source)
+
+    def _from_asked(self, one: _OneProgram, programs: Iterable[str]) -> None:
+        """Cut down the fixes of a language model that work."""
+        differences = (Difference(one.code, read_code(text), one.given, self._aligner) for text in programs)
+        tried = [hunks for difference in differences if (hunks := difference.hunks())]
+        for hunks, does in zip(tried, one.works(tried), strict=True):
+            if does:
+                one.minimised(hunks, "language model")
+
+    def _from_variants(self, one: _OneProgram, differences: list[list[Hunk]]) -> None:
+        """Single edits and single lines of other programs, then two at a time."""
+        edits = edited(one.program, one.given, one.suspects())
+        swaps = line_swaps(differences)
+        stages = (
+            ("small edit", ((edit.apply(one.program) for edit in edits), 1)),
+            ("line of a passing program", ((apply_hunks(one.program, swap) for swap in swaps), 1)),
+            ("two lines", ((apply_hunks(one.program, pair) for pair in paired(swaps)), 2)),
+        )
+        for source, (texts, lines) in stages:
+            if not one.could_be_smaller or one.fewest_lines <= lines:
+                continue
+            for text in one.first_promising(texts):
+                hunks = Difference(one.code, read_code(text), one.given, self._aligner).hunks()
+                if hunks and one.works([hunks])[0]:
+                    one.minimised(hunks, source)
+                    break
+
+
+class _OneProgram:
+    """The failing program under repair, and the patches found so far."""
+
+    def __init__(self, screen: Screen, aligner: LineAligner, program: str, given: int, budget: int) -> None:
+        self.program = program
+        self.given = given
+        self.code: Code = read_code(program)
+        self.found: list[Patch] = []
+        self._screen = screen
+        self._aligner = aligner
+        self._limit = screen.effort + budget
+        self._superseded = superseded_statements(program)
+
+    @property
+    def could_be_smaller(self) -> bool:
+        """Whether it is worth going on, and may be."""
+        return self.smallest > _SMALL and self._screen.effort < self._limit
+
+    @property
+    def smallest(self) -> float:
+        """How many lexemes the best patch so far removes or adds."""
+        return min((patch.size.changed for patch in self.found), default=float("inf"))
+
+    @property
+    def fewest_lines(self) -> float:
+        """How many lines the best patch so far touches."""
+        return min((patch.size.lines for patch in self.found), default=float("inf"))
+
+    def suspects(self) -> set[int]:
+        """The lines of the text, from 0, that the patches so far touch."""
+        lines = LineIndex(self.program)
+        return {lines.line_of(span.start) for patch in self.found for span in edited_spans(patch.hunks)}
+
+    def works(self, sets: Sequence[Sequence[Hunk]]) -> list[bool]:
+        """Whether the program passes with each set of hunks, and has no code cut off by them."""
+        texts = [apply_hunks(self.program, hunks) for hunks in sets]
+        parsing = [parses(text) for text in texts]
+        passed = iter(self._screen.passes([text for text, does in zip(texts, parsing, strict=True) if does]))
+        return [does and next(passed) and self._is_sound(text) for text, does in zip(texts, parsing, strict=True)]
+
+    def first_promising(self, texts: Iterable[str]) -> Iterator[str]:
+        """Programs that seem to pass, as they are met, until the effort is spent."""
+        waiting = iter(texts)
+        while self._screen.effort < self._limit and (batch := list(islice(waiting, _BATCH))):
+            yield from filter(self._is_sound, self._screen.promising(batch))
+
+    def minimised(self, hunks: list[Hunk], source: str) -> None:
+        """Cut a set of hunks that works down, by lines and then by lexemes, and keep the result."""
+        lines = [list(group) for _, group in groupby(sorted(hunks, key=_by_line), key=lambda hunk: hunk.line)]
+        lines.sort(key=lambda group: _by_place(group[0]))
+        kept = minimise(lines, lambda sets: self.works([_flat(chosen) for chosen in sets]))
+        smallest = tuple(minimise(sorted(_flat(kept), key=_by_place), self.works))
+        self.found.append(Patch(apply_hunks(self.program, smallest), smallest, size_of(smallest), source))
+
+    def _is_sound(self, text: str) -> bool:
+        return superseded_statements(text) <= self._superseded
+
+
+def _flat(groups: Sequence[Sequence[Hunk]]) -> list[Hunk]:
+    return [hunk for group in groups for hunk in group]
+
+
+def _by_line(hunk: Hunk) -> tuple[int, tuple[int, int]]:
+    return (hunk.line, hunk.span)
+
+
+def _by_place(hunk: Hunk) -> tuple[tuple[int, int], int]:
+    return (hunk.span, hunk.order)

@@ -1,0 +1,1 @@
+"""Training of a code model and of the probe."""

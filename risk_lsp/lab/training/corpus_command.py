@@ -1,0 +1,117 @@
+"""`risk-lsp corpus build`: from files and packages to a tokenizer and packed token files with a manifest."""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from risk_lsp.lab.training.documents import (
+    TrainingDocument,
+    deduplicated,
+    fetch_packages,
+    fetched_packages,
+    installed_distributions,
+    listed_packages,
+    standard_library,
+    worth_learning,
+)
+from risk_lsp.lab.training.packing import pack
+from risk_lsp.lab.training.shared_programs import model_written_documents
+from risk_lsp.lab.training.tokenizer import save_tokenizer, train_tokenizer
+
+_PACKAGE_LIST = Path(__file__).with_name("packages.txt")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp corpus build`."""
+    parser.add_argument("out", type=Path, help="folder for the packed files, the manifest and the tokenizer")
+    parser.add_argument(
+        "--data", type=Path, help="folder of labelled model-written programs; only its training groups are used"
+    )
+    parser.add_argument("--packages", type=Path, help="folder that holds, or will hold, the fetched packages")
+    parser.add_argument(
+        "--package-list",
+        type=Path,
+        default=_PACKAGE_LIST,
+        help="names of the packages to fetch (default: the built-in list)",
+    )
+    parser.add_argument("--tokenizer", type=Path, help="use this tokenizer.json instead of training one")
+    parser.add_argument(
+        "--vocabulary", type=int, default=8192, help="tokens of a newly trained tokenizer (default 8192)"
+    )
+    parser.add_argument("--per-group", type=int, default=24, help="programs of one problem at most (default 24)")
+    parser.add_argument(
+        "--per-source", type=int, default=8_000_000, help="characters of one library at most (default 8,000,000)"
+    )
+    parser.add_argument(
+        "--fim-share",
+        type=float,
+        default=0.3,
+        help="share of documents arranged for filling in the middle (default 0.3)",
+    )
+    parser.add_argument("--seed", type=int, default=1)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Build the corpus; returns the exit code."""
+    documents = _gathered(args)
+    print(f"{len(documents):,} documents, {sum(len(d.text) for d in documents):,} characters", file=sys.stderr)
+    random.Random(args.seed).shuffle(documents)
+    if args.tokenizer:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(args.tokenizer))
+    else:
+        print(f"training a tokenizer of {args.vocabulary:,} tokens", file=sys.stderr)
+        tokenizer = train_tokenizer((d.text for d in _tokenizer_sample(documents)), args.vocabulary)
+    save_tokenizer(tokenizer, args.out)
+    command = "risk-lsp corpus build" + "".join(
+        f" --{name} {getattr(args, name.replace('-', '_'))}" for name in _RECORDED
+    )
+    manifest = pack(documents, tokenizer, args.out, fim_share=args.fim_share, seed=args.seed, command=command)
+    for name, stream in manifest["streams"].items():
+        print(f"{name}: {stream['tokens']:,} tokens in {len(stream['shards'])} files", file=sys.stderr)
+    return 0
+
+
+_RECORDED = ("vocabulary", "per-group", "per-source", "fim-share", "seed")
+
+
+def _gathered(args: argparse.Namespace) -> list[TrainingDocument]:
+    libraries: Iterator[TrainingDocument] = chain(standard_library(), installed_distributions())
+    if args.packages:
+        fetch_packages(listed_packages(args.package_list), args.packages)
+        libraries = chain(libraries, fetched_packages(args.packages))
+    written = model_written_documents(args.data, args.per_group) if args.data else iter(())
+    kept = (
+        document
+        for document in chain(libraries, written)
+        if document.kind != "library" or worth_learning(document.text)
+    )
+    return list(_capped(deduplicated(kept), args.per_source))
+
+
+def _capped(documents: Iterator[TrainingDocument], characters: int) -> Iterator[TrainingDocument]:
+    """At most `characters` of one library, so that a giant with one house style does not drown the others."""
+    taken: dict[str, int] = defaultdict(int)
+    for document in documents:
+        if document.kind != "library" or taken[document.source] < characters:
+            taken[document.source] += len(document.text)
+            yield document
+
+
+def _tokenizer_sample(documents: list[TrainingDocument]) -> list[TrainingDocument]:
+    """All model-written texts and three times as much library code, so that the vocabulary fits the domain."""
+    written = [d for d in documents if d.kind == "model-written" and not d.held_out]
+    budget = max(3 * sum(len(d.text) for d in written), 20_000_000)
+    sample = list(written)
+    for document in documents:
+        if document.kind == "library" and not document.held_out and budget > 0:
+            sample.append(document)
+            budget -= len(document.text)
+    return sample

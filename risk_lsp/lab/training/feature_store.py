@@ -1,0 +1,243 @@
+"""Labelled programs as flat arrays of token features, so that a probe is fitted without running the model again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.lab.training.feature_matrix import FeatureCache, read_features
+from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.spans import touched
+from risk_lsp.model.activations import Encoding
+from risk_lsp.model.code_model import CodeModel
+from risk_lsp.probe.features import LAYOUT, OFF_LINE, token_layout, token_lines
+from risk_lsp.text.spans import Span
+from risk_lsp.text.structure import code_line_spans, sections
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FeatureStore:
+    """The tokens and lines (blank ones aside) of many programs, one program after the other.
+
+    `features` float16[tokens, features]; `token_start`, `token_end` int32[tokens] into the
+    text; `token_edited` bool[tokens]; `token_line` int64[tokens], OFF_LINE for white space; `token_program`
+    int64[tokens]. `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and
+    false for prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts;
+    `line_program` int64[lines]. `token_part` int64[tokens] and `line_part` int64[lines] number the parts that a program
+    is read in; every program has one or more. `part_program` int64[parts]. `program_edited` bool[programs]. All in
+    order, so those of one program are one run.
+    """
+
+    features: NDArray[np.float16]
+    token_start: NDArray[np.int32]
+    token_end: NDArray[np.int32]
+    token_edited: NDArray[np.bool_]
+    token_line: NDArray[np.int64]
+    token_program: NDArray[np.int64]
+    line_edited: NDArray[np.bool_]
+    line_scored: NDArray[np.bool_]
+    line_program: NDArray[np.int64]
+    token_part: NDArray[np.int64]
+    line_part: NDArray[np.int64]
+    part_program: NDArray[np.int64]
+    program_edited: NDArray[np.bool_]
+
+    @property
+    def has_tokens(self) -> NDArray[np.bool_]:
+        """Whether each program holds a token at all, bool[programs]: an empty one can teach nothing."""
+        return np.diff(self.token_bounds) > 0
+
+    @cached_property
+    def token_bounds(self) -> NDArray[np.int64]:
+        """Where each program's tokens begin, int64[programs + 1]; the last is the number of tokens."""
+        return np.searchsorted(self.token_program, np.arange(len(self.program_edited) + 1))
+
+    @cached_property
+    def line_bounds(self) -> NDArray[np.int64]:
+        """Where each program's lines begin, int64[programs + 1]; the last is the number of lines."""
+        return np.searchsorted(self.line_program, np.arange(len(self.program_edited) + 1))
+
+    @cached_property
+    def part_bounds(self) -> NDArray[np.int64]:
+        """Where each program's parts begin, int64[programs + 1]; the last is the number of parts."""
+        return np.searchsorted(self.part_program, np.arange(len(self.program_edited) + 1))
+
+    def select(self, programs: NDArray[np.int64], columns: NDArray[np.int64] | None = None) -> FeatureStore:
+        """The tokens and lines of these programs, in this order; a program may occur several times."""
+        tokens = _runs(self.token_bounds, programs)
+        lines = _runs(self.line_bounds, programs)
+        line_counts, token_counts, part_counts = (
+            np.diff(bounds)[programs] for bounds in (self.line_bounds, self.token_bounds, self.part_bounds)
+        )
+        shift = np.cumsum(line_counts) - line_counts - self.line_bounds[programs]
+        part_shift = np.cumsum(part_counts) - part_counts - self.part_bounds[programs]
+        token_line = self.token_line[tokens]
+        features = self.features[tokens]
+        return FeatureStore(
+            features if columns is None else features[:, columns],
+            self.token_start[tokens],
+            self.token_end[tokens],
+            self.token_edited[tokens],
+            np.where(token_line == OFF_LINE, OFF_LINE, token_line + np.repeat(shift, token_counts)),
+            np.repeat(np.arange(len(programs)), token_counts),
+            self.line_edited[lines],
+            self.line_scored[lines],
+            np.repeat(np.arange(len(programs)), line_counts),
+            self.token_part[tokens] + np.repeat(part_shift, token_counts),
+            self.line_part[lines] + np.repeat(part_shift, line_counts),
+            np.repeat(np.arange(len(programs)), part_counts),
+            self.program_edited[programs],
+        )
+
+
+@dataclass(frozen=True)
+class WeightedPrograms:
+    """The programs of a store and what each weighs, float64[programs]: as a whole, and with its tokens and lines."""
+
+    store: FeatureStore
+    weights: Floats
+    span_weights: Floats
+
+    @property
+    def emphasis(self) -> Floats:
+        """How much the tokens and lines of a program count if it is drawn by its weight; 0 where they are unknown."""
+        return np.divide(self.span_weights, self.weights, out=np.zeros_like(self.weights), where=self.weights > 0)
+
+    @cached_property
+    def line_weights(self) -> Floats:
+        """What each line weighs, float64[lines]: the scored lines of a program share its weight equally."""
+        return _shared(self.span_weights, self.store.line_program, self.store.line_scored)
+
+    @cached_property
+    def token_weights(self) -> Floats:
+        """What each token weighs, float64[tokens]: those on the scored lines of a program share its weight equally."""
+        line = self.store.token_line
+        scored = (line != OFF_LINE) & self.store.line_scored[line]
+        return _shared(self.span_weights, self.store.token_program, scored)
+
+    def only(self, wanted: NDArray[np.bool_]) -> WeightedPrograms:
+        """The same programs, but those outside `wanted` bool[programs] weigh nothing."""
+        return WeightedPrograms(self.store, self.weights * wanted, self.span_weights * wanted)
+
+
+def collect_features(
+    model: CodeModel,
+    programs: Sequence[LabelledProgram],
+    layers: Sequence[int],
+    *,
+    statistics: bool,
+    layout: bool = False,
+    cache: Path | None = None,
+    parts: Callable[[str], list[Span]] = sections,
+) -> FeatureStore:
+    """Run the model over every program once and keep what the probe may look at; with `cache`, once and for all.
+
+    With `layout` the first LAYOUT features of a token are where it stands in its part. `parts` of a text are read each
+    as if it stood alone.
+    """
+    encodings = [model.encode(program.text) for program in programs]
+    texts = [program.text for program in programs]
+    key = f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"
+    kept = None if cache is None else FeatureCache(cache, key)
+    features = read_features(model, texts, encodings, layers, statistics=statistics, cache=kept)
+    if layout:
+        features = _with_layout(features, texts, encodings, parts)
+    labels = [_labels(*pair, parts(pair[0].text)) for pair in zip(programs, encodings, strict=True)]
+    return _joined(features, labels, programs)
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """One program's tokens and lines, numbered from 0."""
+
+    encoding: Encoding
+    token_edited: NDArray[np.bool_]
+    token_line: NDArray[np.int64]
+    line_edited: NDArray[np.bool_]
+    line_scored: NDArray[np.bool_]
+    token_part: NDArray[np.int64]
+    line_part: NDArray[np.int64]
+    part_count: int
+
+
+def _labels(program: LabelledProgram, encoding: Encoding, parts: Sequence[Span]) -> _Labels:
+    token_line, lines = token_lines(program.text, encoding.starts, encoding.ends)
+    scored = set(code_line_spans(program.text, "python", program.scored))
+    edited = program.edited or ()
+    line_starts = np.array([line.start for line in lines], dtype=np.int64)
+    line_ends = np.array([line.end for line in lines], dtype=np.int64)
+    part_starts = np.array([part.start for part in parts[1:]], dtype=np.int64)
+    return _Labels(
+        encoding,
+        touched(encoding.starts, encoding.ends, edited),
+        token_line,
+        touched(line_starts, line_ends, edited),
+        np.array([line in scored for line in lines], dtype=np.bool_),
+        np.searchsorted(part_starts, encoding.starts, side="right"),
+        np.searchsorted(part_starts, line_starts, side="right"),
+        len(parts),
+    )
+
+
+def _with_layout(
+    features: NDArray[np.float16],
+    texts: Sequence[str],
+    encodings: Sequence[Encoding],
+    parts: Callable[[str], list[Span]],
+) -> NDArray[np.float16]:
+    found = np.empty((len(features), LAYOUT + features.shape[1]), dtype=np.float16)
+    found[:, LAYOUT:] = features
+    place = 0
+    for text, encoding in zip(texts, encodings, strict=True):
+        layout = token_layout(text, encoding.starts, encoding.ends, parts(text))
+        found[place : place + len(encoding), :LAYOUT] = layout.columns
+        place += len(encoding)
+    return found
+
+
+def _joined(
+    features: NDArray[np.float16], labels: Sequence[_Labels], programs: Sequence[LabelledProgram]
+) -> FeatureStore:
+    token_counts = [len(each.token_line) for each in labels]
+    line_counts = [len(each.line_edited) for each in labels]
+    part_counts = [each.part_count for each in labels]
+    first_lines, first_parts = (np.cumsum([0, *counts[:-1]]) for counts in (line_counts, part_counts))
+    shifted = [
+        np.where(each.token_line == OFF_LINE, OFF_LINE, each.token_line + first)
+        for each, first in zip(labels, first_lines, strict=True)
+    ]
+    return FeatureStore(
+        features,
+        np.concatenate([each.encoding.starts for each in labels]),
+        np.concatenate([each.encoding.ends for each in labels]),
+        np.concatenate([each.token_edited for each in labels]),
+        np.concatenate(shifted),
+        np.repeat(np.arange(len(labels)), token_counts),
+        np.concatenate([each.line_edited for each in labels]),
+        np.concatenate([each.line_scored for each in labels]),
+        np.repeat(np.arange(len(labels)), line_counts),
+        np.concatenate([each.token_part + first for each, first in zip(labels, first_parts, strict=True)]),
+        np.concatenate([each.line_part + first for each, first in zip(labels, first_parts, strict=True)]),
+        np.repeat(np.arange(len(labels)), part_counts),
+        np.array([not program.passed for program in programs], dtype=np.bool_),
+    )
+
+
+def _shared(weights: Floats, program: NDArray[np.int64], counted: NDArray[np.bool_]) -> Floats:
+    """The weight of each program in equal parts for those of its spans that count; 0 for the others."""
+    counts = np.bincount(program[counted], minlength=len(weights))
+    return np.where(counted, (weights / np.maximum(counts, 1))[program], 0.0)
+
+
+def _runs(bounds: NDArray[np.int64], chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The indices of the runs [bounds[c], bounds[c + 1]) for each chosen c, one after the other."""
+    counts = np.diff(bounds)[chosen]
+    before = np.cumsum(counts) - counts
+    return np.repeat(bounds[chosen] - before, counts) + np.arange(counts.sum())

@@ -1,0 +1,231 @@
+"""Labelled programs: what the probe is fitted to and judged by, as JSON Lines anyone can make.
+
+One record per program: {"id", "group", "benchmark", "text", "scored": [start, end], "edited": [[start, end], ...] or
+null, "passed": bool}. Offsets are code points into "text". Only "scored" was written by a model; "edited" is what the
+smallest known fix touches (empty for a program that passed, null where a failing program has no known fix). Optional:
+"task_id" and "model", which tell the programs that one model wrote for one task.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.training.shared_programs import Split, read_records, split_of
+from risk_lsp.text.spans import Span
+
+_FORMAT = 'see "labelled programs" in docs/probe.md'
+_FIELDS: dict[str, type] = {"id": str, "group": str, "benchmark": str, "text": str, "scored": list, "passed": bool}
+
+
+@dataclass(frozen=True)
+class LabelledProgram:
+    """One program with the spans its fix touches; `edited` is None where the fix is unknown."""
+
+    id: str
+    group: str
+    benchmark: str
+    text: str
+    scored: Span
+    edited: tuple[Span, ...] | None
+    passed: bool
+    task_id: str = ""
+    model: str = ""
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether it is known what a fix touches."""
+        return self.edited is not None
+
+
+def read_labelled(path: Path) -> list[LabelledProgram]:
+    """The programs of a .jsonl or .jsonl.xz file. BadInput names the file and line of a record that is wrong."""
+    with closing(read_records(path)) as records:  # a bad record leaves it half read
+        return [_parsed(record, f"{path}:{number}") for number, record in enumerate(records, 1)]
+
+
+def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:
+    """A weight per program such that every problem weighs 1 and its failing programs have their natural share of it.
+
+    `failing_share[group]` is the share of failing programs among all of the problem (by default the share among
+    `programs`); those that are here stand in for those that are not. A problem that has failing programs but none here
+    weighs 0: it would teach that its programs need no edit.
+    """
+    counts = Counter((program.group, program.passed) for program in programs)
+    shares: dict[tuple[str, bool], float] = defaultdict(float)
+    for group in {program.group for program in programs}:
+        failing = failing_share.get(group, counts[group, False] / (counts[group, False] + counts[group, True]))
+        if failing > 0 and not counts[group, False]:
+            continue
+        shares[group, False] = failing if counts[group, True] else 1.0
+        shares[group, True] = 1.0 - failing if counts[group, False] else 1.0
+    return [shares[program.group, program.passed] / counts[program.group, program.passed] for program in programs]
+
+
+def span_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:
+    """`natural_weights` of the programs whose fix is known; 0 for the others, whose tokens and lines tell nothing."""
+    weights = iter(natural_weights([program for program in programs if program.is_labelled], failing_share))
+    return [next(weights) if program.is_labelled else 0.0 for program in programs]
+
+
+def failing_shares(programs: Sequence[LabelledProgram]) -> dict[str, float]:
+    """The share of failing programs of each problem, those without a known fix counted in."""
+    outcomes: dict[str, list[bool]] = defaultdict(list)
+    for program in programs:
+        outcomes[program.group].append(program.passed)
+    return {group: passed.count(False) / len(passed) for group, passed in outcomes.items()}
+
+
+def _parsed(record: Any, where: str) -> LabelledProgram:
+    if not isinstance(record, dict):
+        raise BadInput(f"{where} is not a labelled program: not a JSON object", _FORMAT)
+    for name, kind in _FIELDS.items():
+        if type(record.get(name)) is not kind:
+            raise BadInput(f"{where} is not a labelled program: {name!r} is missing or not a {kind.__name__}", _FORMAT)
+    if "edited" not in record:
+        raise BadInput(f"{where} is not a labelled program: 'edited' is missing", _FORMAT)
+    text, edited = record["text"], record["edited"]
+    if not (edited is None or isinstance(edited, list)):
+        raise BadInput(f"{where} is not a labelled program: 'edited' is neither a list nor null", _FORMAT)
+    return LabelledProgram(
+        id=record["id"],
+        group=record["group"],
+        benchmark=record["benchmark"],
+        text=text,
+        scored=_span(record["scored"], text, where),
+        edited=None if edited is None else tuple(_span(span, text, where) for span in edited),
+        passed=record["passed"],
+        task_id=_text(record, "task_id", where),
+        model=_text(record, "model", where),
+    )
+
+
+def _text(record: dict[str, Any], name: str, where: str) -> str:
+    """An optional text."""
+    value = record.get(name, "")
+    if not isinstance(value, str):
+        raise BadInput(f"{where} is not a labelled program: {name!r} is not a str", _FORMAT)
+    return value
+
+
+def _span(value: Any, text: str, where: str) -> Span:
+    if not isinstance(value, list) or len(value) != 2 or not all(type(offset) is int for offset in value):
+        raise BadInput(f"{where}: {value!r} is not a span", _FORMAT)
+    span = Span(*value)
+    if not 0 <= span.start <= span.end <= len(text):
+        raise BadInput(f"{where}: span {value} leaves its text of {len(text)} characters", _FORMAT)
+    return span
+
+
+INDEX_FILE = "index.json"
+_HINT = "build the data set again: risk-lsp patches build"
+
+
+def read_release(folder: Path) -> tuple[list[LabelledProgram], dict[str, float]]:
+    """Every program of the shards that the index names, and the natural share of failing programs by problem.
+
+    The programs come in an order that depends on their ids alone, so that the first of a problem are not all of one
+    model. BadInput for an index or a shard that is missing or damaged.
+    """
+    index = _read_index(folder / INDEX_FILE)
+    programs: list[LabelledProgram] = []
+    for shard in index["shards"]:
+        path = folder / shard["name"]
+        if not path.is_file() or sha256(path.read_bytes()).hexdigest() != shard["sha256"]:
+            raise BadInput(f"{path} is missing or not the shard that {INDEX_FILE} names", _HINT)
+        programs += read_labelled(path)
+    outcomes = index.get("outcomes", {})
+    shares = {group: failing / (passing + failing) for group, (passing, failing) in outcomes.items()}
+    return sorted(programs, key=lambda program: sha256(program.id.encode("utf-8", "surrogatepass")).digest()), shares
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read: {error}", _HINT) from None
+    if not isinstance(index, dict) or index.get("format_version") != 1 or not isinstance(index.get("shards"), list):
+        raise BadInput(f"{path} is not the index of a data set of format version 1", _HINT)
+    return index
+
+
+DATA_HELP = "labelled programs: a .jsonl file, or what `patches build` wrote"
+
+
+@dataclass(frozen=True)
+class ProbeData:
+    """Programs, what each weighs, and where the labels come from.
+
+    `weights`: as a whole program, so that every problem weighs 1 and failing programs have their natural share.
+    `span_weights`: with its tokens and lines; 0 for a failing program whose fix is unknown, for which those with a
+    known fix stand in. Such a program says only that something in it has to be edited.
+    """
+
+    programs: list[LabelledProgram]
+    weights: list[float]
+    span_weights: list[float]
+    labels: str
+
+    @property
+    def groups(self) -> NDArray[np.str_]:
+        """The problem of each program."""
+        return np.array([program.group for program in self.programs], dtype=np.str_)
+
+    def of(self, split: Split) -> ProbeData:
+        """Only the programs of the problems of one split, without those that weigh nothing."""
+        kept = self.where(lambda program: split_of(program.group) == split)
+        if not kept.programs:
+            raise BadInput(f"no labelled program belongs to the {split} problems", "give programs of more problems")
+        return kept
+
+    def where(self, wanted: Callable[[LabelledProgram], bool]) -> ProbeData:
+        """Only the programs that are wanted and weigh something."""
+        kept = [index for index, program in enumerate(self.programs) if self.weights[index] > 0 and wanted(program)]
+        return ProbeData(
+            [self.programs[index] for index in kept],
+            [self.weights[index] for index in kept],
+            [self.span_weights[index] for index in kept],
+            self.labels,
+        )
+
+
+def read_probe_data(path: Path, per_group: int) -> ProbeData:
+    """Labelled programs from a .jsonl file or a folder; at most `per_group` passing and as many failing of a problem.
+
+    A folder holds what `patches build` wrote.
+    """
+    if not path.is_dir():
+        return _weighted(read_labelled(path), {}, per_group, "labelled programs")
+    if not (path / INDEX_FILE).is_file():
+        raise BadInput(
+            f"{path} holds no {INDEX_FILE}",
+            "give what `risk-lsp patches build` wrote, or a .jsonl file of labelled programs (docs/probe.md)",
+        )
+    return _weighted(*read_release(path), per_group, "smallest verified patch")
+
+
+def _weighted(known: list[LabelledProgram], shares: dict[str, float], per_group: int, labels: str) -> ProbeData:
+    shares = {**failing_shares(known), **shares}
+    programs = _capped(known, per_group)
+    return ProbeData(programs, natural_weights(programs, shares), span_weights(programs, shares), labels)
+
+
+def _capped(programs: list[LabelledProgram], per_group: int) -> list[LabelledProgram]:
+    """The first `per_group` passing and as many failing programs of every problem."""
+    taken: Counter[tuple[str, bool]] = Counter()
+    kept = []
+    for program in programs:
+        taken[program.group, program.passed] += 1
+        if taken[program.group, program.passed] <= per_group:
+            kept.append(program)
+    return kept

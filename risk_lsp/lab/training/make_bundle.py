@@ -1,0 +1,245 @@
+"""How a probe is made, and from a model and labelled programs to a bundle on disk."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import shutil
+import sys
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from risk_lsp.errors import BadInput, BundleError
+from risk_lsp.lab.training import probe_fit_command
+from risk_lsp.lab.training.calibrate import fit_calibration, token_values
+from risk_lsp.lab.training.documents import is_held_out
+from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_features
+from risk_lsp.lab.training.fit_probe import FitOptions, as_wholes, fit_probe
+from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
+from risk_lsp.lab.training.injected_bugs import with_injected_bugs
+from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
+from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.sources import locate_model
+from risk_lsp.probe.bundle import save_head
+from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
+from risk_lsp.probe.reader import uses_layout
+from risk_lsp.probe.scoring import novelty_table, text_distance
+
+# Of the problems that a probe learns from, those that only decide when to stop.
+VALIDATION_SHARE = 0.15
+_PREFIX = ["risk-lsp", "probe", "fit"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The choices behind a probe that do not depend on its model's or its data's place."""
+
+    layers: tuple[int, ...]
+    statistics: bool
+    injected: int
+    per_group: int
+    options: FitOptions
+
+
+def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
+    """What the arguments of `probe fit` say for a model of `layer_count` layers."""
+    return Recipe(
+        layers=_layers(args.layers, layer_count),
+        statistics=not args.no_statistics,
+        injected=args.injected,
+        per_group=args.per_group,
+        options=FitOptions(
+            architecture=args.architecture,
+            hidden=args.hidden,
+            rate=args.rate,
+            averaging=args.averaging,
+            seed=args.seed,
+            members=args.members,
+        ),
+    )
+
+
+def recipe_of_command(command: str, layer_count: int) -> Recipe:
+    """The recipe that a manifest's command names. BundleError if it is not one of `probe fit`."""
+    words = shlex.split(command)
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    probe_fit_command.add_arguments(parser)
+    try:
+        if words[:3] != _PREFIX:
+            raise argparse.ArgumentError(None, "another command")
+        args, unknown = parser.parse_known_args(["OUT", "--model", "MODEL", "--data", "DATA", *words[3:]])
+        if unknown:
+            raise argparse.ArgumentError(None, f"unknown words {unknown}")
+    except argparse.ArgumentError as error:
+        raise BundleError(
+            f"the bundle's command {command!r} cannot be repeated: {error}", "fit the probe again with `probe fit`"
+        ) from None
+    return recipe_from(args, layer_count)
+
+
+def _layers(text: str | None, layer_count: int) -> tuple[int, ...]:
+    if text is None:
+        return tuple(sorted({(layer_count + 1) // 2, layer_count}))
+    if text == "none":
+        return ()
+    try:
+        layers = tuple(sorted({int(part) for part in text.split(",")}))
+    except ValueError:
+        raise BadInput(f"--layers {text} is not a list of numbers", "write for example --layers 2,4") from None
+    if layers[0] < 0 or layers[-1] > layer_count:
+        raise BadInput(f"--layers {text} asks for a layer that the model lacks", f"its layers are 0 to {layer_count}")
+    return layers
+
+
+_NOVELTY_PROGRAMS = 400
+_MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json")
+
+
+def make_bundle(args: argparse.Namespace) -> Manifest:
+    """Fit a probe as the command line says and write the bundle; what is measured is measured elsewhere."""
+    if args.threads is not None:
+        torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
+    data = read_probe_data(args.data, args.per_group)
+    training, calibrating = data.of("train"), data.of("calibration")
+    model = CodeModel.load(
+        args.model,
+        revision=args.revision,
+        device=args.device,
+        dtype=args.dtype,
+        offline=not args.online,
+        threads=args.threads,
+    )
+    recipe = recipe_from(args, model.layer_count)
+    layers, statistics = recipe.layers, recipe.statistics
+    layout = uses_layout(recipe.options.architecture)
+    learnt = _with_injected(training, args.injected, args.seed)
+    to_learn = _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout)
+    to_learn = replace(to_learn, store=as_wholes(to_learn.store, layout=layout))  # gigabytes: not both are kept
+    head = fit_probe(
+        to_learn,
+        np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
+        recipe.options,
+        on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
+    ).head
+    assert not isinstance(head, MaxPoolHead)  # which no argument asks for
+    held_out = _read(model, calibrating, layers, args.cache, statistics=statistics, layout=layout)
+    manifest = Manifest(
+        name=args.name or args.out.name,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        command=_command(args),
+        host=_host(args, model),
+        layers=layers,
+        statistics=statistics,
+        width=model.width,
+        architecture=args.architecture,
+        hidden=args.hidden,
+        members=args.members,
+        probe_hash=save_head(tensors_of(head), args.out),
+        calibration=_calibration(head, held_out),
+        trained_on=_trained_on(args, training, calibrating),
+        novelty=_novelty(head, model, calibrating, layers, statistics=statistics),
+    )
+    write_manifest(manifest, args.out)
+    print(f"wrote {args.out}: {manifest.calibration}", file=sys.stderr)
+    return manifest
+
+
+def _with_injected(training: ProbeData, count: int, seed: int) -> ProbeData:
+    """The training programs and `count` with an injected bug, which together weigh a third of all.
+
+    Injected bugs in validation problems weigh nothing: what stops the training are real edits alone.
+    """
+    injected = with_injected_bugs(training.programs, count, seed)
+    weight = 0.5 * sum(training.weights) / max(1, len(injected))
+    weights = [0.0 if is_held_out(program.group, VALIDATION_SHARE) else weight for program in injected]
+    return ProbeData(
+        training.programs + injected, training.weights + weights, training.span_weights + weights, training.labels
+    )
+
+
+def _read(
+    model: CodeModel, data: ProbeData, layers: tuple[int, ...], cache: Path | None, *, statistics: bool, layout: bool
+) -> WeightedPrograms:
+    store = collect_features(model, data.programs, layers, statistics=statistics, layout=layout, cache=cache)
+    return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
+
+
+def _calibration(head: HazardProbe, data: WeightedPrograms) -> Calibration:
+    return fit_calibration(token_values(head, data.store), data)
+
+
+def _novelty(
+    head: HazardProbe, model: CodeModel, data: ProbeData, layers: tuple[int, ...], *, statistics: bool
+) -> dict[str, Any]:
+    texts = [program.text for program in data.programs[:_NOVELTY_PROGRAMS]]
+    encodings = [model.encode(text) for text in texts]
+    read = model.read_many(encodings, layers, statistics=statistics)
+    reader = reader_of(head)
+    distances = [text_distance(reader, *pair, statistics=statistics) for pair in zip(texts, read, strict=True)]
+    return novelty_table(distances)
+
+
+def _host(args: argparse.Namespace, model: CodeModel) -> HostModel:
+    """Where the model will be found; with --copy-model its files are put into the bundle first."""
+    hashes = (model.weights_hash, model.tokenizer_hash)
+    folder = locate_model(args.model, revision=args.revision, offline=True)
+    if args.copy_model:
+        _copy_model(folder.path, args.out / "model")
+        return HostModel("bundled", "model", *hashes)
+    if folder.revision is None:
+        return HostModel("folder", str(folder.path), *hashes)
+    return HostModel("hub", folder.name, *hashes, revision=folder.revision)
+
+
+def _copy_model(source: Path, target: Path) -> None:
+    if source.resolve() == target.resolve():
+        return  # a probe is fitted again to the model that its bundle holds
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for pattern in _MODEL_FILES:
+        for file in source.glob(pattern):
+            shutil.copy(file, target / file.name)
+
+
+def _trained_on(args: argparse.Namespace, training: ProbeData, calibrating: ProbeData) -> dict[str, Any]:
+    """What the probe learnt from, and the model too where its training record lies beside it."""
+    record = Path(args.model).parent / "training.json"
+    return {
+        "labels": training.labels,
+        "probe": {**_counts(training), "injected_bugs": args.injected},
+        "calibration": _counts(calibrating),
+        "model": json.loads(record.read_text("utf-8")) if record.is_file() else {},
+    }
+
+
+def _counts(data: ProbeData) -> dict[str, Any]:
+    return {
+        "problems": len({program.group for program in data.programs}),
+        "programs": len(data.programs),
+        "failing": sum(not program.passed for program in data.programs),
+        "without_known_fix": sum(not program.is_labelled for program in data.programs),
+        "by_benchmark": dict(Counter(program.benchmark for program in data.programs)),
+    }
+
+
+def _command(args: argparse.Namespace) -> str:
+    parts = [
+        f"--architecture {args.architecture}",
+        f"--hidden {args.hidden}",
+        f"--rate {args.rate:g}",
+    ]
+    parts += [f"--averaging {args.averaging:g}"] if args.averaging else []
+    parts += [f"--layers {args.layers}"] if args.layers else []
+    parts += [f"--members {args.members}"] if args.members > 1 else []
+    parts += ["--no-statistics"] if args.no_statistics else []
+    parts += ["--copy-model"] if args.copy_model else []
+    parts += [f"--injected {args.injected}"] if args.injected else []
+    return " ".join(["risk-lsp probe fit", *parts, f"--per-group {args.per_group}", f"--seed {args.seed}"])

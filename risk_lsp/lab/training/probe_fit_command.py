@@ -1,0 +1,79 @@
+"""`risk-lsp probe fit`: a bundle from a model and labelled programs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from risk_lsp.lab.training.labelled import DATA_HELP
+from risk_lsp.probe.reader import ARCHITECTURES
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp probe fit`."""
+    parser.add_argument("out", type=Path, help="folder for the bundle")
+    parser.add_argument("--model", required=True, help="the code model: a folder or a hub id")
+    parser.add_argument("--revision", help="commit of a hub model")
+    parser.add_argument("--online", action="store_true", help="let a hub model be downloaded")
+    parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
+    parser.add_argument("--name", help="name of the bundle (default: the folder's name)")
+    parser.add_argument("--layers", help="tapped layers, such as 2,4, or none (default: the middle and the last)")
+    parser.add_argument("--architecture", choices=ARCHITECTURES, default="hazard")
+    parser.add_argument("--hidden", type=int, default=32, help="width of the probe (default 32)")
+    parser.add_argument(
+        "--members",
+        type=int,
+        default=1,
+        metavar="N",
+        help="probes from N seeds, their hazards averaged (default 1)",
+    )
+    parser.add_argument(
+        "--rate", type=float, default=2e-4, help="learning rate; higher for few programs (default 0.0002)"
+    )
+    parser.add_argument(
+        "--averaging",
+        type=share,
+        default=0.0,
+        metavar="SHARE",
+        help="keep a moving average of the weights, of which a step leaves SHARE as it was, such as 0.997 (default 0)",
+    )
+    parser.add_argument(
+        "--no-statistics",
+        action="store_true",
+        help="leave surprisal and entropy out; the layers above the taps never run",
+    )
+    parser.add_argument("--copy-model", action="store_true", help="put the model's files into the bundle")
+    parser.add_argument(
+        "--per-group",
+        type=int,
+        default=30,
+        help="passing and failing programs of one problem at most (default 30 each)",
+    )
+    parser.add_argument(
+        "--injected", type=int, default=0, help="programs with a bug made by machine to learn from as well (default 0)"
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        metavar="FOLDER",
+        help="keep what the model gives there, for fits to come (some gigabytes)",
+    )
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+
+
+def share(text: str) -> float:
+    share = float(text)
+    if not 0.0 <= share < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to below 1")
+    return share
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit; returns the exit code."""
+    from risk_lsp.lab.training.make_bundle import make_bundle
+
+    make_bundle(args)
+    return 0

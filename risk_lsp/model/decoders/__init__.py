@@ -1,0 +1,1 @@
+"""What runs a decoder: numpy, torch alone, or transformers."""

@@ -1,0 +1,122 @@
+"""One decoder block in torch, on the tokens of several texts one behind another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from risk_lsp.model.decoders.decoder_shape import DecoderShape
+from risk_lsp.model.decoders.torch_linear import Linear
+from risk_lsp.model.decoders.torch_weights import Weights
+
+_ROWS_AT_ONCE = 1024  # of a product: more are no faster, and what they give no longer fits in the cache
+
+
+class Attention(Protocol):
+    """How the tokens of a pass look at each other and at those before them."""
+
+    def __call__(self, block: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """From [tokens, heads, head_width] to [tokens, heads x head_width]; keys and values have their own heads."""
+        ...
+
+
+class TorchBlock:
+    """Attention and a gated feed-forward layer, each behind an RMS norm and added to the residual stream.
+
+    Products are computed in the weights' number type, norms and the residual stream in float32.
+    """
+
+    def __init__(
+        self, shape: DecoderShape, weights: Weights, block: int, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self._shape = shape
+        self._block = block
+
+        def joined(*names: str, part: str = "weight", kind: torch.dtype = dtype) -> Tensor:
+            parts = [f"model.layers.{block}.{name}.{part}" for name in names]
+            sizes = [weights.shapes[each] for each in parts]
+            target = torch.empty((sum(size[0] for size in sizes), *sizes[0][1:]), dtype=kind)
+            first = 0
+            for each, size in zip(parts, sizes, strict=True):
+                weights.copy(each, target[first : first + size[0]])
+                first += size[0]
+            return target.to(device)
+
+        def norm(name: str) -> Tensor:
+            return joined(name, kind=torch.float32)
+
+        def linear(*names: str, biased: bool) -> Linear:
+            return Linear(joined(*names), joined(*names, part="bias") if biased else None)
+
+        self._attention_norm = norm("input_layernorm")
+        self._feed_forward_norm = norm("post_attention_layernorm")
+        self._query_norm = norm("self_attn.q_norm") if shape.normalised_queries else None
+        self._key_norm = norm("self_attn.k_norm") if shape.normalised_queries else None
+        self._qkv = linear(*(f"self_attn.{each}_proj" for each in "qkv"), biased=shape.query_bias)
+        self._out = linear("self_attn.o_proj", biased=shape.output_bias)
+        self._gate_up = linear("mlp.gate_proj", "mlp.up_proj", biased=shape.feed_forward_bias)
+        self._down = linear("mlp.down_proj", biased=shape.feed_forward_bias)
+
+    def run(self, hidden: Tensor, angles: tuple[Tensor, Tensor], attention: Attention) -> Tensor:
+        """The residual stream float32[tokens, width] after this block; `hidden` is overwritten.
+
+        angles: cosines and sines of each token's position, float32[tokens, 1, head_width].
+        """
+        parts = torch.split(hidden, _ROWS_AT_ONCE)
+        mixed = torch.cat([self._mixed(part) for part in parts]) if len(parts) > 1 else self._mixed(hidden)
+        found = attention(self._block, *self._heads(mixed, angles))
+        for part, attended in zip(parts, torch.split(found, _ROWS_AT_ONCE), strict=True):
+            part += self._out(attended)
+            part += self._fed_forward(part)
+        return hidden
+
+    def _mixed(self, hidden: Tensor) -> Tensor:
+        normalised = rms_norm(hidden, self._attention_norm, self._shape.epsilon).to(self._qkv.dtype)
+        return self._qkv(normalised)
+
+    def _heads(self, mixed: Tensor, angles: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        shape = self._shape
+        turned = shape.heads + shape.key_value_heads
+        mixed = mixed.view(len(mixed), -1, shape.head_width)
+        queries_keys = mixed[:, :turned].float()
+        if self._query_norm is not None and self._key_norm is not None:
+            queries_keys = torch.cat(
+                [
+                    rms_norm(queries_keys[:, : shape.heads], self._query_norm, shape.epsilon),
+                    rms_norm(queries_keys[:, shape.heads :], self._key_norm, shape.epsilon),
+                ],
+                dim=1,
+            )
+        queries_keys = _rotated(queries_keys, angles).to(mixed.dtype)
+        return queries_keys[:, : shape.heads], queries_keys[:, shape.heads :], mixed[:, turned:]
+
+    def _fed_forward(self, hidden: Tensor) -> Tensor:
+        normalised = rms_norm(hidden, self._feed_forward_norm, self._shape.epsilon).to(self._gate_up.dtype)
+        gate, up = self._gate_up(normalised).chunk(2, dim=-1)
+        return self._down(functional.silu(gate).mul_(up))
+
+
+def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:
+    """Root-mean-square norm over the last axis (arXiv 1910.07467)."""
+    return functional.rms_norm(hidden, weight.shape, weight, epsilon)
+
+
+def rotations(positions: Tensor, frequencies: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Cosines and sines float32[positions, 1, width] of rotary embeddings (arXiv 2104.09864), in two halves."""
+    angles = positions.double()[:, None] * torch.tensor(frequencies, dtype=torch.double, device=positions.device)
+    twice = torch.cat([angles, angles], dim=1)[:, None]
+    return twice.cos().float(), twice.sin().float()
+
+
+def _rotated(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+    """float32[tokens, heads, width], each pair of coordinates turned by its token's angle."""
+    cosines, sines = angles
+    half = heads.shape[-1] // 2
+    rotated = heads * cosines
+    rotated[..., :half].addcmul_(heads[..., half:], sines[..., :half], value=-1)
+    rotated[..., half:].addcmul_(heads[..., :half], sines[..., half:])
+    return rotated

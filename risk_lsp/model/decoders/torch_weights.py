@@ -1,0 +1,102 @@
+"""Weights for the torch decoder: tensors of safetensors or GGUF by their names in the transformers format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from risk_lsp.errors import ModelError, first_line
+from risk_lsp.model.decoders.decoder_shape import DecoderShape
+from risk_lsp.model.gguf_config import tensor_names
+from risk_lsp.model.gguf_file import GgufFile
+
+
+class Weights(Protocol):
+    """Tensors that are read as they are asked for. shapes: of each by its name."""
+
+    shapes: dict[str, tuple[int, ...]]
+
+    def copy(self, name: str, target: Tensor) -> None:
+        """Read a tensor into one of its shape, in that one's number type."""
+        ...
+
+    def rows(self, name: str, indices: Tensor) -> Tensor:
+        """Some rows of a matrix, float32[indices, columns]."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what only whole tensors need: no `copy` follows."""
+        ...
+
+
+class SafetensorsWeights:
+    """See Weights."""
+
+    def __init__(self, files: Sequence[Path], name: str) -> None:
+        self._model = name
+        self._files: dict[str, Path] = {}
+        self._opened: dict[Path, Any] = {}
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        for path in files:
+            opened = self._open(path)
+            for tensor in opened.keys():  # noqa: SIM118 - not a dictionary
+                self._files[tensor] = path
+                self.shapes[tensor] = tuple(opened.get_slice(tensor).get_shape())
+
+    def copy(self, name: str, target: Tensor) -> None:
+        target.copy_(self._open(self._files[name]).get_tensor(name))
+
+    def rows(self, name: str, indices: Tensor) -> Tensor:
+        matrix = self._open(self._files[name]).get_slice(name)
+        unique, places = torch.unique(indices, return_inverse=True)
+        return torch.cat([matrix[row : row + 1] for row in unique.tolist()]).float()[places]
+
+    def close(self) -> None:
+        self._opened.clear()  # the files' pages that were read count as memory of this process
+
+    def _open(self, path: Path) -> Any:
+        if path not in self._opened:
+            try:
+                self._opened[path] = safe_open(path, framework="pt")
+            except (OSError, SafetensorError) as error:
+                raise ModelError(
+                    f"the model {self._model} cannot be loaded: {first_line(error)}",
+                    "check or download its files again",
+                ) from error
+        return self._opened[path]
+
+
+class GgufWeights:
+    """See Weights. Values are those that the file's numbers of few bits stand for."""
+
+    def __init__(self, file: GgufFile, shape: DecoderShape) -> None:
+        self._file = file
+        self._names = tensor_names(file)
+        self.shapes = {known: file.tensors[name].shape for known, name in self._names.items()}
+        # llama.cpp turns pairs of neighbours, transformers the two halves of a head; its converter reorders the rows
+        # of the Llama architecture, of queries and keys, for that.
+        self._heads = (
+            {"q_proj": shape.heads, "k_proj": shape.key_value_heads}
+            if file.metadata["general.architecture"] == "llama"
+            else {}
+        )
+
+    def copy(self, name: str, target: Tensor) -> None:
+        target = target.view(-1, target.shape[-1]) if target.dim() > 1 else target.view(1, -1)
+        for first, values in self._file.rows(self._names[name]):
+            target[first : first + len(values)].copy_(torch.from_numpy(values))
+        heads = next((count for part, count in self._heads.items() if f".{part}." in name), None)
+        if heads is not None:
+            rows = target.view(-1) if name.endswith("bias") else target
+            rows.copy_(rows.reshape(heads, -1, 2, *rows.shape[1:]).transpose(1, 2).reshape(rows.shape))
+
+    def rows(self, name: str, indices: Tensor) -> Tensor:
+        return torch.from_numpy(self._file.gather(self._names[name], indices.numpy()))
+
+    def close(self) -> None:
+        pass  # nothing but the open file is kept

@@ -1,0 +1,113 @@
+"""Texts that grow token by token in a transformers model, and the cache of keys and values that they grow from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers.cache_utils import DynamicCache, DynamicLayer
+
+from risk_lsp.errors import ModelError
+
+# With these what is kept of a token depends on how long the text became.
+_ROTATIONS_BY_LENGTH = ("dynamic", "longrope")
+
+
+class TransformersPast:
+    """Keys and values of the first tokens of one text, in every block that ran."""
+
+    def __init__(self, config: Any) -> None:
+        self._config = config
+        self.cache = DynamicCache(config=config)
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(each.nbytes for keys_values in self._kept() for each in keys_values)
+
+    def first(self, tokens: int) -> TransformersPast:
+        """Those of the first `tokens` tokens alone, that can be gone on from by themselves."""
+        cut = TransformersPast(self._config)
+        for block, (keys, values) in enumerate(self._kept()):
+            cut.cache.update(keys[..., :tokens, :], values[..., :tokens, :], block)
+        return cut
+
+    def _kept(self) -> list[tuple[Any, Any]]:
+        """Of the blocks that ran, which are the first ones: [1, heads, tokens, width] each."""
+        return [(layer.keys, layer.values) for layer in self.cache.layers if layer.is_initialized]
+
+
+def can_be_gone_on_from(model: nn.Module) -> bool:
+    """Whether all blocks keep the keys and values of every token, as they were when it was run.
+
+    Sliding windows, states of recurrent blocks and rotations that follow the text's length cannot be cut back.
+    """
+    whole: Any = model.config
+    config = whole.get_text_config()
+    rotations = getattr(config, "rope_parameters", None) or {}
+    if getattr(model, "_is_stateful", False) or rotations.get("rope_type") in _ROTATIONS_BY_LENGTH:
+        return False
+    layers = DynamicCache(config=config).layers
+    return len(layers) > 0 and all(type(layer) is DynamicLayer for layer in layers)
+
+
+class TransformersDecoding:
+    """See Decoding in host.py. Rows that follow the same text run together; no text is padded."""
+
+    def __init__(
+        self, base: nn.Module, logits: Callable[[Tensor], Tensor], device: str, sequences: Sequence[NDArray[Any]]
+    ) -> None:
+        self._base = base
+        self._logits_of = logits
+        self._device = device
+        groups = [_Group(base, device, sequence) for sequence in sequences]
+        self._places = [(group, 0) for group in groups]
+        self.logits = self._logits(groups)
+
+    def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
+        """Go on with `rows`, each with one more token."""
+        chosen = [self._places[row] for row in rows]
+        groups = list(dict.fromkeys(group for group, _ in chosen))
+        members = [[index for index, (group, _) in enumerate(chosen) if group is each] for each in groups]
+        for group, own in zip(groups, members, strict=True):
+            group.advance([chosen[index][1] for index in own], token_ids[own])
+        order = np.argsort([index for own in members for index in own])
+        together = [(group, place) for group, own in zip(groups, members, strict=True) for place in range(len(own))]
+        self._places = [together[index] for index in order]
+        self.logits = self._logits(groups)[order]
+
+    def _logits(self, groups: Sequence[_Group]) -> NDArray[Any]:
+        with torch.inference_mode():
+            return self._logits_of(torch.cat([group.final for group in groups])).cpu().numpy()
+
+
+class _Group:
+    """Rows that follow one text: as many tokens in each. `final`: [rows, width], of the last token of each."""
+
+    @torch.inference_mode()
+    def __init__(self, base: nn.Module, device: str, sequence: NDArray[Any]) -> None:
+        self._base = base
+        self._device = device
+        self._cache: Any = None
+        self.final = self._run(sequence[None])
+
+    @torch.inference_mode()
+    def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
+        self._cache.reorder_cache(torch.tensor(rows, device=self._device))
+        self.final = self._run(token_ids[:, None])
+
+    def _run(self, token_ids: NDArray[Any]) -> Tensor:
+        given = torch.from_numpy(token_ids.astype(np.int64)).to(self._device)
+        output = self._base(input_ids=given, past_key_values=self._cache, use_cache=True)
+        self._cache = getattr(output, "past_key_values", None)
+        if not hasattr(self._cache, "reorder_cache"):
+            raise ModelError(
+                f"{type(self._base).__name__} keeps no keys and values that more tokens could follow",
+                "use a model of attention layers to write with",
+            )
+        final: Tensor = output.last_hidden_state[:, -1]
+        return final

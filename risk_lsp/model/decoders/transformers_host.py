@@ -1,0 +1,284 @@
+"""A causal transformers model as a stack of decoder blocks: safe loading, and runs that stop where the taps end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from risk_lsp.errors import ModelError, first_line
+from risk_lsp.model.decoders.torch_devices import number_type, torch_device
+from risk_lsp.model.decoders.torch_head import token_statistics
+from risk_lsp.model.decoders.transformers_decoding import TransformersDecoding, TransformersPast, can_be_gone_on_from
+from risk_lsp.model.host import Run
+from risk_lsp.model.sources import ModelFolder
+from risk_lsp.model.threads import stop_if_unwanted
+
+_DEFAULT_CONTEXT = 2048
+
+
+class _TapsFilled(Exception):
+    """Raised inside the forward pass when nothing above the current block is wanted."""
+
+
+class TransformersHost:
+    """The loaded model. Not for use from two threads at once."""
+
+    def __init__(self, model: Any, layer_count: int, device: torch.device) -> None:
+        text_config = model.config.get_text_config()
+        self._base: nn.Module = model.base_model
+        self._model: nn.Module = model
+        self._head: nn.Module | None = model.get_output_embeddings()
+        self._blocks = _decoder_blocks(self._base, text_config.num_hidden_layers)
+        self._head_is_plain: bool | None = None
+        self.device = str(device)
+        self.dtype = str(model.dtype).removeprefix("torch.")
+        self.layer_count = layer_count
+        self.top_layer = text_config.num_hidden_layers
+        self.width = int(text_config.hidden_size)
+        self.vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
+        self.context = int(getattr(text_config, "max_position_embeddings", None) or _DEFAULT_CONTEXT)
+
+    @property
+    def has_head(self) -> bool:
+        """Whether the output head was loaded, which `final` and `logits` need."""
+        return self._head is not None
+
+    @torch.inference_mode()
+    def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
+        """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
+        if not layers and not to_end:
+            return [Run({}, None) for _ in sequences]
+        residuals, final = self._forward(_padded(sequences), layers, to_end=to_end, use_cache=False)
+        return [
+            Run(
+                {layer: residual[row, : len(sequence)].numpy() for layer, residual in residuals.items()},
+                None if final is None else final[row, : len(sequence)],
+            )
+            for row, sequence in enumerate(sequences)
+        ]
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether `extend` may follow tokens that were run before."""
+        return can_be_gone_on_from(self._base)
+
+    def new_past(self) -> TransformersPast:
+        """Room for what is kept of a run that starts at the first token."""
+        return TransformersPast(self._base.config)
+
+    @torch.inference_mode()
+    def extend(self, token_ids: NDArray[Any], past: TransformersPast, layers: Sequence[int], *, to_end: bool) -> Run:
+        """Run the tokens that follow `past`, which grows by them."""
+        if not layers and not to_end:
+            return Run({}, None)
+        given = _padded([token_ids])
+        residuals, final = self._forward(given, layers, to_end=to_end, use_cache=True, past_key_values=past.cache)
+        return Run({layer: each[0].numpy() for layer, each in residuals.items()}, None if final is None else final[0])
+
+    def joined(self, first: Tensor, second: Tensor) -> Tensor:
+        """Rows of `final` of two runs as those of one."""
+        return torch.cat([first, second])
+
+    def _forward(
+        self, token_ids: Tensor, layers: Sequence[int], *, to_end: bool, **options: Any
+    ) -> tuple[dict[int, Tensor], Tensor | None]:
+        """Residual streams at `layers` and, `to_end`, the output: [sequences, tokens, width] each."""
+        with _taps(self._blocks, layers, None if to_end else max(layers)) as residuals:
+            try:
+                output = self._base(input_ids=token_ids.to(self.device), **options)
+                return residuals, output.last_hidden_state if to_end else None
+            except _TapsFilled:
+                return residuals, None
+
+    def statistics(self, final: Tensor, targets: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Log-probability of each target and entropy of the distribution it was drawn from, in nats."""
+        with torch.inference_mode():
+            wanted = torch.from_numpy(targets.astype(np.int64))
+            log_probabilities, entropies = token_statistics(final, wanted, self._logits, self.vocabulary_size)
+        return log_probabilities.numpy(), entropies.numpy()
+
+    def logits(self, final: Tensor) -> NDArray[Any]:
+        """Next-token logits float32[rows, vocabulary] for rows of `final`."""
+        with torch.inference_mode():
+            return self._logits(final).cpu().numpy()
+
+    def begin(self, sequences: Sequence[NDArray[Any]]) -> TransformersDecoding:
+        """Run int64[tokens] each, at least one, such that more tokens can follow."""
+        return TransformersDecoding(self._base, self._logits, self.device, sequences)
+
+    def _logits(self, final: Tensor) -> Tensor:
+        if self._head is None:
+            raise ModelError("token statistics need the whole model", "load it without a top layer")
+        if self._head_is_plain is None:
+            self._head_is_plain = self._check_head()
+        if not self._head_is_plain:
+            raise ModelError(
+                f"token statistics are not available for {type(self._model).__name__}, which rescales its logits",
+                "use a probe that does without statistics",
+            )
+        rows: Tensor = self._head(final)
+        return rows.float()
+
+    def _check_head(self) -> bool:
+        """Whether the model's own logits are what its head gives, with no scaling or soft cap behind it."""
+        assert self._head is not None
+        token_ids = torch.arange(min(8, self.context), device=self.device).unsqueeze(0)
+        own = self._model(input_ids=token_ids, use_cache=False).logits.float()
+        ours = self._head(self._base(input_ids=token_ids, use_cache=False).last_hidden_state).float()
+        return own.shape == ours.shape and torch.allclose(own, ours, rtol=1e-4, atol=1e-5)
+
+
+def _padded(sequences: Sequence[NDArray[Any]]) -> Tensor:
+    """int64[sequences, tokens], padded on the right: attention is causal, so padding cannot reach what is before it."""
+    token_ids = np.zeros((len(sequences), max(map(len, sequences), default=0)), dtype=np.int64)
+    for row, sequence in zip(token_ids, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return torch.from_numpy(token_ids)
+
+
+@contextmanager
+def _taps(blocks: nn.ModuleList, layers: Sequence[int], last: int | None) -> Iterator[dict[int, Tensor]]:
+    """Fill a dictionary with the residual streams at `layers` during a forward pass; stop it after layer `last`, or
+    before any layer once nobody waits for it."""
+    residuals: dict[int, Tensor] = {}
+
+    def record(layer: int, hidden: Tensor) -> None:
+        if layer in layers:
+            residuals[layer] = hidden.detach().to("cpu", torch.float32, copy=True)
+        if layer == last:
+            raise _TapsFilled
+
+    def before_first(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        record(0, args[0] if args else kwargs["hidden_states"])
+
+    def after(layer: int, _module: nn.Module, _args: tuple[Any, ...], output: Any) -> None:
+        record(layer, output[0] if isinstance(output, tuple) else output)
+
+    wanted = sorted({*layers, *([] if last is None else [last])})
+    handles = [
+        blocks[0].register_forward_pre_hook(before_first, with_kwargs=True)
+        if layer == 0
+        else blocks[layer - 1].register_forward_hook(partial(after, layer))
+        for layer in wanted
+    ]
+    handles += [block.register_forward_pre_hook(lambda *_: stop_if_unwanted()) for block in blocks]
+    try:
+        yield residuals
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _decoder_blocks(base: nn.Module, count: int) -> nn.ModuleList:
+    for module in base.modules():
+        if isinstance(module, nn.ModuleList) and len(module) == count:
+            return module
+    raise ModelError(f"no decoder blocks were found in {type(base).__name__}", "use a decoder-only causal model")
+
+
+def load_transformers_host(
+    folder: ModelFolder, *, device: str, dtype: str, top_layer: int | None, threads: int | None
+) -> TransformersHost:
+    """Load a checked model folder: native classes and safetensors only, nothing from the network.
+
+    With `top_layer` only the blocks below it are loaded, and no output head. Raises ModelError.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    place = torch_device(device)
+    kind = number_type(dtype, place)
+    config, layer_count = _load_config(folder)
+    if top_layer is not None:
+        _keep_blocks(config.get_text_config(), layer_count, top_layer, folder.name)
+    model_class = _model_class(config, folder.name, whole=top_layer is None)
+    with _quiet():
+        try:
+            model, loading = model_class.from_pretrained(
+                folder.path,
+                config=config,
+                dtype=kind,
+                # Named here so that a config cannot ask for an attention kernel from the hub.
+                attn_implementation="sdpa" if model_class._supports_sdpa else "eager",
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+        except Exception as error:  # transformers and safetensors raise many types for a damaged folder
+            raise ModelError(
+                f"the model {folder.name} cannot be loaded: {first_line(error)}", "check or download its files again"
+            ) from error
+    if missing := sorted(loading["missing_keys"]):
+        # transformers would fill these with random numbers and a warning.
+        raise ModelError(
+            f"the weights of {folder.name} lack {len(missing)} tensors, such as {missing[0]}",
+            "config.json and the weights must belong to the same model",
+        )
+    return TransformersHost(model.to(place).eval(), layer_count, place)
+
+
+def _load_config(folder: ModelFolder) -> tuple[Any, int]:
+    from transformers import AutoConfig
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+    model_type = folder.config.get("model_type")
+    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
+        if "auto_map" in folder.config:
+            raise ModelError(
+                f"{folder.name} needs code that comes with the model, and such code is never run",
+                "use a model that transformers supports by itself",
+            )
+        raise ModelError(
+            f"{folder.name} is of the unknown type {model_type!r}", "use a causal model that transformers supports"
+        )
+    try:
+        config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
+    except Exception as error:  # config classes validate with errors of their own
+        raise ModelError(
+            f"config.json of {folder.name} is not valid: {first_line(error)}", "save or download it again"
+        ) from error
+    return config, int(config.get_text_config().num_hidden_layers)
+
+
+def _keep_blocks(config: Any, layer_count: int, top_layer: int, name: str) -> None:
+    """Shorten a config to the blocks below `top_layer` (at least one, whose input is layer 0)."""
+    if not 0 <= top_layer <= layer_count:
+        raise ModelError(f"{name} has no layer {top_layer}", f"its layers are 0 to {layer_count}")
+    kept = max(top_layer, 1)
+    per_layer = {key: value for key, value in vars(config).items() if isinstance(value, list)}
+    config.num_hidden_layers = kept
+    for key, value in per_layer.items():
+        if len(value) == layer_count:
+            setattr(config, key, value[:kept])
+
+
+def _model_class(config: Any, name: str, *, whole: bool) -> Any:
+    from transformers.models.auto import modeling_auto
+
+    if type(config) not in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ModelError(f"{name} ({config.model_type}) is not a causal language model", "use a decoder-only model")
+    mapping = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING if whole else modeling_auto.MODEL_MAPPING
+    return mapping[type(config)]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence transformers' progress bars and loading report."""
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,1 +1,0 @@
-"""Problems, the sandbox, and minimal patches: where the labels come from."""

@@ -1,0 +1,196 @@
+"""One repair from beginning to end: run the tests, let a provider work, accept the smallest change that passes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from risk_lsp.errors import RepairError
+from risk_lsp.repair.execution import Execution, Tests
+from risk_lsp.repair.prompts import PROMPTS_VERSION
+from risk_lsp.repair.request import Offer, RepairRequest, RepairResult, changed_lines, is_sound, replacements_between
+from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Replacement, Task, TreeStore, replaced
+from risk_lsp.repair.workbench import SearchProgress, Workbench
+from risk_lsp.repair.worker_model import RiskModel
+from risk_lsp.risk.presentation import percent
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.risk.views import document_risk
+from risk_lsp.text.spans import Span
+
+_OFFERS = 3
+CAVEAT = "no tests were run: the change lowers the estimated risk, which does not show that it is right"
+CAVEAT_NOT_LOWER = "no tests were run, and the change does not lower the estimated risk: nothing shows that it is right"
+
+
+class Provider(Protocol):
+    """What makes repairs."""
+
+    @property
+    def name(self) -> str:
+        """What the record calls it."""
+        ...
+
+    async def search(self, bench: Workbench) -> None:
+        """Hand programs to the workbench until one passes or the budget ends."""
+        ...
+
+
+async def repair(
+    request: RepairRequest,
+    model: RiskModel,
+    provider: Provider,
+    *,
+    tests: Tests | None = None,
+    store: TreeStore | None = None,
+    on_progress: Callable[[SearchProgress], None] | None = None,
+) -> RepairResult:
+    """Look for a repair of `request.text`; nothing is changed anywhere.
+
+    Cancelling the task ends everything that runs and leaves the tree readable. With a `store` that is to be resumed and
+    holds the tree of the same request, what was tried is not tried again: the tests must be the same. Raises
+    RepairError, WorkerError or SandboxError.
+    """
+    async with AsyncExitStack() as stack:
+        execution = None if tests is None else await stack.enter_async_context(Execution(tests))
+        tree = _tree(request, provider, tests, store)
+        bench = Workbench(request, tree, model, execution, store, on_progress or _unseen)
+        verdict = await _first_verdict(bench, tests)
+        if verdict is not None and verdict.passed:
+            message = f"the tests pass as it is: {tests.command if tests else ''}"
+            hint = "add a test that shows the fault, or ask without tests"
+            return RepairResult("passing", (), message, hint, bench.spent, tree)
+        if not any(node.verdict is not None and node.verdict.passed for node in tree.programs):
+            await provider.search(bench)
+        offers = await _offers(bench)
+        await bench.save()
+        return _result(bench, offers, tests)
+
+
+def _tree(request: RepairRequest, provider: Provider, tests: Tests | None, store: TreeStore | None) -> RepairTree:
+    span = None if request.span is None else (request.span.start, request.span.end)
+    command = "" if tests is None else tests.command
+    task = Task(request.name, request.language_id, request.text, request.hint, span, command)
+    known = store.load() if store is not None and store.resume else None
+    if known is not None and known.nodes and known.task == task:
+        return known
+    return RepairTree(task, {"provider": provider.name, "prompts": PROMPTS_VERSION})
+
+
+async def _first_verdict(bench: Workbench, tests: Tests | None) -> NodeVerdict | None:
+    bench.show("running the tests" if tests else "reading the risks")
+    started = time.monotonic()
+    verdict, runs = await bench.examine()
+    if verdict is not None and verdict.reason == "ModuleNotFoundError" and "'pytest'" in verdict.failure:
+        raise RepairError("pytest is not installed where the tests run", "install it there, or name another command")
+    if not bench.tree.nodes:
+        risk = document_risk(await bench.risk())
+        cost = Cost(executions=runs, seconds=time.monotonic() - started)
+        bench.tree.add(ProgramNode(0, None, (), "given", cost, verdict, risk))
+        await bench.save()
+    return verdict
+
+
+async def _offers(bench: Workbench) -> list[Offer]:
+    """What may be offered, best first: small where tests were run, else low in risk as the provider left it."""
+    text = bench.request.text
+    nodes = [node for node in bench.tree.programs[1:] if node.verdict is None or node.verdict.passed]
+    if bench.execution is None:
+        chosen = [(node, bench.tree.text_of(node)) for node in nodes]
+        sound = [(node, made) for node, made in chosen if is_sound(bench.request, made)]
+        return [await _offer(bench, node, made) for node, made in sound[:_OFFERS]]
+    offers: list[Offer] = []
+    for node in sorted(nodes, key=lambda node: _size(text, bench.tree.text_of(node))):
+        made = await _cut_down(bench, bench.tree.text_of(node))
+        if is_sound(bench.request, made) and await bench.execution.confirms(made):
+            offers.append(await _offer(bench, node, made))
+        if len(offers) == _OFFERS:
+            break
+    return sorted(offers, key=lambda offer: _size(text, offer.text))
+
+
+async def _cut_down(bench: Workbench, made: str) -> str:
+    """The smallest part of a change that passes: its stretches are left out one after the other."""
+    text, execution = bench.request.text, bench.execution
+    kept = list(replacements_between(text, made))
+    assert execution is not None
+    for edit in list(kept):
+        rest = [other for other in kept if other is not edit]
+        if rest and (await execution.passes([replaced(text, rest)]))[0]:
+            kept = rest
+    return replaced(text, kept)
+
+
+async def _offer(bench: Workbench, node: ProgramNode, made: str) -> Offer:
+    request = bench.request
+    before = await bench.risk()
+    (after,) = await bench.model.risks([made], request.language_id)
+    edits = replacements_between(request.text, made)
+    span = request.span or Span(0, len(request.text))
+    moved = _moved(span, edits)
+    return Offer(
+        edits,
+        made,
+        document_risk(before),
+        document_risk(after),
+        _risk_of(before, span),
+        _risk_of(after, moved),
+        node.verdict,
+        node.source,
+    )
+
+
+def _result(bench: Workbench, offers: list[Offer], tests: Tests | None) -> RepairResult:
+    spent, tree = bench.spent, bench.tree
+    if not offers:
+        return RepairResult("not found", (), *_nothing(bench, tests), spent, tree)
+    best = offers[0]
+    risks = f"risk of the document {percent(best.risk_before)} before and {percent(best.risk_after)} after"
+    if tests is None:
+        caveat = CAVEAT if best.risk_after < best.risk_before else CAVEAT_NOT_LOWER
+        return RepairResult("suggested", tuple(offers), f"{caveat}; {risks}", "read it with care", spent, tree)
+    lines = changed_lines(bench.request.text, best.text)
+    message = f"passes {tests.command}; changes {lines} line{'s' if lines != 1 else ''}; {risks}"
+    return RepairResult("repaired", tuple(offers), message, "read the change before you accept it", spent, tree)
+
+
+def _nothing(bench: Workbench, tests: Tests | None) -> tuple[str, str]:
+    tried = len(bench.tree.programs) - 1
+    budget = bench.request.budget
+    if tests is None and bench.spent.seconds >= budget.seconds:
+        return f"no change to suggest within {budget.seconds:.0f} s", "allow more time, or add doctests"
+    if tests is None:
+        return f"none of {tried or 'the'} changes lowers the risk", "add doctests, name tests, or ask another model"
+    if tried == 0:
+        return "there is nothing here to change", "ask for a larger part of the file"
+    if bench.executions_left == 0:
+        return (
+            f"none of {tried} changes passes the tests",
+            f"allow more than {budget.executions} runs, or ask a model with a hint",
+        )
+    if bench.tokens_left == 0:
+        return f"no repair within {budget.tokens} tokens", "allow more tokens, or give a hint"
+    if bench.spent.seconds >= budget.seconds:
+        return f"no repair within {budget.seconds:.0f} s ({tried} tried)", "allow more time, or name quicker tests"
+    return f"none of {tried} changes passes the tests", "ask for a larger part, or ask another model with a hint"
+
+
+def _size(text: str, made: str) -> tuple[int, int]:
+    edits = replacements_between(text, made)
+    return changed_lines(text, made), sum(edit.end - edit.start + len(edit.text) for edit in edits)
+
+
+def _moved(span: Span, edits: tuple[Replacement, ...]) -> Span:
+    """Where a span is after edits; one that an edit touches holds what replaced it."""
+    start = span.start + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.end <= span.start)
+    end = span.end + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= span.end)
+    return Span(start, max(start, end))
+
+
+def _risk_of(risk: SpanRisk, span: Span) -> float:
+    return risk.probability(min(span.start, risk.text_length), min(span.end, risk.text_length))
+
+
+def _unseen(_progress: SearchProgress) -> None:
+    """Progress that nobody looks at."""

@@ -1,0 +1,1 @@
+"""What is said of risks: check, score, diff, and one module a format."""

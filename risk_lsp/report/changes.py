@@ -1,0 +1,225 @@
+"""Which lines of which files changed since a commit, from a git that runs nothing a repository names."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.positions import code_points
+from risk_lsp.text.source_files import FoundFile
+
+# What the configuration of a repository could make git run while it only looks: a monitor of the file system, hooks, a
+# pager. External diffs and conversions to text are refused by the options of `git diff`, filters one by one, below.
+# The index is not written either, and names in patches are in ASCII.
+_SETTINGS = (
+    "core.fsmonitor=false",
+    f"core.hooksPath={os.devnull}",
+    "core.pager=cat",
+    "core.quotePath=true",
+    "diff.autoRefreshIndex=false",
+)
+
+# No questions, and no fetching of objects that a partial clone lacks.
+_ENVIRONMENT = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_ALLOW_PROTOCOL": "",
+    "LC_ALL": "C",
+}
+
+
+class GitFailure(BadInput):
+    """Git refused; the message holds its reason."""
+
+
+class Git:
+    """Git commands in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._settings: tuple[str, ...] = _SETTINGS
+        self._settings += tuple(f"{name}=" for name in self._filters())
+
+    def run(self, *arguments: str) -> bytes:
+        """What the command prints. Raises BadInput if git is missing, GitFailure if it refuses."""
+        settings = [part for setting in self._settings for part in ("-c", setting)]
+        command = ["git", "--no-pager", "--literal-pathspecs", *settings, *arguments]
+        try:
+            done = subprocess.run(
+                command,
+                cwd=self._folder,
+                env={**os.environ, **_ENVIRONMENT},
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise BadInput("git is not installed", "install it, or leave out --diff") from error
+        if done.returncode != 0:
+            reason = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
+            raise GitFailure(f"git {arguments[0]} failed: {reason}", "see what git says")
+        return done.stdout
+
+    def _filters(self) -> list[str]:
+        """The settings that make git run a program on files it reads; with an empty value they run nothing."""
+        names = self.run("config", "--list", "--name-only", "-z").decode("utf-8", "surrogateescape").split("\0")
+        filters = sorted({name for name in names if name.startswith("filter.")})
+        for name in filters:
+            if "=" in name:  # it could not be told from its value
+                raise BadInput(f"the git setting {name} has a name with =", "rename that filter, or leave out --diff")
+        return filters
+
+
+# Whatever is configured: no programs of others, no colours, no look into submodules.
+_DIFF = ("diff", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative", "--ignore-submodules=all")
+_AS_PATCH = ("--unified=0", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/")
+_HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+
+Ranges = tuple[range, ...]  # line numbers as git counts them, from 1, where only "\n" ends a line
+_EVERY_LINE: Ranges = (range(1, sys.maxsize),)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What the working tree has that a commit had not: `ranges` of lines by file, none for a deleted file."""
+
+    root: Path
+    ranges: dict[Path, Ranges]
+    tracked: frozenset[Path]
+
+    def require_inside(self, path: Path) -> None:
+        """Raises BadInput for a path outside of the repository."""
+        if not _place(path).is_relative_to(self.root):
+            raise BadInput(f"{path} is not in the repository {self.root}", "run inside of its repository")
+
+    def of(self, file: FoundFile) -> Ranges:
+        """What changed in a file. One that was named, but that git knows nothing of, is new as a whole.
+
+        A link is as good as unchanged: what it points to is not part of it.
+        """
+        path = _place(file.path)
+        if path.is_symlink():
+            return ()
+        is_unknown = file.named and path not in self.tracked
+        return self.ranges.get(path, _EVERY_LINE if is_unknown else ())
+
+
+def changes_since(base: str, folder: Path) -> Changes:
+    """Compare the working tree around a folder with a commit, branch or tag.
+
+    New files that git neither tracks nor ignores are changed as a whole. Raises BadInput without git, outside of a
+    repository, or for an unknown `base`.
+    """
+    git, root = _repository(folder)
+    commit = _commit(git, base)
+    ranges: dict[Path, Ranges] = {}
+    for name, is_binary in _changed_files(git.run(*_DIFF, "--numstat", "-z", commit, "--")):
+        ranges[root / name] = _EVERY_LINE if is_binary else ()
+    ranges.update((root / name, found) for name, found in _hunks(git.run(*_DIFF, *_AS_PATCH, commit, "--")))
+    new = git.run("ls-files", "--others", "--exclude-standard", "-z")
+    ranges.update((root / name, _EVERY_LINE) for name in _names(new))
+    tracked = frozenset(root / name for name in _names(git.run("ls-files", "-z")))
+    return Changes(root, ranges, tracked)
+
+
+def changed_mask(lines: LineIndex, ranges: Ranges) -> NDArray[np.bool_]:
+    """Which lines changed, bool[lines]. A lone carriage return ends a line here, but not for git."""
+    line_feeds = np.flatnonzero(code_points(lines.text) == ord("\n"))
+    numbers = line_feeds.searchsorted(lines.starts) + 1
+    changed = np.zeros(lines.count, dtype=np.bool_)
+    for each in ranges:
+        changed |= (numbers >= each.start) & (numbers < each.stop)
+    return changed
+
+
+def _repository(folder: Path) -> tuple[Git, Path]:
+    try:
+        top = Git(folder).run("rev-parse", "--show-toplevel")
+    except GitFailure as error:
+        if "not a git repository" not in error.message:
+            raise
+        raise BadInput(f"{folder.absolute()} is not in a git repository", "run in one, or leave out --diff") from error
+    root = Path(os.path.realpath(os.fsdecode(top.removesuffix(b"\n"))))
+    return Git(root), root
+
+
+def _commit(git: Git, base: str) -> str:
+    try:
+        return git.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}").decode().strip()
+    except GitFailure as error:
+        raise BadInput(
+            f"--diff {base}: git knows no such commit",
+            "name a commit, branch or tag that this clone has; a shallow clone has to fetch it first",
+        ) from error
+
+
+def _names(output: bytes) -> Iterator[str]:
+    return (os.fsdecode(name) for name in output.split(b"\0") if name)
+
+
+def _changed_files(output: bytes) -> Iterator[tuple[str, bool]]:
+    """From `--numstat -z`: each name, the old ones of renamed files too, and whether git calls the file binary.
+
+    A record is "added deleted name", or for a renamed file "added deleted " and then both names.
+    """
+    parts = iter(output.split(b"\0"))
+    for record in parts:
+        if record:
+            added, _, name = record.split(b"\t", 2)
+            if not name:
+                yield os.fsdecode(next(parts)), False
+                name = next(parts)
+            yield os.fsdecode(name), added == b"-"
+
+
+def _hunks(patch: bytes) -> Iterator[tuple[str, Ranges]]:
+    """From a patch without context: the new name of each file that has lines added or changed, and which."""
+    rows = iter(patch.split(b"\n"))
+    name: str | None = None
+    ranges: list[range] = []
+    for row in rows:
+        hunk = _HUNK.match(row)
+        if row.startswith(b"diff --git "):
+            if name is not None:
+                yield name, tuple(ranges)
+            name, ranges = None, []
+        elif row.startswith((b"+++ b/", b'+++ "b/')):
+            name = _unquoted(row.removeprefix(b"+++ "))
+        elif hunk:
+            removed, first, added = (1 if each is None else int(each) for each in hunk.groups())
+            ranges.append(range(first, first + added))
+            _skip(rows, removed + added)
+    if name is not None:
+        yield name, tuple(ranges)
+
+
+def _skip(rows: Iterator[bytes], count: int) -> None:
+    """Leave out the lines of a hunk: they may look like anything."""
+    while count:
+        count -= not next(rows).startswith(b"\\")  # "\ No newline at end of file" is no line of the file
+
+
+def _unquoted(name: bytes) -> str:
+    """A name in a patch, without its prefix. Git quotes unusual ones like a bytes literal, in ASCII."""
+    is_quoted = name.startswith(b'"')
+    # A tab marks the end of a name with spaces.
+    plain: bytes = ast.literal_eval(f"b{name.decode('ascii')}") if is_quoted else name.removesuffix(b"\t")
+    return os.fsdecode(plain.removeprefix(b"b/"))
+
+
+def _place(path: Path) -> Path:
+    """Where a file is, links followed on the way to it, but not the file if it is one itself."""
+    if path.is_dir():
+        return Path(os.path.realpath(path))
+    return Path(os.path.realpath(path.parent), path.name)

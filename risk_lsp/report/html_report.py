@@ -1,0 +1,191 @@
+"""The report as one page that needs nothing else: no network, no script."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from risk_lsp.errors import BadInput
+from risk_lsp.report.check import DEFAULT_THRESHOLD, FileFailure, FileReport, LineRisk, likeliest_first
+from risk_lsp.report.wording import NAME, Tool, code_of, counted, printable, shows_unicode, words_of
+from risk_lsp.risk.presentation import STEPS, ReferenceTable, heat_edges, heat_steps, percent
+from risk_lsp.text.spans import stripped_line_spans
+
+_TEMPLATES = Path(__file__).with_name("templates")
+
+
+def html_report(
+    reports: Sequence[FileReport],
+    tool: Tool,
+    reference: ReferenceTable,
+    failures: Sequence[FileFailure] = (),
+    threshold: float = DEFAULT_THRESHOLD,
+) -> str:
+    """The page, a whole HTML document. Every name and every line of code in it is text, whatever it holds."""
+    style = (_TEMPLATES / "report.css").read_text("utf-8")
+    files = [_file(number, report, threshold) for number, report in enumerate(reports, start=1)]
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            title=files[0].name if len(files) == 1 else counted(len(files), "file"),
+            tool=f"{NAME} {tool.version}",
+            bundle=tool.bundle,
+            style=style,
+            style_hash=_content_hash(style),
+            files=files,
+            top=_top(reports, threshold) if len(files) > 1 else [],
+            failures=[printable(str(each.error)) for each in failures],
+            threshold=f"{threshold:.0%}",
+            legend=_legend(threshold),
+            classes=[each.sentence(reference.things) for each in reference.classes if each.n],
+        )
+    )
+
+
+def write_page(page: str, output: Path | None) -> None:
+    """Write the page to a file, or to stdout. Raises BadInput for a file that cannot be written."""
+    if output is None:
+        # A page says of itself that it is UTF-8; to a stream that is not, every other character goes as a reference.
+        unicode = shows_unicode(sys.stdout)
+        sys.stdout.write(page if unicode else page.encode("ascii", "xmlcharrefreplace").decode("ascii"))
+        return
+    try:
+        output.write_text(page, "utf-8", newline="\n")
+    except OSError as error:
+        raise BadInput(f"{output} cannot be written: {error.strerror}", "check the path") from error
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of code as the heat map shows it; `percent` is empty for one that holds no code."""
+
+    number: int
+    percent: str
+    step: int
+    code: str
+
+
+@dataclass(frozen=True)
+class _TopLine:
+    """A line worth reading, with where it is on the page."""
+
+    target: str
+    name: str
+    number: int
+    percent: str
+    step: int
+    code: str
+    words: list[str]
+    reference: str | None
+
+
+@dataclass(frozen=True)
+class _Function:
+    target: str
+    kind: str
+    name: str
+    percent: str
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file; `id` begins the ids of everything in it."""
+
+    id: str
+    name: str
+    language: str
+    percent: str
+    above: str
+    outside: str | None
+    functions: list[_Function]
+    top: list[_TopLine]
+    rows: list[_Row]
+
+
+def _environment() -> Environment:
+    loader = FileSystemLoader(_TEMPLATES)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def _content_hash(style: str) -> str:
+    """The hash by which the page's security policy allows this style sheet and no other."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
+
+
+def _file(number: int, report: FileReport, threshold: float) -> _File:
+    name, identity = printable(str(report.path)), f"f{number}"
+    return _File(
+        id=identity,
+        name=name,
+        language=report.language_id,
+        percent=percent(report.document),
+        above=counted(len(report.findings), "line"),
+        outside=report.outside,
+        functions=_functions(report, identity),
+        top=[_top_line(report, line, identity, threshold) for line in report.worth_reading],
+        rows=_rows(report, threshold),
+    )
+
+
+def _functions(report: FileReport, identity: str) -> list[_Function]:
+    return [
+        _Function(
+            target=f"{identity}-{report.lines.line_of(risk.node.span.start) + 1}",
+            kind=risk.node.kind,
+            name=printable(risk.node.name),
+            percent=percent(risk.probability),
+        )
+        for risk in report.functions
+    ]
+
+
+def _top(reports: Sequence[FileReport], threshold: float) -> list[_TopLine]:
+    """The lines most worth reading of all files: as many as the file with the most of them has."""
+    numbers = {id(report): number for number, report in enumerate(reports, start=1)}
+    ranked = likeliest_first(reports, lambda report: report.worth_reading)
+    most = max((len(report.worth_reading) for report in reports), default=0)
+    return [_top_line(report, line, f"f{numbers[id(report)]}", threshold) for report, line in ranked[:most]]
+
+
+def _top_line(report: FileReport, line: LineRisk, identity: str, threshold: float) -> _TopLine:
+    return _TopLine(
+        target=f"{identity}-{line.line + 1}",
+        name=printable(str(report.path)),
+        number=line.line + 1,
+        percent=percent(line.probability),
+        step=heat_steps(np.array([line.probability]), threshold)[0],
+        code=code_of(report, line),
+        words=words_of(report, line),
+        reference=line.reference,
+    )
+
+
+def _rows(report: FileReport, threshold: float) -> list[_Row]:
+    spans, starts = stripped_line_spans(report.text), report.lines.starts.tolist()
+    steps = heat_steps(report.code_probabilities, threshold)
+    rows = [
+        _Row(
+            number=line + 1,
+            percent="" if np.isnan(probability) else percent(float(probability)),
+            step=steps[line],
+            code=printable(report.text[starts[line] : spans[line].end]),
+        )
+        for line, probability in enumerate(report.code_probabilities)
+    ]
+    # What follows the last line break is no line to people.
+    return rows[:-1] if starts[-1] == len(report.text) else rows
+
+
+def _legend(threshold: float) -> list[tuple[int, str]]:
+    edges = [f"{edge:.0%}" for edge in heat_edges(threshold)]
+    upper = [f"below {edge}" for edge in edges[1:]] + [""]
+    ranges = [f"{low} to {high}" if high else f"{low} and over" for low, high in zip(edges, upper, strict=True)]
+    return list(zip(range(1, STEPS + 1), ranges, strict=True))

@@ -1,0 +1,111 @@
+"""One span of one file: as people write it on a command line, and its probability in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from risk_lsp.errors import BadInput
+from risk_lsp.report.wording import printable
+from risk_lsp.risk.presentation import ReferenceTable, percent
+from risk_lsp.risk.span_risk import Scorer
+from risk_lsp.risk.views import document_risk, driving_words
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.source_files import language_of, read_source
+from risk_lsp.text.spans import Span, stripped_line_spans
+
+FORMS = "120-180 (characters, from 0), 12:5-14:1 (line:column, from 1), or L12-L14 or L12 (whole lines, from 1)"
+
+_OFFSETS = re.compile(r"(\d+)-(\d+)")
+_POSITIONS = re.compile(r"(\d+):(\d+)-(\d+):(\d+)")
+_LINES = re.compile(r"[Ll](\d+)(?:-[Ll]?(\d+))?")
+
+
+def parse_span(argument: str, text: str) -> Span:
+    """The span of `text` that the argument means, in one of FORMS; an end is the first character that is left out.
+
+    Whole lines are taken without the white space around them. Raises BadInput for another form, or for a place that the
+    text does not have.
+    """
+    lines = LineIndex(text)
+    forms: list[tuple[re.Pattern[str], Callable[[LineIndex, list[int]], Span]]] = [
+        (_OFFSETS, _from_offsets),
+        (_POSITIONS, _from_positions),
+        (_LINES, _from_lines),
+    ]
+    for form, read in forms:
+        match = form.fullmatch(argument)
+        if match:
+            span = read(lines, [int(group) for group in match.groups() if group is not None])
+            if span.start > span.end:
+                raise BadInput(f"the span {argument} ends before it starts", "swap its ends")
+            return span
+    raise BadInput(f"{argument!r} is not a span", f"write it as {FORMS}")
+
+
+def _from_offsets(lines: LineIndex, numbers: list[int]) -> Span:
+    start, end = numbers
+    length = len(lines.text)
+    if max(start, end) > length:
+        raise BadInput(f"character {max(start, end)} is outside of the text", f"it has {length} characters")
+    return Span(start, end)
+
+
+def _from_positions(lines: LineIndex, numbers: list[int]) -> Span:
+    first_line, first_column, last_line, last_column = numbers
+    return Span(_offset(lines, first_line, first_column), _offset(lines, last_line, last_column))
+
+
+def _from_lines(lines: LineIndex, numbers: list[int]) -> Span:
+    first, last = _line(lines, numbers[0]), _line(lines, numbers[-1])
+    start, end = lines.start(first), lines.content_end(last)
+    content = lines.text[start:end]
+    if start > end or not content.strip():
+        return Span(start, end)
+    return Span(start + len(content) - len(content.lstrip()), start + len(content.rstrip()))
+
+
+def _offset(lines: LineIndex, line: int, column: int) -> int:
+    index = _line(lines, line)
+    start, end = lines.start(index), lines.content_end(index)
+    if not 1 <= column <= end - start + 1:
+        raise BadInput(f"line {line} has no column {column}", f"its columns are 1 to {end - start + 1}")
+    return start + column - 1
+
+
+def _line(lines: LineIndex, line: int) -> int:
+    if not 1 <= line <= lines.count:
+        raise BadInput(f"the text has no line {line}", f"its lines are 1 to {lines.count}")
+    return line - 1
+
+
+def describe_span(engine: Scorer, path: Path, argument: str, reference: ReferenceTable) -> str:
+    """What is known of a span: where it is, its probability, what drives it, and what such a number has meant.
+
+    The last is said of whole lines only, since held-out lines are what was counted. Raises BadInput for a file that
+    cannot be read or a span that it does not have.
+    """
+    text = read_source(path)
+    span = parse_span(argument, text)
+    risk = engine.score(text, language_of(path))
+    probability = risk.probability(span.start, span.end)
+    rows = [f"{printable(str(path))} {_place(text, span)}: {percent(probability)} likely to need an edit"]
+    words = driving_words(risk, text, span)
+    if words:
+        rows.append("  most of it from " + " ".join(f"`{printable(text[word.start : word.end])}`" for word in words))
+    meaning = reference.sentence(probability) if span in stripped_line_spans(text) else None
+    if meaning and span.start < span.end:
+        rows.append(f"  {meaning}")
+    rows.append(f"  the whole file: {percent(document_risk(risk))}")
+    return "\n".join(rows) + "\n"
+
+
+def _place(text: str, span: Span) -> str:
+    lines = LineIndex(text)
+
+    def position(offset: int) -> str:
+        line = lines.line_of(offset)
+        return f"{line + 1}:{offset - lines.start(line) + 1}"
+
+    return f"{position(span.start)}-{position(span.end)} (characters {span.start}-{span.end})"

@@ -1,0 +1,179 @@
+"""The report that people read: each file with its lines shaded by probability, or the lines of a diff."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
+from risk_lsp.report.wording import code_of, counted, printable, reasons
+from risk_lsp.risk.presentation import percent
+from risk_lsp.text.spans import stripped_line_spans
+
+
+def diff_rows(result: CheckResult) -> Iterator[Text]:
+    """The likeliest changed lines, what to keep in mind of their files, and a summary."""
+    named = likeliest_first(result.reports, lambda report: report.worth_reading)
+    if named:
+        yield Text(_heading(len(named)), "bold")
+    for report, line in named:
+        place = f"{printable(str(report.path))}:{line.line + 1}"
+        yield Text.assemble(f"  {percent(line.probability):>4} ", (place, "bold"), f"  {code_of(report, line)}")
+        if why := reasons(report, line):
+            yield Text(f"       {why}", "dim")
+    for report in {id(report): report for report, _ in named}.values():
+        if report.outside is not None:
+            yield Text(f"  {printable(str(report.path))} is outside the calibrated range: {report.outside}", "italic")
+    yield _diff_summary(result)
+
+
+def _heading(count: int) -> str:
+    return "The line worth reading in this diff" if count == 1 else f"The {count} lines worth reading in this diff"
+
+
+def _diff_summary(result: CheckResult) -> Text:
+    base = printable(str(result.base))
+    lines = [count for count in map(_changed_code, result.reports) if count]
+    if not lines:
+        return Text(f"No line of code was added or changed since {base}")
+    above = sum(len(report.findings) for report in result.reports)
+    changed = f"{counted(sum(lines), 'changed line')} of code in {counted(len(lines), 'file')}"
+    return Text(f"{changed} since {base}, {above:,} above {result.threshold:.0%}")
+
+
+def _changed_code(report: FileReport) -> int:
+    """How many lines of code changed."""
+    has_code = ~np.isnan(report.code_probabilities)
+    return int(np.count_nonzero(has_code if report.changed is None else has_code & report.changed))
+
+
+# Four steps of shading; colours say what the bars and the percentages say too. Text and background are set together,
+# so that they can be read on dark and on light terminals.
+_STEPS = (0.10, 0.20, 0.30)
+_STYLES = ("", "#1f1f1f on #fdf1b8", "#1f1f1f on #f9c97c", "bold #ffffff on #b83227")
+
+# A file longer than this is not shown whole: runs of lines of the lowest step are cut down to their ends.
+_SHOWN_WHOLE = 120
+_CONTEXT = 2
+
+
+@dataclass(frozen=True)
+class TextStyle:
+    """How to print: in colour or not, and with characters that every encoding has or not."""
+
+    color: bool = False
+    ascii_only: bool = False
+
+
+def text_report(result: CheckResult, style: TextStyle) -> str:
+    """All files, one after the other, and a summary."""
+    output = io.StringIO()
+    console = Console(
+        file=output,
+        force_terminal=style.color,
+        color_system="auto" if style.color else None,
+        highlight=False,
+        width=100,
+    )
+    _print(console, result, style)
+    return output.getvalue()
+
+
+def svg_report(result: CheckResult, title: str) -> str:
+    """The same as a picture of a terminal. It loads nothing from anywhere."""
+    console = Console(file=io.StringIO(), record=True, force_terminal=True, color_system="truecolor", width=100)
+    _print(console, result, TextStyle(color=True))
+    return re.sub(r"@font-face\s*\{[^}]*\}\s*", "", console.export_svg(title=title))
+
+
+def _print(console: Console, result: CheckResult, style: TextStyle) -> None:
+    rows = diff_rows(result) if result.base is not None else _rows(result, style)
+    for row in rows:
+        console.print(row, soft_wrap=True)
+
+
+def _rows(result: CheckResult, style: TextStyle) -> Iterator[Text]:
+    for report in result.reports:
+        yield from _file(report, style)
+    yield _summary(result)
+
+
+def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
+    name = printable(str(report.path))
+    yield Text.assemble((name, "bold"), f": {percent(report.document)} that something has to be edited")
+    if report.outside is not None:
+        yield Text(f"  outside the calibrated range: {report.outside}", "italic")
+    for function in report.functions:
+        yield Text(f"  {percent(function.probability):>4} {function.node.kind} {function.node.name}")
+    yield Text()
+    yield from _code(report, style)
+    yield Text()
+    if report.worth_reading:
+        yield Text("  Most worth reading", "bold")
+    for line in report.worth_reading:
+        yield from _worth_reading(report, line)
+    yield Text()
+
+
+def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
+    spans = stripped_line_spans(report.text)
+    digits = len(str(report.lines.count))
+    for line in _shown_lines(report):
+        if line is None:
+            yield Text(f"  {'...' if style.ascii_only else '⋮'}", "dim")
+        else:
+            indent = report.text[report.lines.start(line) : spans[line].start]
+            code = report.text[spans[line].start : spans[line].end]
+            yield _row(line, float(report.code_probabilities[line]), indent, code, digits, style)
+
+
+def _row(line: int, probability: float, indent: str, code: str, digits: int, style: TextStyle) -> Text:
+    is_code = not math.isnan(probability)
+    step = _step(probability) if is_code else 0
+    block, rule = ("#", "|") if style.ascii_only else ("█", "│")
+    gutter = f"  {percent(probability) if is_code else '':>4} {block * step:<3} {line + 1:>{digits}} {rule} "
+    return Text.assemble(
+        (gutter, "bold" if step == len(_STEPS) else "dim"), printable(indent), (printable(code), _STYLES[step])
+    )
+
+
+def _step(probability: float) -> int:
+    return sum(probability >= limit for limit in _STEPS)
+
+
+def _shown_lines(report: FileReport) -> Iterator[int | None]:
+    """The lines to show, in order; None stands for a run that is left out."""
+    probabilities = report.code_probabilities
+    if report.lines.start(report.lines.count - 1) == len(report.text):
+        probabilities = probabilities[:-1]  # what follows the last line break is no line to people
+    if len(probabilities) <= _SHOWN_WHOLE:
+        yield from range(len(probabilities))
+        return
+    for is_low, run in groupby(range(len(probabilities)), key=lambda line: not probabilities[line] >= _STEPS[0]):
+        lines = list(run)
+        if is_low and len(lines) > 2 * _CONTEXT + 1:
+            yield from lines[:_CONTEXT]
+            yield None
+            yield from lines[-_CONTEXT:]
+        else:
+            yield from lines
+
+
+def _worth_reading(report: FileReport, line: LineRisk) -> Iterator[Text]:
+    code = printable(report.text[line.span.start : line.span.end])
+    yield Text(f"  line {line.line + 1}, {percent(line.probability)}: {code}")
+    if why := reasons(report, line):
+        yield Text(f"    {why}", "dim")
+
+
+def _summary(result: CheckResult) -> Text:
+    files, lines = len(result.reports), sum(len(report.findings) for report in result.reports)
+    return Text(f"{counted(files, 'file')}, {counted(lines, 'line')} above {result.threshold:.0%}")

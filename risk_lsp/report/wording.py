@@ -1,0 +1,83 @@
+"""What reports say: of a line and of counts, of the program that made them, and what a stream can show."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TextIO
+
+from risk_lsp import __version__
+from risk_lsp.probe.manifest import Manifest
+from risk_lsp.report.check import FileReport, LineRisk
+
+_TAB = 4
+
+
+def wants_color(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """Whether the stream is a terminal, and its owner did not ask for no colour (NO_COLOR, or TERM=dumb)."""
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def shows_unicode(stream: TextIO) -> bool:
+    """Whether every character can be written to the stream."""
+    return (stream.encoding or "").lower().replace("-", "").startswith("utf")
+
+
+def write_all(stream: TextIO, text: str) -> None:
+    """Write the text; characters that the stream's encoding lacks are escaped, not refused."""
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def printable(code: str) -> str:
+    """The code with tabs as spaces and every other control or invisible formatting character as its code in brackets.
+
+    A file could otherwise move the cursor, change colours or turn the direction of writing, and so show other code than
+    it holds.
+    """
+    return "".join(map(_visible, code.expandtabs(_TAB)))
+
+
+def _visible(character: str) -> str:
+    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return f"<{ord(character):02X}>" if hidden else character
+
+
+def words_of(report: FileReport, line: LineRisk) -> list[str]:
+    """The pieces of the line that carry most of its probability, as they can be shown."""
+    return [printable(report.text[word.start : word.end]) for word in line.words]
+
+
+def reasons(report: FileReport, line: LineRisk) -> str:
+    """Where the probability comes from, and what such a number has meant; empty if neither is known."""
+    words = " ".join(f"`{word}`" for word in words_of(report, line))
+    return "; ".join(part for part in (f"most of it from {words}" if words else "", line.reference) if part)
+
+
+def code_of(report: FileReport, line: LineRisk) -> str:
+    """The line without the white space around it, as it can be shown."""
+    return printable(report.text[line.span.start : line.span.end])
+
+
+def counted(number: int, thing: str) -> str:
+    """ "1 line", "2 lines" """
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+NAME = "risk-lsp"
+
+
+@dataclass(frozen=True)
+class Tool:
+    """The program's version, and the bundle's name and the hashes of its parts."""
+
+    bundle: str
+    probe_hash: str
+    weights_hash: str
+    version: str = __version__
+
+
+def tool_of(manifest: Manifest) -> Tool:
+    """This version of the program with the bundle of the manifest."""
+    return Tool(manifest.name, manifest.probe_hash, manifest.host.weights_hash)

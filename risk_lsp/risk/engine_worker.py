@@ -1,0 +1,124 @@
+"""The worker process: hosts one bundle, scores texts that arrive on standard input, and answers other questions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput
+from risk_lsp.model.infilling import Infiller, preferences
+from risk_lsp.model.windows import WindowMemory
+from risk_lsp.probe.manifest import bundle_path
+from risk_lsp.risk.disk_cache import DiskCache, cache_folder, key_prefix, text_key
+from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.partial_risk import PartialRisk
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.worker.child import Answer, run_worker, step_back
+
+Reply = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+
+
+class SideQuestions:
+    """Answers questions by name, with `parameters` and replies as JSON."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._infiller = Infiller(engine.model)
+
+    def answer(self, question: str, parameters: dict[str, Any]) -> Reply:
+        """Header and arrays. BadInput for a question that is not known."""
+        if question == "risks":
+            return self._risks(parameters["texts"], parameters["language_id"])
+        if question == "infill":
+            return self._infills(parameters)
+        if question == "alternatives":
+            return self._alternatives(parameters)
+        if question == "preferences":
+            found = preferences(self._engine.model, parameters["text"], parameters["variants"])
+            return {}, {"preferences": found}
+        raise BadInput(f"the worker knows no question {question!r}", "the two processes run different versions")
+
+    def _risks(self, texts: list[str], language_id: str) -> Reply:
+        headers: list[dict[str, Any]] = []
+        arrays: dict[str, NDArray[Any]] = {}
+        for number, risk in enumerate(self._engine.score_many(texts, language_id)):
+            header, own = risk.to_arrays()
+            headers.append(header)
+            arrays |= {f"{number}.{name}": array for name, array in own.items()}
+        return {"risks": headers}, arrays
+
+    def _infills(self, asked: dict[str, Any]) -> Reply:
+        fills = [
+            self._infiller.fill(asked["text"], start, end, count=asked["count"], max_tokens=asked["max_tokens"])
+            for start, end in asked["spans"]
+        ]
+        return {"infills": [[[fill.text, fill.log_probability] for fill in found] for found in fills]}, {}
+
+    def _alternatives(self, asked: dict[str, Any]) -> Reply:
+        found = self._infiller.alternatives(asked["text"], asked["start"], asked["end"], asked["top"])
+        return {
+            "alternatives": [[token.start, token.end, token.probability, list(token.expected)] for token in found]
+        }, {}
+
+
+_CACHE_BYTES = 256_000_000
+
+
+class EngineScorer:
+    """The engine as the worker's loop wants it."""
+
+    def __init__(self, engine: Engine, memory: WindowMemory, disk: DiskCache | None) -> None:
+        self._engine = engine
+        self._memory = memory
+        self._disk = disk
+        self._prefix = key_prefix(engine.manifest, f"{engine.model.device} {engine.model.dtype} rounded")
+        self._questions = SideQuestions(engine)
+
+    def describe(self) -> dict[str, Any]:
+        """What is loaded, for the server's status and hover."""
+        return self._engine.describe()
+
+    def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
+        """The risks of one text, as a header and arrays; those of its parts, as they are known."""
+        return self._risk(text, language_id, at, lambda part: on_part(part.to_arrays())).to_arrays()
+
+    def _risk(self, text: str, language_id: str, at: int, on_part: Callable[[PartialRisk], None]) -> SpanRisk:
+        if self._disk is None:
+            return self._engine.rescore(text, language_id, self._memory, at=at, on_part=on_part)
+        key = text_key(self._prefix, text, language_id)
+        known = self._disk.get(key)
+        if known is not None:
+            return known
+        before = self._memory.tokens_run
+        risk = self._engine.rescore(text, language_id, self._memory, at=at, on_part=on_part)
+        # A text that was hardly known is one that somebody opened; one after an edit is followed by the next.
+        if 2 * (self._memory.tokens_run - before) >= len(risk.starts):
+            self._disk.put(key, risk)
+        return risk
+
+    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
+        """What repair and explanations ask."""
+        return self._questions.answer(question, parameters)
+
+
+def load(options: dict[str, Any]) -> EngineScorer:
+    """Load the bundle that the server's options name and run it once, so that the first document does not wait."""
+    step_back()
+    engine = Engine.load(
+        bundle_path(options.get("bundle")),
+        device=options.get("device", "auto"),
+        dtype=options.get("dtype", "auto"),
+        offline=options.get("offline", True),
+        threads=options.get("threads"),
+    )
+    engine.score("def warm_up():\n    return 1\n")
+    memory = WindowMemory(options.get("cache_bytes", _CACHE_BYTES))
+    disk_bytes = options.get("disk_cache_bytes", 0)
+    return EngineScorer(engine, memory, DiskCache(cache_folder(), disk_bytes) if disk_bytes else None)
+
+
+if __name__ == "__main__":
+    sys.exit(run_worker(load))

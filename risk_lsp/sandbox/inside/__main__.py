@@ -1,0 +1,138 @@
+"""The fork server: reads jobs from stdin, answers on stdout, one at a time, until stdin ends.
+
+Arguments: the modules to import beforehand, so that programs find them loaded.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import resource
+import sys
+from typing import Any
+
+from . import launch
+from .frames import decode_frame, encode_frame, frame_size
+from .job import Base, ProgramRun, private_memory_of
+
+_TRIAL: dict[str, Any] = {
+    "program": "",
+    "stdin": "",
+    "limits": {
+        "wall_seconds": 10.0,
+        "cpu_seconds": 10,
+        "memory": 1 << 28,
+        "processes": 4,
+        "open_files": 16,
+        "file": 1 << 16,
+        "disk": 1 << 16,
+        "output": 1 << 10,
+        "stderr_tail": 1 << 10,
+    },
+}
+
+
+def serve(modules: list[str]) -> None:
+    """Answer jobs until stdin ends. The first frame out says whether programs are isolated from one another."""
+    jobs, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    os.dup2(nothing, 1)
+    os.close(nothing)
+    _limit_open_files(256)
+    # The kernel should end a program, not the user's other work, when memory runs out.
+    _write_quietly("/proc/self/oom_score_adj", "1000")
+    _preload(modules)
+    # Programs must not find this package, nor the folder it came from.
+    sys.path[:] = [folder for folder in sys.path if folder and folder != os.environ.get("PYTHONPATH")]
+    for name in ("PYTHONPATH", "PWD", "OLDPWD"):
+        os.environ.pop(name, None)
+    gc.collect()
+    gc.freeze()
+    isolated = _can_isolate()
+    os.write(answers, encode_frame({"isolated": isolated}))
+    base = _base()
+    with os.fdopen(jobs, "rb") as stream:
+        while frame := _read_frame(stream):
+            request, _ = decode_frame(frame)
+            header, body = ProgramRun(request, isolated=isolated, base=base).run()
+            _write_all(answers, encode_frame(header, body))
+
+
+def _can_isolate() -> bool:
+    """Whether a trial run gets its own namespaces."""
+    try:
+        from . import kernel
+
+        kernel.adopt_orphans()
+        header, _ = ProgramRun(_TRIAL, isolated=True, base=_base()).run()
+    except (OSError, AttributeError, launch.LaunchError):
+        return False
+    return bool(header["completed"])
+
+
+def _base() -> Base:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:
+            pages = int(statm.read().split()[0])
+    except OSError:
+        pages = 0
+    # The init of an isolated program's namespace counts too.
+    return Base(pages * resource.getpagesize(), private_memory_of("self"), _user_threads() + 1)
+
+
+def _user_threads() -> int:
+    """Threads of this user in this user namespace: the kernel counts a program's own on top of them."""
+    total = 0
+    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else []):
+        try:
+            mine = os.stat(f"/proc/{pid}").st_uid == os.getuid()
+            if mine and os.readlink(f"/proc/{pid}/ns/user") == os.readlink("/proc/self/ns/user"):
+                total += len(os.listdir(f"/proc/{pid}/task"))
+        except OSError:
+            # It has ended, or is in a namespace above this one.
+            continue
+    return total
+
+
+def _preload(modules: list[str]) -> None:
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            # A program that needs it will say so.
+            continue
+
+
+def _limit_open_files(number: int) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ceiling = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, ceiling))
+
+
+def _write_quietly(path: str, text: str) -> None:
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+    except OSError:
+        return
+
+
+def _read_frame(stream: Any) -> bytes:
+    """The next whole frame, or b"" at the end."""
+    data: bytes = stream.read(8)
+    size = frame_size(data)
+    if size is None:
+        return b""
+    return data + bytes(stream.read(size - len(data)))
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Open documents: their analysis, and what is shown of them."""

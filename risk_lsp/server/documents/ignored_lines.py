@@ -1,0 +1,152 @@
+"""Lines that a person does not want to hear about, by a comment or remembered: hashes in their data folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from risk_lsp.errors import RiskError
+from risk_lsp.text.comments import lines_ignored_in_source
+from risk_lsp.text.document import Document
+from risk_lsp.text.tracking import LineAnchor, anchor_of, find_anchors, hash_of, hashed_lines
+
+_FORMAT = 1
+_LINES_AT_MOST = 500  # per document; the oldest are forgotten first
+_FILES_AT_MOST = 2_000
+_BYTES_AT_MOST = 1_000_000  # a file larger than this was not written here
+
+logger = logging.getLogger(__name__)
+
+
+class IgnoreStore:
+    """Remembered lines. Several servers may use one folder at the same time; each sees what the others wrote."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[Path, tuple[tuple[int, int], list[LineAnchor]]] = {}  # by file: what it looked like, content
+
+    def lines(self, document: Document) -> frozenset[int]:
+        """The lines of the document that are remembered."""
+        anchors = self._anchors(self._path(document))
+        return frozenset(find_anchors(anchors, hashed_lines(document)).values()) if anchors else frozenset()
+
+    def add(self, document: Document, line: int) -> None:
+        """Remember a line. Raises RiskError if it is blank or cannot be written down."""
+        hashed = hashed_lines(document)
+        anchor = anchor_of(hashed, line)
+        if anchor is None:
+            raise RiskError(f"line {line + 1} is blank", "choose a line with content")
+        with self._locked():
+            path = self._path(document)
+            anchors = self._anchors(path)
+            if line not in find_anchors(anchors, hashed).values():
+                self._write(path, [*anchors, anchor][-_LINES_AT_MOST:])
+                self._drop_oldest_files()
+
+    def remove(self, document: Document, line: int) -> bool:
+        """Forget a line; False if it was not remembered. Raises RiskError if that cannot be written down."""
+        path = self._path(document)
+        if not self._anchors(path):
+            return False
+        with self._locked():
+            anchors = self._anchors(path)
+            found = find_anchors(anchors, hashed_lines(document))
+            kept = [anchor for anchor in anchors if found.get(anchor) != line]
+            if len(kept) < len(anchors):
+                self._write(path, kept)
+        return len(kept) < len(anchors)
+
+    def _path(self, document: Document) -> Path:
+        return self._folder / f"{hash_of(document.uri)}.json"
+
+    def _anchors(self, path: Path) -> list[LineAnchor]:
+        """What a document's file holds; nothing where there is none or it cannot be read."""
+        try:
+            stat = path.stat()
+        except OSError:
+            return []
+        looks = (stat.st_mtime_ns, stat.st_ino)
+        if (known := self._read.get(path)) is None or known[0] != looks:
+            known = self._read[path] = (looks, _read(path) if stat.st_size <= _BYTES_AT_MOST else [])
+        return known[1]
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with (self._folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            hint = "make the folder writable, or ignore the line by a comment"
+            raise RiskError(f"{self._folder} cannot be written: {reason}", hint) from None
+
+    def _write(self, path: Path, anchors: list[LineAnchor]) -> None:
+        """Replace a file in one step, so that nobody ever reads half of it."""
+        if not anchors:
+            path.unlink(missing_ok=True)
+            return
+        content = json.dumps({"format": _FORMAT, "lines": [anchor._asdict() for anchor in anchors]})
+        descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".new")
+        try:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(content)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+
+    def _drop_oldest_files(self) -> None:
+        files = list(self._folder.glob("*.json"))
+        if len(files) > _FILES_AT_MOST:
+            files.sort(key=lambda path: path.stat().st_mtime_ns)
+            for path in files[: len(files) - _FILES_AT_MOST]:
+                path.unlink(missing_ok=True)
+
+
+def default_data_folder() -> Path:
+    """The user's data folder for this program."""
+    from platformdirs import user_data_path
+
+    return user_data_path("risk-lsp", appauthor=False)
+
+
+def _read(path: Path) -> list[LineAnchor]:
+    try:
+        content = json.loads(path.read_text(encoding="ascii"))
+        if content["format"] != _FORMAT:
+            raise ValueError
+        return [_anchor(entry) for entry in content["lines"]][-_LINES_AT_MOST:]
+    except (OSError, ValueError, TypeError, KeyError):
+        logger.warning("%s cannot be read; the lines that it remembered are shown", path)
+        return []
+
+
+def _anchor(entry: dict[str, Any]) -> LineAnchor:
+    before, after, content, line = entry["before"], entry["after"], entry["content"], entry["line"]
+    if not all(isinstance(value, str) for value in (content, *before, *after)) or type(line) is not int:
+        raise ValueError
+    return LineAnchor(content, tuple(before), tuple(after), line)
+
+
+class Ignored(str, Enum):
+    """What has a line ignored."""
+
+    SOURCE = "source"
+    STORED = "stored"
+
+
+def ignored_lines(document: Document, store: IgnoreStore) -> dict[int, Ignored]:
+    """The ignored lines of a document; a comment in the source counts before the store."""
+    stored = dict.fromkeys(store.lines(document), Ignored.STORED)
+    return stored | dict.fromkeys(lines_ignored_in_source(document), Ignored.SOURCE)

@@ -1,0 +1,229 @@
+"""The model as the server sees it: one supervised worker, run with the settings in force, the newest question first."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from risk_lsp.errors import BundleError, ModelError, WorkerError
+from risk_lsp.probe.manifest import DEFAULT
+from risk_lsp.risk.partial_risk import WORKER_COMMAND, PartialRisk, risk_from_arrays
+from risk_lsp.risk.presentation import ReferenceTable
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.server.wire.barrier import log_failure
+from risk_lsp.settings import Settings
+from risk_lsp.text.document import Document
+from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
+
+
+class NewestFirst:
+    """As asyncio.Lock, but of those who wait the newest is let in next: what was asked last is what a person sees."""
+
+    def __init__(self) -> None:
+        self._taken = False
+        self._waiting: list[asyncio.Future[None]] = []
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it."""
+        if self._taken:
+            await self._let_in()
+        self._taken = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    async def _let_in(self) -> None:
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if not mine.cancelled():  # it was let in, and goes
+                self._pass_on()
+            elif mine in self._waiting:
+                self._waiting.remove(mine)
+            raise
+
+    def _pass_on(self) -> None:
+        """Let the next one in; until it runs, nobody gets in between."""
+        while self._waiting:
+            newest = self._waiting.pop()
+            if not newest.done():
+                newest.set_result(None)
+                return
+        self._taken = False
+
+
+_LOADING = (WorkerState.STARTING, WorkerState.RESTARTING)
+
+logger = logging.getLogger(__name__)
+
+
+class ModelHost:
+    """Runs the worker while settings say so and scores one text at a time.
+
+    `on_change(state, failure)` is called on the event loop whenever the worker's state changes.
+    """
+
+    def __init__(
+        self, command: Sequence[str] | None, on_change: Callable[[WorkerState, WorkerError | None], None]
+    ) -> None:
+        self._command = command
+        self._on_change = on_change
+        self._supervisor: Supervisor | None = None
+        self._options: dict[str, Any] = {}
+        self._problem: ModelError | None = None
+        self._settled = asyncio.Event()
+        self._one_at_a_time = NewestFirst()
+        self._applying = asyncio.Lock()
+        self._reference: ReferenceTable = ReferenceTable(())
+
+    @property
+    def reference(self) -> ReferenceTable:
+        """What probabilities have meant for the loaded bundle; empty while none is loaded."""
+        return self._reference
+
+    @property
+    def state(self) -> WorkerState:
+        """Where the worker is now."""
+        return WorkerState.STOPPED if self._supervisor is None else self._supervisor.state
+
+    @property
+    def bundle_name(self) -> str | None:
+        """What the loaded bundle calls itself; None while none is loaded."""
+        name = None if self._supervisor is None else self._supervisor.description.get("name")
+        return name if isinstance(name, str) else None
+
+    async def apply(self, settings: Settings) -> None:
+        """Bring the worker in line with the settings: start, stop, or restart it if what it runs with has changed."""
+        async with self._applying:
+            options = worker_options(settings)
+            if not settings.enabled:
+                await self._stop()
+            elif self._supervisor is None:
+                await self._start(options)
+            elif options != self._options:
+                self._options = options
+                await self._supervisor.restart(options)
+
+    async def restart(self) -> None:
+        """Replace the worker by a new one. Raises ModelError if there is none."""
+        async with self._applying:
+            if self._supervisor is None:
+                raise ModelError("the model is not running")
+            await self._supervisor.restart()
+
+    async def stop(self) -> None:
+        """End the worker."""
+        async with self._applying:
+            await self._stop()
+
+    def is_loading(self) -> bool:
+        """Whether a model is on its way."""
+        return self._supervisor is not None and self._supervisor.state in _LOADING
+
+    def explanation(self) -> str | None:
+        """Why nothing can be scored right now, for people; None while the model is at work or ready for it."""
+        supervisor = self._supervisor
+        if supervisor is None:
+            return "the model is not running"
+        if supervisor.state is WorkerState.STARTING:
+            return "the model is still loading"
+        if supervisor.state is WorkerState.RESTARTING:
+            reason = f" ({supervisor.failure.message})" if supervisor.failure else ""
+            return f"the model is being restarted{reason}"
+        if supervisor.state is WorkerState.FAILED:
+            return f"the model could not be loaded: {supervisor.failure}"
+        return None
+
+    async def score(
+        self, document: Document, at: Callable[[], int], on_part: Callable[[PartialRisk], None]
+    ) -> SpanRisk:
+        """The document's risks, as soon as the model is ready; of a long one, `on_part` sees what is known before.
+
+        `at`, asked when the work begins, is the offset whose surroundings come first.
+        Raises WorkerError if the worker went away over this text, BadInput if it refused the text, and ModelError if
+        it failed over the text and lives on, or there is no model to wait for.
+        """
+
+        def pass_on(part: ScoredArrays) -> None:
+            try:
+                on_part(PartialRisk.from_arrays(part.header, part.arrays))
+            except Exception as error:  # the whole is still to come
+                log_failure("a part of a text", error)
+
+        async with self._one_at_a_time.turn():
+            await self._settled.wait()
+            supervisor = self._supervisor
+            if supervisor is None or supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
+                raise ModelError(self.explanation() or "the model is not running")
+            try:
+                scored = await supervisor.score(document.text, document.language_id, at=at(), on_part=pass_on)
+            except WorkerError as error:
+                raise self._told_apart(supervisor, error) from None
+        return risk_from_arrays(scored.header, scored.arrays)
+
+    async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
+        """Ask the worker something else, as soon as the model is ready; see `Supervisor.ask`.
+
+        Raises WorkerError if the worker goes away meanwhile, and ModelError if there is none to wait for.
+        """
+        await self._settled.wait()
+        supervisor = self._supervisor
+        if supervisor is None or supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
+            raise ModelError(self.explanation() or "the model is not running", "start it with riskLsp.restart")
+        return await supervisor.ask(question, parameters)
+
+    def _told_apart(self, supervisor: Supervisor, error: WorkerError) -> ModelError | WorkerError:
+        """A WorkerError is one that a new worker follows; where none does, another try would not help."""
+        if supervisor.state in (WorkerState.READY, WorkerState.FAILED, WorkerState.STOPPED):
+            return ModelError(error.message, error.hint)
+        return error
+
+    async def _start(self, options: dict[str, Any]) -> None:
+        self._options = options
+        self._supervisor = Supervisor(options, command=self._command or WORKER_COMMAND)
+        self._supervisor.on_change(self._changed)
+        await self._supervisor.start()
+
+    async def _stop(self) -> None:
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            await supervisor.stop()
+
+    def _changed(self, state: WorkerState, failure: WorkerError | None) -> None:
+        if state in _LOADING:
+            self._settled.clear()
+        else:
+            self._settled.set()
+        if state is WorkerState.READY and self._supervisor is not None:
+            self._reference = _reference_of(self._supervisor.description)
+        self._on_change(state, failure)
+
+
+def worker_options(settings: Settings) -> dict[str, Any]:
+    """What the worker is started with; paths are absolute because it runs in another folder."""
+    bundle = settings.bundle
+    return {
+        "bundle": bundle if bundle == DEFAULT else str(Path(bundle).expanduser().absolute()),
+        "threads": settings.threads or None,
+        "cache_bytes": settings.cache_megabytes * 1_000_000,
+        "disk_cache_bytes": settings.disk_cache_megabytes * 1_000_000,
+        "device": settings.device,
+        "dtype": settings.dtype,
+        "offline": settings.offline,
+    }
+
+
+def _reference_of(description: dict[str, Any]) -> ReferenceTable:
+    try:
+        return ReferenceTable.from_manifest(description.get("reference", {}))
+    except BundleError as error:
+        logger.warning("no reference sentences: %s", error)
+        return ReferenceTable(())

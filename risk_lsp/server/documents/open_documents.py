@@ -1,0 +1,188 @@
+"""The open documents as our own immutable snapshots, where in them a person is, and which are scored."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from risk_lsp.settings import Settings
+from risk_lsp.text.document import Document, Part, TextChange, apply_changes
+from risk_lsp.text.notebook import CellEdit, Notebook, NotebookChange
+from risk_lsp.text.positions import PositionEncoding
+from risk_lsp.text.spans import Span
+from risk_lsp.text.tracking import Splice, edit_of
+
+logger = logging.getLogger(__name__)
+
+
+class OpenDocuments:
+    """The newest snapshot of every open document, by URI. Snapshots are compared by identity.
+
+    A notebook is one document here, made of its cells (`Notebook.document`). What the client knows, plain texts and
+    cells, are `parts` of documents.
+    """
+
+    def __init__(
+        self, encoding: PositionEncoding, on_edit: Callable[[Document, Splice], None] = lambda document, edit: None
+    ) -> None:
+        self.encoding = encoding
+        self._on_edit = on_edit
+        self._documents: dict[str, Document] = {}
+        self._notebooks: dict[str, Notebook] = {}  # by URI of the notebook
+        self._owners: dict[str, str] = {}  # of cells, by URI
+
+    def open(self, document: Document) -> bool:
+        """Take in a document; one that is open already is replaced. False if it is a cell of an open notebook."""
+        if document.uri in self._owners:
+            logger.warning("a cell of an open notebook was opened as a document; that was ignored")
+            return False
+        self._documents[document.uri] = document
+        return True
+
+    def change(self, uri: str, version: int, changes: Sequence[TextChange]) -> bool:
+        """Apply one notification's edits, each after `on_edit` has seen it; False if the document is not open."""
+        document = self._documents.get(uri)
+        if document is None:
+            logger.warning("an edit of a document that is not open was ignored")
+            return False
+        if version <= document.version:
+            logger.warning("document version went from %d to %d", document.version, version)
+        if not changes:  # a version is news, too
+            self._documents[uri] = apply_changes(document, (), version, self.encoding)
+        for change in changes:
+            document = self._documents[uri]
+            self._on_edit(document, edit_of(document, change, self.encoding))
+            self._documents[uri] = apply_changes(document, [change], version, self.encoding)
+        return True
+
+    def close(self, uri: str) -> None:
+        """Forget a document."""
+        self._documents.pop(uri, None)
+
+    def open_notebook(self, notebook: Notebook) -> None:
+        """Take in a notebook that is not open, whose cells are not open as documents."""
+        self._keep(notebook)
+
+    def change_notebook(self, uri: str, change: NotebookChange) -> tuple[Notebook, Notebook] | None:
+        """Apply one notification's changes; the notebook before and after, None if it is not open."""
+        before = self._notebooks.get(uri)
+        if before is None:
+            logger.warning("a change of a notebook that is not open was ignored")
+            return None
+        after = before.changed(change)
+        self._note_difference(before, after)
+        for edit in change.edits:
+            after = self._with_edited_cell(after, edit, change.version)
+        self._keep(after)
+        return before, after
+
+    def close_notebook(self, uri: str) -> Notebook | None:
+        """Forget a notebook and its cells; the result is its last snapshot, None if it was not open."""
+        notebook = self._notebooks.pop(uri, None)
+        if notebook is not None:
+            self._owners = {cell: owner for cell, owner in self._owners.items() if owner != uri}
+            self.close(notebook.document.uri)
+        return notebook
+
+    def is_cell(self, uri: str) -> bool:
+        """Whether this is a cell of an open notebook."""
+        return uri in self._owners
+
+    def part(self, uri: str) -> Part | None:
+        """What the client knows by this URI, as it is now; None if it is not open, or a cell without Python."""
+        owner = self._owners.get(uri)
+        if owner is not None:
+            return self._notebooks[owner].part(uri)
+        document = self._documents.get(uri)
+        return None if document is None else Part.whole(document)
+
+    def parts(self, document: Document) -> Sequence[Part]:
+        """All parts of a newest snapshot."""
+        for notebook in self._notebooks.values():
+            if notebook.document is document:
+                return notebook.parts
+        return (Part.whole(document),)
+
+    def get(self, uri: str) -> Document | None:
+        """The newest snapshot, or None if the document is not open."""
+        return self._documents.get(uri)
+
+    def is_newest(self, document: Document) -> bool:
+        """Whether the snapshot is still what the client shows."""
+        return self._documents.get(document.uri) is document
+
+    def all(self) -> list[Document]:
+        """The newest snapshots, in the order the documents were opened."""
+        return list(self._documents.values())
+
+    def _with_edited_cell(self, notebook: Notebook, edit: CellEdit, version: int) -> Notebook:
+        for change in edit.changes:
+            cell = notebook.documents.get(edit.uri)
+            if cell is None:
+                logger.warning("an edit of a cell that is not open was ignored")
+                return notebook
+            after = notebook.edited(apply_changes(cell, [change], edit.version, self.encoding), version)
+            part = notebook.part(edit.uri)
+            if part is not None and after.part(edit.uri) is not None:
+                one = edit_of(cell, change, self.encoding)
+                moved = one._replace(start=one.start + part.start, end=one.end + part.start)
+                self._on_edit(notebook.document, moved)
+            else:
+                self._note_difference(notebook, after)
+            notebook = after
+        return notebook
+
+    def _note_difference(self, before: Notebook, after: Notebook) -> None:
+        """Tell of a change of whole cells as one edit."""
+        if after.document is not before.document:
+            rewritten = TextChange(None, None, after.document.text)
+            self._on_edit(before.document, edit_of(before.document, rewritten, self.encoding))
+
+    def _keep(self, notebook: Notebook) -> None:
+        self._owners = {cell: owner for cell, owner in self._owners.items() if owner != notebook.uri}
+        self._owners.update(dict.fromkeys(notebook.documents, notebook.uri))
+        self._notebooks[notebook.uri] = notebook
+        self._documents[notebook.document.uri] = notebook.document
+
+
+class Whereabouts:
+    """The offset of the last edit, hover or code action in each document, by its URI."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+
+    def is_at(self, uri: str, offset: int) -> None:
+        """Something was done or asked there."""
+        self._places[uri] = offset
+
+    def is_within(self, uri: str, span: Span) -> None:
+        """Something was asked about all of the span, which holds what is on the screen."""
+        if not span.start <= self._places.get(uri, 0) <= span.end:
+            self._places[uri] = span.start
+
+    def place(self, document: Document) -> int:
+        """An offset in the document; its start where nothing is known."""
+        return min(self._places.get(document.uri, 0), document.lines.length)
+
+    def forget(self, uri: str) -> None:
+        """Drop what is known of a document."""
+        self._places.pop(uri, None)
+
+
+# The text the client sent is all that counts, so documents that were never saved are as good as files. Others (a diff's
+# old side, terminal output, ...) are not something a person edits.
+_SCHEMES = frozenset({"file", "untitled", "vscode-notebook-cell", "vscode-remote", "vscode-vfs"})
+
+
+def reason_not_scored(document: Document, settings: Settings) -> str | None:
+    """Why the document is not scored, for people; None if it is."""
+    scheme = document.uri.partition(":")[0].lower()
+    if scheme not in _SCHEMES:
+        return f"documents of the kind '{scheme}:' are not scored, only files and unsaved texts"
+    length = document.lines.length  # every keystroke comes here: the text is not put together for it
+    if length > settings.max_characters:
+        return (
+            f"this document has {length:,} characters and documents over {settings.max_characters:,} are not scored"
+            " (setting maxCharacters)"
+        )
+    return None

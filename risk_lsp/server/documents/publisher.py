@@ -1,0 +1,138 @@
+"""Shows what is known of documents: diagnostics pushed, or asked for again by a client that pulls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from lsprotocol import types
+
+from risk_lsp.server.documents.analysis import Analysis
+from risk_lsp.server.documents.line_view import LineView
+from risk_lsp.server.features.diagnostics import diagnostics_of
+from risk_lsp.server.features.questions import Questions
+from risk_lsp.server.state import State
+from risk_lsp.server.wire.client import Messenger
+from risk_lsp.text.document import Document
+
+# By the client's capability below `workspace`.
+_REQUESTS = {
+    "inlayHint": types.WORKSPACE_INLAY_HINT_REFRESH,
+    "codeLens": types.WORKSPACE_CODE_LENS_REFRESH,
+    "diagnostics": types.WORKSPACE_DIAGNOSTIC_REFRESH,
+}
+
+
+class Refresher:
+    """Sends at most one request of a kind per turn of the event loop, however much has changed."""
+
+    def __init__(self, supported: frozenset[str], request: Callable[[str, Any, Callable[[Any], None]], None]) -> None:
+        self._supported = supported
+        self._request = request
+        self._wanted: set[str] = set()
+
+    def want(self, kinds: Iterable[str]) -> None:
+        """Refresh these kinds soon; ones that the client cannot refresh are left out."""
+        fresh = (set(kinds) & self._supported) - self._wanted
+        if fresh and not self._wanted:
+            asyncio.get_running_loop().call_soon(self._send)
+        self._wanted |= fresh
+
+    def stop(self) -> None:
+        """Ask for nothing any more."""
+        self._supported = frozenset()
+        self._wanted.clear()
+
+    def _send(self) -> None:
+        wanted, self._wanted = self._wanted, set()
+        for kind in sorted(wanted):
+            self._request(_REQUESTS[kind], None, lambda _: None)
+
+
+ANALYSED = "riskLsp/analysed"
+
+
+class Publisher:
+    """Tells one client what is known; `pull` says that it asks for diagnostics itself.
+
+    `remark` is what the status says about the document shown last; `on_remark` is called when it may have changed.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        questions: Questions,
+        endpoint: Messenger,
+        refresher: Refresher,
+        on_remark: Callable[[], None],
+        *,
+        pull: bool,
+    ) -> None:
+        self._state = state
+        self._questions = questions
+        self._endpoint = endpoint
+        self._refresher = refresher
+        self._on_remark = on_remark
+        self._pull = pull
+        self.remark: str | None = None
+
+    def show(self, analysis: Analysis) -> None:
+        """Show a result, or what is known of it; also one that is shown already, in other circumstances."""
+        state = self._state
+        view = state.views.make(analysis, state.settings, state.snooze.is_on)
+        parts = state.documents.parts(analysis.document)
+        if not self._pull:
+            for part in parts:
+                self._endpoint.publish(part.uri, part.version, diagnostics_of(view, part, state.encoding))
+        elif not all(self._questions.pulling[part.uri] for part in parts):
+            self._refresher.want(("diagnostics",))
+        self._refresh_in_line()
+        if not analysis.is_whole:
+            return
+        if state.client.wants_analysed:
+            for part in parts:
+                self._endpoint.notify(ANALYSED, {"uri": part.uri, "version": part.version})
+        self.remark = _remark(view)
+        self._on_remark()
+
+    def show_again(self, document: Document) -> None:
+        """Show a document's result, if it has one, in other circumstances."""
+        outcome = self._state.analyzer.outcome(document)
+        if isinstance(outcome, Analysis):
+            self.show(outcome)
+
+    def show_all(self) -> None:
+        """Show every result again."""
+        for analysis in self._state.analyzer.analyses():
+            self.show(analysis)
+
+    def show_nothing(self, document: Document) -> None:
+        """The document's diagnostics are void."""
+        if self._pull:
+            self._refresher.want(("diagnostics",))
+            return
+        for part in self._state.documents.parts(document):
+            self._endpoint.publish(part.uri, part.version, [])
+
+    def take_back(self, uris: Iterable[str]) -> None:
+        """Take back the diagnostics of what is closed; a client that pulls does that itself."""
+        for uri in () if self._pull else uris:
+            self._endpoint.publish(uri, None, [])
+
+    def _refresh_in_line(self) -> None:
+        """Have what is written into texts asked for again."""
+        settings = self._state.settings
+        self._refresher.want(
+            kind for kind, is_on in (("inlayHint", settings.inlay_hints), ("codeLens", settings.code_lens)) if is_on
+        )
+
+
+def _remark(view: LineView) -> str | None:
+    if view.outside is None:
+        return None
+    name = PurePosixPath(unquote(urlsplit(view.analysis.document.uri).path)).name
+    name = "".join(character if character.isprintable() else "\ufffd" for character in name)
+    return f"Outside its calibrated range: {name} ({view.outside})."

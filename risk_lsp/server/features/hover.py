@@ -1,0 +1,127 @@
+"""What a hover says: the risk of the line, its function and the document, and what such a number has meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from lsprotocol import types
+
+from risk_lsp.risk.presentation import ReferenceTable, percent
+from risk_lsp.risk.views import document_risk
+from risk_lsp.server.documents.analysis import Analysis
+from risk_lsp.server.documents.ignored_lines import Ignored
+from risk_lsp.server.documents.line_view import LineView
+from risk_lsp.server.features.diagnostics import driving_spans
+from risk_lsp.server.wire.convert import offset_of, range_of
+from risk_lsp.text.document import Part
+from risk_lsp.text.positions import PositionEncoding
+from risk_lsp.text.spans import Span, stripped_line_span
+
+# Signs of lists, headings and quotations matter at the start of a line only; some clients show needless escapes.
+_SPECIAL = re.compile(r"([\\`*_\[\]<|~])|(?m:^(\s*)([#+\->]))")
+
+
+@dataclass(frozen=True)
+class Markup:
+    """How to write prose, what stands out, code, and a paragraph break."""
+
+    is_markdown: bool
+    text: Callable[[str], str]
+    bold: Callable[[str], str]
+    code: Callable[[str], str]
+
+
+def _markdown_text(text: str) -> str:
+    return _SPECIAL.sub(lambda found: found[2] + "\\" + found[3] if found[3] else "\\" + found[1], text)
+
+
+def _markdown_code(code: str) -> str:
+    """A code span with a fence longer than any run of backticks in the code."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", code)), default=0) + 1)
+    padding = " " if code.startswith("`") or code.endswith("`") else ""
+    return f"{fence}{padding}{code}{padding}{fence}"
+
+
+MARKDOWN = Markup(True, _markdown_text, lambda text: f"**{_markdown_text(text)}**", _markdown_code)
+PLAIN_TEXT = Markup(False, str, str, str)
+
+
+_WORTH_EXPLAINING = 0.01
+_IGNORED = {
+    Ignored.SOURCE: "This line is ignored by a comment (risk: ignore).",
+    Ignored.STORED: "This line is ignored, as you asked for; a code action here ends that.",
+}
+
+
+def hover_of(
+    view: LineView,
+    part: Part,
+    position: types.Position,
+    encoding: PositionEncoding,
+    reference: ReferenceTable,
+    markdown: bool,
+) -> types.Hover:
+    """The hover at a position. On a blank line it speaks of the function and the document only."""
+    markup = MARKDOWN if markdown else PLAIN_TEXT
+    document = view.analysis.document
+    offset = offset_of(part, position, encoding)
+    line = document.lines.line_of(offset)
+    span = stripped_line_span(document, line)
+    is_blank = span.start == span.end
+    anchor = offset if is_blank else min(max(offset, span.start), span.end - 1)
+    paragraphs = [_around(view.analysis, anchor, markup)]
+    if line in view.ignored:
+        paragraphs = [markup.text(_IGNORED[view.ignored[line]]), *paragraphs]
+    elif not is_blank and np.isnan(view.numbers[line]):
+        paragraphs = [markup.text("This line is still being scored."), *paragraphs]
+    elif not is_blank:
+        paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
+    if view.outside is not None:
+        paragraphs.append(markup.text(f"Outside its calibrated range: {view.outside}."))
+    return types.Hover(_contents(paragraphs, markup), None if is_blank else range_of(part, span, encoding))
+
+
+def note(text: str, markdown: bool) -> types.Hover:
+    """A hover that says why there is no number."""
+    markup = MARKDOWN if markdown else PLAIN_TEXT
+    return types.Hover(_contents([markup.text(f"risk-lsp: {text}")], markup))
+
+
+def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:
+    probability = float(view.numbers[line])
+    meaning = reference.sentence(probability)
+    first = _probability(view, line, span, markup)
+    return [first] if meaning is None else [first, markup.text(meaning[:1].upper() + meaning[1:] + ".")]
+
+
+def _probability(view: LineView, line: int, span: Span, markup: Markup) -> str:
+    """How likely, and what drives it. Many clients show a line's diagnostic above its hover: what that says is not said
+    again, but the hover makes sense alone, too."""
+    analysis, probability = view.analysis, float(view.numbers[line])
+    number = markup.bold(percent(probability))
+    tokens = [analysis.document.text[token.start : token.end] for token in driving_spans(analysis, span)]
+    if not tokens or probability < _WORTH_EXPLAINING:
+        return f"{number} likely to need an edit"
+    words = ", ".join(markup.code(token) for token in tokens)
+    if line in view.shown:
+        return f"Most of the {number} chance of an edit comes from {words}"
+    return f"{number} likely to need an edit, most of it from {words}"
+
+
+def _around(analysis: Analysis, offset: int, markup: Markup) -> str:
+    parts = []
+    function = analysis.structure.enclosing_function(offset)
+    if function is not None and analysis.knows([function.span])[0]:
+        risk = analysis.risks.probability(function.span.start, function.span.end)
+        parts.append(f"{function.kind.capitalize()} {markup.code(function.name)}: {percent(risk)}")
+    whole = percent(document_risk(analysis.risks)) if analysis.is_whole else "still being scored"
+    parts.append(f"{'document' if parts else 'Document'}: {whole}")
+    return ", ".join(parts)
+
+
+def _contents(paragraphs: list[str], markup: Markup) -> types.MarkupContent:
+    kind = types.MarkupKind.Markdown if markup.is_markdown else types.MarkupKind.PlainText
+    return types.MarkupContent(kind, ("\n\n" if markup.is_markdown else "\n").join(paragraphs))

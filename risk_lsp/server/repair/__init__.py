@@ -1,0 +1,1 @@
+"""Repairs that a client asks for."""

@@ -1,0 +1,212 @@
+"""A byte stream to one client, over stdio or TCP: framed messages in, and messages out to a client that may be slow."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import select
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+HEADER_LIMIT = 16_384  # bytes; more than this without a blank line is not a header
+_SEPARATOR = b"\r\n\r\n"
+
+
+class FramingError(Exception):
+    """The stream is not the base protocol; nothing after this point can be understood."""
+
+
+class MessageBuffer:
+    """Collects bytes and cuts them into message bodies."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, chunk: bytes) -> None:
+        """Add bytes that were read."""
+        self._pending += chunk
+
+    def bodies(self) -> Iterator[bytes]:
+        """Take out every complete body. Raises FramingError when a header has no usable length."""
+        while (body := self.take()) is not None:
+            yield body
+
+    def take(self) -> bytes | None:
+        """Take out the next body, or None when more bytes are needed. Raises FramingError like `bodies`."""
+        header_end = self._pending.find(_SEPARATOR)
+        if header_end < 0:
+            if len(self._pending) > HEADER_LIMIT:
+                raise FramingError(f"no end of the header within {HEADER_LIMIT} bytes")
+            return None
+        start = header_end + len(_SEPARATOR)
+        end = start + _content_length(bytes(self._pending[:header_end]))
+        if len(self._pending) < end:
+            return None
+        body = bytes(self._pending[start:end])
+        del self._pending[:end]
+        return body
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    """A message as it goes over the wire."""
+    body = json.dumps(message).encode("ascii")
+    return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+def _content_length(header: bytes) -> int:
+    """The body's length in bytes; header names are case-insensitive and other headers are ignored."""
+    for line in header.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length" and value.strip().isdigit():
+            return int(value)
+    raise FramingError("a header without Content-Length")
+
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Blocking reads and writes; `read` returns b"" at the end of the stream, both raise OSError when it breaks.
+
+    `takes_some` says whether `write` would take `select.PIPE_BUF` bytes without blocking.
+    """
+
+    read: Callable[[], bytes]
+    write: Callable[[bytes], None]
+    takes_some: Callable[[], bool]
+
+
+def stdio_connection() -> Connection:
+    """Take over standard input and output for the protocol.
+
+    From here on, whatever prints to standard output reaches standard error: one stray line would garble the protocol.
+    """
+    sys.stdout.flush()
+    source, sink = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(sink, view) :]
+
+    return Connection(lambda: os.read(source, _CHUNK), write, _readiness(sink))
+
+
+def accept_one(host: str, port: int, announce: Callable[[str, int], None]) -> Connection:
+    """Wait for one client; `announce` gets the address in use (port 0 means: any free one)."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
+        announce(*listener.getsockname()[:2])
+        client, _ = listener.accept()
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return Connection(lambda: client.recv(_CHUNK), client.sendall, _readiness(client.fileno()))
+
+
+def _readiness(sink: int) -> Callable[[], bool]:
+    poll = select.poll()
+    poll.register(sink, select.POLLOUT)
+    return lambda: bool(poll.poll(0))
+
+
+def start_reading(connection: Connection, loop: asyncio.AbstractEventLoop, receive: Callable[[bytes], None]) -> None:
+    """Call `receive` in the loop with what arrives, and with b"" once at the end.
+
+    What arrived while the loop was busy comes together, so that a request is seen along with what takes it back.
+    A daemon thread reads, so that a client that neither writes nor goes away cannot keep the process from exiting.
+    """
+    arrived: SimpleQueue[bytes] = SimpleQueue()
+
+    def hand_over() -> None:
+        chunks = []
+        while not arrived.empty():
+            chunks.append(arrived.get())
+        if data := b"".join(chunks):
+            receive(data)
+        if b"" in chunks:
+            receive(b"")
+
+    def deliver(chunk: bytes) -> bool:
+        arrived.put(chunk)
+        try:
+            loop.call_soon_threadsafe(hand_over)
+        except RuntimeError:  # the loop has closed: the process is about to exit
+            return False
+        return bool(chunk)
+
+    def read_all() -> None:
+        while True:
+            try:
+                chunk = connection.read()
+            except OSError:
+                chunk = b""
+            if not deliver(chunk):
+                return
+
+    threading.Thread(target=read_all, name="client-reader", daemon=True).start()
+
+
+_BYTES_AT_MOST = 64 * 2**20  # that wait; a client so far behind is not there any more
+
+logger = logging.getLogger(__name__)
+
+
+class Outbox:
+    """pygls's writer. It never blocks: what the client does not take at once is written by a thread of its own.
+
+    `on_broken` is called, on any thread, when the client is gone or has stopped reading.
+    """
+
+    def __init__(self, connection: Connection, on_broken: Callable[[], None]) -> None:
+        self._connection = connection
+        self._on_broken = on_broken
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting = 0  # bytes that the thread has not written yet
+        self._is_broken = False
+        self._thread = threading.Thread(target=self._write_all, name="client-writer", daemon=True)
+        self._thread.start()
+
+    def write(self, data: bytes) -> None:
+        """Send a message, after those before it. A broken connection is not an error here."""
+        if self._is_broken:
+            return
+        if self._waiting == 0 and len(data) <= select.PIPE_BUF and self._connection.takes_some():
+            self._write(data)
+            return
+        with self._lock:
+            self._waiting += len(data)
+        if self._waiting > _BYTES_AT_MOST:
+            logger.error("the client does not read what it is sent")
+            self._break()
+        self._queue.put(data)
+
+    def close(self, seconds: float = 1.0) -> None:
+        """Wait until everything is written, but not for long."""
+        self._queue.put(None)
+        self._thread.join(seconds)
+
+    def _write_all(self) -> None:
+        while (data := self._queue.get()) is not None:
+            if not self._is_broken:
+                self._write(data)
+            with self._lock:
+                self._waiting -= len(data)
+
+    def _write(self, data: bytes) -> None:
+        try:
+            self._connection.write(data)
+        except OSError:
+            self._break()
+
+    def _break(self) -> None:
+        self._is_broken = True
+        self._on_broken()

@@ -1,0 +1,190 @@
+"""The protocol's types to ours and back, and the arguments of commands, checked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from lsprotocol import types
+from lsprotocol.validators import UINTEGER_MAX_VALUE
+from pygls.exceptions import JsonRpcInvalidParams
+
+from risk_lsp.errors import RiskError
+from risk_lsp.text.comments import Insertion
+from risk_lsp.text.document import Document, Part, TextChange
+from risk_lsp.text.notebook import Cell, CellEdit, CellSplice, Notebook, NotebookChange
+from risk_lsp.text.positions import Position, PositionEncoding, to_offset, to_position
+from risk_lsp.text.spans import Span
+
+
+def document_of(item: types.TextDocumentItem) -> Document:
+    """The first snapshot of a document that was opened."""
+    return Document(item.uri, item.version, item.text, str(item.language_id))
+
+
+def changes_of(events: Iterable[types.TextDocumentContentChangeEvent]) -> list[TextChange]:
+    """The edits of one notification, in order."""
+    return [_change_of(event) for event in events]
+
+
+def notebook_of(params: types.DidOpenNotebookDocumentParams) -> Notebook:
+    """The first snapshot of a notebook that was opened."""
+    notebook = params.notebook_document
+    documents = {item.uri: document_of(item) for item in params.cell_text_documents}
+    return Notebook(notebook.uri, notebook.version, map(_cell_of, notebook.cells), documents)
+
+
+def notebook_change_of(params: types.DidChangeNotebookDocumentParams) -> NotebookChange:
+    """The changes of one notification; those of metadata and results are left out."""
+    version, cells = params.notebook_document.version, params.change.cells
+    if cells is None:
+        return NotebookChange(version)
+    structure = cells.structure
+    return NotebookChange(
+        version,
+        splice=_splice_of(structure.array) if structure is not None else None,
+        opened=[document_of(item) for item in (structure.did_open or ())] if structure is not None else (),
+        closed=[item.uri for item in (structure.did_close or ())] if structure is not None else (),
+        kinds=[_cell_of(cell) for cell in (cells.data or ())],
+        edits=[_cell_edit_of(content) for content in (cells.text_content or ())],
+    )
+
+
+def position_of(value: object) -> types.Position | None:
+    """A position from plain JSON; None if it is none, or has numbers that the protocol does not."""
+    line, character = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
+    if type(line) is not int or type(character) is not int:
+        return None
+    in_range = 0 <= line <= UINTEGER_MAX_VALUE and 0 <= character <= UINTEGER_MAX_VALUE
+    return types.Position(line, character) if in_range else None
+
+
+def range_of(part: Part, span: Span, encoding: PositionEncoding) -> types.Range:
+    """A span of the part's document, in lines of the part, as the client counts it."""
+    return types.Range(_place_of(part, span.start, encoding), _place_of(part, span.end, encoding))
+
+
+def span_of(part: Part, range_: types.Range, encoding: PositionEncoding) -> Span:
+    """A client's range as offsets into the part's document, clamped to the part; one that runs backwards is turned
+    round."""
+    start = offset_of(part, range_.start, encoding)
+    end = offset_of(part, range_.end, encoding)
+    return Span(min(start, end), max(start, end))
+
+
+def offset_of(part: Part, position: types.Position, encoding: PositionEncoding) -> int:
+    """A client's position as an offset into the part's document, clamped to the part."""
+    return to_offset(part.document, part.to_document(_own_position(position)), encoding)
+
+
+def asked_span(part: Part, range_: types.Range, encoding: PositionEncoding) -> Span:
+    """What a person means by a range: an empty one means its line. Raises RiskError for a blank one."""
+    span = span_of(part, range_, encoding)
+    if span.start == span.end:
+        lines = part.document.lines
+        line = lines.line_of(span.start)
+        span = Span(lines.start(line), lines.content_end(line))
+    text = part.document.lines.slice(span.start, span.end)
+    if not text.strip():
+        raise RiskError("there is nothing but white space", "choose a line or a selection with content")
+    start = span.start + len(text) - len(text.lstrip())
+    return Span(start, start + len(text.strip()))
+
+
+def edit_inserting(
+    part: Part, insertion: Insertion, encoding: PositionEncoding, versioned: bool
+) -> types.WorkspaceEdit:
+    """An edit that inserts text; `versioned` for clients that check that it is of the version they show."""
+    place = range_of(part, Span(insertion.offset, insertion.offset), encoding)
+    edit = types.TextEdit(place, insertion.text)
+    if not versioned:
+        return types.WorkspaceEdit({part.uri: [edit]})
+    identifier = types.OptionalVersionedTextDocumentIdentifier(part.uri, part.version)
+    return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(identifier, [edit])])
+
+
+def _cell_of(cell: types.NotebookCell) -> Cell:
+    return Cell(cell.document, cell.kind is types.NotebookCellKind.Code)
+
+
+def _splice_of(array: types.NotebookCellArrayChange) -> CellSplice:
+    return CellSplice(array.start, array.delete_count, [_cell_of(cell) for cell in (array.cells or ())])
+
+
+def _cell_edit_of(content: types.NotebookDocumentCellContentChanges) -> CellEdit:
+    return CellEdit(content.document.uri, content.document.version, changes_of(content.changes))
+
+
+def _place_of(part: Part, offset: int, encoding: PositionEncoding) -> types.Position:
+    return _protocol_position(part.from_document(to_position(part.document, offset, encoding)))
+
+
+def _change_of(event: types.TextDocumentContentChangeEvent) -> TextChange:
+    if isinstance(event, types.TextDocumentContentChangePartial):
+        return TextChange(_own_position(event.range.start), _own_position(event.range.end), event.text)
+    return TextChange(None, None, event.text)
+
+
+def _own_position(position: types.Position) -> Position:
+    return Position(position.line, position.character)
+
+
+def _protocol_position(position: Position) -> types.Position:
+    return types.Position(position.line, position.character)
+
+
+_LONGEST_MINUTES = 7 * 24 * 60
+
+
+class Arguments:
+    """The arguments of one command call. Readers take a place in the list and raise JsonRpcInvalidParams."""
+
+    def __init__(self, command: str, usage: str, values: object, token: object = None) -> None:
+        self._command = command
+        self.progress_token = token if isinstance(token, int | str) and not isinstance(token, bool) else None
+        self._usage = usage
+        self._values = list(values) if isinstance(values, list) else []
+
+    def uri(self, place: int) -> str:
+        """A document's URI."""
+        value = self._at(place)
+        return value if isinstance(value, str) else self._refuse("the URI is a string")
+
+    def text(self, place: int) -> str | None:
+        """A text; None if there is no argument at the place."""
+        value = self._at(place)
+        return value if value is None or isinstance(value, str) else self._refuse("the last argument is a text")
+
+    def line(self, place: int) -> int:
+        """A line's number, from 0."""
+        value = self._at(place)
+        return value if type(value) is int and value >= 0 else self._refuse("the line is a whole number from 0")
+
+    def minutes(self, place: int) -> float:
+        """A number of minutes, up to a week."""
+        value = self._at(place)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if is_number and 0 <= value <= _LONGEST_MINUTES:
+            return float(value)
+        self._refuse(f"minutes are a number from 0 to {_LONGEST_MINUTES}")
+
+    def one_of(self, place: int, *choices: str) -> str:
+        """One of some words."""
+        value = self._at(place)
+        if isinstance(value, str) and value in choices:
+            return value
+        self._refuse("the last argument is " + " or ".join(f'"{choice}"' for choice in choices))
+
+    def range(self, place: int) -> types.Range:
+        """An LSP range."""
+        value = self._at(place)
+        start, end = (value.get("start"), value.get("end")) if isinstance(value, Mapping) else (None, None)
+        first, last = position_of(start), position_of(end)
+        return types.Range(first, last) if first and last else self._refuse("the range is an LSP range")
+
+    def _at(self, place: int) -> Any:
+        return self._values[place] if place < len(self._values) else None
+
+    def _refuse(self, rule: str) -> NoReturn:
+        raise JsonRpcInvalidParams(f"{self._command}: expected the arguments {self._usage}; {rule}")

@@ -1,1 +1,0 @@
-"""Training of the default model and of the probe."""

@@ -1,0 +1,1 @@
+"""The supervised process that hosts the model: messages, the child, its supervisor."""

@@ -1,0 +1,51 @@
+"""Commands in the documents: they can be given like that, and what they say of the default bundle is so."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from risk_lsp.cli.command_line import build_parser
+from risk_lsp.lab.training.make_bundle import recipe_from, recipe_of_command
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTS = ("docs/patches.md", "docs/probe.md", "docs/training.md", "probe_weights/default/README.md", "README.md")
+
+
+def commands(document: str) -> list[list[str]]:
+    """The words of every command of ours that stands in a block of its own."""
+    text = (ROOT / document).read_text("utf-8").replace("\\\n", " ")
+    return [shlex.split(line, comments=True)[1:] for line in re.findall(r"^ {4}(risk-lsp .*)$", text, re.MULTILINE)]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_command_can_be_given_as_it_is_written(document: str) -> None:
+    assert commands(document)
+    for words in commands(document):
+        assert build_parser().parse_args(words).run, words
+
+
+def test_the_documented_fit_is_that_of_the_shipped_probe() -> None:
+    manifest = json.loads((ROOT / "probe_weights/default/manifest.json").read_text("utf-8"))
+    layers = manifest["trained_on"]["model"]["options"]["shape"]["layers"]
+    (words,) = [each for each in commands("docs/training.md") if each[:2] == ["probe", "fit"]]
+
+    assert recipe_from(build_parser().parse_args(words), layers) == recipe_of_command(manifest["command"], layers)
+
+
+def test_the_documented_training_is_that_of_the_shipped_model() -> None:
+    manifest = json.loads((ROOT / "probe_weights/default/manifest.json").read_text("utf-8"))
+    options = manifest["trained_on"]["model"]["options"]
+    words, _on_a_gpu = [each for each in commands("docs/training.md") if each[:2] == ["train", "model"]]
+    args = build_parser().parse_args(words)
+
+    assert (args.minutes, args.layers, args.width, args.micro_batch) == (
+        options["minutes"],
+        options["shape"]["layers"],
+        options["shape"]["width"],
+        options["micro_batch"],
+    )
