@@ -13,7 +13,13 @@ from risk_lsp.cli.command_line import build_parser
 from risk_lsp.lab.training.make_bundle import recipe_from, recipe_of_command
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = ("docs/patches.md", "docs/probe.md", "docs/training.md", "probe_weights/default/README.md", "README.md")
+DOCUMENTS = (
+    "docs/patches.md",
+    "docs/probe.md",
+    "docs/training.md",
+    "probe_weights/default/README.md",
+    "docs/commands.md",
+)
 
 
 def commands(document: str) -> list[list[str]]:

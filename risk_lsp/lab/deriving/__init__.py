@@ -1,0 +1,1 @@
+"""Small models derived from pretrained ones, and tuned to what the probe has to tell."""

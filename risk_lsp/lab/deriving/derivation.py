@@ -1,0 +1,134 @@
+"""A small model derived from a pretrained one: its lowest layers, and the part of its vocabulary that code uses."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from risk_lsp.errors import BadInput
+from risk_lsp.model.weights import SCALES
+
+Tensors = dict[str, NDArray[Any]]
+
+_EMBEDDINGS = "model.embed_tokens.weight"
+_HEAD = "lm_head.weight"
+_FINAL_NORM = "model.norm.weight"
+_BLOCK = "model.layers."
+
+
+def lowest_layers(config: dict[str, Any], weights: Tensors, count: int) -> tuple[dict[str, Any], Tensors]:
+    """Config and weights of the lowest `count` blocks of a Llama- or Qwen-shaped model, with its final norm.
+
+    The head is left out: the shorter model predicts nothing until it is trained to. Raises BadInput for more blocks
+    than the model has.
+    """
+    if not 1 <= count <= config["num_hidden_layers"]:
+        raise BadInput(f"{count} layers cannot be kept", f"the model has 1 to {config['num_hidden_layers']}")
+    kept = {
+        name: tensor
+        for name, tensor in weights.items()
+        if name in (_EMBEDDINGS, _FINAL_NORM) or (name.startswith(_BLOCK) and int(name.split(".")[2]) < count)
+    }
+    shorter = {**config, "num_hidden_layers": count, "tie_word_embeddings": True}
+    shorter.pop("layer_types", None)
+    return shorter, kept
+
+
+def used_tokens(tokenizer: Tokenizer, texts: Iterable[str], at_least: int) -> NDArray[np.int64]:
+    """The ids, rising, of tokens that `texts` use at least so often, and of all that these are merged from.
+
+    Single bytes and special tokens are always among them, so that every text can still be read.
+    """
+    counts: Counter[int] = Counter()
+    for text in texts:
+        counts.update(tokenizer.encode(text, add_special_tokens=False).ids)
+    description = json.loads(tokenizer.to_str())
+    vocabulary: dict[str, int] = description["model"]["vocab"]
+    parts = {"".join(pair): pair for pair in map(_pair, description["model"]["merges"])}
+    kept = {token for token in vocabulary if len(token) == 1}
+    pending = [token for token, number in vocabulary.items() if counts[number] >= at_least]
+    while pending:
+        token = pending.pop()
+        if token not in kept:
+            kept.add(token)
+            pending.extend(parts.get(token, ()))
+    special = [token["id"] for token in description["added_tokens"]]
+    return np.array(sorted({*special, *(vocabulary[token] for token in kept)}), dtype=np.int64)
+
+
+def cut_tokenizer(tokenizer: Tokenizer, kept: NDArray[np.int64]) -> Tokenizer:
+    """The tokenizer with the tokens `kept` alone, renumbered in their order; a BPE of others is made of these."""
+    description = json.loads(tokenizer.to_str())
+    number = {int(old): new for new, old in enumerate(kept)}
+    model = description["model"]
+    model["vocab"] = {token: number[old] for token, old in model["vocab"].items() if old in number}
+    model["merges"] = [
+        pair for pair in map(_pair, model["merges"]) if all(part in model["vocab"] for part in (*pair, "".join(pair)))
+    ]
+    for token in description["added_tokens"]:
+        token["id"] = number[token["id"]]
+    return Tokenizer.from_str(json.dumps(description))
+
+
+def cut_vocabulary(config: dict[str, Any], weights: Tensors, kept: NDArray[np.int64]) -> tuple[dict[str, Any], Tensors]:
+    """Config and weights with the embeddings, and the head if there is one, of the tokens `kept` alone."""
+    shorter = {name: tensor[kept] if name in (_EMBEDDINGS, _HEAD) else tensor for name, tensor in weights.items()}
+    number = {int(old): new for new, old in enumerate(kept)}
+    special = ("bos_token_id", "eos_token_id", "pad_token_id")
+    renumbered = {name: number[config[name]] for name in special if config.get(name) in number}
+    return {**config, "vocab_size": len(kept), **renumbered}, shorter
+
+
+def in_eight_bits(weights: Tensors, group: int = 64) -> Tensors:
+    """The matrices in eight bits, as model/weights.py reads them; vectors in float32.
+
+    Each `group` of columns of a row has a scale of its own, float16, so that its largest value is 127. A matrix whose
+    columns `group` does not divide has one scale a row.
+    """
+    found: Tensors = {}
+    for name, tensor in weights.items():
+        values = tensor.astype(np.float32)
+        if values.ndim != 2:
+            found[name] = values
+            continue
+        rows, columns = values.shape
+        grouped = values.reshape(rows, -1, group if columns % group == 0 else columns)
+        scales = (np.abs(grouped).max(axis=2) / 127.0).astype(np.float16)
+        divisors = np.where(scales == 0, 1, scales).astype(np.float32)
+        found[name] = np.rint(grouped / divisors[:, :, None]).clip(-127, 127).astype(np.int8).reshape(rows, columns)
+        found[name + SCALES] = scales
+    return found
+
+
+def write_model(
+    folder: Path, config: dict[str, Any], weights: Tensors, tokenizer: Tokenizer, max_bytes: int = 45_000_000
+) -> None:
+    """Write config.json, tokenizer.json and safetensors of at most `max_bytes` each, in the types that are given."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    shards: list[Tensors] = [{}]
+    for name, tensor in weights.items():
+        if shards[-1] and sum(each.nbytes for each in shards[-1].values()) + tensor.nbytes > max_bytes:
+            shards.append({})
+        shards[-1][name] = np.ascontiguousarray(tensor)
+    names = [f"model-{number:05d}-of-{len(shards):05d}.safetensors" for number in range(1, len(shards) + 1)]
+    for name, shard in zip(names, shards, strict=True):
+        save_file(shard, folder / name, metadata={"format": "pt"})
+    index = {tensor: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}) + "\n")
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}\n')
+
+
+def _pair(merge: str | list[str]) -> tuple[str, str]:
+    first, second = merge.split(" ") if isinstance(merge, str) else merge
+    return first, second

@@ -1,0 +1,68 @@
+"""A model and a probe that learn together learn which lines a fix touches, and a run that was cut short goes on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.deriving.tuning import Tuning, TuningOptions, ranking_loss
+from risk_lsp.model.code_model import CodeModel
+from tests.lab.training.makers import probe_data, store_of, toy_programs
+
+
+def options(model_folder: Path, out: Path, **changes: object) -> TuningOptions:
+    settings = {"layers": (1, 2), "epochs": 3.0, "rate": 1e-3, "tokens": 800, "hidden": 16, "longest": 400}
+    return TuningOptions(model_folder, out, **{**settings, **changes})  # type: ignore[arg-type]
+
+
+def test_tuning_lowers_the_loss_on_problems_that_it_did_not_learn_from(model_folder: Path, tmp_path: Path) -> None:
+    tuning = Tuning(options(model_folder, tmp_path, epochs=5.0, tokens=150), probe_data(*toy_programs(40)))
+    before = tuning.validation_loss()
+    tuning.run()
+    assert tuning.validation_loss() < before - 0.05
+
+
+def test_the_tuned_model_is_a_model_folder(model_folder: Path, tmp_path: Path) -> None:
+    Tuning(options(model_folder, tmp_path, epochs=0.5), probe_data(*toy_programs(40))).run()
+    text = "return first - second\n"
+    origin, tuned = CodeModel.load(model_folder), CodeModel.load(tmp_path / "model")
+    assert tuned.tokenizer_hash == origin.tokenizer_hash
+    before, after = (model.read(model.encode(text), [2]).values for model in (origin, tuned))
+    assert before.shape == after.shape
+    assert np.abs(before - after).max() > 1e-4
+
+
+def test_frozen_blocks_stay_as_they_are(model_folder: Path, tmp_path: Path) -> None:
+    Tuning(options(model_folder, tmp_path, frozen=1, epochs=0.5), probe_data(*toy_programs(40))).run()
+    text = "return first - second\n"
+    origin, tuned = CodeModel.load(model_folder), CodeModel.load(tmp_path / "model")
+    before, after = (model.read(model.encode(text), [1]).values for model in (origin, tuned))
+    np.testing.assert_array_equal(before, after)
+
+
+def test_a_run_goes_on_where_its_checkpoint_was(model_folder: Path, tmp_path: Path) -> None:
+    data = probe_data(*toy_programs(40))
+    first = Tuning(options(model_folder, tmp_path, epochs=1.0, checkpoint_minutes=0.0), data).run()
+    second = Tuning(options(model_folder, tmp_path, epochs=2.0, checkpoint_minutes=0.0), data).run()
+    assert 0 < first.step < second.step
+    assert second.tokens > first.tokens
+
+
+def test_a_layer_that_is_not_there_is_refused(model_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="layers"):
+        Tuning(options(model_folder, tmp_path, layers=(9,)), probe_data(*toy_programs(40)))
+
+
+def test_the_ranking_loss_depends_on_the_order_and_not_on_the_level() -> None:
+    edited = np.array([False, False, True, True])  # two lines of two tokens, one program
+    batch = store_of(np.zeros((4, 1)), edited, 2, 2)
+    right, wrong = torch.tensor([0.1, 0.1, 0.4, 0.4]), torch.tensor([0.4, 0.4, 0.1, 0.1])
+    assert ranking_loss(right, batch) < ranking_loss(wrong, batch)
+    torch.testing.assert_close(ranking_loss(10 * right, batch), ranking_loss(right, batch))
+
+
+def test_the_ranking_loss_of_programs_that_pass_is_zero() -> None:
+    batch = store_of(np.zeros((4, 1)), np.zeros(4, np.bool_), 2, 2)
+    assert float(ranking_loss(torch.ones(4), batch)) == 0
