@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 
 import pytest
 
-from risk_lsp.cli.command_line import COMMANDS, main
+from risk_lsp.cli.command_line import all_commands, main
 from risk_lsp.text.structure import code_line_spans
 from tests.conftest import FIXTURES
 
@@ -170,7 +170,7 @@ def test_an_address_that_is_none_is_refused(address: str, capsys: pytest.Capture
     assert "HOST:PORT" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [command.words for command in COMMANDS])
+@pytest.mark.parametrize("words", [command.words for command in all_commands()])
 def test_every_command_explains_itself(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([*words.split(), "--help"])
