@@ -32,8 +32,13 @@ def renamed_like(program: str, model: str, aligner: LineAligner, keep: Iterable[
     others = (bound_names(model) or _plain_names(other) - _RESERVED) - set(keep)
     votes = _votes(code, other, bound, others, aligner)
     mappings = (_assignment(votes, bound, _plain_names(code)), _most_voted(votes))
-    versions = [_apply(code, mapping) for mapping in mappings if mapping]
+    versions = [_renamed(code, mapping) for mapping in mappings if mapping]
     return [*dict.fromkeys(version for version in versions if parses(version)), program]
+
+
+def rename(program: str, mapping: Mapping[str, str]) -> str:
+    """The program with names changed wherever they stand by themselves: not behind a dot, in a string or a comment."""
+    return _renamed(read_code(program), mapping)
 
 
 def bound_names(program: str) -> set[str]:
@@ -135,7 +140,7 @@ def _unused(name: str, taken: set[str]) -> str:
     return name
 
 
-def _apply(code: Code, mapping: Mapping[str, str]) -> str:
+def _renamed(code: Code, mapping: Mapping[str, str]) -> str:
     pieces: list[str] = []
     end = 0
     for line in code.lines:

@@ -35,10 +35,14 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Fold:
-    """Programs to judge, bool[programs]; techniques are fitted and rescaled on problems of the others."""
+    """Programs to judge, bool[programs]; techniques are fitted and rescaled on problems of the others.
+
+    `apart`, bool[programs]: programs that nothing is fitted to or rescaled on in any case.
+    """
 
     name: str
     held_out: Mask
+    apart: Mask | None = None
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,8 @@ class _Roles:
     @classmethod
     def of(cls, study: Study, fold: Fold) -> _Roles:
         calibrating = np.array([split_of(program.group) == "calibration" for program in study.data.programs])
-        return cls(fold.held_out, ~fold.held_out & calibrating, ~fold.held_out & ~calibrating)
+        learnt = ~fold.held_out if fold.apart is None else ~(fold.held_out | fold.apart)
+        return cls(fold.held_out, learnt & calibrating, learnt & ~calibrating)
 
 
 def _weighted(study: Study, training: Mask) -> WeightedPrograms:

@@ -8,6 +8,7 @@ import os
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,8 +17,18 @@ import torch
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.evaluation.as_met.condition_figures import measures_of
+from risk_lsp.lab.evaluation.as_met.report_parts import Bench, measure_part, with_part
+from risk_lsp.lab.evaluation.as_met.report_parts_text import SIDE_BY_SIDE, parts_markdown
 from risk_lsp.lab.evaluation.cross_validation import Judged, benchmark_folds, judge, problem_folds
-from risk_lsp.lab.evaluation.figures import PROBE, LevelRecords, LevelStatistics, level_statistics, mean_figures
+from risk_lsp.lab.evaluation.figures import (
+    PROBE,
+    TRIVIAL,
+    LevelRecords,
+    LevelStatistics,
+    level_statistics,
+    mean_figures,
+)
 from risk_lsp.lab.evaluation.plots import plot_reliability
 from risk_lsp.lab.evaluation.reliability import Rescaled, reliability_table, rescaled
 from risk_lsp.lab.evaluation.report_text import evaluation_markdown
@@ -29,41 +40,80 @@ from risk_lsp.lab.evaluation.rivals import (
     read_siblings,
     reflections_of_table,
 )
-from risk_lsp.lab.evaluation.study import FoldStore, Study, make_study, score_programs
-from risk_lsp.lab.training.feature_store import collect_features
-from risk_lsp.lab.training.injected_bugs import with_injected_bugs
+from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_programs
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
 from risk_lsp.lab.training.make_bundle import Recipe, recipe_of_command
 from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.lab.training.spans import LEVELS, Level
-from risk_lsp.probe.reader import uses_layout
 from risk_lsp.risk.engine import Engine
 
 _QUICK_RESAMPLES = 20
-# Of the problems, about so many are training ones: injected bugs are made for all, so that every fold has its share.
-_TRAINING_SHARE = 0.65
 Unfitted = dict[str, dict[Level, NDArray[np.float64]]]
 
 
 def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
-    """Write evaluation.md, evaluation.json and images/ below `args.out`."""
+    """Write evaluation.md, evaluation.json and images/ below `args.out`.
+
+    Figures of parts that are not asked for now stay as evaluation.json has them, and so do those of other bundles.
+    """
     if args.threads is not None:
         torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
-    data = read_probe_data(args.data, args.per_group).where(lambda _: True)
-    engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    found = _known(args.out / "evaluation.json")
+    data = read_probe_data(args.data, args.per_group, injected=False).where(lambda _: True)
+    resamples = _QUICK_RESAMPLES if args.quick else args.resamples
+    bench = Bench(data, args.bugs, args.texts, args.cache, resamples)
+    for number, bundle in enumerate(args.bundle or [None]):
+        engine = Engine.load(bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
+        recipe = partial(_recipe, engine, args)
+        for part in args.parts:
+            try:
+                if part == SIDE_BY_SIDE:
+                    folds = _folds(engine, data, recipe(), args, resamples, messages)
+                    found |= folds if number == 0 else {}
+                    measured = _side_by_side(engine.manifest.name, folds)
+                else:
+                    measured = measure_part(part, engine, bench, recipe)
+            except BadInput as error:
+                if not args.all_parts:
+                    raise
+                print(f"left out {part}: {error.message}", file=messages)
+                continue
+            found["parts"][part] = with_part(found["parts"].get(part), measured)
+            found["command"] = _command(args)
+            _write(args.out / "evaluation.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
+    _write(args.out / "evaluation.md", evaluation_markdown(found, parts_markdown(found["parts"])))
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """What an earlier run wrote; BadInput if the file is something else."""
+    if not path.is_file():
+        return {"parts": {}}
+    try:
+        known: dict[str, Any] = {"parts": {}, **json.loads(path.read_text("utf-8"))}
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BadInput(f"{path} holds no figures: {error}", "remove it, or name another folder") from None
+    return known
+
+
+def _recipe(engine: Engine, args: argparse.Namespace) -> Recipe:
     recipe = recipe_of_command(engine.manifest.command, engine.model.layer_count)
     if args.members is not None:
         recipe = replace(recipe, options=replace(recipe.options, members=args.members))
     if args.quick:
         recipe = replace(recipe, injected=min(recipe.injected, 10), options=replace(recipe.options, epochs=3))
-    study = _study(engine, data, recipe, args.cache)
-    args.out.mkdir(parents=True, exist_ok=True)
+    return recipe
+
+
+def _folds(
+    engine: Engine, data: ProbeData, recipe: Recipe, args: argparse.Namespace, resamples: int, messages: TextIO
+) -> dict[str, Any]:
+    """A bundle's recipe and its rivals on problems and benchmarks that were held out, and the bundle as it ships."""
+    study = read_study(engine.model, data, recipe, args.cache)
     unfitted, about = _unfitted(study, args, messages)
-    resamples = _QUICK_RESAMPLES if args.quick else args.resamples
     store = FoldStore(args.cache and args.cache / "folds", study, engine.model.weights_hash, recipe)
     by_problem = judge(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted, store)
-    found = {
-        "command": _command(args),
+    return {
         "bundle": engine.manifest.name,
         "recipe": engine.manifest.command,
         "members": recipe.options.members,
@@ -76,17 +126,25 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
         "attempts": json.loads(args.attempts.read_text("utf-8")) if args.attempts else [],
         "plots": _plots(by_problem, args.out),
     }
-    _write(args.out / "evaluation.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
-    _write(args.out / "evaluation.md", evaluation_markdown(found))
 
 
-def _study(engine: Engine, data: ProbeData, recipe: Recipe, cache: Path | None) -> Study:
-    count = round(recipe.injected / _TRAINING_SHARE)
-    injected = with_injected_bugs(data.programs, count, recipe.options.seed)
-    programs = [*data.programs, *injected]
-    layout = uses_layout(recipe.options.architecture)
-    store = collect_features(engine.model, programs, recipe.layers, statistics=True, layout=layout, cache=cache)
-    return make_study(data, np.array([program.group for program in injected], dtype=np.str_), store)
+def _side_by_side(bundle: str, folds: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of the folds that are shown for several bundles, as those of every part are kept."""
+
+    def rows(technique: str) -> dict[str, Any]:
+        found = {
+            "five folds": measures_of(_techniques(folds["five_folds"]), technique),
+            "benchmarks held out": measures_of(folds["benchmarks_mean"], technique),
+        }
+        return {row: measures for row, measures in found.items() if measures}
+
+    shipped = {"as it ships": measures_of(_techniques(folds["shipped"]), PROBE)}
+    counts = {name: folds["data"][name] for name in ("problems", "programs", "failing")}
+    return {"about": counts, "columns": {bundle: {**rows(PROBE), **shipped}, TRIVIAL: rows(TRIVIAL)}}
+
+
+def _techniques(levels: Mapping[str, Any]) -> dict[str, Any]:
+    return {level: figures["techniques"] for level, figures in levels.items()}
 
 
 def _unfitted(study: Study, args: argparse.Namespace, messages: TextIO) -> tuple[Unfitted, dict[str, Any]]:
@@ -241,7 +299,9 @@ def _weighed(judged: Judged, level: Level, technique: str) -> tuple[Any, Any, An
 
 def _command(args: argparse.Namespace) -> str:
     """The command without the places of this machine's files."""
-    parts = [f"--per-group {args.per_group}", f"--resamples {args.resamples}"]
+    parts = [f"--per-group {args.per_group}", f"--resamples {args.resamples}", f"--parts {','.join(args.parts)}"]
+    parts += [f"--bundle {bundle.name}" for bundle in args.bundle or []]
+    parts += ["--bugs ..."] if args.bugs else []
     parts += [f"--members {args.members}"] if args.members else []
     parts += ["--samples ..."] if args.samples else []
     parts += [f"--reflect-model {shlex.quote(args.reflect_model)}"] if args.reflect_model else []

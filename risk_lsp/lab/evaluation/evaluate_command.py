@@ -9,12 +9,37 @@ from pathlib import Path
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.labelled import DATA_HELP
 
+# The five folds with all rivals, and what shows a bundle as people meet it.
+PARTS = ("folds", "sources", "conditions", "modules", "real-bugs", "well-kept", "invariance")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp evaluate`."""
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for evaluation.md, evaluation.json and images/")
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
-    parser.add_argument("--bundle", type=Path, metavar="PATH", help="the bundle to measure (default: the built-in one)")
+    parser.add_argument(
+        "--bundle",
+        type=Path,
+        metavar="PATH",
+        action="append",
+        help="a bundle to measure, one column each; may be given several times (default: the built-in one)",
+    )
+    parser.add_argument(
+        "--parts",
+        metavar="NAME,NAME",
+        help=f"what to measure, of {','.join(PARTS)} (default: all, real-bugs only with --bugs);"
+        " figures of other parts stay as they are in OUT",
+    )
+    parser.add_argument(
+        "--bugs", type=Path, metavar="FOLDER", help="pairs of a program with a bug and its fix: repairs_*.jsonl.xz"
+    )
+    parser.add_argument(
+        "--texts",
+        type=int,
+        default=300,
+        metavar="N",
+        help="programs, files, or bugs of a source, that a part beside `folds` reads at most (default 300)",
+    )
     parser.add_argument(
         "--samples", type=Path, nargs="+", default=[], metavar="FILE", help="programs of models, for multisampling"
     )
@@ -54,9 +79,24 @@ def run(args: argparse.Namespace) -> int:
 
     if args.base_url and not args.reflect_model:
         raise BadInput("--base-url names an endpoint, but no model is to be asked", "name one with --reflect-model")
-    for name in ("resamples", "per_group", "members"):
+    for name in ("resamples", "per_group", "members", "texts"):
         if (value := getattr(args, name)) is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} must be 1 or more", "leave it out for the default")
+    args.all_parts = args.parts is None
+    args.parts = _parts(args.parts, bugs=args.bugs is not None)
     evaluate(args, sys.stderr)
     print(args.out / "evaluation.md")
     return 0
+
+
+def _parts(given: str | None, *, bugs: bool) -> list[str]:
+    """The names of the parts to measure, in the order of the report."""
+    if given is None:
+        return [name for name in PARTS if bugs or name != "real-bugs"]
+    wanted = [name.strip() for name in given.split(",")]
+    unknown = [name for name in wanted if name not in PARTS]
+    if unknown:
+        raise BadInput(f"--parts: there is no part {unknown[0]!r}", "the parts are " + ", ".join(PARTS))
+    if "real-bugs" in wanted and not bugs:
+        raise BadInput("--parts asks for real bugs, and none are given", "name the folder of the pairs with --bugs")
+    return [name for name in PARTS if name in wanted]

@@ -48,12 +48,22 @@ level; its failing programs weigh their natural share.
 """
 
 
-def evaluation_markdown(found: Mapping[str, Any]) -> str:
-    """The whole report; `found` is what evaluation.json holds."""
-    folds = found["five_folds"]
+def evaluation_markdown(found: Mapping[str, Any], more: Sequence[str] = ()) -> str:
+    """The whole report; `found` is what evaluation.json holds, `more` are the paragraphs of further sections."""
     parts = [
         "# Evaluation",
         f"Made by `{found['command']}`; the same figures, to four digits, are in evaluation.json.",
+        *(_folds(found) if "five_folds" in found else []),
+        *more,
+        *_attempts(found.get("attempts", [])),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _folds(found: Mapping[str, Any]) -> Iterable[str]:
+    """The first bundle and its rivals, on problems and on benchmarks that were held out."""
+    folds = found["five_folds"]
+    return [
         "## What was measured",
         read_data(found),
         "\n".join(_data_table(found["data"])),
@@ -79,9 +89,7 @@ def evaluation_markdown(found: Mapping[str, Any]) -> str:
         "## The rivals",
         read_siblings(found["siblings"]),
         read_reflection(found["reflection"]),
-        *_attempts(found.get("attempts", [])),
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def _levels(levels: Mapping[str, Any]) -> Iterable[str]:
@@ -104,7 +112,7 @@ def _benchmarks(found: Mapping[str, Any], means: Mapping[str, Any]) -> Iterable[
                 if technique != BASE_RATE:
                     rows.append([benchmark, technique, *_cells(figures, columns)])
         yield f"### {level.capitalize()}s, by benchmark that was left out"
-        yield _markdown_table(["left out", "technique", *(title for _, title in columns)], rows)
+        yield markdown_table(["left out", "technique", *(title for _, title in columns)], rows)
         yield f"Mean of the {len(found)}, {level}s:"
         yield _table(means[level], columns)
 
@@ -115,19 +123,20 @@ def _by_level(levels: Mapping[str, Any], technique: str, columns: Sequence[tuple
         for level in LEVELS
         if level in levels
     ]
-    return _markdown_table(["level", "problems", *(title for _, title in columns)], rows)
+    return markdown_table(["level", "problems", *(title for _, title in columns)], rows)
 
 
 def _table(techniques: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> str:
     rows = [[technique, *_cells(figures, columns)] for technique, figures in techniques.items()]
-    return _markdown_table(["technique", *(title for _, title in columns)], rows)
+    return markdown_table(["technique", *(title for _, title in columns)], rows)
 
 
 def _cells(figures: Mapping[str, Any], columns: Sequence[tuple[str, str]]) -> list[str]:
-    return [_with_interval(figures.get(name)) for name, _ in columns]
+    return [interval_text(figures.get(name)) for name, _ in columns]
 
 
-def _with_interval(value: Sequence[float | None] | None) -> str:
+def interval_text(value: Sequence[float | None] | None) -> str:
+    """[estimate, low, high] as a cell of a table; empty for a figure that is not there or undefined."""
     if value is None or value[0] is None:
         return ""
     interval = "" if value[1] is None or value[2] is None else f" [{_shown(value[1])}, {_shown(value[2])}]"
@@ -156,7 +165,7 @@ def _data_table(data: Mapping[str, Any]) -> list[str]:
         "test problems",
         "calibration problems",
     ]
-    return [_markdown_table(titles, rows)]
+    return [markdown_table(titles, rows)]
 
 
 def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -168,7 +177,7 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[str]:
         "## What was tried",
         "Probes fitted on training problems and compared on calibration problems; no test problem took part. "
         "Brier skill is that of a map fitted on one half of the calibration problems and judged on the other.",
-        _markdown_table(["variant", *columns], rows),
+        markdown_table(["variant", *columns], rows),
     ]
 
 
@@ -182,6 +191,7 @@ def _attempt_cell(value: Any) -> str:
     )
 
 
-def _markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table with a line of titles."""
     lines = ["| " + " | ".join(titles) + " |", "|---" * len(titles) + "|"]
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])

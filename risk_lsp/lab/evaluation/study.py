@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,18 +16,23 @@ from numpy.typing import NDArray
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.baselines import improbability
 from risk_lsp.lab.evaluation.figures import LevelRecords, ProgramFacts, level_records
-from risk_lsp.lab.training.feature_store import FeatureStore
+from risk_lsp.lab.training.feature_store import FeatureStore, collect_features
 from risk_lsp.lab.training.heads import MaxPoolHead
+from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
 from risk_lsp.lab.training.make_bundle import Recipe
 from risk_lsp.lab.training.spans import LabelledText, Level, SpanTable, span_tables
 from risk_lsp.model.activations import Activations, Encoding
+from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
+from risk_lsp.probe.reader import uses_layout
 from risk_lsp.risk.engine import Engine
 from risk_lsp.text.spans import Span
 
 _PROGRAMS_AT_ONCE = 128
+# Of the problems, about so many are training ones: injected bugs are made for all, so that every fold has its share.
+_TRAINING_SHARE = 0.65
 Floats = NDArray[np.float64]
 
 
@@ -108,6 +114,25 @@ class Study:
         # Sums of many tokens differ by rounding where nothing was surprising.
         mean = np.minimum(sums[first] - sums[last], 0.0) / np.maximum(last - first, 1)
         return np.asarray(1.0 - np.exp(mean), dtype=np.float64)
+
+
+def read_study(
+    model: CodeModel,
+    data: ProbeData,
+    recipe: Recipe,
+    cache: Path | None,
+    learnt: Sequence[LabelledProgram] | None = None,
+) -> Study:
+    """A study of `data` with what the recipe's probe looks at, and with as many injected bugs as the recipe wants.
+
+    The bugs are made of `learnt`, by default all programs. `cache` keeps what the model gives.
+    """
+    count = round(recipe.injected / _TRAINING_SHARE)
+    injected = with_injected_bugs(data.programs if learnt is None else learnt, count, recipe.options.seed)
+    programs = [*data.programs, *injected]
+    layout = uses_layout(recipe.options.architecture)
+    store = collect_features(model, programs, recipe.layers, statistics=True, layout=layout, cache=cache)
+    return make_study(data, np.array([program.group for program in injected], dtype=np.str_), store)
 
 
 def make_study(data: ProbeData, injected_groups: NDArray[np.str_], store: FeatureStore) -> Study:

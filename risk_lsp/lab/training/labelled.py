@@ -3,7 +3,8 @@
 One record per program: {"id", "group", "benchmark", "text", "scored": [start, end], "edited": [[start, end], ...] or
 null, "passed": bool}. Offsets are code points into "text". Only "scored" was written by a model; "edited" is what the
 smallest known fix touches (empty for a program that passed, null where a failing program has no known fix). Optional:
-"task_id" and "model", which tell the programs that one model wrote for one task.
+"task_id" and "model", which tell the programs that one model wrote for one task; "source", the kind of source that the
+problem is from; "asked", what was asked, in words; "kind", "injected" if the bug was put in by machine.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ _FIELDS: dict[str, type] = {"id": str, "group": str, "benchmark": str, "text": s
 
 @dataclass(frozen=True)
 class LabelledProgram:
-    """One program with the spans its fix touches; `edited` is None where the fix is unknown."""
+    """One program with the spans its fix touches; `edited` is None where the fix is unknown.
+
+    `source` is the kind of source that its problem is from, empty where that is the benchmark. `asked` is what was
+    asked, in words. `kind` is "injected" if its bug was put in by machine.
+    """
 
     id: str
     group: str
@@ -41,6 +46,9 @@ class LabelledProgram:
     passed: bool
     task_id: str = ""
     model: str = ""
+    source: str = ""
+    asked: str = ""
+    kind: str = ""
 
     @property
     def is_labelled(self) -> bool:
@@ -107,6 +115,9 @@ def _parsed(record: Any, where: str) -> LabelledProgram:
         passed=record["passed"],
         task_id=_text(record, "task_id", where),
         model=_text(record, "model", where),
+        source=_text(record, "source", where),
+        asked=_text(record, "asked", where),
+        kind=_text(record, "kind", where),
     )
 
 
@@ -159,7 +170,7 @@ def _read_index(path: Path) -> dict[str, Any]:
     return index
 
 
-DATA_HELP = "labelled programs: a .jsonl file, or what `patches build` wrote"
+DATA_HELP = "labelled programs: a .jsonl file, a folder of such files, or what `patches build` wrote"
 
 
 @dataclass(frozen=True)
@@ -199,19 +210,30 @@ class ProbeData:
         )
 
 
-def read_probe_data(path: Path, per_group: int) -> ProbeData:
+def read_probe_data(path: Path, per_group: int, *, injected: bool = True) -> ProbeData:
     """Labelled programs from a .jsonl file or a folder; at most `per_group` passing and as many failing of a problem.
 
-    A folder holds what `patches build` wrote.
+    A folder holds what `patches build` wrote, or .jsonl and .jsonl.xz files. Without `injected`, programs whose bug was
+    put in by machine are left out.
     """
+    programs, shares, labels = _read(path)
+    kept = [program for program in programs if injected or program.kind != "injected"]
+    return _weighted(kept, shares, per_group, labels)
+
+
+def _read(path: Path) -> tuple[list[LabelledProgram], dict[str, float], str]:
+    """The programs, the share of failing ones where that is known by problem, and what the labels are."""
     if not path.is_dir():
-        return _weighted(read_labelled(path), {}, per_group, "labelled programs")
-    if not (path / INDEX_FILE).is_file():
+        return read_labelled(path), {}, "labelled programs"
+    if (path / INDEX_FILE).is_file():
+        return *read_release(path), "smallest verified patch"
+    files = sorted(path.glob("*.jsonl*"))
+    if not files:
         raise BadInput(
-            f"{path} holds no {INDEX_FILE}",
-            "give what `risk-lsp patches build` wrote, or a .jsonl file of labelled programs (docs/probe.md)",
+            f"{path} holds no {INDEX_FILE} and no .jsonl files",
+            "give what `risk-lsp patches build` wrote, or labelled programs as .jsonl (docs/probe.md)",
         )
-    return _weighted(*read_release(path), per_group, "smallest verified patch")
+    return [program for file in files for program in read_labelled(file)], {}, "labelled programs"
 
 
 def _weighted(known: list[LabelledProgram], shares: dict[str, float], per_group: int, labels: str) -> ProbeData:

@@ -41,6 +41,11 @@ def split_of(group: str) -> Split:
     return "train"
 
 
+def is_measured_alone(group: str) -> bool:
+    """Whether the pairs of a bug and its fix of `group` only measure: those of a third of the groups, by a hash."""
+    return sha256(group.encode()).digest()[0] % 3 == 0
+
+
 def k_folds(groups: Sequence[str], k: int) -> NDArray[np.int64]:
     """The fold, 0 to k - 1, of each record, given each record's group; records of one group share a fold.
 

@@ -77,7 +77,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, model_folder: Path, server: C
 def evaluate(out: Path, cache: Path, *more: object) -> int:
     """Measure the bundle beside `out` on the programs there."""
     given = (out, "--data", out.parent / "programs.jsonl", "--bundle", out.parent / "bundle", "--cache", cache)
-    return main(["evaluate", *map(str, given), "--quick", *map(str, more)])
+    return main(["evaluate", *map(str, given), "--parts", "folds", "--quick", *map(str, more)])
 
 
 def sample(each: LabelledProgram) -> dict[str, Any]:
@@ -183,8 +183,8 @@ def test_what_was_answered_is_not_asked_again_and_what_was_read_is_not_read_agai
     before = made.found
     source = made.folder.parent
     again = ("--reflect-model", "tiny", "--base-url", server.url, "--samples", source / "samples.jsonl")
-    given = (made.folder, "--data", source / "programs.jsonl", "--bundle", source / "bundle", "--quick", *again)
-    assert main(["evaluate", *map(str, given), "--cache", str(source / "cache")]) == 0
+    given = (made.folder, "--data", source / "programs.jsonl", "--bundle", source / "bundle", "--parts", "folds")
+    assert main(["evaluate", *map(str, (*given, "--quick", *again)), "--cache", str(source / "cache")]) == 0
 
     assert len(server.asked) == 1
     assert "read" not in capsys.readouterr().err.replace("already", "")

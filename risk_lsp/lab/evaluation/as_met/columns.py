@@ -1,0 +1,165 @@
+"""What is measured side by side, one column each: bundles as they ship, a model of trivial features, line length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.lab.evaluation.baselines import LogisticModel, fit_logistic, trivial_features
+from risk_lsp.lab.evaluation.figures import TRIVIAL
+from risk_lsp.lab.training.labelled import ProbeData
+from risk_lsp.lab.training.spans import SpanTable, shared_weights, touched
+from risk_lsp.risk.engine import Engine
+from risk_lsp.text.spans import Span
+from risk_lsp.text.structure import code_line_spans
+
+LENGTH = "line length"
+_MIDDLE_LENGTH = 40.0  # characters; a line of so many scores .5
+_TEXTS_AT_ONCE = 64
+Floats = NDArray[np.float64]
+Lines = NDArray[np.int64]
+
+
+class Passage(NamedTuple):
+    """What is asked of a text: its lines int64[lines, 2], and `whole`, the part that they are in."""
+
+    text: str
+    lines: Lines
+    whole: Span
+
+
+class Answer(NamedTuple):
+    """The score of each line of a passage float64[lines], and that of the whole."""
+
+    lines: Floats
+    whole: float
+
+
+class Column(Protocol):
+    """Something that scores lines and texts from 0 to 1."""
+
+    @property
+    def name(self) -> str:
+        """What its column is called."""
+
+    @property
+    def is_level(self) -> bool:
+        """Whether its scores are probabilities; otherwise only their order means anything."""
+
+    def answers(self, passages: Sequence[Passage]) -> list[Answer]:
+        """The scores of passages, in their order."""
+
+
+def passage_of(text: str, within: Span | None = None) -> Passage:
+    """The lines of Python code in a text, or in a part of it."""
+    whole = within or Span(0, len(text))
+    lines = np.array(code_line_spans(text, "python", whole), dtype=np.int64).reshape(-1, 2)
+    return Passage(text, lines, whole)
+
+
+def line_table(passages: Sequence[Passage], edited: Sequence[Sequence[Span]]) -> SpanTable:
+    """The lines of passages, and which of them the edited spans of their text touch."""
+    lines = np.concatenate([passage.lines for passage in passages])
+    return SpanTable(
+        lines[:, 0],
+        lines[:, 1],
+        np.repeat(np.arange(len(passages)), [len(passage.lines) for passage in passages]),
+        np.concatenate(
+            [touched(lines[:, 0], lines[:, 1], spans) for (_, lines, _), spans in zip(passages, edited, strict=True)]
+        ),
+    )
+
+
+class BundleColumn:
+    """A bundle, read as the product reads it."""
+
+    is_level = True
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def name(self) -> str:
+        """The bundle's name."""
+        return self._engine.manifest.name
+
+    def answers(self, passages: Sequence[Passage]) -> list[Answer]:
+        """The scores of passages, in their order; texts of similar length share a run of the model."""
+        found: list[Answer] = []
+        for first in range(0, len(passages), _TEXTS_AT_ONCE):
+            batch = passages[first : first + _TEXTS_AT_ONCE]
+            risks = self._engine.score_many([passage.text for passage in batch])
+            found += [
+                Answer(risk.probabilities(*passage.lines.T), risk.probability(*passage.whole))
+                for passage, risk in zip(batch, risks, strict=True)
+            ]
+        return found
+
+
+class TrivialColumn:
+    """Logistic models of where a line or program stands, how long it is and how it begins."""
+
+    name = TRIVIAL
+    is_level = True
+
+    def __init__(self, lines: LogisticModel, programs: LogisticModel) -> None:
+        self._lines = lines
+        self._programs = programs
+
+    @classmethod
+    def fitted(cls, data: ProbeData) -> TrivialColumn:
+        """Fitted to labelled programs with their weights."""
+        passages = [passage_of(program.text, program.scored) for program in data.programs]
+        table = line_table(passages, [program.edited or () for program in data.programs])
+        weights = shared_weights(np.asarray(data.span_weights), table)
+        features = np.concatenate([_line_features(passage) for passage in passages])
+        failing = np.array([not program.passed for program in data.programs], dtype=np.bool_)
+        wholes = np.concatenate([_whole_features(passage) for passage in passages])
+        return cls(
+            fit_logistic(features, table.edited, weights),
+            fit_logistic(wholes, failing, np.asarray(data.weights)),
+        )
+
+    def answers(self, passages: Sequence[Passage]) -> list[Answer]:
+        """The scores of passages, in their order."""
+        return [
+            Answer(
+                self._lines.probability(_line_features(passage)),
+                float(self._programs.probability(_whole_features(passage))[0]),
+            )
+            for passage in passages
+        ]
+
+
+class LengthColumn:
+    """The longer a line or text, the higher its score."""
+
+    name = LENGTH
+    is_level = False
+
+    def answers(self, passages: Sequence[Passage]) -> list[Answer]:
+        """The scores of passages, in their order."""
+        return [
+            Answer(
+                by_length(passage.lines[:, 1] - passage.lines[:, 0]),
+                float(by_length(np.array([passage.whole.end - passage.whole.start]))[0]),
+            )
+            for passage in passages
+        ]
+
+
+def by_length(lengths: NDArray[np.int64]) -> Floats:
+    """Lengths in characters as scores from 0 to 1 that grow with them, float64[n]."""
+    return np.asarray(lengths / (lengths + _MIDDLE_LENGTH), dtype=np.float64)
+
+
+def _line_features(passage: Passage) -> Floats:
+    return trivial_features(passage.text, passage.whole, *passage.lines.T)
+
+
+def _whole_features(passage: Passage) -> Floats:
+    start, end = passage.whole
+    return trivial_features(passage.text, passage.whole, np.array([start]), np.array([end]))

@@ -1,0 +1,156 @@
+"""Well-kept code: how much is said of libraries that many people have read, where next to nothing should be."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import metadata
+from itertools import chain, islice, zip_longest
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.evaluation.as_met.columns import Column, passage_of
+from risk_lsp.lab.evaluation.as_met.conditions import LONGEST_FUNCTION
+from risk_lsp.lab.evaluation.as_met.intervals import with_interval
+from risk_lsp.settings import Settings
+
+STANDARD_LIBRARY = "python"
+# No probe may learn from these: they are what it is judged by.
+LIBRARIES = (
+    *("attrs", "click", "flask", "httpx", "itsdangerous", "jinja2", "markupsafe", "packaging", "pluggy"),
+    *("requests", "rich", "starlette", "werkzeug"),
+)
+# Of the standard library: tables of characters, games, and what is on its way out.
+_SET_ASIDE = frozenset({"encodings", "pydoc_data", "turtledemo", "idlelib", "lib2to3", "distutils", "ensurepip"})
+FEWEST_LINES = 20  # of code, in a file
+_LINES_PER_HINT = 50
+
+
+@dataclass(frozen=True)
+class LibraryFile:
+    """A file of a library: where it stands in it, and what it holds."""
+
+    library: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Files of the libraries that are installed, and the names of those that are not."""
+
+    files: tuple[LibraryFile, ...]
+    missing: tuple[str, ...]
+
+    def functions(self) -> list[str]:
+        """The functions at the margin of all files, as they stand there; short ones and very long ones are left out."""
+        return [function for file in self.files for function in _functions(file.text)]
+
+
+def read_shelf(most: int, libraries: Sequence[str] = LIBRARIES) -> Shelf:
+    """`most` files, chosen by a hash of their names: a third from the standard library, the rest from installed ones.
+
+    Libraries take turns. Tests, files of few lines, and files that are too long for the product are left out. BadInput
+    if there is no file at all.
+    """
+    found = list(islice(_usable(STANDARD_LIBRARY, _standard_library()), most // 3))
+    shelves, missing = [], []
+    for name in libraries:
+        try:
+            files = metadata.distribution(name).files or []
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+        else:
+            shelves.append(_usable(name, {str(file): Path(str(file.locate())) for file in files}))
+    in_turn = chain.from_iterable(zip_longest(*shelves))
+    found += islice(filter(None, in_turn), most - len(found))
+    if not found:
+        raise BadInput("no library file was found to measure", "install some of them: " + ", ".join(libraries))
+    return Shelf(tuple(sorted(found, key=lambda file: (file.library, file.path))), tuple(missing))
+
+
+def measure_well_kept(shelf: Shelf, columns: Sequence[Column], resamples: int) -> dict[str, dict[str, Any]]:
+    """By column, for all files and by library: [estimate, low, high] over files of each measure.
+
+    "lines_above": the share of code lines at or above the product's threshold; "hints": hints a file, at most as many
+    as the product shows; "hints_per_50": hints per 50 lines of code; "at_cap": the share of files that show as many as
+    the product allows; "document": the median probability of a file. Columns that give no level are left out.
+    """
+    passages = [passage_of(file.text) for file in shelf.files]
+    owners = np.array([_kind(file) for file in shelf.files], dtype=np.str_)
+    found: dict[str, dict[str, Any]] = {}
+    for column in columns:
+        if not column.is_level:
+            continue
+        answers = column.answers(passages)
+        counts = np.array([[len(answer.lines), _above(answer.lines)] for answer in answers], dtype=np.float64)
+        documents = np.array([answer.whole for answer in answers])
+        found[column.name] = {
+            name: _measures(counts[kept], documents[kept], resamples)
+            for name, kept in {"all": np.ones(len(owners), dtype=np.bool_), **_by_kind(owners)}.items()
+        }
+    return found
+
+
+def _measures(counts: NDArray[np.float64], documents: NDArray[np.float64], resamples: int) -> dict[str, Any]:
+    cap = Settings().max_diagnostics
+    lines, above = counts.T
+    hints = np.minimum(above, cap)
+    statistics = {
+        "lines_above": lambda drawn: above[drawn].sum() / lines[drawn].sum(),
+        "hints": lambda drawn: hints[drawn].mean(),
+        "hints_per_50": lambda drawn: hints[drawn].sum() / (lines[drawn].sum() / _LINES_PER_HINT),
+        "at_cap": lambda drawn: (above[drawn] >= cap).mean(),
+        "document": lambda drawn: np.median(documents[drawn]),
+    }
+    return {name: with_interval(len(lines), statistic, resamples) for name, statistic in statistics.items()}
+
+
+def _above(lines: NDArray[np.float64]) -> int:
+    return int(np.count_nonzero(lines >= Settings().threshold))
+
+
+def _kind(file: LibraryFile) -> str:
+    return "standard library" if file.library == STANDARD_LIBRARY else "other libraries"
+
+
+def _by_kind(owners: NDArray[np.str_]) -> Mapping[str, NDArray[np.bool_]]:
+    return {str(name): owners == name for name in np.unique(owners)}
+
+
+def _standard_library() -> dict[str, Path]:
+    root = Path(sysconfig.get_paths()["stdlib"])
+    names = sorted(name for name in sys.stdlib_module_names - _SET_ASIDE if not name.startswith("_"))
+    paths = [path for name in names for path in (root / f"{name}.py", *sorted((root / name).rglob("*.py")))]
+    return {path.relative_to(root).as_posix(): path for path in paths}
+
+
+def _usable(library: str, paths: Mapping[str, Path]) -> Iterator[LibraryFile]:
+    """The files worth measuring, in the order of a hash of their names."""
+    for name in sorted(paths, key=lambda name: sha256(f"{library}:{name}".encode()).digest()):
+        parts = Path(name).parts
+        if not name.endswith(".py") or any(part.startswith("test") or part == "_vendor" for part in parts):
+            continue
+        try:
+            text = paths[name].read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        if len(text) <= Settings().max_characters and len(passage_of(text).lines) >= FEWEST_LINES:
+            yield LibraryFile(library, name, text)
+
+
+def _functions(text: str) -> Iterator[str]:
+    lines = text.splitlines(keepends=True)
+    for node in ast.parse(text).body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno is not None:
+            first = min((decorator.lineno for decorator in node.decorator_list), default=node.lineno)
+            if 5 <= node.end_lineno - first + 1 <= LONGEST_FUNCTION:
+                yield "".join(lines[first - 1 : node.end_lineno])
