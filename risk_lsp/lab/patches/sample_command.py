@@ -40,11 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-tokens", type=int, default=2048, metavar="N", help="of one answer (default 2048)")
     parser.add_argument("--parallel", type=int, metavar="N", help="requests (default 4), or programs (16), at a time")
+    parser.add_argument(
+        "--shortest-first", action="store_true", help="the problems with the shortest prompts and references first"
+    )
     endpoint = parser.add_argument_group("openai")
     endpoint.add_argument("--base-url", metavar="URL", help="an endpoint that speaks OpenAI's chat protocol")
     endpoint.add_argument("--timeout", type=float, default=300.0, metavar="SECONDS", help="of a request (default 300)")
     hosted = parser.add_argument_group("embedded")
     hosted.add_argument("--bundle", metavar="PATH", help="the bundle whose model writes (default: the built-in one)")
+    hosted.add_argument(
+        "--length",
+        type=float,
+        metavar="R",
+        help="a program gets at most R times the tokens of its problem's reference (default: --max-tokens alone)",
+    )
     hosted.add_argument("--revision", help="commit of a hub model")
     hosted.add_argument("--online", action="store_true", help="let a hub model be downloaded")
     hosted.add_argument("--device", default="auto")
@@ -57,7 +66,9 @@ def run(args: argparse.Namespace) -> int:
     from risk_lsp.lab.patches.problems import problems_by_id
 
     _check(args)
-    problems = problems_by_id(args.problems).values()
+    problems = list(problems_by_id(args.problems).values())
+    if args.shortest_first:
+        problems.sort(key=lambda problem: len(problem.prompt) + len(problem.reference or ""))
     provider = args.provider or ("openai" if args.base_url else "embedded")
     writer, options = (_chat if provider == "openai" else _hosted)(args)
     progress: list[Progress] = []
@@ -80,6 +91,8 @@ def _check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} must be 1 or more", "leave it out for the default")
+    if args.length is not None and args.length <= 0:
+        raise BadInput(f"--length {args.length} leaves no room for a program", "1.5 suits most")
     if args.temperature < 0:
         raise BadInput(f"--temperature {args.temperature} is below 0", "0 takes the likeliest, 1 draws as it expects")
     if not 0 < args.top_p <= 1:
@@ -118,4 +131,5 @@ def _hosted(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
         bundle = load_bundle(bundle_path(args.bundle), whole_model=True, **loading)
         model, name = bundle.model, bundle.manifest.name
     options = _options(args, name)
-    return HostedWriter(model, options, max_tokens=args.max_tokens, together=args.parallel or 16), options
+    writer = HostedWriter(model, options, max_tokens=args.max_tokens, together=args.parallel or 16, length=args.length)
+    return writer, options

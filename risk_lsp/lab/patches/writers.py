@@ -89,30 +89,36 @@ _BEHIND_A_BLOCK = re.compile(r"\n(?=[^\s)\]}])")
 _BEHIND_A_PROGRAM = re.compile(r"\n(?=\"\"\"|'''|```|assert\b|print\b)")
 _BEHIND_A_SCRIPT = re.compile(r"\n(?=\"\"\"|'''|```)")
 
+_LEAST_TOKENS = 16  # of a program whose reference is very short
+
 
 class HostedWriter:
-    """Lets one model write, about `together` programs at a time; `max_tokens` each."""
+    """Lets one model write, about `together` programs at a time; `max_tokens` each.
 
-    def __init__(self, model: CodeModel, options: SamplingOptions, *, max_tokens: int, together: int) -> None:
+    length: where a problem has a reference, a program gets so many times the tokens of what that adds to the prompt.
+    """
+
+    def __init__(
+        self,
+        model: CodeModel,
+        options: SamplingOptions,
+        *,
+        max_tokens: int,
+        together: int,
+        length: float | None = None,
+    ) -> None:
         self._model = model
         self._options = options
         # What is asked needs room too.
         self._max_tokens = min(max_tokens, model.context // 2)
         self._together = together
+        self._length = length
 
     def written(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
         """The programs, problem by problem."""
         for batch in self._batches(wanted):
             tasks = [_task(group[0].problem) for group in batch]
-            prompts = [
-                Prompt(
-                    prompt_tokens(self._model, task.asked, self._max_tokens),
-                    [item.seed for item in group],
-                    self._max_tokens,
-                    partial(_end, task.behind, self._options.stop),
-                )
-                for task, group in zip(tasks, batch, strict=True)
-            ]
+            prompts = [self._prompt(task, group) for task, group in zip(tasks, batch, strict=True)]
             drawn = continuations(
                 self._model, prompts, temperature=self._options.temperature, top_p=self._options.top_p
             )
@@ -120,6 +126,15 @@ class HostedWriter:
                 for item, text in zip(group, texts, strict=True):
                     program, given = task.program(text.text)
                     yield item, Written(program, given, len(prompt.token_ids), text.tokens)
+
+    def _prompt(self, task: _Task, group: Sequence[Wanted]) -> Prompt:
+        tokens = self._max_tokens
+        reference = group[0].problem.reference
+        if self._length is not None and reference:
+            added = reference.removeprefix(task.start)
+            tokens = min(tokens, _LEAST_TOKENS + int(self._length * len(self._model.encode(added).token_ids)))
+        end = partial(_end, task.behind, self._options.stop)
+        return Prompt(prompt_tokens(self._model, task.asked, tokens), [item.seed for item in group], tokens, end)
 
     def _batches(self, wanted: Sequence[Wanted]) -> Iterator[list[list[Wanted]]]:
         """Groups of one problem each, about as many programs together as are wanted."""

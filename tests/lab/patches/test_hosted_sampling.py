@@ -156,3 +156,27 @@ def test_options_that_make_no_sense_are_refused(
 ) -> None:
     assert main(["patches", "sample", str(tmp_path / "out.jsonl"), "--problems", str(problems), *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_program_gets_no_more_than_its_share_of_the_references_length(tmp_path: Path) -> None:
+    problem = {**PROBLEMS[0], "canonical_solution": "    return 2 * x\n"}
+    path = tmp_path / "problems.jsonl"
+    path.write_text(json.dumps(problem) + "\n")
+    written = sample(path, tmp_path / "out.jsonl", "--max-tokens", "400", "--length", "1.5")
+
+    # Ten tokens or so, half as many again, and the sixteen that every program gets.
+    assert all(record["completion_tokens"] <= 40 for record in written)
+
+
+def test_the_shortest_problems_can_come_first(problems: Path, tmp_path: Path) -> None:
+    names = [record["task_id"] for record in sample(problems, tmp_path / "out.jsonl", "--shortest-first")]
+
+    assert names[0] == "LCB/leetcode/3"
+    assert names[-1] == "MBPP/2"
+
+
+def test_a_length_without_room_is_refused(problems: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["patches", "sample", str(tmp_path / "out.jsonl"), "--problems", str(problems), "--length", "0"]
+
+    assert main(arguments) == 2
+    assert "leaves no room for a program" in capsys.readouterr().err

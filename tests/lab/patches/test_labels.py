@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from risk_lsp.edits.hunks import Difference, apply_hunks, size_of
 from risk_lsp.edits.lexemes import LineAligner, read_code
 from risk_lsp.lab.patches.labels import labelled_record
@@ -63,3 +65,37 @@ def test_what_is_unknown_is_null_and_what_passed_has_no_edit() -> None:
 
 def test_a_program_that_does_not_parse_says_so() -> None:
     assert labelled_record(PROBLEM, replace(SAMPLE, program="def f(x"), passed=False)["syntax_error"]
+
+
+def test_benchmarks_with_the_same_problems_are_one_kind_of_source() -> None:
+    record = labelled_record(PROBLEM, replace(SAMPLE, benchmark="humanevalplus"), passed=True)
+
+    assert (record["source"], record["kind"]) == ("humaneval", "sampled")
+
+
+@pytest.mark.parametrize(
+    ("asserts", "plus", "weak"), [(2, None, True), (9, None, False), (9, False, True), (2, True, False)]
+)
+def test_a_pass_says_little_where_few_or_weak_tests_gave_it(asserts: int, plus: bool | None, weak: bool) -> None:
+    record = labelled_record(replace(PROBLEM, asserts=asserts), replace(SAMPLE, plus=plus), passed=True)
+
+    assert record["weak_tests"] is weak
+
+
+def test_a_contests_own_verdict_is_no_weak_one() -> None:
+    problem = replace(PROBLEM, benchmark="lcb", asserts=1)
+
+    assert not labelled_record(problem, replace(SAMPLE, passed=True), passed=True)["weak_tests"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "asked"),
+    [
+        ("Add two numbers.", "Add two numbers."),
+        ('def g():\n    pass\n\n\ndef f(x):\n    """Double it."""\n', "Double it."),
+        ("# Double it,\n# please.\ndef f(x):\n", "Double it,\nplease."),
+    ],
+    ids=["words", "docstring of the last function", "comment above it"],
+)
+def test_what_was_asked_is_found_in_a_prompt(prompt: str, asked: str) -> None:
+    assert labelled_record(replace(PROBLEM, prompt=prompt, text=""), SAMPLE, passed=True)["asked"] == asked
