@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.lab.patches.reference_bugs import ReferenceTask, records_with_bugs
 from risk_lsp.sandbox.sandbox import Sandbox
+from risk_lsp.sandbox.verdicts import Problem
 
 PROMPT = 'def largest(values):\n    """The largest of the values, or None."""\n'
 REFERENCE = (

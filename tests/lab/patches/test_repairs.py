@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.lab.patches.problems import problems_by_id
 from risk_lsp.lab.patches.repair_records import records_of_repair
 from risk_lsp.lab.patches.repairs import Repair, read_repairs
 from risk_lsp.sandbox.sandbox import Sandbox
+from risk_lsp.sandbox.verdicts import Problem
 
 BROKEN = "def f(a, b):\n    total = a - b\n    return total\n"
 FIXED = "def f(a, b):\n    total = a + b\n    print(total)\n    return total\n"
