@@ -7,8 +7,8 @@ from risk_lsp.cli.command_line import Command
 COMMANDS = (
     Command("corpus build", "files to packed tokens for training", "risk_lsp.lab.training.corpus_command"),
     Command("train model", "train a small code model", "risk_lsp.lab.training.model_command"),
-    Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.derive_command:derive"),
-    Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.derive_command:tune"),
+    Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.derive_command"),
+    Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.tune_command"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.lab.training.probe_fit_command"),
     Command("probe evaluate", "measure a bundle on labelled data", "risk_lsp.lab.evaluation.probe_evaluate_command"),
     Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.lab.evaluation.evaluate_command"),

@@ -38,7 +38,7 @@ def test_every_command_can_be_given_as_it_is_written(document: str) -> None:
 def test_the_documented_fit_is_that_of_the_shipped_probe() -> None:
     manifest = json.loads((ROOT / "probe_weights/default/manifest.json").read_text("utf-8"))
     layers = manifest["trained_on"]["model"]["options"]["shape"]["layers"]
-    (words,) = [each for each in commands("docs/training.md") if each[:2] == ["probe", "fit"]]
+    words, _from_a_pretrained_model = [each for each in commands("docs/training.md") if each[:2] == ["probe", "fit"]]
 
     assert recipe_from(build_parser().parse_args(words), layers) == recipe_of_command(manifest["command"], layers)
 
