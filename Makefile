@@ -44,9 +44,9 @@ figures: $(PATCHES)/index.json ## measure the default bundle again: manifest, RE
 	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(PATCHES) --per-group 8 --update --readme README.md \
 		--plot docs/images/reliability.png
 
-report: $(PATCHES)/index.json ## the whole evaluation again: docs/evaluation.md (half an hour)
+report: $(PATCHES)/index.json ## the whole evaluation again: docs/evaluation.md (two hours)
 	$(BIN)/risk-lsp evaluate docs --data $(PATCHES) --per-group 8 --resamples 500 --members 1 \
-		--samples $(DATA)/samples_*.jsonl.xz --attempts benchmarks/attempts.json --cache .cache/features
+		--samples $(DATA)/samples_*.jsonl.xz --attempts benchmarks/attempts.json --bugs $(DATA) --cache .cache/features
 
 bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes on a quiet machine)
 	$(BIN)/python -m benchmarks.bench --out .cache/bench
