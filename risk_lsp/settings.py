@@ -96,7 +96,10 @@ class Settings:
         200_000, "Documents longer than this many characters are not scored.", minimum=1, maximum=10_000_000
     )
     bundle: str = _setting(
-        "default", "The probe bundle: 'default' (the built-in one) or the path of a bundle folder.", Scope.MACHINE
+        "default",
+        "The probe bundle: 'default' (the one chosen by `risk-lsp models use`, else the built-in one), 'built-in', the"
+        " name of a shipped bundle, or the path of a bundle folder.",
+        Scope.MACHINE,
     )
     device: str = _setting("auto", "Where the model runs: 'auto', 'cpu', 'cuda', 'cuda:1', 'mps', ...", Scope.MACHINE)
     dtype: str = _setting(
@@ -120,7 +123,9 @@ class Settings:
         minimum=0,
         maximum=1_000_000,
     )
-    offline: bool = _setting(True, "Never use the network, not even to fetch a model.", Scope.USER)
+    offline: bool = _setting(
+        True, "Never use the network, not even to fetch a model, unless you ask for that model.", Scope.USER
+    )
     allow_workspace_model: bool = _setting(
         False, "Let a workspace's settings choose the model and the hardware it runs on.", Scope.USER
     )

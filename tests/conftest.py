@@ -30,6 +30,12 @@ def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_model_store(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests neither see nor change the models of the person who runs them, or which one that person uses."""
+    os.environ["RISK_LSP_MODELS"] = str(tmp_path_factory.mktemp("models"))
+
+
 @pytest.fixture(scope="session")
 def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a bundle with a random model and a random hazard probe: right in form, worthless in substance."""

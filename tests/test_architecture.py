@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"text", "probe", "risk"},
     "repair": {"text", "worker", "risk", "edits", "sandbox"},
     "server": {"text", "worker", "probe", "risk", "report", "repair", "sandbox"},
-    "cli": {"text", "worker", "probe", "risk", "report", "repair", "sandbox", "server"},
+    "cli": {"text", "model", "worker", "probe", "risk", "report", "repair", "sandbox", "server"},
     "__main__": {"cli"},
 }
 # The laboratory is above the product, which does not know of it; each of its rooms may import from those before it.

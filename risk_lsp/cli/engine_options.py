@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
     """The options that say which bundle is loaded, and how it runs."""
     bundle = parser.add_argument_group("model")
-    bundle.add_argument("--bundle", metavar="PATH", help="a bundle's folder (default: the built-in one)")
+    bundle.add_argument("--bundle", metavar="PATH", help="a bundle's name or folder (default: see risk-lsp models)")
     bundle.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
     bundle.add_argument("--dtype", default="auto", choices=("auto", "float32", "bfloat16", "float16"))
     bundle.add_argument("--threads", type=at_least_one, metavar="N", help="CPU threads for the model")
@@ -23,7 +23,7 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_engine(args: argparse.Namespace) -> Engine:
     """The engine that the options name. Raises BundleError or ModelError."""
-    from risk_lsp.probe.manifest import bundle_path
+    from risk_lsp.probe.locate import bundle_path
     from risk_lsp.risk.engine import Engine
 
     return Engine.load(

@@ -15,6 +15,7 @@ from risk_lsp.errors import ModelError
 
 _FORMAT = 1
 REGISTRY_FILE = "registry.json"
+FOLDER_VARIABLE = "RISK_LSP_MODELS"
 
 
 class FileStamp(NamedTuple):
@@ -69,6 +70,15 @@ def _stamp(name: Any, *numbers: Any) -> FileStamp:
     if type(name) is not str or not all(type(number) is int for number in numbers):
         raise ValueError("a file's stamp")
     return FileStamp(name, *numbers)
+
+
+def store_folder() -> Path:
+    """Where this user's models are: the folder that RISK_LSP_MODELS names, else one in the user's data folder."""
+    if named := os.environ.get(FOLDER_VARIABLE):
+        return Path(named).absolute()
+    from platformdirs import user_data_path
+
+    return Path(user_data_path("risk-lsp", appauthor=False)) / "models"
 
 
 def read_registry(folder: Path) -> list[StoredModel]:

@@ -36,8 +36,11 @@ def locate_model(source: str | Path, *, revision: str | None = None, offline: bo
     """Find the folder or the GGUF file of a model and refuse one that is not safe or not complete.
 
     A `Path`, a string written as a path (`./x`, `/x`, `~/x`, `C:\\x`), or one that ends in .gguf, is a folder or a file
-    and never looked up on the hub. `owner/name` is a hub id, and so is anything after `hub:`. Raises ModelError.
+    and never looked up on the hub. A plain name is first looked for in the model store. `owner/name` is a hub id, and
+    so is anything after `hub:`. Raises ModelError.
     """
+    if (stored := _of_the_store(source)) is not None:
+        source = stored
     if _is_hub_id(source):
         name = str(source).removeprefix(HUB_PREFIX)
         path = _fetch(name, revision, offline)
@@ -55,6 +58,17 @@ def locate_model(source: str | Path, *, revision: str | None = None, offline: bo
         raise ModelError(f"there is no model folder {path}", "check the path; a model of the hub is named owner/name")
     path = path.resolve()
     return ModelFolder(path.name, path, None, _checked_config(path, str(path)))
+
+
+def _of_the_store(source: str | Path) -> Path | None:
+    """Where the model store has a model of this name."""
+    if isinstance(source, Path) or "/" in source or not _HUB_ID.fullmatch(source):
+        return None
+    from risk_lsp.model.store import ModelStore  # which finds out by this module what a file holds
+
+    store = ModelStore()
+    stored = store.find(source)
+    return None if stored is None else store.path_of(stored.weights_hash, stored.name)
 
 
 def _is_hub_id(source: str | Path) -> bool:

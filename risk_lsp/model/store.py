@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -12,21 +11,19 @@ from pathlib import Path
 from risk_lsp.errors import ModelError
 from risk_lsp.model.catalogue import CatalogueModel, catalogue, catalogue_name
 from risk_lsp.model.download import fetch_file, partial_file
-from risk_lsp.model.registry import StoredModel, read_registry, stamps_of, write_registry
+from risk_lsp.model.registry import (
+    FOLDER_VARIABLE,
+    StoredModel,
+    read_registry,
+    stamps_of,
+    store_folder,
+    write_registry,
+)
+from risk_lsp.model.sources import locate_model
 from risk_lsp.model.weights import hash_weights
 
-FOLDER_VARIABLE = "RISK_LSP_MODELS"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SECONDS_FOR_THE_REGISTRY = 10
-
-
-def store_folder() -> Path:
-    """Where this user's models are: the folder that RISK_LSP_MODELS names, else one in the user's data folder."""
-    if named := os.environ.get(FOLDER_VARIABLE):
-        return Path(named).absolute()
-    from platformdirs import user_data_path
-
-    return Path(user_data_path("risk-lsp", appauthor=False)) / "models"
 
 
 class ModelStore:
@@ -61,8 +58,6 @@ class ModelStore:
 
         name: what to call it, by default what the catalogue calls it, else the name of the file or folder.
         """
-        from risk_lsp.model.sources import locate_model
-
         place = locate_model(path).path
         stamps = stamps_of(place)  # before the hash: a file that changes meanwhile is read again
         weights_hash = hash_weights(place)

@@ -14,6 +14,7 @@ from safetensors.numpy import load, save_file
 
 from risk_lsp.errors import BundleError
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.store import ModelStore
 from risk_lsp.model.weights import hash_files
 from risk_lsp.probe.features import feature_count
 from risk_lsp.probe.manifest import HostModel, Manifest, read_manifest
@@ -57,7 +58,10 @@ def load_bundle(
         top_layer=None if whole_model or manifest.statistics else max(manifest.layers),
         threads=threads,
     )
-    _require_same_model(path, manifest, model)
+    # The store has checked the hash, without reading a file again that it has read before.
+    _require_same_model(
+        path, manifest, model, manifest.host.weights_hash if manifest.host.kind == "store" else model.weights_hash
+    )
     return Bundle(model, reader, manifest)
 
 
@@ -122,6 +126,8 @@ def _host_source(path: Path, host: HostModel) -> str | Path:
         return f"hub:{host.location}"
     if host.kind == "folder":
         return Path(host.location)
+    if host.kind == "store":
+        return ModelStore().path_of(host.weights_hash, host.location)
     folder = (path / host.location).resolve()
     if path.resolve() not in folder.parents:
         raise BundleError(
@@ -132,13 +138,13 @@ def _host_source(path: Path, host: HostModel) -> str | Path:
     return folder
 
 
-def _require_same_model(path: Path, manifest: Manifest, model: CodeModel) -> None:
+def _require_same_model(path: Path, manifest: Manifest, model: CodeModel, weights_hash: str) -> None:
     if model.tokenizer_hash != manifest.host.tokenizer_hash:
         raise BundleError(
             f"the tokenizer of {model.name} is not the one the probe in {path} was fitted with",
             "fit the probe again for this model",
         )
-    if model.weights_hash != manifest.host.weights_hash:
+    if weights_hash != manifest.host.weights_hash:
         raise BundleError(
             f"the weights of {model.name} are not those the probe in {path} was fitted with",
             "fit the probe again for this model",

@@ -1,4 +1,4 @@
-"""The manifest of a probe bundle: where it is, what it says, and the refusals when it does not say it."""
+"""The manifest of a probe bundle: what it says, and the refusals when it does not say it."""
 
 from __future__ import annotations
 
@@ -11,40 +11,19 @@ from risk_lsp.errors import BundleError
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture
 
-DEFAULT = "default"
-
-
-def bundle_path(name: str | None) -> Path:
-    """The folder of the bundle a person named: "default" (or None) is the embedded one, anything else a path.
-
-    BundleError when the embedded one is missing, or the path starts with the home of nobody.
-    """
-    if name is None or name == DEFAULT:
-        return default_bundle_path()
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:
-        raise BundleError(f"no probe bundle at {name}: there is no such user", "write the whole path") from None
-
-
-def default_bundle_path() -> Path:
-    """The embedded default. BundleError when the installation lacks it."""
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "probe_weights" / DEFAULT, package.parent / "probe_weights" / DEFAULT):
-        if (folder / "manifest.json").is_file():
-            return folder
-    raise BundleError("the embedded default bundle is missing from this installation", "install risk-lsp again")
-
-
 FORMAT_VERSION = 1
 _FIT_AGAIN = "fit the probe again with `risk-lsp probe fit`"
 
 
 @dataclass(frozen=True)
 class HostModel:
-    """The model a probe belongs to. `location`: a folder inside the bundle, a folder, or a hub id, by `kind`."""
+    """The model a probe belongs to.
 
-    kind: Literal["bundled", "folder", "hub"]
+    `location`, by `kind`: a folder inside the bundle, a folder, a hub id, or the name of a model that the model store
+    finds by its hash.
+    """
+
+    kind: Literal["bundled", "folder", "hub", "store"]
     location: str
     weights_hash: str
     tokenizer_hash: str
@@ -116,8 +95,10 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
     kind = _field(host, "kind", str, path)
     architecture = _field(value, "architecture", str, path)
     layers = _field(value, "layers", list, path)
-    if kind not in ("bundled", "folder", "hub"):
-        raise BundleError(f"{path}: the host model's kind {kind!r} is unknown", "it is one of bundled, folder, hub")
+    if kind not in ("bundled", "folder", "hub", "store"):
+        raise BundleError(
+            f"{path}: the host model's kind {kind!r} is unknown", "it is one of bundled, folder, hub, store"
+        )
     if architecture not in ARCHITECTURES:
         raise BundleError(
             f"{path}: the probe architecture {architecture!r} is unknown", f"it is one of {', '.join(ARCHITECTURES)}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from risk_lsp.probe.manifest import default_bundle_path
+from risk_lsp.probe.locate import default_bundle_path
 from risk_lsp.risk.partial_risk import PartialRisk, spans_of_tokens
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk

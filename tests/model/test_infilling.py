@@ -7,7 +7,7 @@ import pytest
 
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.infilling import Infiller, preferences
-from risk_lsp.probe.manifest import default_bundle_path
+from risk_lsp.probe.locate import default_bundle_path
 
 TEXT = "def add(first, second):\n    return first + second\n\n\ndef twice(number):\n    return number * 2\n"
 

@@ -19,7 +19,7 @@ from risk_lsp.lab.evaluation.pass_rates import Shape, band, frozen_trees, pass_a
 from risk_lsp.lab.evaluation.plots import plot_rates
 from risk_lsp.lab.evaluation.repair_measuring import ORDERS, FailingProgram, Measurement, failing_programs, measure
 from risk_lsp.lab.progress import Progress
-from risk_lsp.probe.manifest import bundle_path
+from risk_lsp.probe.locate import bundle_path
 from risk_lsp.risk.engine import Engine
 from risk_lsp.sandbox.sandbox import Sandbox
 

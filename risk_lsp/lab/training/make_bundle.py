@@ -25,8 +25,10 @@ from risk_lsp.lab.training.fit_probe import FitOptions, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
+from risk_lsp.model.catalogue import catalogue_name
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
+from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
@@ -194,6 +196,10 @@ def _host(args: argparse.Namespace, model: CodeModel) -> HostModel:
     if args.copy_model:
         _copy_model(folder.path, args.out / "model")
         return HostModel("bundled", "model", *hashes)
+    stored = next((each for each in ModelStore().models() if each.weights_hash == model.weights_hash), None)
+    known_as = catalogue_name(model.weights_hash) or (None if stored is None else stored.name)
+    if known_as is not None:
+        return HostModel("store", known_as, *hashes)
     if folder.revision is None:
         return HostModel("folder", str(folder.path), *hashes)
     return HostModel("hub", folder.name, *hashes, revision=folder.revision)

@@ -12,7 +12,9 @@ from risk_lsp.probe.reader import ARCHITECTURES
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp probe fit`."""
     parser.add_argument("out", type=Path, help="folder for the bundle")
-    parser.add_argument("--model", required=True, help="the code model: a folder or a hub id")
+    parser.add_argument(
+        "--model", required=True, help="the code model: a name of risk-lsp models, a GGUF file, a folder or a hub id"
+    )
     parser.add_argument("--revision", help="commit of a hub model")
     parser.add_argument("--online", action="store_true", help="let a hub model be downloaded")
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)

@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
-from risk_lsp.errors import BundleError, ModelError, WorkerError
-from risk_lsp.probe.manifest import DEFAULT
+from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError
+from risk_lsp.probe.locate import bundle_path
 from risk_lsp.risk.partial_risk import WORKER_COMMAND, PartialRisk, risk_from_arrays
 from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.risk.span_risk import SpanRisk
@@ -209,9 +208,8 @@ class ModelHost:
 
 def worker_options(settings: Settings) -> dict[str, Any]:
     """What the worker is started with; paths are absolute because it runs in another folder."""
-    bundle = settings.bundle
     return {
-        "bundle": bundle if bundle == DEFAULT else str(Path(bundle).expanduser().absolute()),
+        "bundle": _resolved(settings.bundle),
         "threads": settings.threads or None,
         "cache_bytes": settings.cache_megabytes * 1_000_000,
         "disk_cache_bytes": settings.disk_cache_megabytes * 1_000_000,
@@ -219,6 +217,14 @@ def worker_options(settings: Settings) -> dict[str, Any]:
         "dtype": settings.dtype,
         "offline": settings.offline,
     }
+
+
+def _resolved(bundle: str) -> str:
+    """The bundle's folder; a name that cannot be resolved stays, for the worker to say what is wrong with it."""
+    try:
+        return str(bundle_path(bundle).absolute())
+    except RiskError:
+        return bundle
 
 
 def _reference_of(description: dict[str, Any]) -> ReferenceTable:
