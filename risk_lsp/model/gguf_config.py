@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from risk_lsp.errors import ModelError
@@ -57,14 +57,24 @@ def gguf_config(file: GgufFile) -> dict[str, Any]:
     rope = {"rope_type": "default", "rope_theta": settings.number("rope.freq_base", 10000.0)}
     if scaling == "linear":
         rope |= {"rope_type": "linear", "factor": settings.number("rope.scaling.factor", 1.0)}
+    if _ROPE_FACTORS in file.tensors:
+        if (shape := file.tensors[_ROPE_FACTORS].shape) != (head_width // 2,):
+            raise settings.unsupported(_ROPE_FACTORS, shape)
+        rope["frequency_factors"] = [float(each) for _, values in file.rows(_ROPE_FACTORS) for each in values[0]]
     embeddings = file.tensors.get("token_embd.weight")
     if embeddings is None or len(embeddings.shape) != 2:
         raise ModelError(f"{file.path} has no table of embeddings", "download or convert the whole model again")
+    blocks = settings.size("block_count")
+    if blocks > len(file.tensors):
+        raise ModelError(
+            f"{file.path} claims {blocks} blocks and holds {len(file.tensors)} tensors",
+            "download or convert the whole model again",
+        )
     end = file.metadata.get("tokenizer.ggml.eos_token_id")
     return {
         "model_type": family,
         "hidden_act": "silu",
-        "num_hidden_layers": settings.size("block_count"),
+        "num_hidden_layers": blocks,
         "hidden_size": width,
         "intermediate_size": settings.size("feed_forward_length"),
         "num_attention_heads": heads,
@@ -81,19 +91,20 @@ def gguf_config(file: GgufFile) -> dict[str, Any]:
     }
 
 
-def tensor_names(file: GgufFile) -> dict[str, str]:
-    """The file's name of each tensor, by its name in the transformers format. ModelError for a tensor of no such name.
+def tensor_names(file: GgufFile, wanted: Collection[str]) -> dict[str, str]:
+    """The file's name of each tensor, by its name in the transformers format.
 
-    The factors by which some files divide the frequencies of rotary positions are left out.
+    ModelError for a tensor that is not `wanted`: it may change what the model computes. The factors by which some files
+    divide the frequencies of rotary positions are part of the config.
     """
     names = {}
     for name in file.tensors:
         if name == _ROPE_FACTORS:
             continue
         known = _WHOLE.get(name) or _block_name(name)
-        if known is None:
+        if known is None or known not in wanted:
             raise ModelError(
-                f"{file.path} holds the tensor {name}, which a plain {file.metadata['general.architecture']} has not",
+                f"{file.path} holds the tensor {name[:60]}, which a plain model of its architecture has not",
                 "use a plain Llama, Qwen2 or Qwen3 model",
             )
         names[known] = name

@@ -72,6 +72,19 @@ class GgufFile:
             header = _Header(file, path)
         self.metadata = header.metadata
         self.tensors = _checked_tensors(header, gguf)
+        for kind in {tensor.kind for tensor in self.tensors.values()}:
+            self._require_kind(kind)
+
+    def _require_kind(self, kind: int) -> None:
+        named = self._gguf.GGMLQuantizationType(kind)
+        _, size = self._gguf.GGML_QUANT_SIZES[named]
+        try:
+            self._dequantised(kind, bytearray(size), 1)
+        except NotImplementedError as error:
+            raise ModelError(
+                f"{self.path} holds numbers of the type {named.name}, which are not supported",
+                "use Q4_K_M, Q8_0 or F16",
+            ) from error
 
     def array(self, key: str) -> NDArray[Any] | list[str]:
         """The items of an array of the metadata: strings, or numbers as numpy has them."""
@@ -101,7 +114,7 @@ class GgufFile:
         unique, places = np.unique(indices, return_inverse=True)
         size = tensor.size // tensor.shape[0]
         data = bytearray().join(self._read(tensor.offset + int(row) * size, size) for row in unique)
-        return self._dequantised(tensor, data, len(unique))[places]
+        return self._dequantised(tensor.kind, data, len(unique))[places]
 
     def _reopened(self) -> BinaryIO:
         """The same file, even if another one has its name by now."""
@@ -109,17 +122,17 @@ class GgufFile:
 
     def _row_range(self, tensor: GgufTensor, first: int, count: int) -> NDArray[np.float32]:
         size = tensor.size * tensor.shape[-1] // prod(tensor.shape)
-        return self._dequantised(tensor, self._read(tensor.offset + first * size, count * size), count)
+        return self._dequantised(tensor.kind, self._read(tensor.offset + first * size, count * size), count)
 
-    def _dequantised(self, tensor: GgufTensor, data: bytearray, rows: int) -> NDArray[np.float32]:
-        kind = self._gguf.GGMLQuantizationType(tensor.kind)
+    def _dequantised(self, kind: int, data: bytearray, rows: int) -> NDArray[np.float32]:
+        named = self._gguf.GGMLQuantizationType(kind)
         plain = {self._gguf.GGMLQuantizationType.F32: "<f4", self._gguf.GGMLQuantizationType.F16: "<f2"}
-        values = np.frombuffer(data, plain.get(kind, "u1")).reshape(rows, -1)
-        return self._gguf.quants.dequantize(values, kind).astype(np.float32, copy=False)
+        values = np.frombuffer(data, plain.get(named, "u1")).reshape(rows, -1)
+        return self._gguf.quants.dequantize(values, named).astype(np.float32, copy=False)
 
     def _read(self, offset: int, size: int) -> bytearray:
-        data = bytearray(size)
-        if os.preadv(self._descriptor, [data], offset) != size:
+        data = bytearray(os.pread(self._descriptor, size, offset))
+        if len(data) != size:
             raise ModelError(f"{self.path} has become shorter than it was", "load it again when nothing writes to it")
         return data
 

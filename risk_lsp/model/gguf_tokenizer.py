@@ -16,14 +16,26 @@ from risk_lsp.model.weights import hash_text
 
 _CONTROL, _USER_DEFINED, _BYTE = 3, 4, 6
 _KEY = "tokenizer.ggml."
-_WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}DIGITS"
+_ENGLISH = "'s|'t|'re|'ve|'m|'ll|'d"
+_GPT_2 = _ENGLISH + r"| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_NUMBERS_OF = (
+    rf"(?i:{_ENGLISH})|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,%d}}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-_QWEN, _LLAMA_3 = _WORDS.replace("DIGITS", ""), _WORDS.replace("DIGITS", "{1,3}")
-_GPT_2 = ("gpt-2", "gpt2", "olmo", "mpt", "phi-2", "jais", "trillion", "granite-docling")
-_SINGLE_DIGITS = ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2")
-_LLAMA_BPE = ("llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2")
+_SINGLE_DIGITS = (r"\p{N}", _GPT_2)
+# Expressions that cut a text into words, within which tokens are merged: each cuts what those before it left.
+_RULES = {
+    **dict.fromkeys(("gpt-2", "mpt", "olmo", "phi-2", "jais", "trillion", "granite-docling"), (_GPT_2,)),
+    **dict.fromkeys(
+        ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"), _SINGLE_DIGITS
+    ),
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "stablelm2", "megrez"), (_NUMBERS_OF % 1,)),
+    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral", "smaug-bpe", "dbrx"), (_NUMBERS_OF % 3,)),
+    "deepseek-coder": (r"[\r\n]", r"\s?\p{L}+", r"\s?\p{P}+", "[一-龥\u0800-一가-\ud7ff]+", r"\p{N}"),
+    "default": (r"[\p{P}$+<=>^~|]+", _GPT_2, r"\p{N}+", "[0-9]{3}"),
+}
+# Llama 3 takes a word that is a token as it is, though no merges lead to it, and wants a token before every text.
+_LLAMA_3 = ("llama-bpe", "llama3", "llama-v3", "falcon3", "pixtral")
 
 
 def gguf_tokenizer(file: GgufFile) -> TextTokenizer:
@@ -31,8 +43,13 @@ def gguf_tokenizer(file: GgufFile) -> TextTokenizer:
     kind, rules = file.metadata.get(_KEY + "model"), file.metadata.get(_KEY + "pre", "default")
     if kind != "gpt2":
         raise ModelError(
-            f"the tokenizer of {file.path} is of the kind {kind!r}",
-            "use a model with a byte-level BPE tokenizer (gpt2)",
+            f"the tokenizer of {file.path} is of the kind {str(kind)[:60]!r}",
+            "use a model of byte-level BPE tokens (gpt2)",
+        )
+    if rules not in _RULES:
+        raise ModelError(
+            f"the tokenizer of {file.path} splits words by the rules {str(rules)[:60]!r}, which are not supported",
+            "use a model whose tokenizer is that of Qwen2, Llama 3, SmolLM or GPT-2",
         )
     tokens, merges = _strings(file, "tokens"), _strings(file, "merges")
     vocabulary = {token: index for index, token in enumerate(tokens)}
@@ -41,48 +58,20 @@ def gguf_tokenizer(file: GgufFile) -> TextTokenizer:
     if len(vocabulary) != len(tokens):
         raise _damaged(file, "has tokens of the same name")
     try:
-        # Llama 3 takes a word that is a token as it is, though no merges lead to it.
-        model = models.BPE(vocabulary, pairs, ignore_merges=rules in _LLAMA_BPE)
+        model = models.BPE(vocabulary, pairs, ignore_merges=rules in _LLAMA_3)
     except Exception as error:  # the library raises bare Exception
         raise _damaged(file, f"cannot be built: {first_line(error)}") from error
     tokenizer = Tokenizer(model)
-    tokenizer.pre_tokenizer = _splitting(file, rules)
+    cuts = [pre_tokenizers.Split(Regex(expression), "isolated") for expression in _RULES[rules]]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(_added(tokens, types, _CONTROL, special=True))
     tokenizer.add_tokens(_added(tokens, types, _USER_DEFINED, special=False))
     # The file's own words, not the library's form of them, which its releases may change.
     fingerprint = hash_text("\0".join([rules, *map(str, types), *tokens, *merges]))
     return TextTokenizer(tokenizer, _prefix(file, rules, len(tokens)), fingerprint=fingerprint)
-
-
-def _splitting(file: GgufFile, rules: Any) -> pre_tokenizers.PreTokenizer:
-    """What cuts a text into words, within which tokens are merged."""
-    if rules in ("qwen2", "deepseek-r1-qwen", "stablelm2"):
-        return _by_expression(_QWEN)
-    if rules in (*_LLAMA_BPE, "smaug-bpe", "dbrx"):
-        return _by_expression(_LLAMA_3)
-    plain = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    if rules in _SINGLE_DIGITS:
-        return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), plain])
-    if rules in _GPT_2:
-        return plain
-    if rules == "default":
-        raise ModelError(
-            f"{file.path} does not say how its tokenizer splits words", "convert it again with a recent llama.cpp"
-        )
-    raise ModelError(
-        f"the tokenizer of {file.path} splits words by {str(rules)[:60]!r}, which is not supported",
-        "use a model whose tokenizer is that of Qwen2, Llama 3, SmolLM or GPT-2",
-    )
-
-
-def _by_expression(expression: str) -> pre_tokenizers.PreTokenizer:
-    return pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(expression), "isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
 
 
 def _strings(file: GgufFile, name: str) -> list[str]:
@@ -115,7 +104,7 @@ def _added(tokens: list[str], types: list[int], wanted: int, *, special: bool) -
 
 def _prefix(file: GgufFile, rules: Any, count: int) -> tuple[int, ...]:
     """The token that belongs before every text, if one does."""
-    if file.metadata.get(_KEY + "add_bos_token", rules in _LLAMA_BPE) is not True:
+    if file.metadata.get(_KEY + "add_bos_token", rules in _LLAMA_3) is not True:
         return ()
     token = file.metadata.get(_KEY + "bos_token_id")
     if type(token) is not int or not 0 <= token < count:

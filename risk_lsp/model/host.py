@@ -79,7 +79,7 @@ class Host(Protocol):
 
 # Larger models gain more from torch's kernels than they lose by its start-up.
 MOST_BYTES_OF_NUMPY = 100_000_000
-_LONGEST_CONTEXT_OF_NUMPY = 1 << 17  # a row of angles for each position is computed beforehand
+_MOST_ANGLES_OF_NUMPY = 1 << 24  # one for each position and each coordinate of a head is computed beforehand
 
 
 def load_host(
@@ -92,7 +92,7 @@ def load_host(
         and folder.gguf is None
         and device in ("auto", "cpu")
         and dtype in ("auto", "float32")
-        and shape.context <= _LONGEST_CONTEXT_OF_NUMPY
+        and shape.context * shape.head_width <= _MOST_ANGLES_OF_NUMPY
         and sum(file.stat().st_size for file in weight_files(folder)) <= MOST_BYTES_OF_NUMPY
     ):
         from risk_lsp.model.decoders.numpy_host import NumpyHost

@@ -1,4 +1,4 @@
-"""Random bytes and random JSON where a bundle, settings, a notebook or programs to score are expected.
+"""Random bytes and random JSON where a bundle, a GGUF file, settings, a notebook or programs to score are expected.
 
     python -m tests.attacks.fuzz_bytes [--inputs 2000] [--seed 0]
 
@@ -13,13 +13,17 @@ import contextlib
 import json
 import random
 import shutil
+import struct
 import sys
 import tempfile
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 from risk_lsp.errors import RiskError
+from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.gguf_file import GgufFile
 from risk_lsp.probe.bundle import load_bundle
 from risk_lsp.report.score import score_file
 from risk_lsp.settings import SETTINGS, Settings, Source, parse
@@ -46,6 +50,44 @@ def fuzz_bundle(bundle: Path, folder: Path, inputs: int, seed: int = 0) -> int:
             refused += 1
         shutil.rmtree(copy)
     return refused
+
+
+def fuzz_gguf(model: Path, folder: Path, inputs: int, seed: int = 0) -> tuple[int, int]:
+    """Load and run copies of a small GGUF file whose header is damaged.
+
+    Returns how many were refused, and the most bytes that Python and numpy held at once.
+    """
+    whole, path, chance = model.read_bytes(), folder / "damaged.gguf", random.Random(f"{seed} gguf")
+    header = min(tensor.offset for tensor in GgufFile(model).tensors.values())
+    refused = 0
+    CodeModel.load(model, dtype="float32")  # imports what it needs, which takes memory too
+    tracemalloc.start()
+    for _ in range(inputs):
+        path.write_bytes(_damaged_header(chance, whole, header))
+        try:
+            loaded = CodeModel.load(path, dtype="float32")
+            loaded.read(loaded.encode("x = 1\n"), (1,))
+        except RiskError:
+            refused += 1
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return refused, peak
+
+
+def _damaged_header(chance: random.Random, whole: bytes, header: int) -> bytes:
+    content = bytearray(whole)
+    for _ in range(chance.randint(1, 3)):
+        place = chance.randrange(4, header)
+        match chance.randrange(4):
+            case 0:
+                content[place] ^= 1 << chance.randrange(8)
+            case 1:
+                content[place : place + 8] = struct.pack("<Q", chance.choice([0, 1, 255, 2**31, 2**40, 2**63 - 1]))
+            case 2:
+                del content[place : place + chance.randint(1, 16)]
+            case _:
+                content[place:place] = chance.randbytes(chance.randint(1, 16))
+    return bytes(content)
 
 
 def fuzz_settings(inputs: int, seed: int = 0) -> None:
@@ -166,6 +208,8 @@ def _text(chance: random.Random) -> str:
 def main() -> int:
     """The command."""
     from tests.bundles import save_tiny_bundle
+    from tests.model.conftest import save_family
+    from tests.model.gguf_files import write_gguf
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=2_000)
@@ -177,11 +221,14 @@ def main() -> int:
         (folder / "bundle").mkdir()
         bundle = save_tiny_bundle(folder / "bundle")
         refused = fuzz_bundle(bundle, folder, options.inputs // 4, options.seed)
+        model = write_gguf(save_family(folder / "model", "Qwen2"), folder / "model.gguf")
+        refused_models, peak = fuzz_gguf(model, folder, options.inputs, options.seed)
         fuzz_settings(10 * options.inputs, options.seed)
         fuzz_score(folder, options.inputs, options.seed)
         asyncio.run(fuzz_notebook(folder, options.inputs, options.seed))
     print(
-        f"{options.inputs // 4:,} bundles ({refused:,} refused), {10 * options.inputs:,} settings,"
+        f"{options.inputs // 4:,} bundles ({refused:,} refused), {options.inputs:,} GGUF files"
+        f" ({refused_models:,} refused, at most {peak / 1e6:.0f} MB), {10 * options.inputs:,} settings,"
         f" {options.inputs:,} lines to score, {options.inputs:,} notebooks in {time.monotonic() - started:.0f} s:"
         " nothing but errors for people"
     )

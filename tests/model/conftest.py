@@ -139,22 +139,32 @@ def sample() -> str:
     return SAMPLE
 
 
+@pytest.fixture
+def run_by(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have plain decoders run by "numpy", by "torch" alone, or by "", which is transformers."""
+
+    def choose(library: str) -> None:
+        if not library:
+            monkeypatch.setattr(hosts, "decoder_shape", lambda config: None)
+        if library == "torch":
+            monkeypatch.setattr(hosts, "MOST_BYTES_OF_NUMPY", 0)
+            monkeypatch.setattr(torch_host, "fast_number_type", lambda device: torch.float32)
+
+    return choose
+
+
 @pytest.fixture(
     params=[*sorted(FAMILIES), *(f"{family}, run by {library}" for family in PLAIN_FAMILIES for library in LIBRARIES)]
 )
-def family(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def family(request: pytest.FixtureRequest, run_by: Callable[[str], None]) -> str:
     """Each supported family in turn, run by transformers, and plain ones once more by numpy and once by torch alone."""
     name, _, library = str(request.param).partition(", run by ")
-    if not library:
-        monkeypatch.setattr(hosts, "decoder_shape", lambda config: None)
-    if library == "torch":
-        monkeypatch.setattr(hosts, "MOST_BYTES_OF_NUMPY", 0)
-        monkeypatch.setattr(torch_host, "fast_number_type", lambda device: torch.float32)
+    run_by(library)
     return name
 
 
 @pytest.fixture(params=sorted(FAMILIES))
-def torch_family(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def torch_family(request: pytest.FixtureRequest, run_by: Callable[[str], None]) -> str:
     """Each supported family in turn, run by transformers."""
-    monkeypatch.setattr(hosts, "decoder_shape", lambda config: None)
+    run_by("")
     return str(request.param)

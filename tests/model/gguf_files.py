@@ -1,9 +1,10 @@
-"""Writes small models of the transformers format as GGUF files, as llama.cpp's converter does."""
+"""GGUF files for tests: small models as llama.cpp's converter writes them, and files put together byte by byte."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,10 @@ def write_gguf(
         writer.add_value_length(config["head_dim"])
     _add_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text()), config, rules)
     for key, value in (settings or {}).items():
-        writer.add_key_value(key, value, gguf.GGUFValueType.get_type(value))
+        # What the writer holds so far is one table, in which later values replace earlier ones.
+        sub_type = gguf.GGUFValueType.get_type(value[0]) if isinstance(value, list) else None
+        writer.kv_data[0].pop(key, None)
+        writer.add_key_value(key, value, gguf.GGUFValueType.get_type(value), sub_type)
     heads = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
     for name, values in load_file(folder / "model.safetensors").items():
         if family == "llama":
@@ -96,3 +100,28 @@ def _add_tokenizer(writer: gguf.GGUFWriter, tokenizer: dict[str, Any], config: d
 def _permuted(values: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
     """Rows of queries or keys with the two halves of a head interleaved, as llama.cpp turns them."""
     return values.reshape(heads, 2, -1, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+
+
+def raw_gguf(
+    entries: Sequence[tuple[str, int, bytes]] = (),
+    tensors: Sequence[tuple[str, Sequence[int], int, int]] = (),
+    *,
+    data: bytes = b"",
+    counts: tuple[int, int] | None = None,
+    version: int = 3,
+) -> bytes:
+    """A GGUF file byte by byte, right or wrong: metadata as key, type and value; tensors as name, sizes, type, offset.
+
+    counts: of tensors and entries, where they are to differ from what is there.
+    """
+    tensor_count, entry_count = counts or (len(tensors), len(entries))
+    head = b"GGUF" + struct.pack("<IQQ", version, tensor_count, entry_count)
+    head += b"".join(raw_text(key) + struct.pack("<I", kind) + value for key, kind, value in entries)
+    for name, sizes, kind, offset in tensors:
+        head += raw_text(name) + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, offset)
+    return head + bytes(-len(head) % 32) + data
+
+
+def raw_text(text: str) -> bytes:
+    """A text as GGUF has it."""
+    return struct.pack("<Q", len(text.encode())) + text.encode()

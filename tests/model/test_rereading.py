@@ -19,6 +19,7 @@ from risk_lsp.model.decoders.numpy_host import NumpyHost
 from risk_lsp.model.threads import cancellable
 from risk_lsp.model.windows import WindowMemory
 
+RunBy = Callable[[str], None]
 LAYERS = (1, 3)
 PLENTY = 1 << 30
 
@@ -27,10 +28,12 @@ EDIT = st.tuples(st.integers(0, 90), st.integers(0, 9), st.text("ab =\n(", max_s
 SLIDING = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0}
 
 
-@pytest.fixture(params=["Qwen3", "GPT2"])
-def model(request: pytest.FixtureRequest, model_folder: Callable[..., Path]) -> CodeModel:
-    """One that numpy runs, and one that transformers runs."""
-    return CodeModel.load(model_folder(request.param))
+@pytest.fixture(params=["Qwen3, run by numpy", "Qwen3, run by torch", "GPT2"])
+def model(request: pytest.FixtureRequest, model_folder: Callable[..., Path], run_by: RunBy) -> CodeModel:
+    """One that numpy runs, one that torch runs, and one that transformers runs."""
+    family, _, library = request.param.partition(", run by ")
+    run_by(library)
+    return CodeModel.load(model_folder(family))
 
 
 @pytest.fixture

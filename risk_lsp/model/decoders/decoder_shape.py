@@ -11,6 +11,7 @@ from risk_lsp.errors import ModelError
 
 _FAMILIES = ("llama", "qwen2", "qwen3")
 _DEFAULT_THETA = 10000.0
+_WIDEST_HEAD = 1 << 12
 _ROPE_KEYS = {
     "default": set(),
     "linear": {"factor"},
@@ -69,7 +70,8 @@ class DecoderShape:
 
     def require(self, sizes: Mapping[str, tuple[int, ...]], name: str, layers: int, *, head: bool) -> None:
         """Raise ModelError unless a model of that name has all `tensors`, in these sizes."""
-        wanted = dict(self.tensors(layers, head=head))
+        # A count of layers that no file could hold is not counted to.
+        wanted = dict(self.tensors(min(layers, len(sizes) + 1), head=head))
         if missing := sorted(set(wanted) - set(sizes)):
             raise ModelError(
                 f"the weights of {name} lack {len(missing)} tensors, such as {missing[0]}",
@@ -94,6 +96,8 @@ def decoder_shape(config: dict[str, Any]) -> DecoderShape | None:
             return None
         heads = _size(config, "num_attention_heads")
         head_width = int(config.get("head_dim") or _size(config, "hidden_size") // heads)
+        if head_width > _WIDEST_HEAD:
+            return None
         family = config["model_type"]
         biased = bool(config.get("attention_bias", False))
         return DecoderShape(

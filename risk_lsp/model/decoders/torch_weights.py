@@ -76,7 +76,7 @@ class GgufWeights:
 
     def __init__(self, file: GgufFile, shape: DecoderShape) -> None:
         self._file = file
-        self._names = tensor_names(file)
+        self._names = tensor_names(file, dict(shape.tensors(shape.layers, head=True)))
         self.shapes = {known: file.tensors[name].shape for known, name in self._names.items()}
         # llama.cpp turns pairs of neighbours, transformers the two halves of a head; its converter reorders the rows
         # of the Llama architecture, of queries and keys, for that.
