@@ -14,6 +14,8 @@ settings.load_profile("untimed")
 
 # Device "auto" means the CPU in float32 on every machine that runs the tests.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+# As an engine has it: on a busy machine, threads that wait for each other in a loop take all the time there is.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import load_file, save_file
 
 from risk_lsp.errors import ModelError, WorkerError
 from risk_lsp.model.decoders.numpy_host import NumpyHost
@@ -17,6 +18,7 @@ from risk_lsp.model.decoders.torch_host import TorchHost
 from risk_lsp.model.host import load_host
 from risk_lsp.model.sources import locate_model
 from risk_lsp.model.threads import cancellable
+from risk_lsp.model.weights import SCALES
 
 ModelFolder = Callable[..., Path]
 TOKENS = np.random.default_rng(5).integers(0, 320, 300)
@@ -177,6 +179,36 @@ def test_a_host_without_its_head_says_so(model_folder: ModelFolder) -> None:
 
     with pytest.raises(ModelError, match="whole model"):
         host.begin([TOKENS[:3]])
+
+
+def test_matrices_in_eight_bits_give_what_numpy_makes_of_them(tmp_path: Path, save_family: Callable[..., Path]) -> None:
+    folder = save_family(tmp_path / "model", "Llama")
+    _keep_in_eight_bits(folder / "model.safetensors", groups=4)
+    by_numpy = load_host(locate_model(folder), device="cpu", dtype="float32", top_layer=None)
+    assert isinstance(by_numpy, NumpyHost)
+
+    (first,), (second,) = (host.run([TOKENS[:60]], [0, 3], to_end=False) for host in (by_numpy, load(folder)))
+
+    for layer in (0, 3):
+        np.testing.assert_allclose(first.residuals[layer], second.residuals[layer], atol=1e-4)
+
+
+def test_eight_bits_without_scales_that_fit_are_refused(tmp_path: Path, save_family: Callable[..., Path]) -> None:
+    folder = save_family(tmp_path / "model", "Llama")
+    _keep_in_eight_bits(folder / "model.safetensors", groups=3)
+
+    with pytest.raises(ModelError, match="do not divide"):
+        load(folder)
+
+
+def _keep_in_eight_bits(path: Path, groups: int) -> None:
+    tensors = load_file(path)
+    for name, values in list(tensors.items()):
+        if values.ndim == 2:
+            scale = np.abs(values).max() / 127
+            tensors[name] = np.round(values / scale).astype(np.int8)
+            tensors[name + SCALES] = np.full((len(values), groups), scale, np.float32)
+    save_file(tensors, path, {"format": "pt"})
 
 
 def test_numpy_and_torch_give_the_same_numbers(model_folder: ModelFolder) -> None:

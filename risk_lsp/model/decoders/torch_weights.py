@@ -14,6 +14,9 @@ from risk_lsp.errors import ModelError, first_line
 from risk_lsp.model.decoders.decoder_shape import DecoderShape
 from risk_lsp.model.gguf_config import tensor_names
 from risk_lsp.model.gguf_file import GgufFile
+from risk_lsp.model.weights import SCALES
+
+_FLOATS = ("F32", "F16", "BF16")
 
 
 class Weights(Protocol):
@@ -47,17 +50,45 @@ class SafetensorsWeights:
             for tensor in opened.keys():  # noqa: SIM118 - not a dictionary
                 self._files[tensor] = path
                 self.shapes[tensor] = tuple(opened.get_slice(tensor).get_shape())
+        for tensor in list(self.shapes):
+            self._require_scales(tensor)
 
     def copy(self, name: str, target: Tensor) -> None:
-        target.copy_(self._open(self._files[name]).get_tensor(name))
+        target.copy_(self._scaled(name, self._slice(name)[:], slice(None)))
 
     def rows(self, name: str, indices: Tensor) -> Tensor:
-        matrix = self._open(self._files[name]).get_slice(name)
+        matrix = self._slice(name)
         unique, places = torch.unique(indices, return_inverse=True)
-        return torch.cat([matrix[row : row + 1] for row in unique.tolist()]).float()[places]
+        found = [self._scaled(name, matrix[row : row + 1], slice(row, row + 1)) for row in unique.tolist()]
+        return torch.cat(found).float()[places]
 
     def close(self) -> None:
         self._opened.clear()  # the files' pages that were read count as memory of this process
+
+    def _scaled(self, name: str, values: Tensor, rows: slice) -> Tensor:
+        """Some rows of a tensor as they are, or, of one in eight bits, multiplied by their scales."""
+        if values.dtype != torch.int8:
+            return values
+        scales = self._slice(name + SCALES)[rows].float()
+        scaled: Tensor = values.float().view(*scales.shape, -1) * scales[:, :, None]
+        return scaled.view(values.shape)
+
+    def _require_scales(self, name: str) -> None:
+        kind, sizes, scales = self._slice(name).get_dtype(), self.shapes[name], self.shapes.get(name + SCALES)
+        if kind in _FLOATS:
+            return
+        if kind != "I8" or len(sizes) != 2 or scales is None or len(scales) != 2:
+            raise ModelError(
+                f"{name} of {self._model} is of type {kind}, without scales", "save the model as float32 or bfloat16"
+            )
+        if scales[0] != sizes[0] or not scales[1] or sizes[1] % scales[1]:
+            raise ModelError(
+                f"{name} of {self._model} has the sizes {sizes}, which scales of the sizes {scales} do not divide",
+                "make or download it again",
+            )
+
+    def _slice(self, name: str) -> Any:
+        return self._open(self._files[name]).get_slice(name)
 
     def _open(self, path: Path) -> Any:
         if path not in self._opened:
