@@ -277,7 +277,7 @@ async def test_stray_prints_and_reads_do_not_disturb_the_protocol(start: Start) 
 async def test_what_the_worker_prints_is_logged_up_to_a_bound_and_never_blocks_it(
     start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="risk_lsp")  # a server in this process sets it too
     watched = await start()
 
     await watched.supervisor.score("stderr", "python")
