@@ -79,10 +79,11 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
                     raise
                 print(f"left out {part}: {error.message}", file=messages)
                 continue
-            found["parts"][part] = with_part(found["parts"].get(part), measured)
-            found["command"] = _command(args)
+            if part == SIDE_BY_SIDE or "command" not in found:
+                found["command"] = _command(args)
+            found["parts"][part] = with_part(found["parts"].get(part), measured) | {"command": _command(args)}
             _write(args.out / "evaluation.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
-    _write(args.out / "evaluation.md", evaluation_markdown(found, parts_markdown(found["parts"])))
+    _write(args.out / "evaluation.md", evaluation_markdown(found, parts_markdown(found["parts"], found["command"])))
 
 
 def _known(path: Path) -> dict[str, Any]:

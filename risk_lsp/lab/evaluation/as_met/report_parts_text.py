@@ -117,19 +117,26 @@ SECTIONS = {
 }
 
 
-def parts_markdown(found: Mapping[str, Any]) -> list[str]:
-    """The paragraphs of all sections there are; `found` is by part what `measure_part` gives."""
+def parts_markdown(found: Mapping[str, Any], command: str = "") -> list[str]:
+    """The paragraphs of all sections there are.
+
+    `found` is by part what `measure_part` gives, and the command that made it, which a section names where that is not
+    the report's `command`.
+    """
     return [
-        paragraph for name, section in SECTIONS.items() if name in found for paragraph in _section(section, found[name])
+        paragraph
+        for name, section in SECTIONS.items()
+        if name in found
+        for paragraph in _section(section, found[name], command)
     ]
 
 
-def _section(section: Section, found: Mapping[str, Any]) -> Iterable[str]:
+def _section(section: Section, found: Mapping[str, Any], command: str) -> Iterable[str]:
     columns = found["columns"]
     yield f"## {section.title}"
     yield section.text
-    if found["about"]:
-        yield _about(found["about"])
+    made = "" if found.get("command", command) == command else f"Made by `{found['command']}`. "
+    yield made + _about(found["about"])
     for row in section.whole:
         if any(row in rows for rows in columns.values()):
             yield from _table(

@@ -46,5 +46,12 @@ def test_a_section_says_what_was_measured_and_what_was_not_there() -> None:
     assert "files: rich 3, python 1,200; missing: flask." in parts_markdown({"well-kept": WELL_KEPT})
 
 
+def test_a_section_names_its_command_where_that_is_not_the_reports() -> None:
+    made = {"well-kept": {**WELL_KEPT, "command": "risk-lsp evaluate out"}}
+
+    assert any(line.startswith("Made by `risk-lsp evaluate out`. files:") for line in parts_markdown(made, "another"))
+    assert not any("Made by" in line for line in parts_markdown(made, "risk-lsp evaluate out"))
+
+
 def test_parts_that_were_not_measured_have_no_section() -> None:
     assert parts_markdown({}) == []
