@@ -30,7 +30,7 @@ SOURCES = ("thealgorithms_history", "pylib_history", "condefects", PUT_IN)
 _LEARNT_FROM = "condefects"  # all but a third of its pairs, which measure
 RANDOM = "random order"
 HITS = (1, 3, 5)
-_SMALL_LINES, _SMALL_SHARE = 3, 3  # a small fix touches at most three lines, or a third of them
+_SMALL_LINES, _SMALL_SHARE = 3, 1 / 3  # a small fix changes at most three lines, or a third of all
 Floats = NDArray[np.float64]
 
 
@@ -134,14 +134,14 @@ def _bugs(path: Path, source: str) -> Iterator[RealBug]:
         held_back = source == _LEARNT_FROM and not is_measured_alone(record["group"])
         # An error of another kind mostly means that the fix gave a function another name or other parameters.
         other_kind = source.endswith("_history") and record["err"] != "AssertionError"
-        if held_back or other_kind or record.get("api_change") or record.get("syntax_ok") is False:
+        large = record["lines_changed"] > max(_SMALL_LINES, record["n_lines"] * _SMALL_SHARE)
+        if held_back or other_kind or large or record.get("api_change") or record.get("syntax_ok") is False:
             continue
         text, fixed = _line_feeds(record["program"]), _line_feeds(record["repaired"])
         lines = LineIndex(text)
         given = lines.start(min(record["prompt_lines"] or 0, lines.count - 1))
         edited = edited_spans(Difference(read_code(text), read_code(fixed), given, LineAligner()).hunks())
-        touched_lines = {lines.line_of(span.start) for span in edited}
-        if 0 < len(touched_lines) <= max(_SMALL_LINES, len(passage_of(text).lines) // _SMALL_SHARE):
+        if edited:
             yield RealBug(record["group"], source, text, tuple(edited))
 
 

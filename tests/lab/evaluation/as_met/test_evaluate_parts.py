@@ -35,7 +35,15 @@ def labelled() -> list[LabelledProgram]:
 def save_bugs(folder: Path) -> None:
     bug = "def f(x):\n    y = x - 1\n    return y\n"
     records = [
-        {"group": f"bug/{number}", "program": bug, "repaired": bug.replace("-", "+"), "prompt_lines": 0, "err": None}
+        {
+            "group": f"bug/{number}",
+            "program": bug,
+            "repaired": bug.replace("-", "+"),
+            "prompt_lines": 0,
+            "err": None,
+            "lines_changed": 1,
+            "n_lines": 3,
+        }
         for number in range(12)
     ]
     write_records(folder / "repairs_condefects.jsonl.xz", records)

@@ -29,6 +29,8 @@ def record(group: str, **changes: Any) -> dict[str, Any]:
         "prompt_lines": 0,
         "err": "AssertionError",
         "api_change": None,
+        "lines_changed": 1,
+        "n_lines": 6,
         **changes,
     }
 
@@ -87,7 +89,7 @@ def test_of_pairs_that_may_be_learnt_from_a_third_measure(tmp_path: Path) -> Non
         {"api_change": "NameError"},
         {"syntax_ok": False},
         {"repaired": BUG + "# a comment\n"},
-        {"program": "a = 1\nb = 2\nc = 3\nd = 4\ne = 5\n", "repaired": "a = 2\nb = 3\nc = 4\nd = 5\ne = 6\n"},
+        {"lines_changed": 4, "n_lines": 11},
     ],
     ids=["new parameters", "another interface", "no program", "the same program", "a rewrite"],
 )
