@@ -8,17 +8,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_INDENT = 4  # spaces a level
-_TAB = 8  # columns, as Python counts them
-_LEXEME = re.compile(
-    r"""(?P<string>[rRbBuUfFtT]{0,2}(?:'''(?:[^\\]|\\.)*?(?:'''|\Z)|\"""(?:[^\\]|\\.)*?(?:\"""|\Z)"""
-    r"""|'(?:[^'\\\r\n]|\\(?:\r\n|.))*'?|"(?:[^"\\\r\n]|\\(?:\r\n|.))*"?))"""
-    r"""|(?P<comment>\#[^\r\n]*)|(?P<open>[(\[{])|(?P<close>[)\]}])|(?P<joined>\\(?=\r\n|\r|\n))|(?P<newline>\r\n|\r|\n)"""
-    r"""|(?P<space>[ \t\f]+)|(?P<plain>[^\s'"\#()\[\]{}\\]+(?:[ \t]+[^\s'"\#()\[\]{}\\]+)*)|(?P<other>.)""",
-    re.DOTALL,
+from risk_lsp.text.python_scanner import (
+    DEFINITION,
+    LEXEME,
+    LINE,
+    LINE_END,
+    STATEMENT,
+    depth_after,
+    f_string_end,
+    has_fields,
+    is_f_string,
+    width,
 )
-_DEFINITION = re.compile(r"(?:async[ \t]+)?(?:def|class)\b|@")
-_LINE_END = re.compile(r"\r\n|\r|\n")
+
+_INDENT = 4  # spaces a level
+_ENDS = re.compile(r"[ \t\f]*(?:[#;\r\n]|\Z)")
 
 
 class NormalForm(NamedTuple):
@@ -35,124 +39,168 @@ class NormalForm(NamedTuple):
 def normal_form(text: str, language_id: str = "python") -> NormalForm:
     """The normal form of `text`; of a language other than Python, the text with line feeds as its only line ends.
 
-    Comments, blank lines and white space at line ends are gone. A level of indentation is four spaces, and a line that
-    goes on inside of brackets is one level deeper than its statement. A blank line stands before a function or class.
-    Lines of a docstring stand below its start, or one level deeper. Other strings, and the rest of each line, are as
-    they were.
+    Comments, blank lines, a byte order mark and white space at line ends are gone. A level of indentation is four
+    spaces, and a line that goes on inside of brackets is one level deeper than its statement. A blank line stands
+    before a function or class, and a line feed at the end. Lines of a docstring stand below its start, or one level
+    deeper. Other strings, and the rest of each line, are as they were. The normal form of a normal form is itself.
     """
-    form = _Builder(text)
+    form = _Pieces(text)
     if language_id != "python":
-        form.take_lines(0, len(text), 0)
-        return form.built()
-    columns, depth, column = [0], 0, 0  # of open blocks; open brackets; of the present line
-    fresh, begins, decorated = True, True, False  # nothing yet on this line, of this statement; a decorator came before
-    space: tuple[int, int] | None = None
-    for match in _LEXEME.finditer(text):
-        kind, (start, end) = match.lastgroup, match.span()
-        if kind == "space":
-            column = len(match[0].expandtabs(_TAB)) if fresh else column
-            space = None if fresh else (start, end)
-        elif kind == "newline":
-            if not fresh:
-                form.put("\n", start, end)
-                begins = depth == 0 and not form.ends_with_backslash
-            fresh, column, space = True, 0, None
-        elif kind != "comment":
-            if fresh and begins:
-                while len(columns) > 1 and column < columns[-1]:
-                    columns.pop()
-                deeper = column > columns[-1]
-                if deeper:
-                    columns.append(column)
-                defines = _DEFINITION.match(text, start) is not None
-                if defines:
-                    depth = 0  # a bracket above was never closed
-                    if form.length and not deeper and not decorated:
-                        form.put("\n", start, start)
-                decorated = defines and text[start] == "@"
+        form.take_lines(0, len(text), None)
+        return form.joined()
+    _Writer(text, form).write()
+    if form.pieces and not form.pieces[-1].endswith("\n"):
+        form.put("\n", len(text), len(text))
+    return form.joined()
+
+
+class _Writer:
+    """Goes through a Python text, line after line, and knows how deep in blocks and brackets each of them is."""
+
+    def __init__(self, text: str, form: _Pieces) -> None:
+        self._text = text
+        self._form = form
+        self._columns = [0]  # of the blocks that are open
+        self._depth = 0  # open brackets
+        self._begins = True  # whether the next line with code begins a statement
+        self._decorated = False  # whether a decorator came before
+
+    def write(self) -> None:
+        """Put the whole text into the form."""
+        text, place = self._text, int(self._text.startswith("\ufeff"))
+        while place < len(text):
+            line = LINE.match(text, place)
+            assert line is not None  # which nothing has to be there for
+            code, end = line["code"], line.end()
+            is_whole = line["newline"] is not None or end == len(text)
+            if not is_whole or has_fields(code):
+                place = self._write_lexemes(place)
+                continue
+            if code:
+                start = line.end("space")
+                self._begin_line(line["space"], start)
+                self._form.take(start, start + len(code.rstrip(" \t\f")))
+                self._depth = depth_after(code, self._depth)
+                self._end_line(*line.span("newline"))
+            place = end
+
+    def _write_lexemes(self, place: int) -> int:
+        """Write from the start of a line up to a line end that is in no string; returns where the next line starts."""
+        fresh, indentation, space = True, "", (place, place)
+        while lexeme := LEXEME.match(self._text, place):
+            kind, start, place = lexeme.lastgroup, place, lexeme.end()
+            if kind == "newline":
+                if not fresh:
+                    self._end_line(start, place, joined=self._text[start - 1] == "\\")
+                return place
+            if kind == "comment":
+                continue
+            if kind == "space":
+                indentation, space = lexeme[0] if fresh else "", (start, place)
+                continue
+            alone = fresh and self._begins
             if fresh:
-                outer = begins or (kind == "close" and depth == 1)
-                form.put(" " * (_INDENT * (len(columns) - outer)), start, start)
-            elif space is not None:
-                form.take(*space)
-            if kind == "string" and _LINE_END.search(match[0]):
-                form.take_lines(start, end, _INDENT * (len(columns) - 1) if fresh and begins else None)
+                self._begin_line(indentation, start)
             else:
-                form.take(start, end)
-            depth = max(0, depth + (kind == "open") - (kind == "close"))
-            fresh, begins, space = False, False, None
-    return form.built()
+                self._form.take(*space)
+            if kind == "string":
+                place = self._write_string(start, lexeme.start("string"), place, alone)
+            else:
+                self._form.take(start, place)
+                self._depth = depth_after(lexeme[0], self._depth)
+            fresh, space = False, (place, place)
+        return place
+
+    def _begin_line(self, indentation: str, start: int) -> None:
+        """Put what stands before the first code of a line, which begins at `start`."""
+        text, columns = self._text, self._columns
+        if not self._begins and STATEMENT.match(text, start):
+            self._depth, self._begins = 0, True
+        if self._begins:
+            column = width(indentation)
+            while len(columns) > 1 and column < columns[-1]:
+                columns.pop()
+            deeper = column > columns[-1]
+            if deeper:
+                columns.append(column)
+            defines = DEFINITION.match(text, start) is not None
+            if defines and self._form.pieces and not deeper and not self._decorated:
+                self._form.put("\n", start, start)
+            self._decorated = defines and text[start] == "@"
+        outer = self._begins or (self._depth == 1 and text[start] in ")]}")
+        self._form.put(" " * (_INDENT * (len(columns) - outer)), start, start)
+        self._begins = False
+
+    def _write_string(self, start: int, quote: int, end: int, begins: bool) -> int:
+        """Write a string, of which a first guess says that it ends at `end`; returns where it does end."""
+        text = self._text
+        if is_f_string(text, quote):
+            end = f_string_end(text, quote) or end
+        if LINE_END.search(text, start, end) is None:
+            self._form.take(start, end)
+        else:
+            docstring = begins and _ENDS.match(text, end) is not None
+            self._form.take_lines(start, end, _INDENT * (len(self._columns) - 1) if docstring else None)
+        return end
+
+    def _end_line(self, start: int, end: int, *, joined: bool = False) -> None:
+        """End a line that holds code, at a line end of the text; if `joined` by a backslash, its statement goes on."""
+        self._form.put("\n" if end > start else "", start, end)
+        self._begins = self._depth == 0 and not joined
 
 
-class _Builder:
+class _Pieces:
     """Stretches of a text, and what is put between them."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._inserted: list[str | None] = []  # None where the characters are the text's own
-        self._spans: list[tuple[int, int]] = []
-        self.length = 0
-
-    @property
-    def ends_with_backslash(self) -> bool:
-        """Whether the last line that was ended is joined to the next by a backslash."""
-        before = self._spans[-2][1] if len(self._spans) > 1 else 0
-        return before > 0 and self._text[before - 1] == "\\"
+        self.pieces: list[str] = []
+        self._spans: list[int] = []  # of the text: the start and end of each piece
+        self._owned: list[bool] = []  # whether its characters are the text's own
 
     def take(self, start: int, end: int) -> None:
         """Add the characters [start, end) of the text."""
-        self.length += end - start
-        if self._inserted and self._inserted[-1] is None and self._spans[-1][1] == start:
-            self._spans[-1] = (self._spans[-1][0], end)
-        elif start < end:
-            self._inserted.append(None)
-            self._spans.append((start, end))
+        if start < end:
+            self.pieces.append(self._text[start:end])
+            self._spans += (start, end)
+            self._owned.append(True)
 
     def put(self, inserted: str, start: int, end: int) -> None:
         """Add characters that stand for [start, end) of the text, each for all of them."""
         if inserted:
-            self.length += len(inserted)
-            self._inserted.append(inserted)
-            self._spans.append((start, end))
+            self.pieces.append(inserted)
+            self._spans += (start, end)
+            self._owned.append(False)
 
     def take_lines(self, start: int, end: int, margin: int | None) -> None:
         """Add [start, end) with line feeds for line ends; its further lines get this margin where one is given."""
-        breaks = [match.span() for match in _LINE_END.finditer(self._text, start, end)]
-        firsts, lasts = [start, *(after for _, after in breaks)], [*(before for before, _ in breaks), end]
-        lines = list(zip(firsts, lasts, strict=True))
-        own = 0
-        if margin is not None:
-            widths = [_indentation(self._text, *line) for line in lines[1:]]
-            own = min((width for width in widths if width is not None), default=0)
-        for number, (first, last) in enumerate(lines):
-            if number:
-                self.put("\n", *breaks[number - 1])
-            if number and margin is not None:
-                content = first + len(self._text[first:last]) - len(self._text[first:last].lstrip(" \t"))
-                if content < last:
-                    column = len(self._text[first:content].expandtabs(_TAB))
-                    self.put(" " * (margin + (_INDENT if column > own else 0)), content, content)
-                first = content
+        breaks = [match.span() for match in LINE_END.finditer(self._text, start, end)]
+        starts, ends = [start, *(after for _, after in breaks)], [*(before for before, _ in breaks), end]
+        lines = list(zip(starts, ends, strict=True))
+        self.take(*lines[0])
+        margins = {first: self._margin(first, last) for first, last in lines[1:]} if margin is not None else {}
+        own = min((columns for columns, content in margins.values() if content is not None), default=0)
+        for (first, last), line_end in zip(lines[1:], breaks, strict=True):
+            self.put("\n", *line_end)
+            if margin is not None:
+                columns, content = margins[first]
+                if content is not None:
+                    self.put(" " * (margin + (_INDENT if columns > own else 0)), content, content)
+                first = last if content is None else content
             self.take(first, last)
 
-    def built(self) -> NormalForm:
+    def _margin(self, start: int, end: int) -> tuple[int, int | None]:
+        """Columns of white space before a line's content, and where that begins; None for a blank line."""
+        line = self._text[start:end]
+        space = line[: len(line) - len(line.lstrip(" \t"))]
+        return width(space), start + len(space) if len(space) < len(line) else None
+
+    def joined(self) -> NormalForm:
         """All that was added, as one text."""
-        parts = [
-            self._text[slice(*span)] if inserted is None else inserted
-            for inserted, span in zip(self._inserted, self._spans, strict=True)
-        ]
-        lengths = np.array([len(part) for part in parts], dtype=np.int64)
+        lengths = np.fromiter(map(len, self.pieces), np.int64, len(self.pieces))
         spans = np.array(self._spans, dtype=np.int64).reshape(-1, 2)
-        own = np.array([inserted is None for inserted in self._inserted], dtype=np.bool_)
-        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        within *= np.repeat(own, lengths)
-        starts = np.repeat(spans[:, 0], lengths) + within
-        ends = np.where(np.repeat(own, lengths), starts + 1, np.repeat(spans[:, 1], lengths))
-        return NormalForm("".join(parts), starts, ends)
-
-
-def _indentation(text: str, start: int, end: int) -> int | None:
-    """Columns of white space before a line's content; None for a blank line."""
-    line = text[start:end]
-    content = line.lstrip(" \t")
-    return len(line[: len(line) - len(content)].expandtabs(_TAB)) if content else None
+        owned = np.repeat(np.array(self._owned, dtype=np.bool_), lengths)
+        within = np.arange(len(owned)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        starts = np.repeat(spans[:, 0], lengths) + within * owned
+        ends = np.where(owned, starts + 1, np.repeat(spans[:, 1], lengths))
+        return NormalForm("".join(self.pieces), starts, ends)
