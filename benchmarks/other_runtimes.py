@@ -206,8 +206,9 @@ def _by_openvino(precision: str, threads: int, folder: Path) -> Engine:
 
 def pass_over(engine: Engine, text: str) -> Callable[[], Activations]:
     """The full pass alone, over a text whose tokens are known."""
-    encoding = engine.model.encode(text)
-    return lambda: engine.read([text], [encoding], statistics=True)[0]
+    given = engine.model_text(text)
+    encoding = engine.model.encode(given.text)
+    return lambda: engine.read([given], [encoding], statistics=True)[0]
 
 
 def readings(chosen: Sequence[Way], text: str) -> dict[str, tuple[Engine, Activations]]:
@@ -228,7 +229,8 @@ def readings(chosen: Sequence[Way], text: str) -> dict[str, tuple[Engine, Activa
 def moves(engine: Engine, text: str, plain: Activations, own: Activations) -> tuple[float, float]:
     """By how much the probability of a line, and the surprisal of a token, differ at most."""
     assert plain.log_probabilities is not None and own.log_probabilities is not None
-    lines = line_risks(engine.risk(text, own), text) - line_risks(engine.risk(text, plain), text)
+    given = engine.model_text(text)
+    lines = line_risks(engine.risk(given, own), text) - line_risks(engine.risk(given, plain), text)
     return float(np.nanmax(np.abs(lines))), float(np.abs(own.log_probabilities - plain.log_probabilities).max())
 
 

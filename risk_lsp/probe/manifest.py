@@ -10,6 +10,7 @@ from typing import Any, Literal
 from risk_lsp.errors import BundleError
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture
+from risk_lsp.text.model_text import READINGS, Reading
 
 FORMAT_VERSION = 1
 _FIT_AGAIN = "fit the probe again with `risk-lsp probe fit`"
@@ -34,7 +35,8 @@ class HostModel:
 class Manifest:
     """Everything a bundle says about itself.
 
-    `layers` are the tapped ones; `width` is the model's; `members` are the probes whose mean hazards count.
+    `layers` are the tapped ones; `width` is the model's; `members` are the probes whose mean hazards count; `reading`
+    is how a document is read.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Manifest:
     probe_hash: str
     calibration: Calibration
     members: int = 1
+    reading: Reading = "verbatim"
     trained_on: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     reference: dict[str, Any] = field(default_factory=dict)
@@ -103,6 +106,12 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         raise BundleError(
             f"{path}: the probe architecture {architecture!r} is unknown", f"it is one of {', '.join(ARCHITECTURES)}"
         )
+    reading = value.get("reading", "verbatim")
+    if reading not in READINGS:
+        raise BundleError(
+            f"{path}: it reads texts in a way that this program does not know: {reading!r}",
+            f"update risk-lsp, or fit the probe again; known are {', '.join(READINGS)}",
+        )
     if not all(type(layer) is int and layer >= 0 for layer in layers) or layers != sorted(set(layers)):
         raise BundleError(f"{path}: layers {layers!r} are not rising layer numbers", _FIT_AGAIN)
     if not layers and value.get("statistics") is not True:
@@ -129,6 +138,7 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         probe_hash=_field(value, "probe_hash", str, path),
         calibration=Calibration.from_json(value.get("calibration")),
         members=_positive({"members": 1, **value}, "members", path),
+        reading=reading,
         trained_on=_field(value, "trained_on", dict, path),
         figures=_field(value, "figures", dict, path),
         reference=_field(value, "reference", dict, path),

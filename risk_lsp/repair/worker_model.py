@@ -43,7 +43,7 @@ class RiskModel(Protocol):
         """For each span, up to `count` texts in its place; none from a model that cannot fill in."""
         ...
 
-    async def alternatives(self, text: str, span: Span, top: int) -> list[TokenAlternatives]:
+    async def alternatives(self, text: str, language_id: str, span: Span, top: int) -> list[TokenAlternatives]:
         """The tokens of a span, with the `top` likeliest in the place of each."""
         ...
 
@@ -81,9 +81,10 @@ class WorkerModel:
             found += [[Filling(str(fill), float(nats)) for fill, nats in fills] for fills in reply.header["infills"]]
         return found
 
-    async def alternatives(self, text: str, span: Span, top: int) -> list[TokenAlternatives]:
+    async def alternatives(self, text: str, language_id: str, span: Span, top: int) -> list[TokenAlternatives]:
         """The tokens of a span, with what was expected."""
-        reply = await self._ask("alternatives", {"text": text, "start": span.start, "end": span.end, "top": top})
+        asked = {"text": text, "language_id": language_id, "span": list(span), "top": top}
+        reply = await self._ask("alternatives", asked)
         return [
             TokenAlternatives(Span(start, end), probability, tuple((word, share) for word, share in expected))
             for start, end, probability, expected in reply.header["alternatives"]
@@ -128,7 +129,7 @@ class Explanation:
 async def explain(model: RiskModel, text: str, language_id: str, span: Span) -> Explanation:
     """Explain the number of a span. Raises as the model does."""
     (risk,) = await model.risks([text], language_id)
-    expected = {each.span: each for each in await model.alternatives(text, span, _EXPECTED + 1)}
+    expected = {each.span: each for each in await model.alternatives(text, language_id, span, _EXPECTED + 1)}
     return Explanation(span, risk.probability(span.start, span.end), _reasons(risk, text, span, expected))
 
 
@@ -144,9 +145,9 @@ def _reasons(risk: SpanRisk, text: str, span: Span, expected: dict[Span, TokenAl
         if word.strip() and total > 0 and all(reason.span != token for reason in reasons):
             probability = float(probabilities[index])
             found = expected.get(token)
-            others = () if found is None else tuple(each for each in found.expected if each[0] != word)[:_EXPECTED]
+            others = () if found is None else tuple(each for each in found.expected if each[0].strip() != word.strip())
             seen = None if found is None else found.probability
-            reasons.append(TokenReason(token, word, probability, probability / total, seen, others))
+            reasons.append(TokenReason(token, word, probability, probability / total, seen, others[:_EXPECTED]))
         if len(reasons) == _TOKENS:
             break
     return tuple(reasons)

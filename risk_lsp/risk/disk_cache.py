@@ -132,6 +132,7 @@ def key_prefix(manifest: Manifest, numbers: str) -> str:
         manifest.host.tokenizer_hash,
         manifest.probe_hash,
         manifest.layers,
+        manifest.reading,
         manifest.calibration.to_json(),
         manifest.novelty,
     )

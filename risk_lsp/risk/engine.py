@@ -11,6 +11,8 @@ from risk_lsp.probe.locate import default_bundle_path
 from risk_lsp.risk.partial_risk import PartialRisk, spans_of_tokens
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.model_text import ModelText
+from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import statement_starts
 
 if TYPE_CHECKING:
@@ -80,6 +82,10 @@ class Engine:
             "reference": manifest.reference,
         }
 
+    def model_text(self, text: str, language_id: str = "python") -> ModelText:
+        """What the model reads of a text, as the bundle says."""
+        return ModelText(text, self.manifest.reading, language_id)
+
     def score(self, text: str, language_id: str = "python") -> SpanRisk:
         """The risks of one text, from one run of the model."""
         return self.score_many([text], language_id)[0]
@@ -99,68 +105,67 @@ class Engine:
         so far, a few times.
         """
         model, manifest = self._bundle.model, self.manifest
-        encoding = model.encode(text)
+        given = self.model_text(text, language_id)
+        encoding = model.encode(given.text)
         activations = model.reread(
             encoding,
             manifest.layers,
             memory,
-            boundaries=self._boundaries(text, encoding, language_id),
+            boundaries=self._boundaries(given, encoding),
             statistics=manifest.statistics,
-            at=int(encoding.tokens_at([at])[0]),
-            on_part=lambda known: on_part(self._partial_risk(text, known, encoding)),
+            at=int(encoding.tokens_at([given.span_in_text(Span(at, at)).start])[0]),
+            on_part=lambda known: on_part(self._partial_risk(given, known, encoding)),
         )
-        return self.risk(text, activations)
+        return self.risk(given, activations)
 
     def score_many(self, texts: Sequence[str], language_id: str = "python") -> list[SpanRisk]:
         """The risks of many texts, in order; texts of similar length share a run of the model."""
         risks: list[SpanRisk] = []
-        pending: list[str] = []
+        pending: list[ModelText] = []
         encodings: list[Encoding] = []
         for text in texts:
-            pending.append(text)
-            encodings.append(self._bundle.model.encode(text))
+            pending.append(self.model_text(text, language_id))
+            encodings.append(self._bundle.model.encode(pending[-1].text))
             if sum(map(len, encodings)) >= _TOKENS_AT_ONCE:
-                risks += self._read(pending, encodings, language_id)
+                risks += self._read(pending, encodings)
                 pending, encodings = [], []
-        return risks + self._read(pending, encodings, language_id)
+        return risks + self._read(pending, encodings)
 
-    def _read(self, texts: list[str], encodings: list[Encoding], language_id: str) -> list[SpanRisk]:
-        read = self.read(texts, encodings, language_id, statistics=self.manifest.statistics)
+    def _read(self, texts: list[ModelText], encodings: list[Encoding]) -> list[SpanRisk]:
+        read = self.read(texts, encodings, statistics=self.manifest.statistics)
         return [self.risk(text, activations) for text, activations in zip(texts, read, strict=True)]
 
-    def read(
-        self, texts: Sequence[str], encodings: Sequence[Encoding], language_id: str = "python", *, statistics: bool
-    ) -> list[Activations]:
+    def read(self, texts: Sequence[ModelText], encodings: Sequence[Encoding], *, statistics: bool) -> list[Activations]:
         """Run the model over encoded texts at the bundle's layers, exactly as scoring does."""
-        boundaries = [
-            self._boundaries(text, encoding, language_id) for text, encoding in zip(texts, encodings, strict=True)
-        ]
+        boundaries = [self._boundaries(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
         return self._bundle.model.read_many(
             encodings, self.manifest.layers, boundaries=boundaries, statistics=statistics
         )
 
-    def _boundaries(self, text: str, encoding: Encoding, language_id: str) -> Sequence[int]:
+    def _boundaries(self, given: ModelText, encoding: Encoding) -> Sequence[int]:
         # Only texts that need more than one window are cut, so only they need to be parsed.
         if len(encoding) < self._bundle.model.context - 1:
             return ()
-        starts: list[int] = encoding.tokens_at(statement_starts(text, language_id)).tolist()
+        starts: list[int] = encoding.tokens_at(statement_starts(given.text, given.language_id)).tolist()
         return starts
 
-    def risk(self, text: str, activations: Activations) -> SpanRisk:
+    def risk(self, given: ModelText, activations: Activations) -> SpanRisk:
         """The risks of a text whose activations (at the bundle's layers) are known."""
         from risk_lsp.probe.scoring import read_tokens
 
-        return self._risk(text, activations, read_tokens(self._bundle.reader, text, activations, self.manifest))
+        return self._risk(given, activations, read_tokens(self._bundle.reader, given.text, activations, self.manifest))
 
-    def _partial_risk(self, text: str, known: Activations, whole: Encoding) -> PartialRisk:
+    def _partial_risk(self, given: ModelText, known: Activations, whole: Encoding) -> PartialRisk:
         """The risks of some of a text's tokens; those of the others are taken to be like them."""
         from risk_lsp.probe.scoring import read_tokens
 
-        reading = read_tokens(self._bundle.reader, text, known, self.manifest, whole)
+        reading = read_tokens(self._bundle.reader, given.text, known, self.manifest, whole)
         # How unlike others the text is can be said of the whole alone.
-        risks = self._risk(text, known, reading._replace(novelty=None))
-        return PartialRisk(risks, spans_of_tokens(known.encoding.starts, known.encoding.ends))
+        risks = self._risk(given, known, reading._replace(novelty=None))
+        tokens = spans_of_tokens(known.encoding.starts, known.encoding.ends)
+        return PartialRisk(risks, given.stretches_in_document(tokens))
 
-    def _risk(self, text: str, activations: Activations, reading: TokenReading) -> SpanRisk:
-        spans, calibration = activations.encoding, self.manifest.calibration
-        return RiskMap(len(text), spans.starts, spans.ends, reading.values, calibration, novelty=reading.novelty)
+    def _risk(self, given: ModelText, activations: Activations, reading: TokenReading) -> SpanRisk:
+        starts, ends = given.spans_in_document(activations.encoding.starts, activations.encoding.ends)
+        calibration = self.manifest.calibration
+        return RiskMap(len(given.document), starts, ends, reading.values, calibration, novelty=reading.novelty)

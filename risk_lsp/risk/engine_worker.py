@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
@@ -16,6 +17,7 @@ from risk_lsp.risk.disk_cache import DiskCache, cache_folder, key_prefix, text_k
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.partial_risk import PartialRisk
 from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.spans import Span
 from risk_lsp.worker.child import Answer, run_worker, step_back
 
 Reply = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -37,7 +39,8 @@ class SideQuestions:
         if question == "alternatives":
             return self._alternatives(parameters)
         if question == "preferences":
-            found = preferences(self._engine.model, parameters["text"], parameters["variants"])
+            texts = [self._engine.model_text(text).text for text in (parameters["text"], *parameters["variants"])]
+            found = preferences(self._engine.model, texts[0], texts[1:])
             return {}, {"preferences": found}
         raise BadInput(f"the worker knows no question {question!r}", "the two processes run different versions")
 
@@ -58,9 +61,16 @@ class SideQuestions:
         return {"infills": [[[fill.text, fill.log_probability] for fill in found] for found in fills]}, {}
 
     def _alternatives(self, asked: dict[str, Any]) -> Reply:
-        found = self._infiller.alternatives(asked["text"], asked["start"], asked["end"], asked["top"])
+        given = self._engine.model_text(asked["text"], asked["language_id"])
+        start, end = given.span_in_text(Span(*asked["span"]))
+        found = self._infiller.alternatives(given.text, start, end, asked["top"])
+        places = np.array([(token.start, token.end) for token in found], dtype=np.int64).reshape(-1, 2)
+        starts, ends = given.spans_in_document(places[:, 0], places[:, 1])
         return {
-            "alternatives": [[token.start, token.end, token.probability, list(token.expected)] for token in found]
+            "alternatives": [
+                [*place, token.probability, list(token.expected)]
+                for *place, token in zip(starts.tolist(), ends.tolist(), found, strict=True)
+            ]
         }, {}
 
 

@@ -16,8 +16,9 @@ from risk_lsp.risk.span_risk import as_offsets
 class TokenSpans:
     """The character spans of a text's tokens, and the run of tokens that overlap any span of the text.
 
-    `starts` and `ends` are int32[n], both never decreasing, within the text. Neighbours may share characters. An empty
-    span holds no token. Raises BadInput if the arrays are anything else.
+    `starts` and `ends` are int32[n], both never decreasing, within the text. Neighbours may share characters,
+    characters may lack a token, and a token may stand for no character, between two. An empty span holds no token, and
+    the whole text holds all. Raises BadInput if the arrays are anything else.
     """
 
     def __init__(self, text_length: int, starts: NDArray[Any], ends: NDArray[Any]) -> None:
@@ -37,8 +38,10 @@ class TokenSpans:
         Raises BadInput for a span that is reversed or outside of the text.
         """
         starts, ends = self._spans(starts, ends)
-        first = self._ended_by[starts]
-        return first, np.where(starts < ends, self._begun_before[ends], first)
+        is_whole = (starts == 0) & (ends == self.text_length)
+        first = np.where(is_whole, 0, self._ended_by[starts])
+        last = np.where(is_whole, len(self), self._begun_before[ends])
+        return first, np.where(starts < ends, last, first)
 
     # One entry per offset: a look-up each is several times faster than a binary search each.
 

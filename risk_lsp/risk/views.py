@@ -24,10 +24,15 @@ class FunctionRisk:
 
 
 def line_risks(risk: SpanRisk, source: Document | str) -> NDArray[np.float64]:
-    """The probability of each line without the white space around it, float64[lines]; NaN where the line is blank."""
-    spans = (LineIndex(source) if isinstance(source, str) else source.lines).stripped
-    probabilities = risk.probabilities(spans[:, 0], spans[:, 1])
-    probabilities[spans[:, 0] == spans[:, 1]] = np.nan
+    """The probability of each line without the white space around it, float64[lines].
+
+    NaN where the line holds nothing that the model reads: where it is blank and, if the bundle reads the normal form,
+    where it is a comment.
+    """
+    starts, ends = (LineIndex(source) if isinstance(source, str) else source.lines).stripped.T
+    probabilities = risk.probabilities(starts, ends)
+    holds_token = np.searchsorted(risk.ends, starts, side="right") < np.searchsorted(risk.starts, ends, side="left")
+    probabilities[(starts == ends) | ~holds_token] = np.nan
     return probabilities
 
 

@@ -155,16 +155,21 @@ class LineIndex:
             raise IndexError(f"line {line} is outside a text of {self.count} lines")
 
 
+def content_places(text: str) -> NDArray[np.int64]:
+    """The offsets of the characters that are no white space, int64, rising."""
+    points = code_points(text)
+    if points.dtype != np.uint8:
+        points = np.minimum(points, len(_IS_WHITE_SPACE) - 1)  # which is none, as whatever is higher
+    return np.flatnonzero(~_IS_WHITE_SPACE[points]).astype(np.int64)
+
+
 def _read_only(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     offsets.flags.writeable = False
     return offsets
 
 
 def _stripped(text: str, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    points = code_points(text)
-    if points.dtype != np.uint8:
-        points = np.minimum(points, len(_IS_WHITE_SPACE) - 1)  # which is none, as whatever is higher
-    content = np.flatnonzero(~_IS_WHITE_SPACE[points])
+    content = content_places(text)
     places = np.searchsorted(content, np.append(starts, len(text)))
     first, behind = places[:-1], places[1:]
     is_blank = first == behind

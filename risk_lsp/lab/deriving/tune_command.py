@@ -6,6 +6,8 @@ import argparse
 import math
 from pathlib import Path
 
+from risk_lsp.text.model_text import READINGS
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp train tune`."""
@@ -19,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frozen", type=int, default=0, help="lowest blocks that stay as they are (default 0)")
     parser.add_argument("--rate", type=float, default=6e-5, help="peak learning rate of the model (default 0.00006)")
     parser.add_argument("--ranking", type=float, default=0.5, help="what the order of lines counts (default 0.5)")
+    parser.add_argument(
+        "--reading", choices=READINGS, default="verbatim", help="how programs are read, as for `risk-lsp probe fit`"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
 
@@ -42,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         frozen=args.frozen,
         rate=args.rate,
         ranking=args.ranking,
+        reading=args.reading,
         threads=args.threads,
         seed=args.seed,
     )

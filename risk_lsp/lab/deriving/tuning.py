@@ -29,6 +29,7 @@ from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.torch_devices import fast_number_type
 from risk_lsp.probe.features import LAYOUT, OFF_LINE
+from risk_lsp.text.model_text import ModelText, Reading
 
 _HEAD_RATE = 1e-3
 _WARM_UP = 40  # steps
@@ -43,7 +44,7 @@ class TuningOptions:
 
     `rate`: of the model. `tokens`: of a step, padding counted. `ranking`: what the order of lines within failing
     programs counts, where the token, line and program terms together count 3. `minutes`: the whole budget, earlier
-    parts of a resumed run counted in.
+    parts of a resumed run counted in. `reading`: how programs are read, as a bundle with the model will read them.
     """
 
     model: Path
@@ -57,6 +58,7 @@ class TuningOptions:
     ranking: float = 0.5
     hidden: int = 128
     longest: int = 1536
+    reading: Reading = "verbatim"
     threads: int = 1
     seed: int = 1
     checkpoint_minutes: float = 3.0
@@ -74,9 +76,10 @@ class Tuning:
         self._options = options
         training = data.where(lambda program: split_of(program.group) == "train")
         reader = CodeModel.load(options.model, top_layer=0, threads=options.threads)
-        self._tokens = [reader.encode(program.text).token_ids.astype(np.int64) for program in training.programs]
+        texts = [ModelText(program.text, options.reading).text for program in training.programs]
+        self._tokens = [reader.encode(text).token_ids.astype(np.int64) for text in texts]
         fits = np.array([0 < len(tokens) <= options.longest for tokens in self._tokens])
-        store = collect_features(reader, training.programs, (), statistics=False, layout=True)
+        store = collect_features(reader, training.programs, (), statistics=False, layout=True, reading=options.reading)
         self._data = WeightedPrograms(
             store, np.asarray(training.weights) * fits, np.asarray(training.span_weights) * fits
         )

@@ -110,7 +110,7 @@ def _folds(
     engine: Engine, data: ProbeData, recipe: Recipe, args: argparse.Namespace, resamples: int, messages: TextIO
 ) -> dict[str, Any]:
     """A bundle's recipe and its rivals on problems and benchmarks that were held out, and the bundle as it ships."""
-    study = read_study(engine.model, data, recipe, args.cache)
+    study = read_study(engine, data, recipe, args.cache)
     unfitted, about = _unfitted(study, args, messages)
     store = FoldStore(args.cache and args.cache / "folds", study, engine.model.weights_hash, recipe)
     by_problem = judge(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted, store)

@@ -23,11 +23,11 @@ from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
 from risk_lsp.lab.training.make_bundle import Recipe
 from risk_lsp.lab.training.spans import LabelledText, Level, SpanTable, span_tables
 from risk_lsp.model.activations import Activations, Encoding
-from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.reader import uses_layout
 from risk_lsp.risk.engine import Engine
+from risk_lsp.text.model_text import ModelText
 from risk_lsp.text.spans import Span
 
 _PROGRAMS_AT_ONCE = 128
@@ -41,27 +41,29 @@ def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]
 
     The engine has to be loaded with its whole model.
     """
-    encodings = [engine.model.encode(program.text) for program in data.programs]
-    tables = span_tables(labelled_text(*pair) for pair in zip(data.programs, encodings, strict=True))
+    given = [engine.model_text(program.text) for program in data.programs]
+    encodings = [engine.model.encode(text.text) for text in given]
+    tables = span_tables(labelled_text(*each) for each in zip(data.programs, given, encodings, strict=True))
     scores = {
         level: {name: np.zeros(len(table)) for name in ("probe", "token probability")}
         for level, table in tables.items()
     }
     for first in range(0, len(data.programs), _PROGRAMS_AT_ONCE):
         batch = slice(first, first + _PROGRAMS_AT_ONCE)
-        texts = [program.text for program in data.programs[batch]]
-        for place, activations in enumerate(engine.read(texts, encodings[batch], statistics=True), first):
+        read = engine.read(given[batch], encodings[batch], statistics=True)
+        for place, activations in enumerate(read, first):
             for level, table in tables.items():
                 rows = slice(*np.searchsorted(table.program, [place, place + 1]))
-                probe, rival = _scores(engine, activations, table, rows, data.programs[place].text)
+                probe, rival = _scores(engine, activations, table, rows, given[place])
                 scores[level]["probe"][rows], scores[level]["token probability"][rows] = probe, rival
     facts = program_facts(data)
     return {level: level_records(level, table, facts, scores[level]) for level, table in tables.items()}
 
 
-def labelled_text(program: LabelledProgram, encoding: Encoding) -> LabelledText:
+def labelled_text(program: LabelledProgram, given: ModelText, encoding: Encoding) -> LabelledText:
     """A program and its tokens as evaluation takes them."""
-    return LabelledText(program.text, program.scored, program.edited or (), encoding.starts, encoding.ends)
+    starts, ends = given.spans_in_document(encoding.starts, encoding.ends)
+    return LabelledText(program.text, program.scored, program.edited or (), starts, ends)
 
 
 def program_facts(data: ProbeData) -> ProgramFacts:
@@ -71,9 +73,9 @@ def program_facts(data: ProbeData) -> ProgramFacts:
 
 
 def _scores(
-    engine: Engine, activations: Activations, table: SpanTable, rows: slice, text: str
+    engine: Engine, activations: Activations, table: SpanTable, rows: slice, given: ModelText
 ) -> tuple[Floats, Floats]:
-    risk = engine.risk(text, activations)
+    risk = engine.risk(given, activations)
     start, end = table.start[rows], table.end[rows]
     return risk.probabilities(start, end), improbability(
         start, end, risk.starts, risk.ends, np.asarray(activations.log_probabilities)
@@ -117,7 +119,7 @@ class Study:
 
 
 def read_study(
-    model: CodeModel,
+    engine: Engine,
     data: ProbeData,
     recipe: Recipe,
     cache: Path | None,
@@ -125,13 +127,22 @@ def read_study(
 ) -> Study:
     """A study of `data` with what the recipe's probe looks at, and with as many injected bugs as the recipe wants.
 
-    The bugs are made of `learnt`, by default all programs. `cache` keeps what the model gives.
+    Programs are read as the engine's bundle says. The bugs are made of `learnt`, by default all programs. `cache` keeps
+    what the model gives.
     """
     count = round(recipe.injected / _TRAINING_SHARE)
     injected = with_injected_bugs(data.programs if learnt is None else learnt, count, recipe.options.seed)
     programs = [*data.programs, *injected]
     layout = uses_layout(recipe.options.architecture)
-    store = collect_features(model, programs, recipe.layers, statistics=True, layout=layout, cache=cache)
+    store = collect_features(
+        engine.model,
+        programs,
+        recipe.layers,
+        statistics=True,
+        layout=layout,
+        reading=engine.manifest.reading,
+        cache=cache,
+    )
     return make_study(data, np.array([program.group for program in injected], dtype=np.str_), store)
 
 

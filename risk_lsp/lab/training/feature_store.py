@@ -16,6 +16,7 @@ from risk_lsp.lab.training.spans import touched
 from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.features import LAYOUT, OFF_LINE, token_layout, token_lines
+from risk_lsp.text.model_text import ModelText, Reading
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans, sections
 
@@ -27,7 +28,7 @@ class FeatureStore:
     """The tokens and lines (blank ones aside) of many programs, one program after the other.
 
     `features` float16[tokens, features]; `token_start`, `token_end` int32[tokens] into the
-    text; `token_edited` bool[tokens]; `token_line` int64[tokens], OFF_LINE for white space; `token_program`
+    program's text; `token_edited` bool[tokens]; `token_line` int64[tokens], OFF_LINE for white space; `token_program`
     int64[tokens]. `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and
     false for prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts;
     `line_program` int64[lines]. `token_part` int64[tokens] and `line_part` int64[lines] number the parts that a program
@@ -134,22 +135,25 @@ def collect_features(
     *,
     statistics: bool,
     layout: bool = False,
+    reading: Reading = "verbatim",
     cache: Path | None = None,
     parts: Callable[[str], list[Span]] = sections,
 ) -> FeatureStore:
     """Run the model over every program once and keep what the probe may look at; with `cache`, once and for all.
 
-    With `layout` the first LAYOUT features of a token are where it stands in its part. `parts` of a text are read each
-    as if it stood alone.
+    With `layout` the first LAYOUT features of a token are where it stands in its part. `reading` is how the bundle
+    reads a program; lines are those of what is read. `parts` of that are read each as if it stood alone. What a fix
+    touches of a comment counts for nothing where comments are not read.
     """
-    encodings = [model.encode(program.text) for program in programs]
-    texts = [program.text for program in programs]
+    given = [ModelText(program.text, reading) for program in programs]
+    texts = [each.text for each in given]
+    encodings = [model.encode(text) for text in texts]
     key = f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"
     kept = None if cache is None else FeatureCache(cache, key)
     features = read_features(model, texts, encodings, layers, statistics=statistics, cache=kept)
     if layout:
         features = _with_layout(features, texts, encodings, parts)
-    labels = [_labels(*pair, parts(pair[0].text)) for pair in zip(programs, encodings, strict=True)]
+    labels = [_labels(*each, parts(each[1].text)) for each in zip(programs, given, encodings, strict=True)]
     return _joined(features, labels, programs)
 
 
@@ -157,7 +161,8 @@ def collect_features(
 class _Labels:
     """One program's tokens and lines, numbered from 0."""
 
-    encoding: Encoding
+    token_start: NDArray[np.int32]
+    token_end: NDArray[np.int32]
     token_edited: NDArray[np.bool_]
     token_line: NDArray[np.int64]
     line_edited: NDArray[np.bool_]
@@ -167,21 +172,23 @@ class _Labels:
     part_count: int
 
 
-def _labels(program: LabelledProgram, encoding: Encoding, parts: Sequence[Span]) -> _Labels:
-    token_line, lines = token_lines(program.text, encoding.starts, encoding.ends)
-    scored = set(code_line_spans(program.text, "python", program.scored))
+def _labels(program: LabelledProgram, given: ModelText, encoding: Encoding, parts: Sequence[Span]) -> _Labels:
+    token_line, lines = token_lines(given.text, encoding.starts, encoding.ends)
+    first, last = np.array(lines, dtype=np.int64).reshape(-1, 2).T
+    line_start, line_end = given.spans_in_document(first, last)
+    token_start, token_end = given.spans_in_document(encoding.starts, encoding.ends)
+    scored = [line.start for line in code_line_spans(program.text, "python", program.scored)]
     edited = program.edited or ()
-    line_starts = np.array([line.start for line in lines], dtype=np.int64)
-    line_ends = np.array([line.end for line in lines], dtype=np.int64)
     part_starts = np.array([part.start for part in parts[1:]], dtype=np.int64)
     return _Labels(
-        encoding,
-        touched(encoding.starts, encoding.ends, edited),
+        token_start,
+        token_end,
+        touched(token_start, token_end, edited),
         token_line,
-        touched(line_starts, line_ends, edited),
-        np.array([line in scored for line in lines], dtype=np.bool_),
+        touched(line_start, line_end, edited),
+        np.isin(line_start, scored),
         np.searchsorted(part_starts, encoding.starts, side="right"),
-        np.searchsorted(part_starts, line_starts, side="right"),
+        np.searchsorted(part_starts, first, side="right"),
         len(parts),
     )
 
@@ -215,8 +222,8 @@ def _joined(
     ]
     return FeatureStore(
         features,
-        np.concatenate([each.encoding.starts for each in labels]),
-        np.concatenate([each.encoding.ends for each in labels]),
+        np.concatenate([each.token_start for each in labels]),
+        np.concatenate([each.token_end for each in labels]),
         np.concatenate([each.token_edited for each in labels]),
         np.concatenate(shifted),
         np.repeat(np.arange(len(labels)), token_counts),

@@ -34,6 +34,7 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
 from risk_lsp.probe.reader import uses_layout
 from risk_lsp.probe.scoring import novelty_table, text_distance
+from risk_lsp.text.model_text import ModelText, Reading
 
 # Of the problems that a probe learns from, those that only decide when to stop.
 VALIDATION_SHARE = 0.15
@@ -123,7 +124,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     layers, statistics = recipe.layers, recipe.statistics
     layout = uses_layout(recipe.options.architecture)
     learnt = _with_injected(training, args.injected, args.seed)
-    to_learn = _read(model, learnt, layers, args.cache, statistics=statistics, layout=layout)
+    to_learn = _read(model, learnt, layers, args, statistics=statistics, layout=layout)
     to_learn = replace(to_learn, store=as_wholes(to_learn.store, layout=layout))  # gigabytes: not both are kept
     head = fit_probe(
         to_learn,
@@ -132,7 +133,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
     ).head
     assert not isinstance(head, MaxPoolHead)  # which no argument asks for
-    held_out = _read(model, calibrating, layers, args.cache, statistics=statistics, layout=layout)
+    held_out = _read(model, calibrating, layers, args, statistics=statistics, layout=layout)
     manifest = Manifest(
         name=args.name or args.out.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -144,10 +145,11 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         architecture=args.architecture,
         hidden=args.hidden,
         members=args.members,
+        reading=args.reading,
         probe_hash=save_head(tensors_of(head), args.out),
         calibration=_calibration(head, held_out),
         trained_on=_trained_on(args, training, calibrating),
-        novelty=_novelty(head, model, calibrating, layers, statistics=statistics),
+        novelty=_novelty(head, model, calibrating, layers, args.reading, statistics=statistics),
     )
     write_manifest(manifest, args.out)
     print(f"wrote {args.out}: {manifest.calibration}", file=sys.stderr)
@@ -168,9 +170,23 @@ def _with_injected(training: ProbeData, count: int, seed: int) -> ProbeData:
 
 
 def _read(
-    model: CodeModel, data: ProbeData, layers: tuple[int, ...], cache: Path | None, *, statistics: bool, layout: bool
+    model: CodeModel,
+    data: ProbeData,
+    layers: tuple[int, ...],
+    args: argparse.Namespace,
+    *,
+    statistics: bool,
+    layout: bool,
 ) -> WeightedPrograms:
-    store = collect_features(model, data.programs, layers, statistics=statistics, layout=layout, cache=cache)
+    store = collect_features(
+        model,
+        data.programs,
+        layers,
+        statistics=statistics,
+        layout=layout,
+        reading=args.reading,
+        cache=args.cache,
+    )
     return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
@@ -179,9 +195,15 @@ def _calibration(head: HazardProbe, data: WeightedPrograms) -> Calibration:
 
 
 def _novelty(
-    head: HazardProbe, model: CodeModel, data: ProbeData, layers: tuple[int, ...], *, statistics: bool
+    head: HazardProbe,
+    model: CodeModel,
+    data: ProbeData,
+    layers: tuple[int, ...],
+    reading: Reading,
+    *,
+    statistics: bool,
 ) -> dict[str, Any]:
-    texts = [program.text for program in data.programs[:_NOVELTY_PROGRAMS]]
+    texts = [ModelText(program.text, reading).text for program in data.programs[:_NOVELTY_PROGRAMS]]
     encodings = [model.encode(text) for text in texts]
     read = model.read_many(encodings, layers, statistics=statistics)
     reader = reader_of(head)
@@ -245,6 +267,7 @@ def _command(args: argparse.Namespace) -> str:
     parts += [f"--averaging {args.averaging:g}"] if args.averaging else []
     parts += [f"--layers {args.layers}"] if args.layers else []
     parts += [f"--members {args.members}"] if args.members > 1 else []
+    parts += [f"--reading {args.reading}"] if args.reading != "verbatim" else []
     parts += ["--no-statistics"] if args.no_statistics else []
     parts += ["--copy-model"] if args.copy_model else []
     parts += [f"--injected {args.injected}"] if args.injected else []

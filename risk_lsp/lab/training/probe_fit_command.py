@@ -7,6 +7,7 @@ from pathlib import Path
 
 from risk_lsp.lab.training.labelled import DATA_HELP
 from risk_lsp.probe.reader import ARCHITECTURES
+from risk_lsp.text.model_text import READINGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="name of the bundle (default: the folder's name)")
     parser.add_argument("--layers", help="tapped layers, such as 2,4, or none (default: the middle and the last)")
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="hazard")
+    parser.add_argument(
+        "--reading",
+        choices=READINGS,
+        default="verbatim",
+        help="read a program as it is, or in the normal form, which no comment or formatter changes (default verbatim)",
+    )
     parser.add_argument("--hidden", type=int, default=32, help="width of the probe (default 32)")
     parser.add_argument(
         "--members",

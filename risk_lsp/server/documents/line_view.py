@@ -63,8 +63,8 @@ class Circumstances:
 
 @dataclass(frozen=True)
 class LineView:
-    """`numbers`, float64[lines]: what is shown for each line, NaN for a blank one; `chosen`: the lines most worth
-    reading, in the order of the text.
+    """`numbers`, float64[lines]: what is shown for each line, NaN for one of which nothing is read; `chosen`: the lines
+    most worth reading, in the order of the text.
 
     Of a part of an analysis, lines that are not known yet keep the number they had in the version before, NaN if there
     is none; `known`, bool[lines], tells them apart.

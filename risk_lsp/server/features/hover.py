@@ -76,7 +76,8 @@ def hover_of(
     if line in view.ignored:
         paragraphs = [markup.text(_IGNORED[view.ignored[line]]), *paragraphs]
     elif not is_blank and np.isnan(view.numbers[line]):
-        paragraphs = [markup.text("This line is still being scored."), *paragraphs]
+        why = "The model does not read comments." if view.known[line] else "This line is still being scored."
+        paragraphs = [markup.text(why), *paragraphs]
     elif not is_blank:
         paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
     if view.outside is not None:

@@ -65,7 +65,7 @@ def measure_sources(
             "give labelled programs of more sources, or leave `sources` out of --parts",
         )
     whole, conditions = _with_copies(data, judged_sources, copies)
-    study = read_study(engine.model, whole, recipe, cache, learnt=data.programs)
+    study = read_study(engine, whole, recipe, cache, learnt=data.programs)
     store = FoldStore(cache and cache / "folds", study, engine.model.weights_hash, recipe)
     lengths: Mapping[Level, Any] = {level: by_length(table.end - table.start) for level, table in study.tables.items()}
     parts: dict[str, list[dict[Level, LevelStatistics]]] = {name: [] for name in (LABELLED, ASKED, BARE)}

@@ -1,0 +1,66 @@
+"""The text that a model reads for a document, and where in the document its parts stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.text.lines import content_places
+from risk_lsp.text.normal_form import normal_form
+from risk_lsp.text.spans import Span
+
+# How a document is read: as it is, or in the normal form. A probe is fitted to one of them, so another rule of the
+# normal form needs another number.
+Reading = Literal["verbatim", "normal-1"]
+READINGS: tuple[Reading, ...] = get_args(Reading)
+
+
+class ModelText:
+    """`text` is what a model reads of `document`; offsets into one are translated to offsets into the other.
+
+    What the normal form leaves out, such as a comment, stands nowhere in `text`: no token stands for it.
+    """
+
+    def __init__(self, document: str, reading: Reading, language_id: str = "python") -> None:
+        self.document = document
+        self.language_id = language_id
+        self._form = None if reading == "verbatim" else normal_form(document, language_id)
+        self.text = document if self._form is None else self._form.text
+
+    def spans_in_document(
+        self, starts: NDArray[np.integer], ends: NDArray[np.integer]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The document's characters that stand in the spans [starts, ends) of `text`, int32 in the order given.
+
+        A span of `text` begins and ends there with characters that are no white space; if all of it is white space,
+        with any; and is empty if the document holds none of it.
+        """
+        form = self._form
+        if form is None:
+            return starts.astype(np.int32), ends.astype(np.int32)
+        found_starts = np.append(form.starts, len(self.document))[starts].astype(np.int32)
+        found_ends = found_starts.copy()
+        for places in (np.flatnonzero(form.starts < form.ends), content_places(form.text)):
+            first, behind = np.searchsorted(places, starts), np.searchsorted(places, ends)
+            holds = first < behind
+            found_starts[holds] = form.starts[places[first[holds]]]
+            found_ends[holds] = form.ends[places[behind[holds] - 1]]
+        return found_starts, found_ends
+
+    def span_in_text(self, span: Span) -> Span:
+        """Where the characters of a span of the document stand in `text`; empty, and where they would, if nowhere."""
+        if self._form is None:
+            return span
+        start = int(np.searchsorted(self._form.ends, span.start, side="right"))
+        return Span(start, max(start, int(np.searchsorted(self._form.starts, span.end, side="left"))))
+
+    def stretches_in_document(self, spans: Iterable[Span]) -> tuple[Span, ...]:
+        """Spans of `text` as spans of the document, each with what stands next to it there and nowhere in `text`."""
+        form = self._form
+        if form is None:
+            return tuple(spans)
+        before, behind = np.append(0, form.ends), np.append(form.starts, len(self.document))
+        return tuple(Span(int(before[start]), int(behind[end])) for start, end in spans)
