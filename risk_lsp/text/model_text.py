@@ -35,19 +35,18 @@ class ModelText:
     ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """The document's characters that stand in the spans [starts, ends) of `text`, int32 in the order given.
 
-        A span of `text` begins and ends there with characters that are no white space; if all of it is white space,
-        with any; and is empty if the document holds none of it.
+        In the document a span reaches from its first character that is no white space to its last. A span of white
+        space alone is empty, in front of what follows it: so a comment behind a line is no part of any.
         """
-        form = self._form
-        if form is None:
+        if self._form is None:
             return starts.astype(np.int32), ends.astype(np.int32)
-        found_starts = np.append(form.starts, len(self.document))[starts].astype(np.int32)
+        places = content_places(self.text)
+        first, behind = np.searchsorted(places, starts), np.searchsorted(places, ends)
+        in_document = np.append(self._form.starts[places], len(self.document)).astype(np.int32)
+        found_starts = in_document[first]
         found_ends = found_starts.copy()
-        for places in (np.flatnonzero(form.starts < form.ends), content_places(form.text)):
-            first, behind = np.searchsorted(places, starts), np.searchsorted(places, ends)
-            holds = first < behind
-            found_starts[holds] = form.starts[places[first[holds]]]
-            found_ends[holds] = form.ends[places[behind[holds] - 1]]
+        holds = first < behind
+        found_ends[holds] = self._form.ends[places[behind[holds] - 1]]
         return found_starts, found_ends
 
     def span_in_text(self, span: Span) -> Span:

@@ -42,7 +42,7 @@ _WHOLE_STRING = re.compile(
     r"""'''(?:[^\\]|\\.)*?'''|\"""(?:[^\\]|\\.)*?\"""|'(?:[^'\\\r\n]|\\.)*'|"(?:[^"\\\r\n]|\\.)*\"""", re.DOTALL
 )
 _SPACE = re.compile(r"\s*")
-_DEEPEST = 20  # levels of f-strings in fields of f-strings
+_DEEPEST = 5  # levels of f-strings in fields of f-strings
 _LONGEST = 4_000  # characters that are looked at for an end: a hostile text would have all of it looked at each time
 
 

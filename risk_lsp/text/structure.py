@@ -50,7 +50,7 @@ def parse_structure(text: str, language_id: str) -> Structure:
         return Structure()
     source = utf8_bytes(text)
     pieces = [piece for piece in python_pieces(source) if piece.start < piece.end]
-    nodes = _nodes(pieces, _offset_of_bytes(source, text))
+    nodes = _nodes(text, pieces, _offset_of_bytes(source, text))
 
     def of(role: str) -> tuple[StructureNode, ...]:
         return tuple(node for piece, node in zip(pieces, nodes, strict=True) if piece.role == role)
@@ -82,11 +82,17 @@ def _innermost(nodes: Sequence[StructureNode], offset: int) -> StructureNode | N
     return None
 
 
-def _nodes(pieces: Sequence[Piece], offset_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]) -> list[StructureNode]:
+def _nodes(
+    text: str, pieces: Sequence[Piece], offset_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]
+) -> list[StructureNode]:
     """Pieces in bytes as nodes in code points."""
     ends = np.array([(piece.start, piece.end) for piece in pieces], dtype=np.int64).reshape(-1, 2)
-    spans = offset_of(ends).tolist()
-    return [StructureNode(piece.kind, piece.name, Span(*span)) for piece, span in zip(pieces, spans, strict=True)]
+    nodes: list[StructureNode] = []
+    for piece, (start, end) in zip(pieces, offset_of(ends).tolist(), strict=True):
+        while end > start and text[end - 1] == "\r":  # which the grammar takes for the end of a comment
+            end -= 1
+        nodes.append(StructureNode(piece.kind, piece.name, Span(start, end)))
+    return nodes
 
 
 def _offset_of_bytes(source: bytes, text: str) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:

@@ -31,6 +31,8 @@ DAMAGED: list[tuple[dict[str, Any], str]] = [
     ({"host__tokenizer_hash": ...}, "'tokenizer_hash' is missing"),
     ({"host__revision": 1}, "revision is not text"),
     ({"architecture": "transformer"}, "architecture 'transformer' is unknown"),
+    ({"reading": "normal-99"}, "does not know: 'normal-99'"),
+    ({"reading": None}, "does not know: None"),
     ({"layers": [], "statistics": False}, "nothing to read"),
     ({"layers": [2, 1]}, "not rising layer numbers"),
     ({"layers": [1, 1]}, "not rising layer numbers"),
@@ -139,3 +141,15 @@ def test_any_value_in_any_place_is_read_or_refused(bundle: Path, data: st.DataOb
 
     with contextlib.suppress(RiskError):
         assert read_manifest(bundle).width > 0
+
+
+def test_a_manifest_that_does_not_say_how_texts_are_read_means_as_they_are(bundle: Path) -> None:
+    change_manifest(bundle, reading=...)
+
+    assert read_manifest(bundle).reading == "verbatim"
+
+
+def test_a_manifest_says_how_texts_are_read(bundle: Path) -> None:
+    change_manifest(bundle, reading="normal-1")
+
+    assert read_manifest(bundle).reading == "normal-1"

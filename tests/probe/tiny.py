@@ -19,6 +19,7 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import feature_count
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
 from risk_lsp.probe.reader import Architecture, uses_layout
+from risk_lsp.text.model_text import Reading
 
 WIDTH, LAYERS, CONTEXT, HIDDEN = 16, 2, 64, 4
 SAMPLE = """\
@@ -80,6 +81,7 @@ def save_tiny_bundle(
     *,
     layers: tuple[int, ...] = (1, 2),
     statistics: bool = True,
+    reading: Reading = "verbatim",
     host: Callable[[CodeModel], HostModel] | None = None,
 ) -> Path:
     """A bundle with a random probe and its model inside, or with the host that `host` makes."""
@@ -98,6 +100,7 @@ def save_tiny_bundle(
         width=WIDTH,
         architecture=architecture,
         hidden=HIDDEN,
+        reading=reading,
         probe_hash=save_head(tensors_of(head), folder),
         calibration=Calibration(theta=0.5, scale=0.2, power=0.9),
         novelty={"quantiles": [index / 50 for index in range(101)]},

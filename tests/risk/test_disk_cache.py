@@ -23,6 +23,7 @@ from risk_lsp.probe.locate import default_bundle_path
 from risk_lsp.probe.manifest import Manifest, read_manifest
 from risk_lsp.risk.disk_cache import _FORMAT, CachedScorer, DiskCache, key_prefix, text_key
 from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.model_text import READINGS, ModelText
 from risk_lsp.text.structure import sections
 from tests.risk.scorers import WordScorer
 
@@ -152,16 +153,17 @@ def test_of_many_texts_those_that_are_not_kept_are_scored_together_and_once_each
     assert all(map(same, found, WordScorer().score_many(["c = 3\n", "a = 1\n", "BUG\n", "c = 3\n"])))
 
 
-def test_risks_of_another_probe_number_format_or_language_are_not_taken(manifest: Manifest) -> None:
+def test_risks_of_another_probe_reading_number_format_or_language_are_not_taken(manifest: Manifest) -> None:
     other = replace(manifest, probe_hash="sha256:0")
     prefixes = [
+        key_prefix(replace(manifest, reading="normal-1"), "cpu float32"),
         key_prefix(manifest, "cpu float32"),
         key_prefix(manifest, "cuda bfloat16"),
         key_prefix(other, "cpu float32"),
     ]
     keys = {text_key(prefix, PROGRAM, language) for prefix in prefixes for language in ("python", "plaintext")}
 
-    assert len(keys) == 6
+    assert len(keys) == 8
 
 
 MODULE = (
@@ -192,7 +194,7 @@ class C:
 
 """
 )
-READINGS = {2: "d3c7e670752e956c"}
+FORMATS = {2: "d3c7e670752e956c"}
 
 
 def test_another_way_of_reading_a_text_has_another_format() -> None:
@@ -203,7 +205,22 @@ def test_another_way_of_reading_a_text_has_another_format() -> None:
     layout = token_layout(MODULE, starts, ends, cuts)
     reading = [cuts, layout.line.tolist(), layout.part.tolist(), np.rint(1000 * layout.columns).astype(int).tolist()]
 
-    assert READINGS.get(_FORMAT) == sha256(json.dumps(reading).encode()).hexdigest()[:16]
+    assert FORMATS.get(_FORMAT) == sha256(json.dumps(reading).encode()).hexdigest()[:16]
+
+
+NORMAL_FORMS = {"normal-1": "e2202eebbbfe5772"}
+UNTIDY = (
+    MODULE.replace("    ", "\t").replace("\n", "  # note\r\n")
+    + "s = f'{a['#']}'\nif x:\n  '''Doc.\n    more\n  '''\nf(\n"
+)
+
+
+def test_another_normal_form_is_another_reading() -> None:
+    """Bundles were fitted to texts in the normal form, and numbers on disk are of it: another one has another name."""
+    forms = {name: ModelText(UNTIDY, name).text for name in READINGS if name != "verbatim"}
+    digests = {name: sha256(form.encode()).hexdigest()[:16] for name, form in forms.items()}
+
+    assert digests == NORMAL_FORMS
 
 
 def test_a_second_check_prints_the_same_and_leaves_the_folder_as_it_was(tmp_path: Path) -> None:

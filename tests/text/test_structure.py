@@ -205,3 +205,10 @@ def test_two_megabytes_are_parsed_in_seconds() -> None:
     start = perf_counter()
     assert len(parse_structure(program, "python").functions) == 30_000
     assert perf_counter() - start < 20
+
+
+def test_a_function_that_ends_with_a_comment_ends_before_the_line_end() -> None:
+    text = "def f():\r\n    return 0  # nothing\r\n\r\nx = 1\r\n"
+    (function,) = parse_structure(text, "python").functions
+
+    assert text[function.span.start : function.span.end].endswith("# nothing")

@@ -122,3 +122,16 @@ def test_a_failing_program_whose_fix_is_unknown_counts_as_a_program_and_not_with
     assert levels["program"].edited.tolist() == [True, False]
     assert levels["program"].weights.tolist() == [1.0, 1.0]
     assert levels["line"].weights.tolist() == [0.0, 0.5, 0.5]
+
+
+def test_in_the_normal_form_programs_are_judged_alike_in_any_style(model_folder: Path, tmp_path: Path) -> None:
+    engine = Engine.load(save_tiny_bundle(tmp_path / "bundle", model_folder, reading="normal-1"))
+    styled = TEXT.replace("    ", "\t").replace("\n", "  # note\r\n")
+    edit = styled.index(">")
+    other = program(styled, edited=[(edit, edit + 1)], scored=(styled.index("\tif"), len(styled)), group="g1")
+
+    ours, theirs = score_programs(engine, probe_data(FAILING)), score_programs(engine, probe_data(other))
+    for level in LEVELS:
+        np.testing.assert_array_equal(theirs[level].edited, ours[level].edited)
+        for technique, scores in ours[level].scores.items():
+            np.testing.assert_array_equal(theirs[level].scores[technique], scores)

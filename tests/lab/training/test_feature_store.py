@@ -235,3 +235,36 @@ def test_the_scored_lines_and_tokens_of_a_program_share_its_weight(model: CodeMo
     assert data.line_weights.tolist() == [0.0, 0.125, 0.0, 0.125, 0.125, 0.125, 2.0]
     assert np.bincount(store.token_program, data.token_weights).tolist() == pytest.approx([0.5, 2.0])
     assert not data.token_weights[store.token_line == OFF_LINE].any()
+
+
+STYLED = "# coding: utf-8\r\n" + TEXT.replace("    ", "\t").replace("\n", "\r\n").replace("a > 1:", "a > 1:  # many")
+
+
+def read_in_the_normal_form(model: CodeModel, text: str) -> FeatureStore:
+    edited = text.index("> 1")
+    labelled = program(text, edited=[(edited, edited + 1)], scored=(text.index("def"), len(text)))
+    return collect_features(model, [labelled], (1, 2), statistics=True, layout=True, reading="normal-1")
+
+
+def test_in_the_normal_form_a_program_and_its_labels_are_the_same_in_another_style(model: CodeModel) -> None:
+    plain, styled = (read_in_the_normal_form(model, text) for text in (TEXT, STYLED))
+
+    for name in ("features", "token_edited", "token_line", "line_edited", "line_scored", "token_part", "line_part"):
+        np.testing.assert_array_equal(getattr(styled, name), getattr(plain, name))
+
+
+def test_in_the_normal_form_tokens_stand_where_the_program_has_them(model: CodeModel) -> None:
+    text = STYLED
+    store = read_in_the_normal_form(model, text)
+    words = [text[start:end] for start, end in zip(store.token_start, store.token_end, strict=True)]
+
+    assert [word for word, edited in zip(words, store.token_edited, strict=True) if edited] == [">"]
+    assert "".join("".join(words).split()) == "".join(TEXT.replace("# how", "").split())
+
+
+def test_in_the_normal_form_comments_are_no_lines(model: CodeModel) -> None:
+    store = read_in_the_normal_form(model, TEXT)
+
+    lines = [line for line in LINES if line != "# how"]
+    assert [line for line, each in zip(lines, store.line_scored, strict=True) if each] == CODE
+    assert [line for line, each in zip(lines, store.line_edited, strict=True) if each] == ["if a > 1:"]

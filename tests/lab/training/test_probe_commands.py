@@ -163,6 +163,21 @@ def test_every_kind_of_probe_is_fitted_and_measured_by_the_same_commands(
     assert manifest.figures["levels"]["token"]["probe"]["auc"] > 0.5
 
 
+def test_a_probe_that_is_fitted_to_the_normal_form_reads_it_ever_after(
+    model_folder: Path, data: Path, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle"
+    fit = ("probe", "fit", bundle, "--model", model_folder, "--data", data, "--reading", "normal-1")
+    assert risk_lsp(*fit) == 0
+    assert risk_lsp("probe", "evaluate", bundle, "--data", data, "--update") == 0
+
+    manifest = read_manifest(bundle)
+    assert manifest.reading == "normal-1" and " --reading normal-1 " in manifest.command
+    assert manifest.figures["levels"]["line"]["probe"]["auc"] > 0.5
+    engine = Engine.load(bundle)
+    assert engine.score("x = 1  # one\n").probability(8, 12) == 0.0
+
+
 @pytest.mark.parametrize(
     ("layers", "reason"), [("1,x", "not a list of numbers"), ("3", "a layer that the model lacks"), ("-1,1", "lacks")]
 )
