@@ -91,7 +91,7 @@ class _Writer:
             kind, start, place = lexeme.lastgroup, place, lexeme.end()
             if kind == "newline":
                 if not fresh:
-                    self._end_line(start, place, joined=self._text[start - 1] == "\\")
+                    self._end_line(start, place, joined=self._form.pieces[-1].endswith("\\"))
                 return place
             if kind == "comment":
                 continue

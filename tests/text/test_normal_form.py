@@ -59,6 +59,7 @@ def test_a_character_stands_for_itself_or_for_a_line_end_or_was_put_in(text: str
 @given(text=any_code)
 @example(text="'''a\n b")
 @example(text="x = 1 \\")
+@example(text="\\#\r:")
 @example(text='f"{a["b"]')
 def test_the_normal_form_of_a_normal_form_is_itself(text: str) -> None:
     once = normal(text)
@@ -99,6 +100,7 @@ def test_a_file_of_the_standard_library_stays_the_same_program(file: Path) -> No
         ("x = (1,\n      # one\n\n      2)\n", "x = (1,\n    2)\n"),
         ("f(\n  a,\n  )\n", "f(\n    a,\n)\n"),
         ("x = 1 + \\\n  2  # three\n", "x = 1 + \\\n    2\n"),
+        ("x = 1  # one \\\nif a:\n  b\n", "x = 1\nif a:\n    b\n"),
         ("if a:\n\tif b:\n\t\tc\n        d\n", "if a:\n    if b:\n        c\n    d\n"),
         ("import a\ndef f():\n  pass\n@g\n\n# what for\ndef h(): pass\n", None),
         ("\fdef f():\n    \f  pass\n", "def f():\n    pass\n"),
@@ -114,7 +116,16 @@ def test_a_file_of_the_standard_library_stays_the_same_program(file: Path) -> No
     ],
     ids=[
         *("nothing", "comments only", "mark and cookie", "no line end", "comment in brackets", "closing bracket"),
-        *("backslash", "tabs", "definitions", "form feeds", "string", "string of an expression", "docstring"),
+        *(
+            "backslash",
+            "backslash in a comment",
+            "tabs",
+            "definitions",
+            "form feeds",
+            "string",
+            "string of an expression",
+            "docstring",
+        ),
         *("string without end", "long string without end", "stray bracket"),
     ],
 )
