@@ -27,6 +27,7 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.reader import uses_layout
 from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.risk_map import TokenSpans
 from risk_lsp.text.model_text import ModelText
 from risk_lsp.text.spans import Span
 
@@ -160,19 +161,18 @@ def make_study(data: ProbeData, injected_groups: NDArray[np.str_], store: Featur
         for index, program in enumerate(data.programs)
     ]
     tables = span_tables(texts)
-    tokens = {level: _tokens_of(table, store) for level, table in tables.items()}
+    tokens = {level: _tokens_of(table, texts, store) for level, table in tables.items()}
     return Study(data, injected_groups, store, tables, tokens, program_facts(data))
 
 
-def _tokens_of(table: SpanTable, store: FeatureStore) -> Indices:
+def _tokens_of(table: SpanTable, texts: Sequence[LabelledText], store: FeatureStore) -> Indices:
     found = np.zeros((len(table), 2), dtype=np.int64)
-    rows = np.searchsorted(table.program, np.arange(len(store.program_edited) + 1))
-    for program in range(len(rows) - 1):
-        low, high = rows[program], rows[program + 1]
-        begin, end = store.token_bounds[program], store.token_bounds[program + 1]
-        first = np.searchsorted(store.token_end[begin:end], table.start[low:high], side="right")
-        last = np.searchsorted(store.token_start[begin:end], table.end[low:high], side="left")
-        found[low:high, 0], found[low:high, 1] = begin + first, begin + np.maximum(first, last)
+    rows = np.searchsorted(table.program, np.arange(len(texts) + 1))
+    for program, text in enumerate(texts):
+        own = slice(rows[program], rows[program + 1])
+        tokens = TokenSpans(len(text.text), text.token_starts, text.token_ends)
+        first, last = tokens.overlapping(table.start[own], table.end[own])
+        found[own] = store.token_bounds[program] + np.stack([first, last], axis=1)
     return found
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import ModelError
-from risk_lsp.lab.evaluation.study import score_programs
+from risk_lsp.lab.evaluation.study import make_study, score_programs
+from risk_lsp.lab.training.feature_store import collect_features
 from risk_lsp.lab.training.spans import LEVELS
+from risk_lsp.model.code_model import CodeModel
 from risk_lsp.risk.engine import Engine
+from risk_lsp.text.model_text import READINGS, Reading
 from tests.lab.training.makers import probe_data, program
 from tests.probe.tiny import CONTEXT, save_tiny_bundle
 
@@ -135,3 +138,14 @@ def test_in_the_normal_form_programs_are_judged_alike_in_any_style(model_folder:
         np.testing.assert_array_equal(theirs[level].edited, ours[level].edited)
         for technique, scores in ours[level].scores.items():
             np.testing.assert_array_equal(theirs[level].scores[technique], scores)
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_study_counts_all_tokens_of_a_program_as_scoring_does(model: CodeModel, reading: Reading) -> None:
+    programs = [FAILING, PASSING, program("x = 1  # one"), program("")]
+    store = collect_features(model, programs, (1,), statistics=True, reading=reading)
+
+    study = make_study(probe_data(*programs), np.zeros(0, dtype=np.str_), store)
+
+    bounds = store.token_bounds
+    assert study.tokens["program"].tolist() == np.stack([bounds[:-1], bounds[1:]], axis=1).tolist()
