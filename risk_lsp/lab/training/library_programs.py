@@ -1,0 +1,98 @@
+"""Library code as labelled programs: functions and stretches of modules, and twins of some with a bug put in."""
+
+from __future__ import annotations
+
+import ast
+import random
+import textwrap
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import replace
+
+from risk_lsp.lab.training.documents import TrainingDocument, worth_learning
+from risk_lsp.lab.training.injected_bugs import with_injected_bugs
+from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.text.spans import Span
+
+SOURCE = "library"
+_FEWEST_LINES, _MOST_LINES = 5, 70  # of a function or class
+_STRETCH = (60, 140)  # lines of a stretch of a module, at least and at most
+_LONGEST = 5_000  # characters
+_PER_FILE = 3
+_STRETCHES = 0.2  # share of the programs
+_WITH_A_BUG = 0.6  # share of the programs that get a twin with a bug
+
+
+def library_programs(
+    documents: Iterable[TrainingDocument], count: int, left_out: Collection[str], seed: int
+) -> list[LabelledProgram]:
+    """`count` pieces of library code, which passed, and twins of six in ten of them with one small edit.
+
+    A piece is a function or class, or in one case of five a stretch of a module with several of them. Libraries take
+    turns. `left_out`: names of distributions. Nothing is run: an edit may change nothing that a test would see, and a
+    library may have a bug; both are noise that training has to bear.
+    """
+    chooser = random.Random(seed)
+    by_library: dict[str, list[TrainingDocument]] = {}
+    for document in documents:
+        library = document.source.partition("==")[0].lower()
+        if library not in left_out and "test" not in document.path and worth_learning(document.text):
+            by_library.setdefault(library, []).append(document)
+    queues = [_pieces(chooser.sample(own, len(own)), chooser) for _, own in sorted(by_library.items())]
+    clean: list[LabelledProgram] = []
+    names: Counter[str] = Counter()
+    while queues and len(clean) < count:
+        for queue in tuple(queues):
+            piece = next(queue, None)
+            if piece is None:
+                queues.remove(queue)
+                continue
+            names[piece.group] += 1
+            if names[piece.group] == 1:
+                clean.append(piece)
+    clean = clean[:count]
+    bugs = with_injected_bugs(chooser.sample(clean, round(_WITH_A_BUG * len(clean))), len(clean), seed)
+    return clean + [replace(bug, kind="injected") for bug in bugs]
+
+
+def _pieces(documents: list[TrainingDocument], chooser: random.Random) -> Iterator[LabelledProgram]:
+    for document in documents:
+        try:
+            tree = ast.parse(document.text)
+        except (SyntaxError, ValueError, RecursionError):
+            continue
+        lines = document.text.splitlines(keepends=True)
+        found = list(_stretches(tree, lines)) if chooser.random() < _STRETCHES else list(_definitions(tree, lines))
+        for name, text in chooser.sample(found, min(_PER_FILE, len(found))):
+            library = document.source.partition("==")[0]
+            group = f"library/{library}/{document.path}/{name}"
+            yield LabelledProgram(
+                group, group, SOURCE, text, Span(0, len(text)), (), passed=True, model=library, source=SOURCE
+            )
+
+
+def _definitions(tree: ast.Module, lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Name and text of functions, methods and classes of moderate length, at the margin."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            first, last = _lines_of(node)
+            text = textwrap.dedent("".join(lines[first:last]))
+            if _FEWEST_LINES <= last - first <= _MOST_LINES and len(text) <= _LONGEST:
+                yield f"{node.name}:{first}", text
+
+
+def _stretches(tree: ast.Module, lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Statements of a module that follow one another, as many as make a stretch."""
+    first = 0
+    for node in tree.body:
+        last = node.end_lineno or 0
+        if last - first >= _STRETCH[0]:
+            text = "".join(lines[first:last])
+            if last - first <= _STRETCH[1] and len(text) <= _LONGEST:
+                yield f"lines:{first}", text
+            first = last
+
+
+def _lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> tuple[int, int]:
+    """First line, decorators counted in, and the line after the last; from 0."""
+    return min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1, node.end_lineno or node.lineno
