@@ -6,7 +6,7 @@ from risk_lsp.cli.command_line import Command
 
 COMMANDS = (
     Command("corpus build", "files to packed tokens for training", "risk_lsp.lab.training.corpus_command"),
-    Command("corpus programs", "library code as labelled programs", "risk_lsp.lab.training.library_command"),
+    Command("corpus programs", "library code as labelled programs", "risk_lsp.lab.training.library_programs"),
     Command("train model", "train a small code model", "risk_lsp.lab.training.model_command"),
     Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.derive_command"),
     Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.tune_command"),

@@ -18,6 +18,12 @@ from pathlib import Path
 
 from risk_lsp.errors import BadInput
 
+# No probe learns from these: they are what it is judged by.
+LIBRARIES_TO_MEASURE = (
+    *("attrs", "click", "flask", "httpx", "itsdangerous", "jinja2", "markupsafe", "packaging", "pluggy"),
+    *("requests", "rich", "starlette", "werkzeug"),
+)
+
 HELD_OUT_SHARE = 0.01
 _MINIMUM_CHARACTERS = 120
 _MAXIMUM_CHARACTERS = 120_000

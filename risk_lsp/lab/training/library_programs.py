@@ -1,15 +1,27 @@
-"""Library code as labelled programs: functions and stretches of modules, and twins of some with a bug put in."""
+"""`risk-lsp corpus programs`: library code as labelled programs, some with a bug put in."""
 
 from __future__ import annotations
 
+import argparse
 import ast
+import json
+import lzma
 import random
+import sys
 import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 
-from risk_lsp.lab.training.documents import TrainingDocument, worth_learning
+from risk_lsp.lab.training.documents import (
+    LIBRARIES_TO_MEASURE,
+    TrainingDocument,
+    fetched_packages,
+    installed_distributions,
+    worth_learning,
+)
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import LabelledProgram
 from risk_lsp.text.spans import Span
@@ -21,6 +33,39 @@ _LONGEST = 5_000  # characters
 _PER_FILE = 3
 _STRETCHES = 0.2  # share of the programs
 _WITH_A_BUG = 0.6  # share of the programs that get a twin with a bug
+_FIELDS = ("id", "group", "benchmark", "text", "passed", "model", "source", "kind")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp corpus programs`."""
+    parser.add_argument("out", type=Path, help="file to write, .jsonl or .jsonl.xz")
+    parser.add_argument("--count", type=int, default=1600, help="pieces of library code (default 1600)")
+    parser.add_argument(
+        "--packages",
+        type=Path,
+        help="folder of fetched packages, read beside those that are installed",
+    )
+    parser.add_argument("--seed", type=int, default=1)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the programs; returns the exit code."""
+    fetched = fetched_packages(args.packages) if args.packages else iter(())
+    programs = library_programs(chain(installed_distributions(), fetched), args.count, LIBRARIES_TO_MEASURE, args.seed)
+    records = (
+        {
+            **{name: getattr(program, name) for name in _FIELDS},
+            "scored": [*program.scored],
+            "edited": [[*span] for span in program.edited or ()],
+        }
+        for program in programs
+    )
+    text = "".join(json.dumps(record) + "\n" for record in records).encode()
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_bytes(lzma.compress(text) if args.out.suffix == ".xz" else text)
+    passing = sum(program.passed for program in programs)
+    print(f"wrote {args.out}: {passing:,} pieces, {len(programs) - passing:,} twins with a bug", file=sys.stderr)
+    return 0
 
 
 def library_programs(

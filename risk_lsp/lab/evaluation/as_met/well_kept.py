@@ -20,14 +20,10 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import Column, passage_of
 from risk_lsp.lab.evaluation.as_met.conditions import LONGEST_FUNCTION
 from risk_lsp.lab.evaluation.as_met.intervals import with_interval
+from risk_lsp.lab.training.documents import LIBRARIES_TO_MEASURE
 from risk_lsp.settings import Settings
 
 STANDARD_LIBRARY = "python"
-# No probe may learn from these: they are what it is judged by.
-LIBRARIES = (
-    *("attrs", "click", "flask", "httpx", "itsdangerous", "jinja2", "markupsafe", "packaging", "pluggy"),
-    *("requests", "rich", "starlette", "werkzeug"),
-)
 # Of the standard library: tables of characters, games, and what is on its way out.
 _SET_ASIDE = frozenset({"encodings", "pydoc_data", "turtledemo", "idlelib", "lib2to3", "distutils", "ensurepip"})
 FEWEST_LINES = 20  # of code, in a file
@@ -55,7 +51,7 @@ class Shelf:
         return [function for file in self.files for function in _functions(file.text)]
 
 
-def read_shelf(most: int, libraries: Sequence[str] = LIBRARIES) -> Shelf:
+def read_shelf(most: int, libraries: Sequence[str] = LIBRARIES_TO_MEASURE) -> Shelf:
     """`most` files, chosen by a hash of their names: a third from the standard library, the rest from installed ones.
 
     Libraries take turns. Tests, files of few lines, and files that are too long for the product are left out. BadInput
