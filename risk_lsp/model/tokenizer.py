@@ -52,6 +52,17 @@ class TextTokenizer:
         starts, ends = _cover(offsets[:, 0], offsets[:, 1], len(text))
         return Encoding(token_ids, starts, ends)
 
+    def standalone(self) -> Tokenizer:
+        """A copy that puts the special tokens before a text by itself, for a tokenizer.json."""
+        from tokenizers import Tokenizer, processors
+
+        tokenizer = Tokenizer.from_str(self._tokenizer.to_str())
+        if self.prefix:
+            special = [(tokenizer.id_to_token(token), token) for token in self.prefix]
+            single = [*(name for name, _ in special), "$A"]
+            tokenizer.post_processor = processors.TemplateProcessing(single=single, special_tokens=special)
+        return tokenizer
+
     def token_id(self, token: str) -> int | None:
         """The id of a token by its name, such as "<|endoftext|>"; None if there is no such token."""
         found: int | None = self._tokenizer.token_to_id(token)

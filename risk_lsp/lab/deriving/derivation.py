@@ -59,8 +59,9 @@ def used_tokens(tokenizer: Tokenizer, texts: Iterable[str], at_least: int) -> ND
         if token not in kept:
             kept.add(token)
             pending.extend(parts.get(token, ()))
-    special = [token["id"] for token in description["added_tokens"]]
-    return np.array(sorted({*special, *(vocabulary[token] for token in kept)}), dtype=np.int64)
+    special = {token["id"] for token in description["added_tokens"]}
+    special.update(number for token in _before_texts(description) for number in token["ids"])
+    return np.array(sorted(special.union(vocabulary[token] for token in kept)), dtype=np.int64)
 
 
 def cut_tokenizer(tokenizer: Tokenizer, kept: NDArray[np.int64]) -> Tokenizer:
@@ -74,6 +75,8 @@ def cut_tokenizer(tokenizer: Tokenizer, kept: NDArray[np.int64]) -> Tokenizer:
     ]
     for token in description["added_tokens"]:
         token["id"] = number[token["id"]]
+    for token in _before_texts(description):
+        token["ids"] = [number[old] for old in token["ids"]]
     return Tokenizer.from_str(json.dumps(description))
 
 
@@ -108,25 +111,46 @@ def in_eight_bits(weights: Tensors, group: int = 64) -> Tensors:
 
 
 def write_model(
-    folder: Path, config: dict[str, Any], weights: Tensors, tokenizer: Tokenizer, max_bytes: int = 45_000_000
+    folder: Path,
+    config: dict[str, Any],
+    weights: Tensors,
+    tokenizer: Tokenizer,
+    *,
+    halved: bool = False,
+    max_bytes: int = 45_000_000,
 ) -> None:
-    """Write config.json, tokenizer.json and safetensors of at most `max_bytes` each, in the types that are given."""
-    from safetensors.numpy import save_file
+    """Write config.json, tokenizer.json and safetensors of at most `max_bytes` each, in the types that are given.
+
+    With `halved`, all tensors are written in bfloat16. Weights that the folder holds already are removed.
+    """
+    import torch
+    from safetensors.torch import save_file
 
     folder.mkdir(parents=True, exist_ok=True)
-    shards: list[Tensors] = [{}]
-    for name, tensor in weights.items():
+    shards: list[dict[str, torch.Tensor]] = [{}]
+    for name, values in weights.items():
+        tensor = torch.from_numpy(np.ascontiguousarray(values))
+        tensor = tensor.to(torch.bfloat16) if halved else tensor
         if shards[-1] and sum(each.nbytes for each in shards[-1].values()) + tensor.nbytes > max_bytes:
             shards.append({})
-        shards[-1][name] = np.ascontiguousarray(tensor)
+        shards[-1][name] = tensor
+    for stale in folder.glob("*.safetensors"):
+        stale.unlink()
     names = [f"model-{number:05d}-of-{len(shards):05d}.safetensors" for number in range(1, len(shards) + 1)]
     for name, shard in zip(names, shards, strict=True):
         save_file(shard, folder / name, metadata={"format": "pt"})
     index = {tensor: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}) + "\n")
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+    written = {key: value for key, value in config.items() if key not in ("dtype", "torch_dtype")}
+    written |= {"dtype": "bfloat16"} if halved else {}
+    (folder / "config.json").write_text(json.dumps(written, indent=2) + "\n", encoding="utf-8")
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}\n')
+
+
+def _before_texts(description: dict[str, Any]) -> list[dict[str, Any]]:
+    """The special tokens that a tokenizer puts around texts, as its post-processor describes them."""
+    return list(((description["post_processor"] or {}).get("special_tokens") or {}).values())
 
 
 def _pair(merge: str | list[str]) -> tuple[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import shutil
 import sys
@@ -25,6 +24,7 @@ from risk_lsp.lab.training.fit_probe import FitOptions, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
+from risk_lsp.lab.training.training_record import read_training_record
 from risk_lsp.model.catalogue import catalogue_name
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
@@ -238,13 +238,12 @@ def _copy_model(source: Path, target: Path) -> None:
 
 
 def _trained_on(args: argparse.Namespace, training: ProbeData, calibrating: ProbeData) -> dict[str, Any]:
-    """What the probe learnt from, and the model too where its training record lies beside it."""
-    record = Path(args.model).parent / "training.json"
+    """What the probe learnt from, and the model too where it brings its training record."""
     return {
         "labels": training.labels,
         "probe": {**_counts(training), "injected_bugs": args.injected},
         "calibration": _counts(calibrating),
-        "model": json.loads(record.read_text("utf-8")) if record.is_file() else {},
+        "model": read_training_record(locate_model(args.model, revision=args.revision, offline=True).path),
     }
 
 

@@ -19,11 +19,10 @@ from risk_lsp.model.decoders.torch_attention import BehindPast, GrowingRows, Tor
 from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, rms_norm, rotations
 from risk_lsp.model.decoders.torch_devices import fast_number_type, number_type, torch_device
 from risk_lsp.model.decoders.torch_head import TorchHead
-from risk_lsp.model.decoders.torch_weights import GgufWeights, SafetensorsWeights, Weights
+from risk_lsp.model.decoders.torch_weights import Weights, open_weights
 from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder
 from risk_lsp.model.threads import stop_if_unwanted
-from risk_lsp.model.weights import weight_files
 
 _TOKENS_AT_ONCE = 1024  # of a batch: what they give each other still fits in the cache
 _ROUNDED_TO = 32  # so that few shapes of products occur, for each of which kernels are made
@@ -223,9 +222,4 @@ def load_torch_host(
         torch.set_num_threads(threads)
     place = torch_device(device)
     kind = fast_number_type(place) if dtype == "auto" else number_type(dtype, place)
-    weights: Weights = (
-        SafetensorsWeights(weight_files(folder), folder.name)
-        if folder.gguf is None
-        else GgufWeights(folder.gguf, shape)
-    )
-    return TorchHost(shape, weights, folder.name, dtype=kind, device=place, top_layer=top_layer)
+    return TorchHost(shape, open_weights(folder, shape), folder.name, dtype=kind, device=place, top_layer=top_layer)

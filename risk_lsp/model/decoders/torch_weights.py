@@ -14,7 +14,8 @@ from risk_lsp.errors import ModelError, first_line
 from risk_lsp.model.decoders.decoder_shape import DecoderShape
 from risk_lsp.model.gguf_config import tensor_names
 from risk_lsp.model.gguf_file import GgufFile
-from risk_lsp.model.weights import SCALES
+from risk_lsp.model.sources import ModelFolder
+from risk_lsp.model.weights import SCALES, weight_files
 
 _FLOATS = ("F32", "F16", "BF16")
 
@@ -35,6 +36,13 @@ class Weights(Protocol):
     def close(self) -> None:
         """Let go of what only whole tensors need: no `copy` follows."""
         ...
+
+
+def open_weights(folder: ModelFolder, shape: DecoderShape) -> Weights:
+    """The tensors of a checked folder or GGUF file of this shape. Raises ModelError."""
+    if folder.gguf is not None:
+        return GgufWeights(folder.gguf, shape)
+    return SafetensorsWeights(weight_files(folder), folder.name)
 
 
 class SafetensorsWeights:
