@@ -122,7 +122,7 @@ async def _run_session(
     session = Session(agreed, options, command)
     loop = asyncio.get_running_loop()
     outbox = Outbox(connection, lambda: _in_loop(loop, session.closed.set))
-    session.endpoint.protocol.set_writer(outbox)
+    session.messenger.protocol.set_writer(outbox)
 
     def receive(chunk: bytes) -> None:
         if not chunk:

@@ -18,9 +18,7 @@ from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ModelHost, worker_options
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts, reason_not_scored
 from risk_lsp.server.documents.publisher import Publisher, Refresher
-from risk_lsp.server.features.code_actions import EXPLAIN
-from risk_lsp.server.features.commands import Actions, Commands
-from risk_lsp.server.features.explanation import Explanations
+from risk_lsp.server.features.commands import CommandRunner
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs
 from risk_lsp.server.state import LoadingProgress, Snooze, State, StatusReporter, status_of
@@ -39,22 +37,22 @@ class Session:
     """Owns everything that belongs to one client. Call `start`, pass message bodies to `receive`, await `closed`."""
 
     def __init__(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> None:
-        self.endpoint = Messenger()
-        self.endpoint.protocol.adopt(agreed)
+        self.messenger = Messenger()
+        self.messenger.protocol.adopt(agreed)
         self.client = Client.of(agreed.params)
         self.closed = asyncio.Event()
         self.was_shut_down = False
-        self._data_folder = Path(options.data_folder) if options.data_folder else default_data_folder()
+        self.data_folder = Path(options.data_folder) if options.data_folder else default_data_folder()
         self.state = self._new_state(agreed, options, command)
-        self._questions = Questions(self.state)
-        self._refresher = Refresher(self.client.refreshes, self.endpoint.request)
+        self.questions = Questions(self.state)
+        self._refresher = Refresher(self.client.refreshes, self.messenger.request)
         pull = "diagnosticProvider" in agreed.capabilities
-        self._publisher = Publisher(
-            self.state, self._questions, self.endpoint, self._refresher, self._tell_status, pull=pull
+        self.publisher = Publisher(
+            self.state, self.questions, self.messenger, self._refresher, self._tell_status, pull=pull
         )
-        self._repairs = Repairs(self.state, self._questions, self.endpoint, self._data_folder)
-        self._progress = LoadingProgress(self.client.work_done_progress, self.endpoint.request, self.endpoint.notify)
-        self._status = StatusReporter(self.endpoint.notify) if self.client.wants_status else None
+        self.repairs = Repairs(self.state, self.questions, self.messenger, self.data_folder)
+        self._progress = LoadingProgress(self.client.work_done_progress, self.messenger.request, self.messenger.notify)
+        self._status = StatusReporter(self.messenger.notify) if self.client.wants_status else None
         self._is_initialized = False  # until then a server may send next to nothing
         self._tasks: set[asyncio.Task[None]] = set()
         self._register()
@@ -70,7 +68,7 @@ class Session:
 
     def receive(self, bodies: Sequence[bytes]) -> None:
         """Handle messages that arrived together."""
-        self.endpoint.protocol.receive(bodies)
+        self.messenger.protocol.receive(bodies)
 
     async def stop(self) -> None:
         """End all work and the worker."""
@@ -78,7 +76,7 @@ class Session:
         self.state.snooze.cancel()
         for task in self._tasks:
             task.cancel()
-        await self._repairs.stop()
+        await self.repairs.stop()
         await self.state.host.stop()
 
     def _new_state(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> State:
@@ -91,7 +89,7 @@ class Session:
 
         documents = OpenDocuments(encoding, edited)
         host = ModelHost(command, self._model_changed)
-        store = IgnoreStore(self._data_folder / "ignored")
+        store = IgnoreStore(self.data_folder / "ignored")
         return State(
             client=self.client,
             encoding=encoding,
@@ -101,7 +99,7 @@ class Session:
             analyzer=Analyzer(
                 documents,
                 lambda document, on_part: host.score(document, lambda: attention.place(document), on_part),
-                lambda analysis: self._publisher.show(analysis),
+                lambda analysis: self.publisher.show(analysis),
             ),
             views=LineViews(store, regions),
             snooze=Snooze(self._snooze_changed),
@@ -111,9 +109,6 @@ class Session:
         )
 
     def _register(self) -> None:
-        actions = Actions(self.state, self._questions, self.endpoint, self._publisher.show_again)
-        explain = Explanations(self.state, self._questions, self.endpoint).explain
-        commands = {**actions.handlers(), **self._repairs.handlers(), EXPLAIN: explain}
         handlers: dict[str, Callable[..., Any]] = {
             types.INITIALIZED: self._initialized,
             types.SHUTDOWN: self._shutdown,
@@ -127,12 +122,12 @@ class Session:
             types.NOTEBOOK_DOCUMENT_DID_CLOSE: self._did_close_notebook,
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._did_change_configuration,
             USER_SETTINGS: self._did_change_user_settings,
-            types.WORKSPACE_EXECUTE_COMMAND: Commands(commands).execute,
-            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._repairs.cancel_shown,
-            **self._questions.handlers(),
+            types.WORKSPACE_EXECUTE_COMMAND: CommandRunner(self).execute,
+            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self.repairs.cancel_shown,
+            **self.questions.handlers(),
         }
         for method, handler in handlers.items():
-            self.endpoint.handle(method, handler)
+            self.messenger.handle(method, handler)
 
     # The session
 
@@ -144,7 +139,7 @@ class Session:
         if self.client.registers_configuration_changes:
             method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
             registration = types.Registration(method, method, {"section": SECTION})
-            self.endpoint.request(
+            self.messenger.request(
                 types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration]), lambda _: None
             )
         self._pull_configuration()
@@ -177,12 +172,12 @@ class Session:
         uri = params.text_document.uri
         if not self.state.documents.is_cell(uri):
             self._forget(uri)
-            self._publisher.take_back([uri])
+            self.publisher.take_back([uri])
 
     def _forget(self, uri: str) -> None:
         """Drop a document and all that is known of it."""
         self.state.documents.close(uri)
-        self._repairs.drop_outdated()
+        self.repairs.drop_outdated()
         self.state.analyzer.forget(uri)
         self.state.views.forget(uri)
         self.state.regions.forget(uri)
@@ -204,11 +199,11 @@ class Session:
         if changed is None:
             return
         before, after = changed
-        self._publisher.take_back(part.uri for part in before.parts if after.part(part.uri) is None)
+        self.publisher.take_back(part.uri for part in before.parts if after.part(part.uri) is None)
         if after.document is not before.document:
             self._consider(after.document, self.settings.debounce)
         elif after.parts != before.parts:
-            self._publisher.show_again(after.document)
+            self.publisher.show_again(after.document)
 
     def _did_close_notebook(self, params: types.DidCloseNotebookDocumentParams) -> None:
         self._close_notebook(params.notebook_document.uri)
@@ -217,31 +212,31 @@ class Session:
         notebook = self.state.documents.close_notebook(uri)
         if notebook is not None:
             self._forget(notebook.document.uri)
-            self._publisher.take_back(part.uri for part in notebook.parts)
+            self.publisher.take_back(part.uri for part in notebook.parts)
 
     def _take_over(self, cells: Iterable[str]) -> None:
         """What was open as a text of its own is part of a notebook from now on."""
         for uri in cells:
             if self.state.documents.get(uri) is not None:
                 self._forget(uri)
-                self._publisher.take_back([uri])
+                self.publisher.take_back([uri])
 
     def _consider(self, document: Document, quiet: float) -> None:
         """Have the document scored, unless it is not to be, or not now."""
-        self._repairs.drop_outdated()
+        self.repairs.drop_outdated()
         if not self.settings.enabled or self.state.snooze.is_on:
             return
         if reason_not_scored(document, self.settings) is None:
             self.state.analyzer.schedule(document.uri, quiet)
             return
         self.state.analyzer.forget(document.uri)
-        self._publisher.show_nothing(document)
+        self.publisher.show_nothing(document)
 
     def _clear_all(self) -> None:
         self.state.analyzer.forget_all()
         self.state.views.forget_all()
         for document in self.state.documents.all():
-            self._publisher.show_nothing(document)
+            self.publisher.show_nothing(document)
 
     # Pauses
 
@@ -249,8 +244,8 @@ class Session:
         """Show nothing, or everything again; what was edited in the pause is scored now."""
         if self.state.snooze.is_on:
             for document in self.state.documents.all():
-                self._publisher.show_nothing(document)
-        self._publisher.show_all()
+                self.publisher.show_nothing(document)
+        self.publisher.show_all()
         for document in self.state.documents.all():
             self._consider(document, 0.0)
         self._tell_status()
@@ -266,7 +261,7 @@ class Session:
     def _pull_configuration(self) -> None:
         if self.client.configuration:
             params = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
-            self.endpoint.request(
+            self.messenger.request(
                 types.WORKSPACE_CONFIGURATION, params, lambda answer: self._configured(answer[0] if answer else None)
             )
 
@@ -310,11 +305,11 @@ class Session:
         if before != after:
             for document in self.state.documents.all():
                 self._consider(document, 0.0)
-            self._publisher.show_all()
+            self.publisher.show_all()
 
     def _report(self, problems: Sequence[str]) -> None:
         if problems:
-            self.endpoint.tell(types.MessageType.Warning, "risk-lsp settings: " + "; ".join(problems))
+            self.messenger.tell(types.MessageType.Warning, "risk-lsp settings: " + "; ".join(problems))
 
     # The model
 
@@ -326,7 +321,7 @@ class Session:
                 self._say_restarting(failure)
             self.state.analyzer.rescore_all()
         if state is WorkerState.FAILED:
-            self.endpoint.tell(types.MessageType.Error, f"risk-lsp: the model could not be loaded: {failure}")
+            self.messenger.tell(types.MessageType.Error, f"risk-lsp: the model could not be loaded: {failure}")
 
     def _show_progress(self) -> None:
         if not self.state.host.is_loading():
@@ -337,10 +332,8 @@ class Session:
     def _tell_status(self) -> None:
         if self._status is not None and self._is_initialized:
             state = self.state
-            self._status.report(
-                status_of(self.settings.enabled, state.snooze.until, state.host, self._publisher.remark)
-            )
+            self._status.report(status_of(self.settings.enabled, state.snooze.until, state.host, self.publisher.remark))
 
     def _say_restarting(self, failure: WorkerError) -> None:
         text = f"risk-lsp: {failure.message}; it is started again and open documents are scored anew"
-        self.endpoint.tell(types.MessageType.Warning, text, "restart")
+        self.messenger.tell(types.MessageType.Warning, text, "restart")

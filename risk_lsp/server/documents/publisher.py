@@ -65,7 +65,7 @@ class Publisher:
         self,
         state: State,
         questions: Questions,
-        endpoint: Messenger,
+        messenger: Messenger,
         refresher: Refresher,
         on_remark: Callable[[], None],
         *,
@@ -73,7 +73,7 @@ class Publisher:
     ) -> None:
         self._state = state
         self._questions = questions
-        self._endpoint = endpoint
+        self._messenger = messenger
         self._refresher = refresher
         self._on_remark = on_remark
         self._pull = pull
@@ -86,7 +86,7 @@ class Publisher:
         parts = state.documents.parts(analysis.document)
         if not self._pull:
             for part in parts:
-                self._endpoint.publish(part.uri, part.version, diagnostics_of(view, part, state.encoding))
+                self._messenger.publish(part.uri, part.version, diagnostics_of(view, part, state.encoding))
         elif not all(self._questions.pulling[part.uri] for part in parts):
             self._refresher.want(("diagnostics",))
         self._refresh_in_line()
@@ -94,7 +94,7 @@ class Publisher:
             return
         if state.client.wants_analysed:
             for part in parts:
-                self._endpoint.notify(ANALYSED, {"uri": part.uri, "version": part.version})
+                self._messenger.notify(ANALYSED, {"uri": part.uri, "version": part.version})
         self.remark = _remark(view)
         self._on_remark()
 
@@ -115,12 +115,12 @@ class Publisher:
             self._refresher.want(("diagnostics",))
             return
         for part in self._state.documents.parts(document):
-            self._endpoint.publish(part.uri, part.version, [])
+            self._messenger.publish(part.uri, part.version, [])
 
     def take_back(self, uris: Iterable[str]) -> None:
         """Take back the diagnostics of what is closed; a client that pulls does that itself."""
         for uri in () if self._pull else uris:
-            self._endpoint.publish(uri, None, [])
+            self._messenger.publish(uri, None, [])
 
     def _refresh_in_line(self) -> None:
         """Have what is written into texts asked for again."""

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from lsprotocol import types
 
+from risk_lsp.server.command_table import EXPLAIN, IGNORE_LINE, REPAIR, REPAIR_WITH_HINT, STOP_IGNORING
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.open_documents import reason_not_scored
 from risk_lsp.server.features.diagnostics import CODE, SOURCE
@@ -15,9 +16,6 @@ from risk_lsp.server.wire.convert import edit_inserting, offset_of, range_of
 from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Part
 
-REPAIR = "riskLsp.repair"
-REPAIR_WITH_HINT = "riskLsp.repairWithHint"
-EXPLAIN = "riskLsp.explain"
 REPAIRED_LANGUAGE = "python"
 NOT_TRUSTED = "this workspace is not trusted"
 
@@ -98,9 +96,6 @@ def _plain(place: types.Range) -> dict[str, Any]:
     ends = (("start", place.start), ("end", place.end))
     return {name: {"line": position.line, "character": position.character} for name, position in ends}
 
-
-IGNORE_LINE = "riskLsp.ignoreLine"
-STOP_IGNORING = "riskLsp.stopIgnoring"
 
 Action = types.CodeAction | types.Command
 

@@ -9,40 +9,34 @@ from lsprotocol import types
 
 from risk_lsp.risk.presentation import percent
 from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT, Markup
-from risk_lsp.server.features.questions import Questions
-from risk_lsp.server.state import State
-from risk_lsp.server.wire.client import Messenger
-from risk_lsp.server.wire.convert import Arguments, asked_span
+from risk_lsp.server.wire.convert import asked_span
 from risk_lsp.text.document import Document
-from risk_lsp.text.spans import Span
 
 if TYPE_CHECKING:
     from risk_lsp.repair.worker_model import Explanation, TokenReason
+    from risk_lsp.server.session import Session
 
 _LONGEST_TOKEN = 40
 
 
-class Explanations:
-    """The handler of the command."""
+def explain(session: Session, uri: str, place: types.Range) -> Awaitable[dict[str, str]]:
+    """Answer {markdown}; also shown as a message where the client would show nothing itself."""
+    state = session.state
+    part = session.questions.part_of(uri)
+    document = part.document
+    session.questions.require_scored(document)
+    span = asked_span(part, place, state.encoding)
 
-    def __init__(self, state: State, questions: Questions, endpoint: Messenger) -> None:
-        self._state = state
-        self._questions = questions
-        self._endpoint = endpoint
+    async def explained() -> dict[str, str]:
+        from risk_lsp.repair.worker_model import WorkerModel
+        from risk_lsp.repair.worker_model import explain as ask_why
 
-    def explain(self, arguments: Arguments) -> Awaitable[dict[str, str]]:
-        """Answer {markdown}; also shown as a message where the client would show nothing itself."""
-        part = self._questions.part_of(arguments.uri(0))
-        self._questions.require_scored(part.document)
-        return self._explained(part.document, asked_span(part, arguments.range(1), self._state.encoding))
-
-    async def _explained(self, document: Document, span: Span) -> dict[str, str]:
-        from risk_lsp.repair.worker_model import WorkerModel, explain
-
-        found = await explain(WorkerModel(self._state.host.ask), document.text, document.language_id, span)
-        if "explanation" not in self._state.client.offers:
-            self._endpoint.tell(types.MessageType.Info, f"risk-lsp: {written(found, document, PLAIN_TEXT)}")
+        found = await ask_why(WorkerModel(state.host.ask), document.text, document.language_id, span)
+        if "explanation" not in state.client.offers:
+            session.messenger.tell(types.MessageType.Info, f"risk-lsp: {written(found, document, PLAIN_TEXT)}")
         return {"markdown": written(found, document, MARKDOWN)}
+
+    return explained()
 
 
 def written(explanation: Explanation, document: Document, markup: Markup) -> str:

@@ -76,7 +76,7 @@ class ConsentStore:
         return self._folder / plan.identity
 
 
-async def may_run(plan: TestPlan, store: ConsentStore, endpoint: Messenger) -> str:
+async def may_run(plan: TestPlan, store: ConsentStore, messenger: Messenger) -> str:
     """RUN if these tests may be run, else NOT_NOW or NEVER; asks the person where no answer is remembered."""
     known = store.answer(plan)
     if known is not None:
@@ -88,7 +88,7 @@ async def may_run(plan: TestPlan, store: ConsentStore, endpoint: Messenger) -> s
     actions = [types.MessageActionItem(title) for title in (RUN, NOT_NOW, NEVER)]
     params = types.ShowMessageRequestParams(types.MessageType.Warning, words, actions)
     try:
-        chosen = await endpoint.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
+        chosen = await messenger.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
     except RiskError:
         return NOT_NOW  # a client that cannot ask
     answer = chosen.title if chosen is not None else NOT_NOW
@@ -138,7 +138,7 @@ def plain_edit(state: State, document: Document, offer: Offer) -> types.Workspac
     )
 
 
-async def is_accepted(endpoint: Messenger, document: Document, offer: Offer, name: str, words: str) -> bool:
+async def is_accepted(messenger: Messenger, document: Document, offer: Offer, name: str, words: str) -> bool:
     """Show the diff and ask; False if the person does not want it."""
     lines = unified_diff(document.text, offer.text, name).splitlines()
     if len(lines) > _DIFF_LINES:
@@ -146,7 +146,7 @@ async def is_accepted(endpoint: Messenger, document: Document, offer: Offer, nam
     actions = [types.MessageActionItem(APPLY), types.MessageActionItem(DISCARD)]
     text = "\n".join([*lines, "", words])  # clients put their choices, and some a colon, behind it
     params = types.ShowMessageRequestParams(types.MessageType.Info, text, actions)
-    chosen = await endpoint.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
+    chosen = await messenger.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
     return chosen is not None and bool(chosen.title == APPLY)
 
 

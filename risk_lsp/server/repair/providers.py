@@ -28,7 +28,7 @@ _TIMEOUT = 60.0
 
 
 @asynccontextmanager
-async def provider_of(state: State, endpoint: Messenger) -> AsyncIterator[Provider]:
+async def provider_of(state: State, messenger: Messenger) -> AsyncIterator[Provider]:
     """The provider that the settings name. Raises RepairError where it cannot be had."""
     kind = state.settings.repair_provider
     if kind == "embedded":
@@ -36,11 +36,11 @@ async def provider_of(state: State, endpoint: Messenger) -> AsyncIterator[Provid
     elif kind == "editor":
         if "chat" not in state.client.offers:
             raise RepairError("this editor offers no model of its own", "set repairProvider to embedded or endpoint")
-        chat = EditorChat(lambda asked: endpoint.ask(CHAT, asked))
+        chat = EditorChat(lambda asked: messenger.ask(CHAT, asked))
         yield ChatProvider(chat, feedback=_feedback(state.settings))
     else:
         url = _url(state.settings)
-        key = await _key(state, endpoint, url or _OPENAI)
+        key = await _key(state, messenger, url or _OPENAI)
         if key is None and url is None:
             raise RepairError("the endpoint needs a key", "set OPENAI_API_KEY, or name a server in repairEndpoint")
         # The client library takes its time to import.
@@ -75,11 +75,11 @@ def _is_local(url: str) -> bool:
         return host == "localhost"
 
 
-async def _key(state: State, endpoint: Messenger, url: str) -> str | None:
+async def _key(state: State, messenger: Messenger, url: str) -> str | None:
     """The key from the editor's secret store, or else from the environment. Neither logged nor kept."""
     if "secret" in state.client.offers:
         try:
-            answer = await endpoint.ask(SECRET, {"endpoint": url})
+            answer = await messenger.ask(SECRET, {"endpoint": url})
         except RiskError:
             answer = None
         secret = answer.get("secret") if isinstance(answer, dict) else None

@@ -3,47 +3,183 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import uuid
+from dataclasses import dataclass
+from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcRequestCancelled
 
 from risk_lsp.errors import RiskError
-from risk_lsp.server.features.code_actions import REPAIR, REPAIR_WITH_HINT, REPAIRED_LANGUAGE
+from risk_lsp.server.command_table import REPAIR_WITH_HINT
+from risk_lsp.server.features.code_actions import REPAIRED_LANGUAGE
 from risk_lsp.server.features.questions import Questions
-from risk_lsp.server.repair.repair_job import RepairJob, RepairOutcome, RepairProgress, Stage
-from risk_lsp.server.state import State
+from risk_lsp.server.state import Notify, Request, State
 from risk_lsp.server.wire.barrier import REQUEST_FAILED, log_failure
 from risk_lsp.server.wire.client import Messenger
-from risk_lsp.server.wire.convert import Arguments, asked_span
+from risk_lsp.server.wire.convert import asked_span
+from risk_lsp.text.document import Part
+from risk_lsp.text.spans import Span
+
+if TYPE_CHECKING:
+    from risk_lsp.server.session import Session
 
 _AT_ONCE = 2  # of all documents together
 
 
-class Repairs:
-    """Handlers of the commands, and what runs. `folder` is the user's data folder."""
+class RepairProgress:
+    """Cancellable work-done progress, under the client's own token or one that is created for it.
 
-    def __init__(self, state: State, questions: Questions, endpoint: Messenger, folder: Path) -> None:
+    Answers are taken by callback, as in `LoadingProgress`, and for the same reason.
+    """
+
+    def __init__(self, supported: bool, request: Request, notify: Notify, token: int | str | None) -> None:
+        self.token: int | str = str(uuid.uuid4()) if token is None else token
+        self._notify = notify
+        self._newest: tuple[str, int] = ("starting", 0)
+        self._shown = False
+        self._ended = False
+        if token is not None:
+            self._begin(None)
+        elif supported:
+            request("window/workDoneProgress/create", types.WorkDoneProgressCreateParams(self.token), self._begin)
+
+    def report(self, stage: str, done: float) -> None:
+        """Show how far the repair is: words, and a share from 0 to 1."""
+        newest = (stage, max(self._newest[1], min(100, round(100 * done))))
+        if newest != self._newest and self._shown and not self._ended:
+            self._send(types.WorkDoneProgressReport(cancellable=True, message=stage, percentage=newest[1]))
+        self._newest = newest
+
+    def end(self, words: str | None = None) -> None:
+        """Take the progress from the screen. Calls after the first do nothing."""
+        if self._shown and not self._ended:
+            self._send(types.WorkDoneProgressEnd(message=words))
+        self._ended = True
+
+    def _begin(self, _: object) -> None:
+        if not self._ended:
+            self._shown = True
+            stage, percentage = self._newest
+            title = "risk-lsp repair"
+            self._send(types.WorkDoneProgressBegin(title, cancellable=True, message=stage, percentage=percentage))
+
+    def _send(self, value: Any) -> None:
+        self._notify("$/progress", types.ProgressParams(self.token, value))
+
+
+class Stage(Enum):
+    """How far a repair is. At OFFERING and APPLYING only the person's answer is missing; at ENDING it was cancelled."""
+
+    WORKING = "working"
+    OFFERING = "offering"
+    APPLYING = "applying"
+    ENDING = "ending"
+
+
+@dataclass(frozen=True)
+class RepairOutcome:
+    """What came of a repair. `words` are for the person, empty where they know already."""
+
+    status: Literal["applied", "discarded", "shown", "outdated", "passing", "not found", "failed", "cancelled"]
+    words: str = ""
+    level: types.MessageType = types.MessageType.Info
+
+    @classmethod
+    def failed(cls, reason: str) -> RepairOutcome:
+        """The outcome of a repair that could not be looked for."""
+        return cls("failed", f"risk-lsp: no repair, and nothing was changed: {reason}", types.MessageType.Warning)
+
+
+OUTDATED = RepairOutcome(
+    "outdated",
+    "risk-lsp: the text changed while its repair was looked for, so nothing was applied; ask again",
+    types.MessageType.Warning,
+)
+
+
+@dataclass
+class RepairJob:
+    """A repair that somebody asked for, of one snapshot. If `hint` is None, the person is to be asked for it."""
+
+    part: Part
+    span: Span
+    range: types.Range
+    hint: str | None
+    progress: RepairProgress
+    stage: Stage = Stage.WORKING
+    is_outdated: bool = False
+    task: asyncio.Task[RepairOutcome] | None = None
+
+    def cancel(self) -> None:
+        """End all that is done for it."""
+        self.stage = Stage.ENDING
+        if self.task is not None:
+            self.task.cancel()
+
+    def outcome(self) -> RepairOutcome:
+        """What came of it, once its task has ended."""
+        assert self.task is not None
+        if self.task.cancelled():
+            return OUTDATED if self.is_outdated else RepairOutcome("cancelled")
+        return self.task.result()
+
+    async def answer(self) -> dict[str, str]:
+        """The answer to a request that waits for the outcome. Raises JsonRpcRequestCancelled if it was cancelled."""
+        assert self.task is not None
+        await asyncio.wait([self.task])
+        outcome = self.outcome()
+        if outcome.status == "cancelled":
+            raise JsonRpcRequestCancelled("the repair was cancelled, and nothing was changed")
+        return {"status": outcome.status, "message": outcome.words}
+
+
+class Repairs:
+    """The repairs of one session that have not ended. `folder` is the user's data folder."""
+
+    def __init__(self, state: State, questions: Questions, messenger: Messenger, folder: Path) -> None:
         self._state = state
         self._questions = questions
-        self._endpoint = endpoint
+        self._messenger = messenger
         self._folder = folder
         self._jobs: list[RepairJob] = []
 
-    def handlers(self) -> dict[str, Callable[[Arguments], Any]]:
-        """The handlers by command."""
-        return {
-            REPAIR: lambda arguments: self._begin(arguments, ""),
-            REPAIR_WITH_HINT: lambda arguments: self._begin(arguments, self._hint(arguments)),
-            "riskLsp.cancelRepair": self._cancel,
-            "riskLsp.forgetTestAnswers": self._forget_answers,
-        }
+    def begin(self, uri: str, place: types.Range, hint: str | None, token: int | str | None) -> Any:
+        """Start a repair. Returns the answer to the request, or something to await for it.
+
+        A request with a progress token is answered when the repair has ended. Any other one is answered at once: some
+        clients stand still until a command is answered.
+        """
+        part = self._questions.part_of(uri)
+        document = part.document
+        self._questions.require_scored(document)
+        if document.language_id != REPAIRED_LANGUAGE:
+            raise RiskError(f"a text in {document.language_id} cannot be repaired", "repairs are for Python")
+        span = asked_span(part, place, self._state.encoding)
+        self._make_room(document.uri)
+        request, notify = self._messenger.request, self._messenger.notify
+        progress = RepairProgress(self._state.client.work_done_progress, request, notify, token)
+        job = RepairJob(part, span, place, hint, progress)
+        job.task = asyncio.get_running_loop().create_task(self._carry_out(job))
+        job.task.add_done_callback(lambda _: self._end(job))
+        self._jobs.append(job)
+        if token is None:
+            return {"status": "started", "token": progress.token}
+        self._messenger.protocol.when_cancelled(job.cancel)
+        return job.answer()
+
+    def cancel(self, uri: str) -> bool:
+        """End the repairs of a document; returns whether there were any."""
+        found = [job for job in self._jobs if job.part.document.uri == uri and job.stage is not Stage.ENDING]
+        for job in found:
+            job.cancel()
+        return bool(found)
 
     def cancel_shown(self, params: types.WorkDoneProgressCancelParams) -> None:
-        """The person cancelled progress."""
+        """End the repair whose progress the person cancelled."""
         for job in self._jobs:
             if job.progress.token == params.token:
                 job.cancel()
@@ -57,43 +193,14 @@ class Repairs:
                 job.cancel()
 
     async def stop(self) -> None:
-        """End everything, and wait until it has."""
+        """End everything, and wait until it has ended."""
         tasks = [job.task for job in self._jobs if job.task is not None]
         for job in self._jobs:
             job.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, arguments: Arguments, hint: str | None) -> Any:
-        """Start a repair. A request that brings a progress token is answered when all is done, any other one at once:
-        some clients stand still until a command is answered."""
-        part = self._questions.part_of(arguments.uri(0))
-        document = part.document
-        self._questions.require_scored(document)
-        if document.language_id != REPAIRED_LANGUAGE:
-            raise RiskError(f"a text in {document.language_id} cannot be repaired", "repairs are for Python")
-        place = arguments.range(1)
-        span = asked_span(part, place, self._state.encoding)
-        self._make_room(document.uri)
-        token = arguments.progress_token
-        request, notify = self._endpoint.request, self._endpoint.notify
-        progress = RepairProgress(self._state.client.work_done_progress, request, notify, token)
-        job = RepairJob(part, span, place, hint, progress)
-        task = job.task = asyncio.get_running_loop().create_task(self._carried_out(job))
-        task.add_done_callback(lambda _: self._ended(job))
-        self._jobs.append(job)
-        if token is None:
-            return {"status": "started", "token": progress.token}
-        self._endpoint.protocol.when_cancelled(job.cancel)
-        return _answer(job, task)
-
-    def _hint(self, arguments: Arguments) -> str | None:
-        hint = arguments.text(2)
-        if hint is None and "hint" not in self._state.client.offers:
-            raise JsonRpcInvalidParams(f"{REPAIR_WITH_HINT}: expected the hint, a text, as the last argument")
-        return hint
-
     def _make_room(self, uri: str) -> None:
-        """Take back an offer that nobody answers; refuse where work is under way."""
+        """Take back an offer that nobody answers; raise JsonRpcException where work is under way."""
         working = [job for job in self._jobs if job.stage is Stage.WORKING]
         if any(job.part.document.uri == uri for job in working):
             raise JsonRpcException(
@@ -102,51 +209,51 @@ class Repairs:
             )
         if len(working) >= _AT_ONCE:
             raise JsonRpcException(f"{_AT_ONCE} repairs are under way already; wait, or cancel one", REQUEST_FAILED)
-        for job in self._jobs:
-            if job.part.document.uri == uri and job.stage is not Stage.ENDING:
-                job.cancel()
+        self.cancel(uri)
 
-    def _cancel(self, arguments: Arguments) -> bool:
-        """End the repair of a document; whether there was one."""
-        uri = self._questions.part_of(arguments.uri(0)).document.uri
-        found = [job for job in self._jobs if job.part.document.uri == uri and job.stage is not Stage.ENDING]
-        for job in found:
-            job.cancel()
-        return bool(found)
+    async def _carry_out(self, job: RepairJob) -> RepairOutcome:
+        try:
+            # With it comes what searches and runs programs, which is seldom needed.
+            work = await asyncio.to_thread(import_module, "risk_lsp.server.repair.work")
+            outcome: RepairOutcome = await work.RepairWork(self._state, self._messenger, self._folder, job).run()
+            return outcome
+        except RiskError as error:
+            return RepairOutcome.failed(str(error) if error.hint else f"{error} (ask again)")
+        except Exception as error:
+            log_failure("a repair", error)
+            return RepairOutcome.failed(f"the repair failed ({type(error).__name__}); the server's log says where")
 
-    def _forget_answers(self, _: Arguments) -> Any:
-        from risk_lsp.server.repair.dialogs import ConsentStore
-
-        return ConsentStore(self._folder / "tests").forget_all()
-
-    def _ended(self, job: RepairJob) -> None:
+    def _end(self, job: RepairJob) -> None:
         """Say what came of a repair. It may have been cancelled before it began."""
         self._jobs.remove(job)
         outcome = job.outcome()
         job.progress.end(outcome.status)
         if outcome.words:
-            self._endpoint.tell(outcome.level, outcome.words)
-
-    async def _carried_out(self, job: RepairJob) -> RepairOutcome:
-        try:
-            # With it comes what searches and runs programs, which is seldom needed.
-            work = await asyncio.to_thread(import_module, "risk_lsp.server.repair.work")
-            outcome: RepairOutcome = await work.RepairWork(self._state, self._endpoint, self._folder, job).run()
-            return outcome
-        except RiskError as error:
-            return _failed(str(error) if error.hint else f"{error} (ask again)")
-        except Exception as error:
-            log_failure("a repair", error)
-            return _failed(f"the repair failed ({type(error).__name__}); the server's log says where")
+            self._messenger.tell(outcome.level, outcome.words)
 
 
-async def _answer(job: RepairJob, task: asyncio.Task[RepairOutcome]) -> dict[str, str]:
-    await asyncio.wait([task])
-    outcome = job.outcome()
-    if outcome.status == "cancelled":
-        raise JsonRpcRequestCancelled("the repair was cancelled, and nothing was changed")
-    return {"status": outcome.status, "message": outcome.words}
+# The commands, which are named in `server/command_table.py`.
 
 
-def _failed(reason: str) -> RepairOutcome:
-    return RepairOutcome("failed", f"risk-lsp: no repair, and nothing was changed: {reason}", types.MessageType.Warning)
+def repair(session: Session, uri: str, place: types.Range, token: int | str | None) -> Any:
+    """Look for a repair of a part of a document."""
+    return session.repairs.begin(uri, place, "", token)
+
+
+def repair_with_hint(session: Session, uri: str, place: types.Range, hint: str | None, token: int | str | None) -> Any:
+    """Look for a repair that follows a person's hint; a client that can ask the person for it need not send one."""
+    if hint is None and "hint" not in session.state.client.offers:
+        raise JsonRpcInvalidParams(f"{REPAIR_WITH_HINT}: expected the hint, a text, as the last argument")
+    return session.repairs.begin(uri, place, hint, token)
+
+
+def cancel_repair(session: Session, uri: str) -> bool:
+    """End the repair of a document; returns whether there was one."""
+    return session.repairs.cancel(session.questions.part_of(uri).document.uri)
+
+
+def forget_test_answers(session: Session) -> int:
+    """Ask again before tests are run; returns how many answers were forgotten."""
+    from risk_lsp.server.repair.dialogs import ConsentStore
+
+    return ConsentStore(session.data_folder / "tests").forget_all()

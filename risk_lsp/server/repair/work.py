@@ -31,7 +31,7 @@ from risk_lsp.server.repair.dialogs import (
     title_of,
 )
 from risk_lsp.server.repair.providers import provider_of
-from risk_lsp.server.repair.repair_job import OUTDATED, RepairJob, RepairOutcome, Stage
+from risk_lsp.server.repair.queue import OUTDATED, RepairJob, RepairOutcome, Stage
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.client import Messenger
 
@@ -62,9 +62,9 @@ class RepairRecord(TreeStore):
 class RepairWork:
     """Carries out one job. `folder` is the user's data folder."""
 
-    def __init__(self, state: State, endpoint: Messenger, folder: Path, job: RepairJob) -> None:
+    def __init__(self, state: State, messenger: Messenger, folder: Path, job: RepairJob) -> None:
         self._state = state
-        self._endpoint = endpoint
+        self._messenger = messenger
         self._folder = folder
         self._job = job
         self._document = job.part.document
@@ -90,7 +90,7 @@ class RepairWork:
         if self._job.hint is not None:
             return self._job.hint
         self._job.progress.report("waiting for your hint", 0.0)
-        answer = await self._endpoint.ask(ASK_HINT, {"uri": self._job.part.uri, "range": self._job.range})
+        answer = await self._messenger.ask(ASK_HINT, {"uri": self._job.part.uri, "range": self._job.range})
         hint = answer.get("hint") if isinstance(answer, dict) else None
         return hint if isinstance(hint, str) and hint.strip() else None
 
@@ -109,7 +109,7 @@ class RepairWork:
         if plan is None:
             return Judge(None, "no test file imports it and it has no doctests")
         self._job.progress.report("waiting for your answer about the tests", 0.0)
-        answer = await may_run(plan, ConsentStore(self._folder / "tests"), self._endpoint)
+        answer = await may_run(plan, ConsentStore(self._folder / "tests"), self._messenger)
         if answer == RUN:
             return Judge(plan)
         if answer == NEVER:
@@ -122,7 +122,7 @@ class RepairWork:
 
     def _workspace(self, path: Path) -> Path | None:
         """The innermost folder of the client's workspace that holds the file."""
-        workspace = self._endpoint.workspace
+        workspace = self._messenger.workspace
         uris = [folder.uri for folder in workspace.folders.values()]
         uris += [workspace.root_uri] if workspace.root_uri else []
         folders = [Path(folder) for uri in uris if (folder := to_fs_path(uri))]
@@ -135,7 +135,7 @@ class RepairWork:
         text, language = self._document.text, self._document.language_id
         request = RepairRequest(text, language, self._job.span, hint, self._name, budget=budget)
         store = await asyncio.to_thread(self._store, request)
-        async with provider_of(self._state, self._endpoint) as provider:
+        async with provider_of(self._state, self._messenger) as provider:
             try:
                 return await repair(
                     request,
@@ -173,10 +173,10 @@ class RepairWork:
             return OUTDATED
         self._job.stage = Stage.OFFERING
         if client.annotates_edits:
-            self._endpoint.tell(types.MessageType.Info, words)
+            self._messenger.tell(types.MessageType.Info, words)
             edit = annotated_edit(self._state, self._document, result.offers[0], title_of(result), words)
             return await self._applied(edit, result)
-        if not await is_accepted(self._endpoint, self._document, result.offers[0], self._name, words):
+        if not await is_accepted(self._messenger, self._document, result.offers[0], self._name, words):
             return RepairOutcome("discarded")
         if not self._is_newest():
             return OUTDATED
@@ -185,7 +185,7 @@ class RepairWork:
     async def _applied(self, edit: types.WorkspaceEdit, result: RepairResult) -> RepairOutcome:
         self._job.stage = Stage.APPLYING
         params = types.ApplyWorkspaceEditParams(edit, title_of(result))
-        answer: Any = await self._endpoint.ask(types.WORKSPACE_APPLY_EDIT, params)
+        answer: Any = await self._messenger.ask(types.WORKSPACE_APPLY_EDIT, params)
         if answer is not None and answer.applied:
             return RepairOutcome("applied")
         return RepairOutcome("discarded") if self._is_newest() else OUTDATED

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from risk_lsp import __version__
+from risk_lsp.server.command_table import COMMANDS
 from risk_lsp.server.wire.connection import Connection, MessageBuffer, frame
 
 SERVER_NAME = "risk-lsp"
@@ -21,22 +22,6 @@ METHOD_NOT_FOUND = -32601
 INVALID_PARAMS = -32602
 REQUEST_CANCELLED = -32800
 SERVER_NOT_INITIALIZED = -32002
-
-COMMANDS = (
-    "riskLsp.analyseNow",
-    "riskLsp.snooze",
-    "riskLsp.ignoreLine",
-    "riskLsp.stopIgnoring",
-    "riskLsp.markGenerated",
-    "riskLsp.unmarkGenerated",
-    "riskLsp.report",
-    "riskLsp.restart",
-    "riskLsp.repair",
-    "riskLsp.repairWithHint",
-    "riskLsp.cancelRepair",
-    "riskLsp.forgetTestAnswers",
-    "riskLsp.explain",
-)
 
 _POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 _INCREMENTAL = 2
@@ -128,7 +113,7 @@ def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
         "codeActionProvider": {"codeActionKinds": ["quickfix", "refactor.rewrite"]},
         "inlayHintProvider": True,
         "codeLensProvider": {},
-        "executeCommandProvider": {"commands": list(COMMANDS), "workDoneProgress": True},
+        "executeCommandProvider": {"commands": [command.name for command in COMMANDS], "workDoneProgress": True},
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
         "experimental": {
             "riskLsp": {"requests": ["riskLsp/query", "riskLsp/lines"], "notifications": ["riskLsp/userSettings"]}

@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from risk_lsp.server.command_table import COMMANDS, LspCommand
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.test_settings_in_force import MESSAGE, loads, runs
 from tests.server.test_status import ANALYSED, initialize, status
 
 URI = "file:///project/program.py"
 TEXT = "a = 1\nb = 2  # BUG\n"
+PLACE = {"line": 0, "character": 0}
+GOOD = {"uri": URI, "line": 0, "range": {"start": PLACE, "end": PLACE}, "minutes": 1, '"source" or "stored"': "stored"}
 
 
-async def test_the_commands_are_announced(client: LspClient) -> None:
+async def test_every_command_of_the_table_is_announced(client: LspClient) -> None:
     capabilities = await client.initialize()
-    assert {"riskLsp.analyseNow", "riskLsp.snooze", "riskLsp.restart"} <= set(
-        capabilities["executeCommandProvider"]["commands"]
-    )
+    assert capabilities["executeCommandProvider"]["commands"] == [command.name for command in COMMANDS]
+
+
+async def test_every_command_says_what_arguments_it_expects(client: LspClient) -> None:
+    await client.initialize()
+    for command in COMMANDS:
+        for place, argument in enumerate(command.arguments):
+            good = [GOOD[each.name] for each in command.arguments[:place]]
+            with pytest.raises(ResponseError) as caught:
+                await client.execute(command.name, *good, {"not": "an argument"})
+            usage = ", ".join(each.name for each in command.arguments)
+            assert caught.value.code == -32602
+            assert caught.value.message == f"{command.name}: expected the arguments [{usage}]; {argument.rule}"
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_function_of_a_command_takes_its_arguments(command: LspCommand) -> None:
+    taken = list(inspect.signature(command.load()).parameters)
+    assert len(taken) == 1 + len(command.arguments) + command.reports_progress
 
 
 async def test_analyse_now_skips_the_quiet_period(client: LspClient) -> None:
