@@ -12,7 +12,8 @@ from typing import NamedTuple
 from risk_lsp.edits.expressions import surgical_edits
 from risk_lsp.edits.mends import mending_edits, syntax_mends
 from risk_lsp.edits.slips import Edit, small_edits
-from risk_lsp.edits.statements import statement_edits
+from risk_lsp.edits.statements import blocks_of, statement_edits
+from risk_lsp.text.python_grammar import syntax_tree
 from risk_lsp.text.spans import Span
 
 
@@ -21,19 +22,10 @@ def superseded_statements(program: str) -> int:
 
     0 for a program that does not parse.
     """
-    try:
-        tree = ast.parse(program)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax_tree(program)
+    if tree is None:
         return 0
-    return sum(_cut_off(block) + _hidden(block) for block in _blocks(tree))
-
-
-def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
-    for node in ast.walk(tree):
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(node, name, None)
-            if isinstance(block, list) and block:
-                yield block
+    return sum(_cut_off(block) + _hidden(block) for node in ast.walk(tree) for block in blocks_of(node))
 
 
 def _cut_off(block: Sequence[ast.stmt]) -> int:
@@ -83,11 +75,8 @@ def candidates(text: str, *, given: int = 0, within: Span | None = None) -> list
 
     All of them parse, none merely cuts code off, and no two differ in white space or brackets alone.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a program's own invalid escapes
-            tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax_tree(text)
+    if tree is None:
         return list(_distinct(text, syntax_mends(text, given)))
     region = within or Span(given, len(text))
     edits = (
@@ -96,7 +85,7 @@ def candidates(text: str, *, given: int = 0, within: Span | None = None) -> list
         *surgical_edits(text, tree),
         *statement_edits(text, tree),
     )
-    inside = [edit for edit in edits if _lies_in(edit.span, region) and edit.span.start >= given]
+    inside = [edit for edit in edits if max(region.start, given) <= edit.span.start and edit.span.end <= region.end]
     return list(_distinct(text, sorted(inside, key=lambda edit: edit.span)))
 
 
@@ -143,7 +132,3 @@ def _shape_of(code: CodeType) -> tuple[object, ...]:
     constants = (_shape_of(item) if isinstance(item, CodeType) else repr(item) for item in code.co_consts)
     names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
     return (code.co_code, code.co_exceptiontable if hasattr(code, "co_exceptiontable") else b"", *names, *constants)
-
-
-def _lies_in(span: Span, region: Span) -> bool:
-    return region.start <= span.start and span.end <= region.end

@@ -1,6 +1,6 @@
 """Edits of expressions beyond slips of the pen: parts dropped, wrapped, swapped, or exchanged for other parts.
 
-They widen what `patches.edits` offers. There are many of them, so what tries them needs a good order.
+There are many more of them than of `slips.small_edits`, so whoever tries them needs a good order.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ _FUNCTION_FAMILIES = (
     ("ord", "chr"),
 )
 _FAMILY_OF = {name: family for family in (*_METHOD_FAMILIES, *_FUNCTION_FAMILIES) for name in family}
+_NO_VALUES = ("annotation", "returns", "decorator_list", "bases")
 _LONGEST_DONOR = 24
 _MOST_DONORS = 24
 
@@ -70,7 +71,7 @@ def surgical_edits(text: str, tree: ast.Module) -> Iterator[Edit]:
         donors = surgeon.donors(scope)
         for parent in ast.walk(scope):
             for role, node in _children(parent):
-                if isinstance(node, ast.expr) and not _is_annotation(parent, role):
+                if isinstance(node, ast.expr) and role not in _NO_VALUES:
                     yield from surgeon.edits(parent, node, donors)
 
 
@@ -95,7 +96,9 @@ class _Surgeon:
         return sorted(counts, key=lambda source: -counts[source])[:_MOST_DONORS]
 
     def edits(self, parent: ast.AST, node: ast.expr, donors: list[str]) -> Iterator[Edit]:
-        if isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del)) or _is_docstring(parent, node):
+        is_written = isinstance(getattr(node, "ctx", None), (ast.Store, ast.Del))
+        is_docstring = isinstance(parent, ast.Expr) and isinstance(node, ast.Constant)
+        if is_written or is_docstring:
             return
         yield from self._reduced(node)
         yield from self._rearranged(node)
@@ -292,14 +295,6 @@ def _children(parent: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
                 yield role, child
-
-
-def _is_annotation(parent: ast.AST, role: str) -> bool:
-    return role in ("annotation", "returns", "decorator_list", "bases")
-
-
-def _is_docstring(parent: ast.AST, node: ast.expr) -> bool:
-    return isinstance(parent, ast.Expr) and isinstance(node, ast.Constant)
 
 
 def _is_operand(parent: ast.AST, node: ast.expr) -> bool:

@@ -100,7 +100,7 @@ class Difference:
         for number, pair in enumerate(self._pairs):
             if pair.own is None and pair.other is not None:
                 line = self._other.lines[pair.other]
-                following = self._following(number)
+                following = next((later.own for later in self._pairs[number + 1 :] if later.own is not None), None)
                 if following is not None and following < self._first:
                     # In front of what the model was given nothing may change: an import works further down as well,
                     # and so does a definition, with all that it holds.
@@ -112,9 +112,6 @@ class Difference:
             elif pair.own is not None and pair.own >= self._first:
                 found += self._changed(pair, number)
         return sorted(found, key=lambda hunk: (hunk.span, hunk.order))
-
-    def _following(self, number: int) -> int | None:
-        return next((pair.own for pair in self._pairs[number + 1 :] if pair.own is not None), None)
 
     def _inserted(self, line: CodeLine, number: int, before: int | None, level: int) -> Hunk:
         content = self._own.indentation(level) + _without_comments(self._other.text, line.content)

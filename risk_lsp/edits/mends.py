@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from risk_lsp.edits.lexemes import read_code
 from risk_lsp.edits.slips import Edit
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.python_grammar import NodeSpans
+from risk_lsp.text.python_grammar import NodeSpans, syntax_tree
 from risk_lsp.text.spans import Span
+from risk_lsp.text.tracking import difference
 
 _MODULES = frozenset(
     (
@@ -33,9 +34,8 @@ _CONVERSIONS = ("list", "tuple", "set", "sorted", "str", "int", "float", "bool",
 
 def mending_edits(text: str, given: int) -> list[Edit]:
     """Mends of a program behind the offset `given`; none if it does not parse."""
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax_tree(text)
+    if tree is None:
         return []
     return [edit for edit in _Mends(text, given).edits(tree) if edit.span.start >= given]
 
@@ -133,7 +133,8 @@ def syntax_mends(text: str, given: int) -> Iterator[Edit]:
                 seen.add(mended)
                 line = _error_line(mended)
                 if line is None:
-                    yield _as_edit(text, mended, operator)
+                    start, end, _, inserted = difference(text, mended)
+                    yield Edit(Span(start, end), inserted, operator)
                 else:
                     following.append((-line, len(following), mended, operator))
         beam = [(mended, operator) for _, _, mended, operator in sorted(following)[:_BEAM]]
@@ -185,10 +186,3 @@ def _error_line(text: str) -> int | None:
     except (ValueError, RecursionError, MemoryError):
         return 1
     return None
-
-
-def _as_edit(before: str, after: str, operator: str) -> Edit:
-    shortest = min(len(before), len(after))
-    start = next((at for at in range(shortest) if before[at] != after[at]), shortest)
-    common = next((at for at in range(shortest - start) if before[-1 - at] != after[-1 - at]), shortest - start)
-    return Edit(Span(start, len(before) - common), after[start : len(after) - common], operator)

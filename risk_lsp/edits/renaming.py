@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from risk_lsp.edits.lexemes import Code, CodeLine, LineAligner, matching_words, read_code
+from risk_lsp.text.python_grammar import parses, syntax_tree
 
 _RESERVED = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {"self", "cls", "_"}
 _ANY_NAME = "$"
@@ -43,9 +44,8 @@ def rename(program: str, mapping: Mapping[str, str]) -> str:
 
 def bound_names(program: str) -> set[str]:
     """Names that a program assigns, takes as parameters, or gives to functions; nothing if it does not parse."""
-    try:
-        tree = ast.parse(program)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax_tree(program)
+    if tree is None:
         return set()
     names: set[str] = set()
     imported: set[str] = set()
@@ -62,15 +62,6 @@ def bound_names(program: str) -> set[str]:
             # Methods are reached as attributes, which are not renamed.
             imported |= {child.name for child in node.body if isinstance(child, ast.FunctionDef)} | {node.name}
     return {name for name in names - imported - {"self", "cls", "_"} if not name.startswith("__")}
-
-
-def parses(program: str) -> bool:
-    """Whether Python can parse the program."""
-    try:
-        ast.parse(program)
-    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
-        return False
-    return True
 
 
 def _plain_names(code: Code) -> set[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from risk_lsp.text.python_grammar import NodeSpans
+from risk_lsp.text.python_grammar import NodeSpans, syntax_tree
 from risk_lsp.text.spans import Span
 
 
@@ -73,9 +73,8 @@ def small_edits(text: str, within: Span | None = None) -> list[Edit]:
     and subscript bounds +-1, a return value dropped, a statement deleted or doubled. A program that does not parse has
     no edits.
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax_tree(text)
+    if tree is None:
         return []
     walker = _Walker(text)
     found = list(walker.edits(tree))

@@ -20,7 +20,7 @@ def statement_edits(text: str, tree: ast.Module) -> Iterator[Edit]:
     """Edits of the statements of a program that parses."""
     walker = _Statements(text)
     for node in ast.walk(tree):
-        for block in _blocks(node):
+        for block in blocks_of(node):
             yield from walker.block(node, block)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield from walker.guards(node)
@@ -44,7 +44,8 @@ class _Statements:
                 swapped = self._text[two.start : two.end] + between + self._text[one.start : one.end]
                 yield Edit(Span(one.start, two.end), swapped, "statements swapped")
             if isinstance(first, (ast.For, ast.While, ast.If, ast.With)) and _is_plain(second) and two is not None:
-                yield Edit(two, self._indented(two), "indentation")
+                moved_in = "".join("    " + line for line in self._text[two.start : two.end].splitlines(keepends=True))
+                yield Edit(two, moved_in, "indentation")
         last = block[-1]
         place = self._lines(last)
         if len(block) > 1 and isinstance(owner, (ast.For, ast.While, ast.If, ast.With)) and place is not None:
@@ -158,9 +159,6 @@ class _Statements:
         first, last = self._lines(block[0]), self._lines(block[-1])
         return None if first is None or last is None else Span(first.start, last.end)
 
-    def _indented(self, place: Span) -> str:
-        return "".join("    " + line for line in self._text[place.start : place.end].splitlines(keepends=True))
-
     def _lines(self, node: ast.stmt) -> Span | None:
         """The whole lines of a statement; None if it shares them with others."""
         span, lines = self._places.span(node), self._places.lines
@@ -170,7 +168,8 @@ class _Statements:
         return Span(start, end) if alone else None
 
 
-def _blocks(node: ast.AST) -> Iterator[list[ast.stmt]]:
+def blocks_of(node: ast.AST) -> Iterator[list[ast.stmt]]:
+    """The lists of statements that a node holds: its body, its else and its finally."""
     for name in ("body", "orelse", "finalbody"):
         block = getattr(node, name, None)
         if isinstance(block, list) and block and isinstance(block[0], ast.stmt):

@@ -131,7 +131,12 @@ class ChatProvider:
         prompt = joint_prompt(situation) if self._critic is None else repair_prompt(situation)
         reply, cost = await self._ask(bench, self._chat, prompt)
         program = program_in(reply.text, bench.request.text)
-        if program is None or bench.is_known(program) or not _can_be_judged(bench, program):
+        # Tests tell about any program, broken ones too; without them it has to be one that may be offered.
+        if (
+            program is None
+            or bench.is_known(program)
+            or (bench.execution is None and not is_sound(bench.request, program))
+        ):
             await bench.note(reply.text.strip(), self.name, parent, cost)
             return None
         if self._critic is None and (words := without_blocks(reply.text)):
@@ -195,11 +200,6 @@ class ChatProvider:
             request.hint,
             part,
         )
-
-
-def _can_be_judged(bench: Workbench, program: str) -> bool:
-    """Tests tell about any program, broken ones too; without them it has to be one that may be offered."""
-    return bench.execution is not None or is_sound(bench.request, program)
 
 
 Ask = Callable[[dict[str, Any]], Awaitable[Any]]

@@ -91,13 +91,12 @@ def workspace_script(program: str, place: str) -> str:
 
 def plugin_modules(python: Path | None) -> tuple[str, ...]:
     """The modules of the pytest11 entry points of an interpreter's packages, the one that runs this by default."""
-    folders = [Path(place) for place in sys.path] if python is None else _packages_of(python)
+    if python is None:
+        folders = [Path(place) for place in sys.path]
+    else:
+        folders = sorted((python.absolute().parent.parent / "lib").glob("python3.*/site-packages"))
     files = [file for folder in folders if folder.is_dir() for file in folder.glob("*.dist-info/entry_points.txt")]
     return tuple(sorted({module for file in files for module in _modules(file)}))
-
-
-def _packages_of(python: Path) -> list[Path]:
-    return sorted((python.absolute().parent.parent / "lib").glob("python3.*/site-packages"))
 
 
 def _modules(file: Path) -> list[str]:

@@ -55,7 +55,7 @@ async def repair(
     async with AsyncExitStack() as stack:
         execution = None if tests is None else await stack.enter_async_context(Execution(tests))
         tree = _tree(request, provider, tests, store)
-        bench = Workbench(request, tree, model, execution, store, on_progress or _unseen)
+        bench = Workbench(request, tree, model, execution, store, on_progress or (lambda _: None))
         verdict = await _first_verdict(bench, tests)
         if verdict is not None and verdict.passed:
             message = f"the tests pass as it is: {tests.command if tests else ''}"
@@ -190,7 +190,3 @@ def _moved(span: Span, edits: tuple[Replacement, ...]) -> Span:
 
 def _risk_of(risk: SpanRisk, span: Span) -> float:
     return risk.probability(min(span.start, risk.text_length), min(span.end, risk.text_length))
-
-
-def _unseen(_progress: SearchProgress) -> None:
-    """Progress that nobody looks at."""

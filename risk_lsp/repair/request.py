@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
-import warnings
 from dataclasses import dataclass, field
 from typing import Literal
 
 from risk_lsp.edits.candidates import cuts_code_off
 from risk_lsp.errors import BadInput
 from risk_lsp.repair.tree import Cost, NodeVerdict, RepairTree, Replacement
+from risk_lsp.text.python_grammar import parses
 from risk_lsp.text.spans import Span
+from risk_lsp.text.tracking import difference
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def replacements_between(before: str, after: str) -> tuple[Replacement, ...]:
     found = []
     for kind, one, two, three, four in difflib.SequenceMatcher(None, olds, news, autojunk=False).get_opcodes():
         if kind != "equal":
-            found.append(_trimmed(starts[one], before[starts[one] : starts[two]], "".join(news[three:four])))
+            start, end, _, inserted = difference(before[starts[one] : starts[two]], "".join(news[three:four]))
+            found.append(Replacement(starts[one] + start, starts[one] + end, inserted))
     return tuple(found)
 
 
@@ -113,21 +114,8 @@ def unified_diff(before: str, after: str, name: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def _trimmed(start: int, old: str, new: str) -> Replacement:
-    shortest = min(len(old), len(new))
-    head = next((at for at in range(shortest) if old[at] != new[at]), shortest)
-    tail = next((at for at in range(shortest - head) if old[-1 - at] != new[-1 - at]), shortest - head)
-    return Replacement(start + head, start + len(old) - tail, new[head : len(new) - tail])
-
-
 def is_sound(request: RepairRequest, made: str) -> bool:
     """Whether a program differs from the request's and, being Python, parses and does not merely cut code off."""
-    if request.language_id != "python":
-        return made != request.text
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(made)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    if request.language_id == "python" and (not parses(made) or cuts_code_off(request.text, made)):
         return False
-    return made != request.text and not cuts_code_off(request.text, made)
+    return made != request.text

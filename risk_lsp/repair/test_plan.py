@@ -7,7 +7,6 @@ import doctest
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -20,6 +19,7 @@ from typing import Literal
 from risk_lsp.errors import BadInput, RepairError
 from risk_lsp.repair import harness
 from risk_lsp.repair.watching import watched_doctests, watched_pytest
+from risk_lsp.text.python_grammar import syntax_tree
 
 _BYTES_AT_MOST = 200_000_000
 _FILES_AT_MOST = 20_000
@@ -185,7 +185,7 @@ def environment_of(root: Path) -> Path | None:
 
 def has_doctests(text: str) -> bool:
     """Whether a docstring of the program holds examples."""
-    tree = _parsed(text)
+    tree = syntax_tree(text)
     if tree is None or ">>>" not in text:
         return False
     holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -203,21 +203,17 @@ def _examples(docstring: str) -> bool:
 def _importing(root: Path, place: str) -> Iterator[str]:
     """The test files of a workspace that import the file at `place`."""
     modules = _module_names(place)
-    tests = (path for path in workspace_files(root) if _is_test(path.name))
+    tests = (path for path in workspace_files(root) if path.match("test_*.py") or path.match("*_test.py"))
     for path in islice(tests, _TEST_FILES_AT_MOST):
         try:
             if path.stat().st_size > _TEST_FILE_BYTES:
                 continue
-            tree = _parsed(path.read_text("utf-8"))
+            tree = syntax_tree(path.read_text("utf-8"))
         except (OSError, UnicodeDecodeError):
             continue
         here = path.relative_to(root).as_posix()
         if tree is not None and here != place and modules & set(_imported(tree)):
             yield here
-
-
-def _is_test(name: str) -> bool:
-    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
 
 
 def _module_names(place: str) -> set[str]:
@@ -237,12 +233,3 @@ def _imported(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (alias.name for alias in node.names)
-
-
-def _parsed(text: str) -> ast.Module | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None

@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from risk_lsp.repair.harness import workspace_script
+from risk_lsp.text.python_grammar import syntax_tree
 
 MARK = "\x01risk-lsp evidence\x01"
 _ASSERTION_SECONDS = 0.4
@@ -195,9 +196,8 @@ def _watcher(program: str, ending: str) -> str:
 
 def _separated(tests: str) -> str:
     """The tests with each assertion in a block of its own; as they are if they do not parse."""
-    try:
-        tree = ast.parse(tests)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = syntax_tree(tests)
+    if tree is None:
         return tests
     return ast.unparse(ast.fix_missing_locations(_Separated().visit(tree)))
 

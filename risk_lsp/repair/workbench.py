@@ -133,7 +133,11 @@ class Workbench:
         seconds = (time.monotonic() - started) / len(fresh)
         for proposal, (verdict, runs) in zip(fresh, verdicts, strict=True):
             cost = proposal.cost + Cost(executions=runs, seconds=seconds)
-            found.append(self._added(proposal, parent, verdict, cost))
+            edits = replacements_between(self.request.text, proposal.text)
+            node = ProgramNode(len(self.tree.nodes), parent, edits, proposal.source, cost, verdict)
+            self.tree.add(node)
+            self._known[proposal.text] = node
+            found.append(node)
         await self.save()
         return found
 
@@ -157,10 +161,3 @@ class Workbench:
             examined = [await self.execution.examine(text) for text in texts]
             return [(each.verdict, each.runs) for each in examined]
         return [(NodeVerdict(True) if passed else _TRIED, 1) for passed in await self.execution.passes(texts)]
-
-    def _added(self, proposal: Proposal, parent: int, verdict: NodeVerdict | None, cost: Cost) -> ProgramNode:
-        edits = replacements_between(self.request.text, proposal.text)
-        node = ProgramNode(len(self.tree.nodes), parent, edits, proposal.source, cost, verdict)
-        self.tree.add(node)
-        self._known[proposal.text] = node
-        return node

@@ -86,7 +86,8 @@ class SandboxProcess:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             if stream is not None and not stream.closed:
-                _close(stream)
+                with contextlib.suppress(BrokenPipeError):  # closing flushes what a dead server never read
+                    stream.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -195,11 +196,3 @@ def _status(stopped: str, exit_code: int, exception: str) -> Status:
     if exit_code < 0:
         return "killed"
     return "passed" if exit_code == 0 else "failed"
-
-
-def _close(stream: Any) -> None:
-    try:
-        stream.close()
-    except BrokenPipeError:
-        # Closing flushes what a dead server never read.
-        return

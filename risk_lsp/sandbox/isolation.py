@@ -184,11 +184,8 @@ def _view(view: View) -> list[str]:
     for shown, place in view.folders:
         options += [*_open_parents(Path(place)), "--ro-bind", str(shown), place]
     inside = Path(_HOME_INSIDE) / "inside"
-    return [*options, *_open_parents(inside), "--ro-bind", str(_PACKAGE), str(inside), *_sealed()]
-
-
-def _sealed() -> list[str]:
-    return ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
+    options += [*_open_parents(inside), "--ro-bind", str(_PACKAGE), str(inside)]
+    return [*options, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp"]
 
 
 def _interpreter_folders(python: Path | None) -> list[Path]:

@@ -58,7 +58,11 @@ class Verdict(NamedTuple):
 
 def judge(sandbox: Sandbox, problem: Problem, program: str) -> Verdict:
     """Run `program` against the tests of `problem`. BadInput for a problem without tests."""
-    return _verdict(sandbox.run(script_with_tests(problem, program)))
+    outcome = sandbox.run(script_with_tests(problem, program))
+    if outcome.status != "passed":
+        return Verdict(False, outcome.exception or outcome.status, outcome)
+    # A program that leaves by exit() has status 0 without having met its tests.
+    return Verdict(outcome.completed, "" if outcome.completed else "exit", outcome)
 
 
 def script_with_tests(problem: Problem, program: str) -> str:
@@ -111,12 +115,3 @@ def _run(stdin):
 {tests}
 check_stdio(_run)
 """
-
-
-def _verdict(outcome: Outcome) -> Verdict:
-    # A program that leaves by exit() has status 0 without having met its tests.
-    if outcome.status == "passed" and outcome.completed:
-        return Verdict(True, "", outcome)
-    if outcome.status == "passed":
-        return Verdict(False, "exit", outcome)
-    return Verdict(False, outcome.exception or outcome.status, outcome)

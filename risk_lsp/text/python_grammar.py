@@ -1,9 +1,10 @@
-"""The pieces of a Python program as tree-sitter sees them, and where the nodes of its syntax tree stand in the text."""
+"""The pieces of a Python program as tree-sitter sees them, its syntax tree, and where that tree's nodes stand in it."""
 
 from __future__ import annotations
 
 import ast
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
@@ -101,6 +102,21 @@ def _name(node: Node) -> str:
 def _header_end(node: Node) -> int:
     """The byte after a header's colon; the end of the node should error recovery have made one without."""
     return next((child.end_byte for child in node.children if child.type == ":"), node.end_byte)
+
+
+def syntax_tree(program: str) -> ast.Module | None:
+    """What `ast.parse` makes of a program, without its warnings; None for one that Python cannot parse."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the program's own, such as for invalid escapes
+            return ast.parse(program)
+    except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
+        return None
+
+
+def parses(program: str) -> bool:
+    """Whether Python can parse a program."""
+    return syntax_tree(program) is not None
 
 
 class NodeSpans:

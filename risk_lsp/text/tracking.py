@@ -31,7 +31,7 @@ class Splice(NamedTuple):
 def edit_of(document: Document, change: TextChange, encoding: PositionEncoding) -> Splice:
     """What a change does to a document; one that replaces the whole text is cut down to what differs."""
     if change.start is None or change.end is None:
-        return _difference(document.text, change.text)
+        return difference(document.text, change.text)
     one, other = to_offset(document, change.start, encoding), to_offset(document, change.end, encoding)
     start, end = min(one, other), max(one, other)
     return Splice(start, end, document.lines.slice(start, end), change.text)
@@ -72,7 +72,8 @@ def _moved(span: Span, edit: Splice) -> Span:
     return Span(start, max(start, end))
 
 
-def _difference(before: str, after: str) -> Splice:
+def difference(before: str, after: str) -> Splice:
+    """The shortest stretch of `before` whose replacement makes `after` of it."""
     top = _common_length(before, after)
     left, right = before[top:][::-1], after[top:][::-1]
     bottom = _common_length(left, right)

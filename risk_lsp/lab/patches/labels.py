@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import lzma
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable
 from hashlib import sha256
@@ -14,13 +13,13 @@ from typing import Any
 
 from risk_lsp.edits.hunks import Hunk, apply_hunks, edited_spans
 from risk_lsp.edits.lexemes import read_code
-from risk_lsp.edits.renaming import parses
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.patches.problems import Sample
 from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.patches.search import Patch
 from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.python_grammar import parses, syntax_tree
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans
 
@@ -54,12 +53,9 @@ def statement_of(problem: Problem) -> str:
 def _parsed(prompt: str) -> ast.Module | None:
     """The tree of a prompt that is code, whole or up to the body of its last definition."""
     for text in (prompt, f"{prompt.rstrip()}\n    pass\n"):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
+        tree = syntax_tree(text)
+        if tree is not None:
+            return tree
     return None
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from risk_lsp.edits.candidates import superseded_statements
 from risk_lsp.edits.hunks import Difference, apply_hunks, size_of
 from risk_lsp.edits.lexemes import LineAligner, read_code
-from risk_lsp.edits.renaming import parses
 from risk_lsp.edits.slips import Edit, small_edits
 from risk_lsp.lab.patches.labels import labelled_record
 from risk_lsp.lab.patches.problems import Kind, Sample
@@ -20,6 +19,7 @@ from risk_lsp.lab.patches.search import Patch
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge
 from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.python_grammar import parses
 from risk_lsp.text.spans import Span
 
 _TRIED = 6  # edits that are run for each bug that is wanted

@@ -10,9 +10,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from risk_lsp.edits.renaming import parses
 from risk_lsp.errors import BadInput
 from risk_lsp.sandbox.verdicts import Problem
+from risk_lsp.text.python_grammar import parses
 
 
 @dataclass(frozen=True)

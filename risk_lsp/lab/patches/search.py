@@ -9,10 +9,11 @@ from itertools import groupby, islice
 from risk_lsp.edits.candidates import superseded_statements
 from risk_lsp.edits.hunks import Difference, Hunk, Size, apply_hunks, edited_spans, size_of
 from risk_lsp.edits.lexemes import Code, LineAligner, read_code
-from risk_lsp.edits.renaming import parses, renamed_like
+from risk_lsp.edits.renaming import renamed_like
 from risk_lsp.lab.patches.variants import CandidatePool, edited, line_swaps, minimise, paired
 from risk_lsp.sandbox.screening import Screen
 from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.python_grammar import parses
 
 _BATCH = 64
 _SMALL = 2  # a patch of so few lexemes is not worth the search for a smaller one

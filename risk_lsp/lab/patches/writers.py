@@ -9,7 +9,7 @@ from functools import partial
 from itertools import groupby, islice
 from typing import NamedTuple
 
-from risk_lsp.edits.renaming import bound_names, parses
+from risk_lsp.edits.renaming import bound_names
 from risk_lsp.lab.patches.asked_fixes import COMPLETE_FUNCTION, WRITE_PROGRAM, WRITE_SCRIPT
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.patches.sampling import SamplingOptions, Wanted, Written, is_code
@@ -18,6 +18,7 @@ from risk_lsp.model.generation import Prompt, continuations, prompt_tokens
 from risk_lsp.repair.endpoint import Endpoint
 from risk_lsp.repair.prompts import python_blocks
 from risk_lsp.sandbox.verdicts import Problem
+from risk_lsp.text.python_grammar import parses
 
 
 class ChatWriter:

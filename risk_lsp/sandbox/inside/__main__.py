@@ -5,6 +5,7 @@ Arguments: the modules to import beforehand, so that programs find them loaded.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import os
@@ -42,8 +43,11 @@ def serve(modules: list[str]) -> None:
     os.close(nothing)
     _limit_open_files(256)
     # The kernel should end a program, not the user's other work, when memory runs out.
-    _write_quietly("/proc/self/oom_score_adj", "1000")
-    _preload(modules)
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as adjustment:
+        adjustment.write("1000")
+    for name in modules:
+        with contextlib.suppress(ImportError):  # a program that needs it will say so
+            importlib.import_module(name)
     # Programs must not find this package, nor the folder it came from.
     sys.path[:] = [folder for folder in sys.path if folder and folder != os.environ.get("PYTHONPATH")]
     for name in ("PYTHONPATH", "PWD", "OLDPWD"):
@@ -96,27 +100,10 @@ def _user_threads() -> int:
     return total
 
 
-def _preload(modules: list[str]) -> None:
-    for name in modules:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            # A program that needs it will say so.
-            continue
-
-
 def _limit_open_files(number: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     ceiling = number if hard == resource.RLIM_INFINITY else min(number, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, ceiling))
-
-
-def _write_quietly(path: str, text: str) -> None:
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.write(text)
-    except OSError:
-        return
 
 
 def _read_frame(stream: Any) -> bytes:

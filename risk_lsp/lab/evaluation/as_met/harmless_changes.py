@@ -10,13 +10,13 @@ import shutil
 import subprocess
 import sys
 import tokenize
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from risk_lsp.edits.renaming import bound_names, rename
+from risk_lsp.text.python_grammar import syntax_tree
 
 _COOKIE = "# -*- coding: utf-8 -*-\n"
 _SHEBANG = "#!/usr/bin/env python3\n"
@@ -65,16 +65,6 @@ def harmless_changes() -> list[Change]:
         Change("local names", _with_other_names, keeps_lines=True),
         *(Change(name, partial(_formatted, options)) for name, options in _STYLES.items() if _ruff()),
     ]
-
-
-def tree_of(text: str) -> ast.Module | None:
-    """The syntax tree; None for a text that does not parse."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
 
 
 def _reindented(text: str, unit: str) -> str | None:
@@ -128,7 +118,7 @@ def _with_header(text: str, header: str) -> str:
 
 def _with_logger(text: str) -> str | None:
     """With a logger, and a line in the first function that tells it of the call."""
-    tree = tree_of(text)
+    tree = syntax_tree(text)
     if tree is None or "logger" in text or "logging" in text:
         return None
     function = next((node for node in tree.body if isinstance(node, ast.FunctionDef)), None)
@@ -147,7 +137,7 @@ def _with_logger(text: str) -> str | None:
 
 def _with_other_names(text: str) -> str | None:
     """With other names for variables that only one function's inside knows."""
-    tree = tree_of(text)
+    tree = syntax_tree(text)
     if tree is None or _SEES_NAMES.search(text):
         return None
     names = sorted(bound_names(text) & _local_names(tree))
@@ -155,7 +145,7 @@ def _with_other_names(text: str) -> str | None:
     mapping = dict(zip(names, fresh, strict=False))
     if not mapping:
         return None
-    renamed = tree_of(changed := rename(text, mapping))
+    renamed = syntax_tree(changed := rename(text, mapping))
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
             node.id = mapping.get(node.id, node.id)
@@ -198,7 +188,7 @@ def _ruff() -> Path | None:
 
 def _statement_lines(text: str, *kinds: type[ast.stmt]) -> list[int]:
     """Line indices, from 0, where a statement of a kind begins inside of a block and nothing stands before it."""
-    tree = tree_of(text)
+    tree = syntax_tree(text)
     lines = text.split("\n")
     found = {
         node.lineno - 1

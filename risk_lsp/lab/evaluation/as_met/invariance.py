@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.as_met.columns import Answer, Column, Passage, passage_of
-from risk_lsp.lab.evaluation.as_met.harmless_changes import harmless_changes, tree_of
+from risk_lsp.lab.evaluation.as_met.harmless_changes import harmless_changes
 from risk_lsp.lab.evaluation.as_met.intervals import with_interval
+from risk_lsp.text.python_grammar import syntax_tree
 
 _LEAST = 1e-6  # probabilities are kept this far from 0 and 1 before their log-odds are taken
 Floats = NDArray[np.float64]
@@ -37,7 +38,7 @@ def changed_pairs(texts: Sequence[str]) -> list[Pair]:
     found = []
     for number, text in enumerate(texts):
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-        if tree_of(text) is None:
+        if syntax_tree(text) is None:
             continue
         before = passage_of(text)
         for change in changes:
