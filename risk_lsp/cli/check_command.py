@@ -45,9 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check files; the report goes to stdout, errors to stderr."""
-    from risk_lsp.report.changes import changes_since
     from risk_lsp.report.check import DEFAULT_THRESHOLD, CheckOptions, check_paths, collected
     from risk_lsp.report.wording import write_all
+    from risk_lsp.risk.changes import changes_since
 
     if not args.paths and args.diff is None:
         raise BadInput("no PATH to check", "name files or folders, or what to compare with: --diff BASE")

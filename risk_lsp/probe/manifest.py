@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from risk_lsp.errors import BundleError
 from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.priors import Priors
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture
 from risk_lsp.text.model_text import READINGS, Reading
 
@@ -36,7 +37,7 @@ class Manifest:
     """Everything a bundle says about itself.
 
     `layers` are the tapped ones; `width` is the model's; `members` are the probes whose mean hazards count; `reading`
-    is how a document is read.
+    is how a document is read; `places` says how often lines of each place need an edit, None if the bundle does not.
     """
 
     name: str
@@ -52,14 +53,21 @@ class Manifest:
     calibration: Calibration
     members: int = 1
     reading: Reading = "verbatim"
+    places: Priors | None = None
     trained_on: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     reference: dict[str, Any] = field(default_factory=dict)
     novelty: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def priors(self) -> Priors:
+        """What the bundle says about places, or what holds for a bundle that says nothing."""
+        return self.places or Priors()
+
     def to_json(self) -> dict[str, Any]:
         """The manifest as the JSON object that is written to disk."""
-        return {"format_version": FORMAT_VERSION, **asdict(self)}
+        value = {"format_version": FORMAT_VERSION, **asdict(self)}
+        return {name: value[name] for name in value if name != "places" or self.places is not None}
 
 
 def read_manifest(bundle: Path) -> Manifest:
@@ -139,6 +147,7 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         calibration=Calibration.from_json(value.get("calibration")),
         members=_positive({"members": 1, **value}, "members", path),
         reading=reading,
+        places=Priors.from_json(value["places"]) if "places" in value else None,
         trained_on=_field(value, "trained_on", dict, path),
         figures=_field(value, "figures", dict, path),
         reference=_field(value, "reference", dict, path),

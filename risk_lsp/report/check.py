@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
-from risk_lsp.report.changes import Changes, Ranges, changed_mask
+from risk_lsp.risk.changes import Changes, Ranges, changed_mask
 from risk_lsp.risk.presentation import ReferenceTable, reason_outside
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
 from risk_lsp.risk.views import (

@@ -67,7 +67,7 @@ class Engine:
         return self._bundle.model
 
     def describe(self) -> dict[str, Any]:
-        """The bundle in a few words, as JSON: name, model, device, layers, held-out figures, reference table."""
+        """The bundle in a few words, as JSON: name, model, device, layers, figures, reference table, places."""
         model, manifest = self._bundle.model, self.manifest
         return {
             "name": manifest.name,
@@ -80,6 +80,7 @@ class Engine:
             "created": manifest.created,
             "figures": manifest.figures,
             "reference": manifest.reference,
+            "places": manifest.priors.to_json(),
         }
 
     def model_text(self, text: str, language_id: str = "python") -> ModelText:

@@ -21,6 +21,13 @@ def percent(probability: float) -> str:
     return f"{rounded}%" if rounded < 100 else ">99%"
 
 
+def ordinal(number: int) -> str:
+    """ "1st", "2nd", "11th", "1,000th" """
+    tens, ones = number // 10 % 10, number % 10
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(ones, "th") if tens != 1 else "th"
+    return f"{number:,}{ending}"
+
+
 STEPS = 4
 _NEVER_WARM = 0.01  # a line below this has no place in a heat map, whatever the threshold
 

@@ -163,6 +163,13 @@ class RiskMap:
         """The probability of each token by itself, float64[n], or of the tokens with those indices."""
         return self.calibration.probability(self.hazards if tokens is None else self.hazards[tokens])
 
+    def scaled(self, factors: NDArray[np.float64]) -> RiskMap:
+        """The map in which the hazard of each token is multiplied by its factor, float64[n], finite and at least 0."""
+        with np.errstate(over="ignore"):
+            hazards = np.minimum(self.hazards * factors, np.finfo(np.float32).max)
+        tokens = self._tokens
+        return RiskMap(tokens.text_length, tokens.starts, tokens.ends, hazards, self.calibration, novelty=self.novelty)
+
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON header and the arrays from which from_arrays makes an equal map."""
         header = {

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from risk_lsp.cli.command_line import build_parser, main
-from tests.report.repositories import Repository
+from tests.risk.repositories import Repository
 
 ROOT = Path(__file__).parents[2]
 OLD = "def f(x):\n    return x\n"

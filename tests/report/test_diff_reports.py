@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.report.changes import changes_since
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
 from risk_lsp.report.github_report import github_report
 from risk_lsp.report.json_report import json_report
 from risk_lsp.report.sarif_report import sarif_report
 from risk_lsp.report.text_report import TextStyle, svg_report, text_report
 from risk_lsp.report.wording import Tool
-from tests.report.repositories import Repository
+from risk_lsp.risk.changes import changes_since
+from tests.risk.repositories import Repository
 from tests.risk.scorers import REFERENCE, WordScorer
 
 TOOL = Tool("tiny", "sha256:aa", "sha256:bb", version="1.2.3")

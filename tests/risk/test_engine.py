@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from risk_lsp.model.decoders.numpy_block import Block
 from risk_lsp.model.windows import WindowMemory
 from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.priors import Priors
 from risk_lsp.probe.reader import ProbeReader
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.partial_risk import PartialRisk, within_any
@@ -192,6 +193,7 @@ def test_the_description_says_what_is_loaded(bundle: Path) -> None:
         "created": "2026-01-02T03:04:05+00:00",
         "figures": {"programs": 3},
         "reference": {"line": []},
+        "places": Priors().to_json(),
     }
 
 

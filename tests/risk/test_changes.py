@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.report.changes import Changes, changed_mask, changes_since
+from risk_lsp.risk.changes import Changes, changed_mask, changes_since
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.source_files import FoundFile, read_source
-from tests.report.repositories import Repository
+from tests.risk.repositories import Repository
 
 TEN = "".join(f"line_{number} = {number}\n" for number in range(1, 11))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.report.changes import changes_since
-from tests.report.repositories import Repository
+from risk_lsp.risk.changes import changes_since
+from tests.risk.repositories import Repository
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,15 +45,16 @@ class GitFailure(BadInput):
 
 
 class Git:
-    """Git commands in one folder."""
+    """Git commands in one folder, which have to end before `deadline`, a time of time.monotonic()."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, deadline: float | None = None) -> None:
         self._folder = folder
+        self._deadline = deadline
         self._settings: tuple[str, ...] = _SETTINGS
         self._settings += tuple(f"{name}=" for name in self._filters())
 
     def run(self, *arguments: str) -> bytes:
-        """What the command prints. Raises BadInput if git is missing, GitFailure if it refuses."""
+        """What the command prints. Raises BadInput if git is missing, GitFailure if it refuses or takes too long."""
         settings = [part for setting in self._settings for part in ("-c", setting)]
         command = ["git", "--no-pager", "--literal-pathspecs", *settings, *arguments]
         try:
@@ -63,9 +65,12 @@ class Git:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
+                timeout=None if self._deadline is None else self._deadline - time.monotonic(),
             )
         except FileNotFoundError as error:
             raise BadInput("git is not installed", "install it, or leave out --diff") from error
+        except subprocess.TimeoutExpired as error:
+            raise GitFailure(f"git {arguments[0]} takes too long", "see what git does there") from error
         if done.returncode != 0:
             reason = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
             raise GitFailure(f"git {arguments[0]} failed: {reason}", "see what git says")
@@ -100,7 +105,7 @@ class Changes:
 
     def require_inside(self, path: Path) -> None:
         """Raises BadInput for a path outside of the repository."""
-        if not _place(path).is_relative_to(self.root):
+        if not _real_path(path).is_relative_to(self.root):
             raise BadInput(f"{path} is not in the repository {self.root}", "run inside of its repository")
 
     def of(self, file: FoundFile) -> Ranges:
@@ -108,28 +113,29 @@ class Changes:
 
         A link is as good as unchanged: what it points to is not part of it.
         """
-        path = _place(file.path)
+        path = _real_path(file.path)
         if path.is_symlink():
             return ()
         is_unknown = file.named and path not in self.tracked
         return self.ranges.get(path, _EVERY_LINE if is_unknown else ())
 
 
-def changes_since(base: str, folder: Path) -> Changes:
-    """Compare the working tree around a folder with a commit, branch or tag.
+def changes_since(base: str, folder: Path, paths: Sequence[Path] = (), seconds: float | None = None) -> Changes:
+    """Compare the working tree around a folder with a commit, branch or tag; only the files `paths`, if any are given.
 
     New files that git neither tracks nor ignores are changed as a whole. Raises BadInput without git, outside of a
-    repository, or for an unknown `base`.
+    repository, for an unknown `base`, or where git needs more than `seconds`.
     """
-    git, root = _repository(folder)
+    git, root = _repository(folder, None if seconds is None else time.monotonic() + seconds)
     commit = _commit(git, base)
+    named = ("--", *(str(_real_path(path)) for path in paths))
     ranges: dict[Path, Ranges] = {}
-    for name, is_binary in _changed_files(git.run(*_DIFF, "--numstat", "-z", commit, "--")):
+    for name, is_binary in _changed_files(git.run(*_DIFF, "--numstat", "-z", commit, *named)):
         ranges[root / name] = _EVERY_LINE if is_binary else ()
-    ranges.update((root / name, found) for name, found in _hunks(git.run(*_DIFF, *_AS_PATCH, commit, "--")))
-    new = git.run("ls-files", "--others", "--exclude-standard", "-z")
+    ranges.update((root / name, found) for name, found in _hunks(git.run(*_DIFF, *_AS_PATCH, commit, *named)))
+    new = git.run("ls-files", "--others", "--exclude-standard", "-z", *named)
     ranges.update((root / name, _EVERY_LINE) for name in _names(new))
-    tracked = frozenset(root / name for name in _names(git.run("ls-files", "-z")))
+    tracked = frozenset(root / name for name in _names(git.run("ls-files", "-z", *named)))
     return Changes(root, ranges, tracked)
 
 
@@ -143,15 +149,15 @@ def changed_mask(lines: LineIndex, ranges: Ranges) -> NDArray[np.bool_]:
     return changed
 
 
-def _repository(folder: Path) -> tuple[Git, Path]:
+def _repository(folder: Path, deadline: float | None) -> tuple[Git, Path]:
     try:
-        top = Git(folder).run("rev-parse", "--show-toplevel")
+        top = Git(folder, deadline).run("rev-parse", "--show-toplevel")
     except GitFailure as error:
         if "not a git repository" not in error.message:
             raise
         raise BadInput(f"{folder.absolute()} is not in a git repository", "run in one, or leave out --diff") from error
     root = Path(os.path.realpath(os.fsdecode(top.removesuffix(b"\n"))))
-    return Git(root), root
+    return Git(root, deadline), root
 
 
 def _commit(git: Git, base: str) -> str:
@@ -218,8 +224,8 @@ def _unquoted(name: bytes) -> str:
     return os.fsdecode(plain.removeprefix(b"b/"))
 
 
-def _place(path: Path) -> Path:
-    """Where a file is, links followed on the way to it, but not the file if it is one itself."""
+def _real_path(path: Path) -> Path:
+    """Where a file is: links on the way to it are followed, but not the file if it is one itself."""
     if path.is_dir():
         return Path(os.path.realpath(path))
     return Path(os.path.realpath(path.parent), path.name)

@@ -1,0 +1,138 @@
+"""The risks of a text in light of the place of each line, and whether they are percentages or only an order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.probe.priors import Place, Priors
+from risk_lsp.risk.places import PLACES, LinePlaces
+from risk_lsp.risk.presentation import ordinal, percent, reason_outside
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.lines import LineIndex
+
+_UNMEASURED = {
+    Place.GENERATED: "how often generated lines need an edit was not measured",
+    Place.CHANGED: "how often changed lines need an edit was not measured",
+    Place.AT_REST: "how often lines of code at rest need an edit was not measured",
+}
+LINES_PER_HINT = 50  # of code at rest
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What may be said of a number: a percentage, or only its rank among `of` others like it, from 1.
+
+    `place` is None for a span of several places, `rank` for a span that is not compared with others. `why` is one
+    clause for people: why the number is no percentage. It is None where the number is one.
+    """
+
+    place: Place | None
+    rank: int | None
+    of: int | None
+    why: str | None
+
+    @property
+    def gives(self) -> Literal["percent", "order"]:
+        """Which of the two people are told."""
+        return "percent" if self.why is None else "order"
+
+    def short(self, probability: float) -> str:
+        """ "41%", or "1st"; empty for an order without a rank."""
+        if self.why is None:
+            return percent(probability)
+        return "" if self.rank is None else ordinal(self.rank)
+
+    def sentence(self, probability: float, things: str = "lines") -> str:
+        """ "41% likely to need an edit", or "1st of 40 lines to read"."""
+        if self.why is None:
+            return f"{percent(probability)} likely to need an edit"
+        return "in order alone" if self.rank is None else f"{ordinal(self.rank)} of {self.of:,} {things} to read"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same for programs; "why" is there for an order alone."""
+        place = "mixed" if self.place is None else self.place.value
+        found = {"gives": self.gives, "rank": self.rank, "of": self.of, "place": place}
+        return found if self.why is None else {**found, "why": self.why}
+
+
+@dataclass(frozen=True)
+class PlacedRisk:
+    """`risks` hold the factor of each token's place; `places` int8[lines]; `outside`: why no number may hold."""
+
+    risks: SpanRisk
+    lines: LineIndex
+    places: LinePlaces
+    priors: Priors
+    outside: str | None
+
+    @property
+    def at_rest(self) -> NDArray[np.bool_]:
+        """bool[lines]: which lines are code at rest."""
+        return np.asarray(self.places == PLACES.index(Place.AT_REST), dtype=np.bool_)
+
+    def place_of(self, line: int) -> Place:
+        """The place of a line."""
+        return PLACES[int(self.places[line])]
+
+    def of_line(self, line: int, ranks: NDArray[np.int64]) -> Standing:
+        """The standing of a line, given `ranks_of` all."""
+        rank = int(ranks[line])
+        return self._standing(range(line, line + 1), rank or None, int(ranks.max(initial=0)))
+
+    def of_lines(self, lines: range, rank: int | None = None, of: int | None = None) -> Standing:
+        """The standing of neighbouring lines together, such as a function, which is `rank` of `of` functions."""
+        return self._standing(lines, rank, of)
+
+    @cached_property
+    def whole(self) -> Standing:
+        """The standing of the whole text."""
+        return self._standing(range(self.lines.count), None, None)
+
+    def _standing(self, lines: range, rank: int | None, of: int | None) -> Standing:
+        places = [PLACES[number] for number in np.unique(self.places[lines.start : lines.stop])]
+        unmeasured = (_UNMEASURED[place] for place in places if not self.priors.of(place).measured)
+        why = self.outside or next(unmeasured, None)
+        return Standing(places[0] if len(places) == 1 else None, rank, of, why)
+
+
+def placed(risk: SpanRisk, lines: LineIndex, places: LinePlaces, priors: Priors, language_id: str) -> PlacedRisk:
+    """The risks of a text as they are in these places, int8[lines].
+
+    A token is in the place of the line where its last character stands: most tokens begin with the white space before
+    a word.
+    """
+    outside = reason_outside(language_id, lines.count, risk.novelty)
+    factors = np.array([priors.of(place).factor for place in PLACES])
+    if (factors[np.unique(places)] == 1.0).all():
+        return PlacedRisk(risk, lines, places, priors, outside)
+    last = np.maximum(risk.starts, risk.ends - 1)
+    line = np.searchsorted(lines.starts, last, side="right") - 1
+    return PlacedRisk(risk.scaled(factors[places[line]]), lines, places, priors, outside)
+
+
+def ranks_of(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The rank of each line from 1, the likeliest first, then the earlier one; 0 where there is no number (NaN)."""
+    ranks = np.zeros(len(probabilities), dtype=np.int64)
+    order = np.argsort(-probabilities, kind="stable")  # NaN sorts last
+    known = order[~np.isnan(probabilities[order])]
+    ranks[known] = np.arange(1, len(known) + 1)
+    return ranks
+
+
+def few_at_rest(chosen: Sequence[int], at_rest: NDArray[np.bool_], is_code: NDArray[np.bool_]) -> list[int]:
+    """The chosen lines, the likeliest first, without those of code at rest beyond one for 50 of its lines, begun ones
+    counted; `at_rest` and `is_code` are bool[lines]."""
+    left = -(-int(np.count_nonzero(at_rest & is_code)) // LINES_PER_HINT)
+    kept = []
+    for line in chosen:
+        if at_rest[line]:
+            left -= 1
+        if not at_rest[line] or left >= 0:
+            kept.append(line)
+    return kept
