@@ -12,6 +12,7 @@ COMMANDS = (
     Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.tune_command"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.lab.training.probe_fit_command"),
     Command("probe evaluate", "measure a bundle on labelled data", "risk_lsp.lab.evaluation.probe_evaluate_command"),
+    Command("probe places", "the level for each kind of text", "risk_lsp.lab.evaluation.probe_places_command"),
     Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.lab.evaluation.evaluate_command"),
     Command(
         "evaluate repair",

@@ -12,7 +12,12 @@ from risk_lsp.lab.evaluation.baselines import LogisticModel, fit_logistic, trivi
 from risk_lsp.lab.evaluation.figures import TRIVIAL
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.lab.training.spans import SpanTable, shared_weights, touched
+from risk_lsp.probe.priors import Place
 from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.placed_risk import placed
+from risk_lsp.risk.places import all_lines
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans
 
@@ -49,6 +54,9 @@ class Column(Protocol):
     def is_level(self) -> bool:
         """Whether its scores are probabilities; otherwise only their order means anything."""
 
+    def at_rest(self) -> Column:
+        """The column as it scores code at rest, if it is one that tells that from code that was just generated."""
+
     def answers(self, passages: Sequence[Passage]) -> list[Answer]:
         """The scores of passages, in their order."""
 
@@ -74,29 +82,40 @@ def line_table(passages: Sequence[Passage], edited: Sequence[Sequence[Span]]) ->
 
 
 class BundleColumn:
-    """A bundle, read as the product reads it."""
+    """A bundle, read as the product reads it in one place."""
 
     is_level = True
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, place: Place = Place.GENERATED) -> None:
         self._engine = engine
+        self._place = place
 
     @property
     def name(self) -> str:
         """The bundle's name."""
         return self._engine.manifest.name
 
+    def at_rest(self) -> BundleColumn:
+        """The bundle, reading code at rest."""
+        return BundleColumn(self._engine, Place.AT_REST)
+
     def answers(self, passages: Sequence[Passage]) -> list[Answer]:
         """The scores of passages, in their order; texts of similar length share a run of the model."""
         found: list[Answer] = []
         for first in range(0, len(passages), _TEXTS_AT_ONCE):
             batch = passages[first : first + _TEXTS_AT_ONCE]
-            risks = self._engine.score_many([passage.text for passage in batch])
+            scored = self._engine.score_many([passage.text for passage in batch])
+            risks = [self._placed(passage.text, risk) for passage, risk in zip(batch, scored, strict=True)]
             found += [
                 Answer(risk.probabilities(*passage.lines.T), risk.probability(*passage.whole))
                 for passage, risk in zip(batch, risks, strict=True)
             ]
         return found
+
+    def _placed(self, text: str, risk: SpanRisk) -> SpanRisk:
+        lines = LineIndex(text)
+        places = all_lines(self._place, lines.count)
+        return placed(risk, lines, places, self._engine.manifest.priors, "python").risks
 
 
 class TrivialColumn:
@@ -123,6 +142,10 @@ class TrivialColumn:
             fit_logistic(wholes, failing, np.asarray(data.weights)),
         )
 
+    def at_rest(self) -> TrivialColumn:
+        """The same."""
+        return self
+
     def answers(self, passages: Sequence[Passage]) -> list[Answer]:
         """The scores of passages, in their order."""
         return [
@@ -139,6 +162,10 @@ class LengthColumn:
 
     name = LENGTH
     is_level = False
+
+    def at_rest(self) -> LengthColumn:
+        """The same."""
+        return self
 
     def answers(self, passages: Sequence[Passage]) -> list[Answer]:
         """The scores of passages, in their order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib import metadata
@@ -21,13 +21,13 @@ from risk_lsp.lab.evaluation.as_met.columns import Column, passage_of
 from risk_lsp.lab.evaluation.as_met.conditions import LONGEST_FUNCTION
 from risk_lsp.lab.evaluation.as_met.intervals import with_interval
 from risk_lsp.lab.training.documents import LIBRARIES_TO_MEASURE
+from risk_lsp.risk.placed_risk import LINES_PER_HINT
 from risk_lsp.settings import Settings
 
 STANDARD_LIBRARY = "python"
 # Of the standard library: tables of characters, games, and what is on its way out.
 _SET_ASIDE = frozenset({"encodings", "pydoc_data", "turtledemo", "idlelib", "lib2to3", "distutils", "ensurepip"})
 FEWEST_LINES = 20  # of code, in a file
-_LINES_PER_HINT = 50
 
 
 @dataclass(frozen=True)
@@ -58,27 +58,33 @@ def read_shelf(most: int, libraries: Sequence[str] = LIBRARIES_TO_MEASURE) -> Sh
     if there is no file at all.
     """
     found = list(islice(_usable(STANDARD_LIBRARY, _standard_library()), most // 3))
-    shelves, missing = [], []
-    for name in libraries:
-        try:
-            files = metadata.distribution(name).files or []
-        except metadata.PackageNotFoundError:
-            missing.append(name)
-        else:
-            shelves.append(_usable(name, {str(file): Path(str(file.locate())) for file in files}))
-    in_turn = chain.from_iterable(zip_longest(*shelves))
-    found += islice(filter(None, in_turn), most - len(found))
+    found += islice(library_files(libraries), most - len(found))
     if not found:
         raise BadInput("no library file was found to measure", "install some of them: " + ", ".join(libraries))
-    return Shelf(tuple(sorted(found, key=lambda file: (file.library, file.path))), tuple(missing))
+    missing = tuple(name for name in libraries if _files_of(name) is None)
+    return Shelf(tuple(sorted(found, key=lambda file: (file.library, file.path))), missing)
+
+
+def library_files(libraries: Iterable[str]) -> Iterator[LibraryFile]:
+    """The files of those libraries that are installed, which take turns; each one's are in the order of a hash."""
+    shelves = [_usable(name, files) for name in libraries if (files := _files_of(name)) is not None]
+    return filter(None, chain.from_iterable(zip_longest(*shelves)))
+
+
+def _files_of(library: str) -> dict[str, Path] | None:
+    """The files of an installed library by their names; None if it is not installed."""
+    try:
+        return {str(file): Path(str(file.locate())) for file in metadata.distribution(library).files or []}
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def measure_well_kept(shelf: Shelf, columns: Sequence[Column], resamples: int) -> dict[str, dict[str, Any]]:
-    """By column, for all files and by library: [estimate, low, high] over files of each measure.
+    """By column, for all files and by library: [estimate, low, high] over files of each measure. The files are at rest.
 
     "lines_above": the share of code lines at or above the product's threshold; "hints": hints a file, at most as many
     as the product shows; "hints_per_50": hints per 50 lines of code; "at_cap": the share of files that show as many as
-    the product allows; "document": the median probability of a file. Columns that give no level are left out.
+    the product allows of any; "document": the median probability of a file. Columns that give no level are left out.
     """
     passages = [passage_of(file.text) for file in shelf.files]
     owners = np.array([_kind(file) for file in shelf.files], dtype=np.str_)
@@ -86,7 +92,7 @@ def measure_well_kept(shelf: Shelf, columns: Sequence[Column], resamples: int) -
     for column in columns:
         if not column.is_level:
             continue
-        answers = column.answers(passages)
+        answers = column.at_rest().answers(passages)
         counts = np.array([[len(answer.lines), _above(answer.lines)] for answer in answers], dtype=np.float64)
         documents = np.array([answer.whole for answer in answers])
         found[column.name] = {
@@ -99,12 +105,12 @@ def measure_well_kept(shelf: Shelf, columns: Sequence[Column], resamples: int) -
 def _measures(counts: NDArray[np.float64], documents: NDArray[np.float64], resamples: int) -> dict[str, Any]:
     cap = Settings().max_diagnostics
     lines, above = counts.T
-    hints = np.minimum(above, cap)
+    hints = np.minimum(np.minimum(above, cap), np.ceil(lines / LINES_PER_HINT))
     statistics = {
         "lines_above": lambda drawn: above[drawn].sum() / lines[drawn].sum(),
         "hints": lambda drawn: hints[drawn].mean(),
-        "hints_per_50": lambda drawn: hints[drawn].sum() / (lines[drawn].sum() / _LINES_PER_HINT),
-        "at_cap": lambda drawn: (above[drawn] >= cap).mean(),
+        "hints_per_50": lambda drawn: hints[drawn].sum() / (lines[drawn].sum() / LINES_PER_HINT),
+        "at_cap": lambda drawn: (hints[drawn] >= cap).mean(),
         "document": lambda drawn: np.median(documents[drawn]),
     }
     return {name: with_interval(len(lines), statistic, resamples) for name, statistic in statistics.items()}

@@ -19,6 +19,10 @@ class Rule:
     name: str = "rule"
     is_level: bool = True
 
+    def at_rest(self) -> Rule:
+        """The same."""
+        return self
+
     def answers(self, passages: Sequence[Passage]) -> list[Answer]:
         """The scores of passages, in their order."""
         return [

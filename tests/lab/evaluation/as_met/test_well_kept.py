@@ -37,9 +37,25 @@ def test_shares_of_lines_and_of_files_are_told_apart() -> None:
     row = measure_well_kept(SHELF, [ALARMED], 5)["rule"]["all"]
 
     assert row["lines_above"][0] == 11 / 200
+    assert row["hints"][0] == 2 / 2  # a hundred lines at rest get two
+    assert row["at_cap"][0] == 0.0
+    assert row["hints_per_50"][0] == 2 / 4
+
+
+def test_a_long_file_at_rest_may_show_as_many_hints_as_any_file() -> None:
+    shelf = Shelf((LibraryFile("rich", "b.py", LOUD * 5), LibraryFile("rich", "c.py", QUIET)), ())
+    row = measure_well_kept(shelf, [ALARMED], 5)["rule"]["all"]
+
     assert row["hints"][0] == CAP / 2
     assert row["at_cap"][0] == 0.5
-    assert row["hints_per_50"][0] == CAP / 4
+
+
+def test_library_files_are_read_as_code_at_rest() -> None:
+    class AtRest(Rule):
+        def at_rest(self) -> Rule:
+            return Rule(lambda line: 0.0, lambda text: 0.1)
+
+    assert measure_well_kept(SHELF, [AtRest(lambda line: 0.9)], 5)["rule"]["all"]["document"][0] == 0.1
 
 
 def test_the_document_is_the_median_of_the_files() -> None:
