@@ -22,7 +22,7 @@ from risk_lsp.risk.span_risk import Scorer, SpanRisk
 from risk_lsp.worker.messages import Message, pack, read_message
 
 MOST_BYTES = 200_000_000
-_FORMAT = 2  # of what is kept, and of how a text is read: another one makes what was kept void
+_FORMAT = 3  # of what is kept, and of how a text is read: another one makes what was kept void
 _DIGEST_LENGTH = 32
 _CHECKS_PER_LIMIT = 20  # the folder's size is looked at each time a twentieth of the limit was written
 

@@ -145,7 +145,7 @@ class Engine:
 
     def _boundaries(self, given: ModelText, encoding: Encoding) -> Sequence[int]:
         # Only texts that need more than one window are cut, so only they need to be parsed.
-        if len(encoding) < self._bundle.model.context - 1:
+        if len(encoding) < self._bundle.model.window - 1:
             return ()
         starts: list[int] = encoding.tokens_at(statement_starts(given.text, given.language_id)).tolist()
         return starts

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.torch_head import token_statistics
 from risk_lsp.model.decoders.transformers_host import TransformersHost
+from risk_lsp.model.host import Run
 from risk_lsp.model.windows import plan_windows
 
 ModelFolder = Callable[..., Path]
@@ -220,3 +223,21 @@ def test_statistics_are_computed_in_pieces_of_the_vocabulary_table() -> None:
     assert max(sizes) * 300_000 <= 1 << 20 and sum(sizes) == 8
     torch.testing.assert_close(log_probabilities, distribution[range(8), range(8)])
     torch.testing.assert_close(entropies, -(distribution.exp() * distribution).sum(-1))
+
+
+def test_a_model_of_a_long_context_reads_a_long_text_in_windows_that_it_is_fitted_to(
+    model_folder: ModelFolder, sample: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = CodeModel.load(model_folder("Llama", max_position_embeddings=4096))
+    encoding = model.encode(sample * 30)
+    assert len(encoding) > 2 * model.window
+    lengths: list[int] = []
+    run = model.host.run
+
+    def counted(sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
+        lengths.extend(map(len, sequences))
+        return run(sequences, layers, to_end=to_end)
+
+    monkeypatch.setattr(model.host, "run", counted)
+    model.read(encoding, (2,))
+    assert max(lengths) <= model.window == 1024

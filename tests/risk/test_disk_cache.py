@@ -194,7 +194,7 @@ class C:
 
 """
 )
-FORMATS = {2: "d3c7e670752e956c"}
+FORMATS = {3: "d3c7e670752e956c"}
 
 
 def test_another_way_of_reading_a_text_has_another_format() -> None:

@@ -105,7 +105,7 @@ def _read(
 ) -> Iterator[NDArray[np.float16]]:
     boundaries = [
         # Only texts that need more than one window are cut, so only they need to be parsed.
-        encoding.tokens_at(statement_starts(text, "python")).tolist() if len(encoding) >= model.context - 1 else ()
+        encoding.tokens_at(statement_starts(text, "python")).tolist() if len(encoding) >= model.window - 1 else ()
         for text, encoding in zip(texts, encodings, strict=True)
     ]
     for read in model.read_many(encodings, layers, boundaries=boundaries, statistics=statistics):
