@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.lab.evaluation.baselines import fit_logistic, trivial_feature_table
 from risk_lsp.lab.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, LevelRecords, level_records
 from risk_lsp.lab.evaluation.metrics import base_rate
 from risk_lsp.lab.evaluation.reliability import Rescaled, rescaled
 from risk_lsp.lab.evaluation.study import Floats, FoldFit, FoldStore, Study
+from risk_lsp.lab.evaluation.trivial_model import fit_logistic, trivial_feature_table
 from risk_lsp.lab.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.lab.training.documents import is_held_out
 from risk_lsp.lab.training.feature_store import WeightedPrograms

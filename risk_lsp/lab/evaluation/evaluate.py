@@ -17,20 +17,20 @@ import torch
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.as_met.condition_figures import measures_of
+from risk_lsp.lab.evaluation.as_met.conditions import measures_of
 from risk_lsp.lab.evaluation.as_met.report_parts import Bench, measure_part, with_part
 from risk_lsp.lab.evaluation.as_met.report_parts_text import SIDE_BY_SIDE, parts_markdown
 from risk_lsp.lab.evaluation.cross_validation import Judged, benchmark_folds, judge, problem_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
     TRIVIAL,
-    LevelRecords,
     LevelStatistics,
     level_statistics,
     mean_figures,
+    statistics_by_level,
 )
 from risk_lsp.lab.evaluation.plots import plot_reliability
-from risk_lsp.lab.evaluation.reliability import Rescaled, reliability_table, rescaled
+from risk_lsp.lab.evaluation.reliability import reliability_table
 from risk_lsp.lab.evaluation.report_text import evaluation_markdown
 from risk_lsp.lab.evaluation.rivals import (
     SIBLINGS,
@@ -123,7 +123,13 @@ def _folds(
         "five_folds": _figures(by_problem, resamples),
         "unread": _figures(_only(by_problem, [split_of(group) != "train" for group in data.groups]), resamples),
         **_benchmarks_out(study, recipe, unfitted, store, resamples),
-        "shipped": _shipped(engine, data, resamples),
+        "shipped": _shown(
+            statistics_by_level(
+                score_programs(engine, data.of("calibration")),
+                score_programs(engine, data.of("test")),
+                resamples=resamples,
+            )
+        ),
         "attempts": json.loads(args.attempts.read_text("utf-8")) if args.attempts else [],
         "plots": _plots(by_problem, args.out),
     }
@@ -199,21 +205,6 @@ def _benchmarks_out(
         "benchmarks_mean": {
             level: mean_figures([statistics[level] for statistics in found.values()]) for level in everywhere
         },
-    }
-
-
-def _shipped(engine: Engine, data: ProbeData, resamples: int) -> dict[str, Any]:
-    """The bundle's own probe and calibration on the test problems, rescaled by the calibration problems."""
-    calibration, test = score_programs(engine, data.of("calibration")), score_programs(engine, data.of("test"))
-    return _figures(Judged(test, {level: _rescaled(calibration[level], test[level]) for level in LEVELS}), resamples)
-
-
-def _rescaled(known: LevelRecords, judged: LevelRecords) -> dict[str, Rescaled]:
-    if not known.weights.any():
-        return {name: Rescaled(scores, scores) for name, scores in judged.scores.items()}
-    return {
-        name: rescaled(judged.scores[name], scores, known.edited, known.weights)
-        for name, scores in known.scores.items()
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray, base_rate
-from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, interval_of
+from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, four_digits, shortened
 from risk_lsp.lab.evaluation.program_metrics import program_aucs, program_efforts, program_hits
-from risk_lsp.lab.evaluation.reliability import Rescaled
+from risk_lsp.lab.evaluation.reliability import Rescaled, rescaled
 from risk_lsp.lab.training.spans import Level, SpanTable, shared_weights
 
 
@@ -77,15 +76,15 @@ class LevelStatistics:
             "spans": self.spans,
             "programs": self.programs,
             "problems": self.problems,
-            "base_rate": _short(self.base_rate),
+            "base_rate": four_digits(self.base_rate),
             "techniques": _with_intervals(self.techniques),
         }
 
 
 def level_statistics(
-    level: Level, records: LevelRecords, rescaled: Mapping[str, Rescaled], *, resamples: int, seed: int = 0
+    level: Level, records: LevelRecords, mapped: Mapping[str, Rescaled], *, resamples: int, seed: int = 0
 ) -> LevelStatistics:
-    """Every statistic of every technique. `rescaled` are the scores after maps fitted elsewhere.
+    """Every statistic of every technique. `mapped` are the scores after maps fitted elsewhere.
 
     Records that weigh nothing are left out.
     """
@@ -93,7 +92,7 @@ def level_statistics(
     records = _only(records, kept)
     bootstrap = ProblemBootstrap(records.group, records.weights, resamples=resamples, seed=seed)
     found = {
-        technique: _technique_figures(level, technique, records, rescaled[technique].where(kept), bootstrap, seed)
+        technique: _technique_figures(level, technique, records, mapped[technique].where(kept), bootstrap, seed)
         for technique in records.scores
     }
     if TRIVIAL in found:
@@ -106,6 +105,29 @@ def level_statistics(
         base_rate=base_rate(records.edited, records.weights),
         techniques=found,
     )
+
+
+def statistics_by_level(
+    known: Mapping[Level, LevelRecords], judged: Mapping[Level, LevelRecords], *, resamples: int
+) -> dict[Level, LevelStatistics]:
+    """The statistics of each level of `judged` that has a span, after maps fitted to `known`.
+
+    Scores stay as they are where `known` has nothing to fit a map to.
+    """
+    return {
+        level: level_statistics(level, records, _rescaled_by(known[level], records), resamples=resamples)
+        for level, records in judged.items()
+        if records.weights.any()
+    }
+
+
+def _rescaled_by(known: LevelRecords, judged: LevelRecords) -> dict[str, Rescaled]:
+    if not known.weights.any():
+        return {technique: Rescaled(scores, scores) for technique, scores in judged.scores.items()}
+    return {
+        technique: rescaled(judged.scores[technique], scores, known.edited, known.weights)
+        for technique, scores in known.scores.items()
+    }
 
 
 def mean_figures(parts: Sequence[LevelStatistics]) -> dict[str, Any]:
@@ -128,7 +150,7 @@ def mean_figures(parts: Sequence[LevelStatistics]) -> dict[str, Any]:
 
 def _with_intervals(techniques: Mapping[str, Mapping[str, FloatArray]]) -> dict[str, Any]:
     return {
-        technique: {name: [_short(value) for value in interval_of(values)] for name, values in statistics.items()}
+        technique: {name: shortened(values) for name, values in statistics.items()}
         for technique, statistics in techniques.items()
     }
 
@@ -181,8 +203,3 @@ def _only(records: LevelRecords, kept: np.ndarray) -> LevelRecords:
         records.group[kept],
         records.failing[kept],
     )
-
-
-def _short(value: float) -> float | None:
-    """Four digits; None for a figure that the records leave undefined, for JSON has no NaN."""
-    return None if math.isnan(value) else round(float(value), 4)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import roc_auc_score
 
 from risk_lsp.errors import BadInput
 
@@ -81,7 +82,8 @@ def brier_skill_score(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = No
     records = check_records(p, y, weights)
     rate = _mean(records.y, records.weights)
     reference = rate * (1.0 - rate)
-    return 1.0 - _brier(records) / reference if reference > 0.0 else float("nan")
+    brier = _mean((records.p - records.y) ** 2, records.weights)
+    return 1.0 - brier / reference if reference > 0.0 else float("nan")
 
 
 def expected_calibration_error(
@@ -130,18 +132,10 @@ def auc(scores: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> fl
     NaN unless both classes carry weight. Hanley and McNeil, Radiology 143 (1982).
     """
     records = check_records(scores, y, weights, probabilities=False)
-    _, place = np.unique(records.p, return_inverse=True)
-    positive = np.bincount(place, records.weights * records.y)
-    negative = np.bincount(place, records.weights * (1.0 - records.y))
-    pairs = positive.sum() * negative.sum()
-    if pairs <= 0.0:
+    used = records.weights > 0.0
+    if len(np.unique(records.y[used])) < 2:
         return float("nan")
-    negative_below = np.cumsum(negative) - negative
-    return float(np.sum(positive * (negative_below + negative / 2.0)) / pairs)
-
-
-def _brier(records: Records) -> float:
-    return _mean((records.p - records.y) ** 2, records.weights)
+    return float(roc_auc_score(records.y[used], records.p[used], sample_weight=records.weights[used]))
 
 
 def _calibration_error(records: Records, bin_of: IntArray) -> float:

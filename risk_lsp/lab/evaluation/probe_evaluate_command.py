@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.figures import LevelRecords
-from risk_lsp.lab.evaluation.metrics import auc, base_rate, brier_skill_score, expected_calibration_error
-from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, interval_of
-from risk_lsp.lab.evaluation.program_metrics import hits_at_k, within_group_auc
-from risk_lsp.lab.evaluation.reliability import ReliabilityRow, platt_apply, platt_fit, reliability_table
+from risk_lsp.lab.evaluation.figures import LevelRecords, statistics_by_level
+from risk_lsp.lab.evaluation.reliability import ReliabilityRow, reliability_table
 from risk_lsp.lab.training.labelled import DATA_HELP
 from risk_lsp.lab.training.spans import LEVELS, Level
 
@@ -23,7 +18,6 @@ from risk_lsp.lab.training.spans import LEVELS, Level
 REFERENCE_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.45, 0.55, 0.65, 1.0)
 # As many as `risk-lsp evaluate` takes by default: the same records get the same intervals.
 _RESAMPLES = 500
-Floats = NDArray[np.float64]
 
 
 def figures(calibration: dict[Level, LevelRecords], test: dict[Level, LevelRecords]) -> dict[str, Any]:
@@ -33,13 +27,34 @@ def figures(calibration: dict[Level, LevelRecords], test: dict[Level, LevelRecor
     likeliest lines hold an edited one. Intervals are 95%, by bootstrap over problems. A level without a span, such as
     functions where all programs are scripts, has none.
     """
-    return {level: _level_figures(level, calibration[level], test[level]) for level in _measured(test)}
+    found: dict[str, Any] = {}
+    for level, statistics in statistics_by_level(calibration, test, resamples=_RESAMPLES).items():
+        told = statistics.figures()
+        found[level] = {
+            "n": len(test[level].edited),
+            "problems": told["problems"],
+            "base_rate": told["base_rate"],
+            **{technique: _of_technique(measured) for technique, measured in told["techniques"].items()},
+        }
+    return found
+
+
+def _of_technique(measured: dict[str, list[float | None]]) -> dict[str, Any]:
+    names = {"within_failing_auc": "within_auc", "hits_at_3": "hits_at_3"}
+    return {
+        **{name: measured[name][0] for name in ("bss_raw", "ece_raw", "auc", "bss_platt", "ece_platt")},
+        **{shown: measured[name][0] for shown, name in names.items() if name in measured},
+        **{f"{name}_interval": measured[name][1:] for name in ("auc", "bss_platt")},
+    }
 
 
 def reference(test: dict[Level, LevelRecords]) -> dict[str, list[dict[str, float]]]:
     """What the shipped probabilities meant on the test problems, level by level, as the manifest keeps it."""
     return {
-        level: [_rounded(row) for row in _table(test[level], test[level].scores["probe"], REFERENCE_EDGES)]
+        level: [
+            {key: value if key == "n" else round(value, 4) for key, value in row._asdict().items()}
+            for row in _table(test[level], REFERENCE_EDGES)
+        ]
         for level in _measured(test)
     }
 
@@ -47,67 +62,15 @@ def reference(test: dict[Level, LevelRecords]) -> dict[str, list[dict[str, float
 def reliability_curves(test: dict[Level, LevelRecords]) -> dict[str, list[ReliabilityRow]]:
     """Ten equal bins a level, for the reliability diagram."""
     edges = tuple(np.linspace(0, 1, 11))
-    return {f"{level}s": _table(test[level], test[level].scores["probe"], edges) for level in _measured(test)}
+    return {f"{level}s": _table(test[level], edges) for level in _measured(test)}
 
 
 def _measured(test: dict[Level, LevelRecords]) -> list[Level]:
     return [level for level in LEVELS if test[level].weights.any()]
 
 
-def _level_figures(level: str, calibration: LevelRecords, test: LevelRecords) -> dict[str, Any]:
-    kept = test.weights > 0
-    bootstrap = ProblemBootstrap(test.group[kept], test.weights[kept], resamples=_RESAMPLES)
-    found: dict[str, Any] = {
-        "n": len(test.edited),
-        "problems": len(np.unique(test.group[test.weights > 0])),
-        "base_rate": _short(base_rate(test.edited, test.weights)),
-    }
-    for technique, raw in test.scores.items():
-        scaled = _scaled(raw, technique, calibration)
-        auc_interval = interval_of(bootstrap.auc(raw[kept], test.edited[kept]))
-        bss_interval = interval_of(bootstrap.brier_skill_score(scaled[kept], test.edited[kept]))
-        found[technique] = _technique_figures(level, test, raw, scaled) | {
-            "auc_interval": [_short(auc_interval.low), _short(auc_interval.high)],
-            "bss_platt_interval": [_short(bss_interval.low), _short(bss_interval.high)],
-        }
-    return found
-
-
-def _scaled(raw: Floats, technique: str, calibration: LevelRecords) -> Floats:
-    """After Platt's map; as they come where the calibration problems have nothing to fit it to."""
-    if not calibration.weights.any():
-        return raw
-    return platt_apply(raw, platt_fit(calibration.scores[technique], calibration.edited, calibration.weights))
-
-
-def _technique_figures(level: str, test: LevelRecords, raw: Floats, scaled: Floats) -> dict[str, Any]:
-    labels, weights = test.edited, test.weights
-    found = {
-        "bss_raw": _short(brier_skill_score(raw, labels, weights)),
-        "ece_raw": _short(expected_calibration_error(raw, labels, weights)),
-        "auc": _short(auc(raw, labels, weights)),
-        "bss_platt": _short(brier_skill_score(scaled, labels, weights)),
-        "ece_platt": _short(expected_calibration_error(scaled, labels, weights)),
-    }
-    if level not in ("function", "program"):
-        inside = weights * test.failing
-        found["within_failing_auc"] = _short(within_group_auc(raw, labels, test.program, inside))
-    if level == "line":
-        found["hits_at_3"] = _short(hits_at_k(raw, labels, test.program, 3, weights * test.failing))
-    return found
-
-
-def _table(records: LevelRecords, scores: Floats, edges: tuple[float, ...]) -> list[ReliabilityRow]:
-    return reliability_table(scores, records.edited, records.weights, edges)
-
-
-def _rounded(row: ReliabilityRow) -> dict[str, float]:
-    return {key: value if key == "n" else round(value, 4) for key, value in row._asdict().items()}
-
-
-def _short(value: float) -> float | None:
-    """Four digits; None for a figure that the records leave undefined, for JSON has no NaN."""
-    return None if math.isnan(value) else round(float(value), 4)
+def _table(records: LevelRecords, edges: tuple[float, ...]) -> list[ReliabilityRow]:
+    return reliability_table(records.scores["probe"], records.edited, records.weights, edges)
 
 
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
@@ -123,10 +86,11 @@ def figures_markdown(figures: dict[str, Any]) -> str:
             for technique in ("probe", "token probability")
         ]
     line = figures["levels"]["line"]
+    hits = line["probe"].get("hits_at_3")
     about = (
         f"{figures['programs']:,} programs of {line['problems']} problems that neither the model nor the probe saw"
         f" ({', '.join(figures['benchmarks'])}); {line['n']:,} lines, {line['base_rate']:.0%} of them edited."
-        f" In {_percent(line['probe']['hits_at_3'])} of the failing programs"
+        f" In {'n/a' if hits is None else f'{hits:.0%}'} of the failing programs"
         " an edited line is among the three likeliest."
     )
     return "\n".join([*rows, "", about])
@@ -152,10 +116,6 @@ def _cells(found: dict[str, Any]) -> list[str]:
         _shown(found["ece_platt"]),
         _shown(found["within_failing_auc"]) if "within_failing_auc" in found else "",
     ]
-
-
-def _percent(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.0%}"
 
 
 def _shown(value: float | None, digits: int = 3) -> str:

@@ -6,8 +6,9 @@ introduction to the bootstrap (1993), chapter 13).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,6 +26,7 @@ from risk_lsp.lab.evaluation.program_metrics import ProgramValues
 
 # Scores finer than this share a place in resampled rankings; the estimate itself is exact.
 _RANKS = 1024
+_TEXTS_SEED = 0
 
 
 class Interval(NamedTuple):
@@ -108,6 +110,27 @@ def interval_of(statistic: FloatArray, level: float = 0.95) -> Interval:
     tail = (1.0 - level) / 2.0
     low, high = np.quantile(defined, (tail, 1.0 - tail)) if defined.size else (np.nan, np.nan)
     return Interval(float(statistic[0]), float(low), float(high))
+
+
+def with_interval(count: int, statistic: Callable[[IntArray], Any], resamples: int) -> list[float | None]:
+    """[estimate, low, high] (95%) of a statistic of `count` texts that is no mean over them, by resampling the texts.
+
+    `statistic` takes the indices of texts, of which a resample may hold one several times. Four digits; None where it
+    is undefined.
+    """
+    chooser = np.random.default_rng(_TEXTS_SEED)
+    drawn = [np.arange(count), *(chooser.integers(0, count, count) for _ in range(resamples))]
+    return shortened(np.array([float(statistic(indices)) for indices in drawn]))
+
+
+def shortened(statistic: FloatArray) -> list[float | None]:
+    """[estimate, low, high] of a statistic and its resamples float64[1 + resamples], as `four_digits` gives them."""
+    return [four_digits(value) for value in interval_of(statistic)]
+
+
+def four_digits(value: float) -> float | None:
+    """A figure as reports keep it; None for one that the records leave undefined, for JSON has no NaN."""
+    return None if math.isnan(value) else round(float(value), 4)
 
 
 def _ranks(scores: FloatArray) -> IntArray:

@@ -23,30 +23,11 @@ class ProgramValues(NamedTuple):
     values: FloatArray
     weights: FloatArray
 
-    @property
-    def mean(self) -> float:
-        """The weighted mean over the programs that have a value; NaN if none of any weight has one."""
-        usable = ~np.isnan(self.values)
-        mass = self.weights[usable].sum()
-        return float(np.dot(self.values[usable], self.weights[usable]) / mass) if mass > 0.0 else float("nan")
-
-
-def within_group_auc(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Weighted mean, over the programs that hold both classes, of the AUC within the program (ties count half).
-
-    Free of the question which programs are in trouble. NaN when no program of any weight holds both classes.
-    """
-    return program_aucs(scores, y, groups, weights).mean
-
-
-def hits_at_k(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, k: int, weights: ArrayLike | None = None) -> float:
-    """Weighted share of the programs with a positive record whose k best-scored records hold at least one positive."""
-    return program_hits(scores, y, groups, k, weights).mean
-
 
 def program_aucs(scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None) -> ProgramValues:
-    """The AUC within each program that holds both classes, programs in the order of their names.
+    """The AUC within each program that holds both classes (ties count half), programs in the order of their names.
 
+    It is free of the question which programs are in trouble.
     Each is the Mann-Whitney statistic (R - P (P + 1) / 2) / (P N): R the sum of the positives' mid-ranks.
     """
     programs = _Programs.of(scores, y, groups, weights)

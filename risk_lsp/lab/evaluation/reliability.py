@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.metrics import FloatArray, Records, check_records, total
+from risk_lsp.lab.evaluation.metrics import FloatArray, check_records, total
 
 # Probabilities are kept this far from 0 and 1 before their logit is taken.
 _SMALLEST = 1e-7
-_NEWTON_STEPS = 100
 
 
 class ReliabilityRow(NamedTuple):
@@ -30,13 +33,6 @@ class PlattScaling(NamedTuple):
 
     slope: float
     intercept: float
-
-
-class IsotonicMap(NamedTuple):
-    """A non-decreasing map through points (thresholds, values), float64[k] each: linear between, flat outside."""
-
-    thresholds: FloatArray
-    values: FloatArray
 
 
 class Rescaled(NamedTuple):
@@ -80,7 +76,7 @@ def reliability_table(
 
 
 def platt_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> PlattScaling:
-    """Weighted logistic regression of the labels on logit(p), by Newton's method.
+    """Weighted logistic regression of the labels on logit(p).
 
     Targets are Platt's: (N+ + 1) / (N+ + 2) for positives and 1 / (N- + 2) for negatives, N being the number of records
     of a class that carry weight. So the fit stays finite where the classes are separable or one is missing. Where all
@@ -88,109 +84,64 @@ def platt_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> P
     Platt, Probabilistic outputs for support vector machines, Advances in Large Margin Classifiers (1999).
     """
     records = check_records(p, y, weights)
-    target = _platt_targets(records)
-    weight = records.weights / records.weights.sum()
-    x = _logit(records.p)
+    used = records.weights > 0.0
+    positives = int(records.y[used].sum())
+    negatives = int(used.sum()) - positives
+    target = np.where(records.y == 1.0, (positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0))[used]
+    weight = records.weights[used] / records.weights[used].sum()
+    x = _logit(records.p[used])
     center = float(np.dot(weight, x))
     spread = float(np.sqrt(np.dot(weight, (x - center) ** 2)))
-    rate = float(np.dot(weight, target))
     if spread < 1e-9:
-        return PlattScaling(1.0, float(_logit(np.array([rate]))[0]) - center)
-    slope, offset = _logistic_fit((x - center) / spread, target, weight)
+        return PlattScaling(1.0, float(_logit(np.dot(weight, target))) - center)
+    standard = ((x - center) / spread)[:, None]
+    # A soft target t is a positive record of weight t and a negative one of weight 1 - t.
+    model = logistic_regression(
+        np.concatenate([standard, standard]),
+        np.repeat([True, False], len(x)),
+        np.concatenate([weight * target, weight * (1.0 - target)]),
+        ridge=0.0,
+    )
+    slope, offset = float(model.coef_[0, 0]), float(model.intercept_[0])
     return PlattScaling(slope / spread, offset - slope * center / spread)
+
+
+def logistic_regression(
+    rows: FloatArray, labels: NDArray[np.bool_], weights: FloatArray, *, ridge: float
+) -> LogisticRegression:
+    """scikit-learn's model of least weighted log-loss + ridge / 2 |coefficients|^2; the intercept is free.
+
+    rows: float64[n, features], labels: bool[n] of both classes, weights: float64[n].
+    """
+    model = LogisticRegression(C=1.0 / ridge if ridge else np.inf, solver="newton-cholesky", tol=1e-8)
+    with warnings.catch_warnings():
+        # It is said where rounding keeps the loss from falling any further: the fit is as good as it gets.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(rows, labels, weights)
 
 
 def platt_apply(p: ArrayLike, scaling: PlattScaling) -> FloatArray:
     """Corrected probabilities float64[n]."""
-    return _sigmoid(scaling.slope * _logit(np.asarray(p, dtype=np.float64)) + scaling.intercept)
+    z = scaling.slope * _logit(np.asarray(p, dtype=np.float64)) + scaling.intercept
+    return np.asarray(np.exp(-np.logaddexp(0.0, -z)), dtype=np.float64)  # 1 / (1 + exp(-z)) may overflow
 
 
-def isotonic_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> IsotonicMap:
-    """The non-decreasing map of least weighted squared error, by pooling adjacent violators.
+def isotonic_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> IsotonicRegression:
+    """The non-decreasing map of least weighted squared error; outside of the scores that it was fitted to it is flat.
 
-    Records without weight are ignored. Zadrozny and Elkan, KDD 2002; Barlow et al. (1972).
+    Zadrozny and Elkan, Transforming classifier scores into accurate multiclass probability estimates, KDD 2002.
     """
     records = check_records(p, y, weights)
     used = records.weights > 0.0
-    points, place = np.unique(records.p[used], return_inverse=True)
-    mass = total(place, records.weights[used], len(points))
-    means = total(place, records.weights[used] * records.y[used], len(points)) / mass
-    starts, values = _pool_adjacent_violators(means, mass)
-    ends = np.r_[starts[1:], len(points)] - 1
-    # A block is flat from its first to its last point; a block of one point needs only that point.
-    index = np.stack([starts, ends], axis=1).ravel()
-    keep = np.r_[True, index[1:] != index[:-1]]
-    return IsotonicMap(points[index][keep], np.repeat(values, 2)[keep])
-
-
-def isotonic_apply(p: ArrayLike, mapping: IsotonicMap) -> FloatArray:
-    """Corrected probabilities float64[n]."""
-    return np.interp(np.asarray(p, dtype=np.float64), mapping.thresholds, mapping.values)
+    return IsotonicRegression(out_of_bounds="clip").fit(records.p[used], records.y[used], records.weights[used])
 
 
 def rescaled(p: ArrayLike, known: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Rescaled:
     """Scores `p` after the maps that suit the scores `known` with their labels."""
-    platt, isotonic = platt_fit(known, y, weights), isotonic_fit(known, y, weights)
-    return Rescaled(platt_apply(p, platt), isotonic_apply(p, isotonic))
+    isotonic = isotonic_fit(known, y, weights).predict(np.asarray(p, dtype=np.float64))
+    return Rescaled(platt_apply(p, platt_fit(known, y, weights)), np.asarray(isotonic, dtype=np.float64))
 
 
-def _platt_targets(records: Records) -> FloatArray:
-    used = records.weights > 0.0
-    positives = int(records.y[used].sum())
-    negatives = int(used.sum()) - positives
-    return np.where(records.y == 1.0, (positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0))
-
-
-def _logistic_fit(x: FloatArray, target: FloatArray, weight: FloatArray) -> tuple[float, float]:
-    """(slope, intercept) of least weighted cross-entropy to soft targets; x is centered and scaled."""
-    rate = float(np.dot(weight, target))
-    parameters = np.array([0.0, np.log(rate / (1.0 - rate))])
-    design = np.stack([x, np.ones_like(x)], axis=1)
-
-    def loss(candidate: FloatArray) -> float:
-        z = design @ candidate
-        return float(np.dot(weight, np.logaddexp(0.0, z) - target * z))
-
-    current = loss(parameters)
-    for _ in range(_NEWTON_STEPS):
-        fitted = _sigmoid(design @ parameters)
-        gradient = design.T @ (weight * (fitted - target))
-        curvature = (design * (weight * fitted * (1.0 - fitted))[:, None]).T @ design
-        step = np.linalg.lstsq(curvature, gradient, rcond=None)[0]
-        # Far from the optimum a full Newton step can overshoot; the loss is convex, so a shorter one always helps.
-        scale = 1.0
-        while scale > 1e-6 and loss(parameters - scale * step) > current:
-            scale /= 2.0
-        parameters = parameters - scale * step
-        current = loss(parameters)
-        if np.abs(scale * step).max() < 1e-10:
-            break
-    return float(parameters[0]), float(parameters[1])
-
-
-def _pool_adjacent_violators(means: FloatArray, mass: FloatArray) -> tuple[np.ndarray, FloatArray]:
-    """Start index and value of each block of the non-decreasing fit."""
-    starts: list[int] = []
-    values: list[float] = []
-    masses: list[float] = []
-    for index, (value, weight) in enumerate(zip(means.tolist(), mass.tolist(), strict=True)):
-        start = index
-        while values and values[-1] >= value:
-            earlier = masses.pop()
-            value = (values.pop() * earlier + value * weight) / (earlier + weight)
-            weight += earlier
-            start = starts.pop()
-        starts.append(start)
-        values.append(value)
-        masses.append(weight)
-    return np.array(starts, dtype=np.int64), np.array(values)
-
-
-def _logit(p: FloatArray) -> FloatArray:
+def _logit(p: ArrayLike) -> FloatArray:
     clipped = np.clip(p, _SMALLEST, 1.0 - _SMALLEST)
-    return np.log(clipped) - np.log1p(-clipped)
-
-
-def _sigmoid(z: FloatArray) -> FloatArray:
-    # exp(-log(1 + exp(-z))) overflows for no z.
-    return np.exp(-np.logaddexp(0.0, -z))
+    return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)

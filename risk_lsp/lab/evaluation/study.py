@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.baselines import improbability
 from risk_lsp.lab.evaluation.figures import LevelRecords, ProgramFacts, level_records
 from risk_lsp.lab.training.feature_store import FeatureStore, collect_features
 from risk_lsp.lab.training.heads import MaxPoolHead
@@ -22,7 +21,7 @@ from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
 from risk_lsp.lab.training.make_bundle import Recipe
 from risk_lsp.lab.training.spans import LabelledText, Level, SpanTable, span_tables
-from risk_lsp.model.activations import Activations, Encoding
+from risk_lsp.model.activations import Encoding
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.reader import uses_layout
@@ -35,6 +34,7 @@ _PROGRAMS_AT_ONCE = 128
 # Of the problems, about so many are training ones: injected bugs are made for all, so that every fold has its share.
 _TRAINING_SHARE = 0.65
 Floats = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 
 def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]:
@@ -53,10 +53,15 @@ def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]
         batch = slice(first, first + _PROGRAMS_AT_ONCE)
         read = engine.read(given[batch], encodings[batch], statistics=True)
         for place, activations in enumerate(read, first):
+            risk = engine.risk(given[place], activations)
+            tokens = TokenSpans(len(given[place].document), risk.starts, risk.ends)
+            log_probabilities = np.asarray(activations.log_probabilities)
             for level, table in tables.items():
                 rows = slice(*np.searchsorted(table.program, [place, place + 1]))
-                probe, rival = _scores(engine, activations, table, rows, given[place])
-                scores[level]["probe"][rows], scores[level]["token probability"][rows] = probe, rival
+                start, end = table.start[rows], table.end[rows]
+                scores[level]["probe"][rows] = risk.probabilities(start, end)
+                run = np.stack(tokens.overlapping(start, end)).astype(np.int64)
+                scores[level]["token probability"][rows] = improbability(log_probabilities, *run)
     facts = program_facts(data)
     return {level: level_records(level, table, facts, scores[level]) for level, table in tables.items()}
 
@@ -73,17 +78,15 @@ def program_facts(data: ProbeData) -> ProgramFacts:
     return ProgramFacts(data.groups, failing, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
-def _scores(
-    engine: Engine, activations: Activations, table: SpanTable, rows: slice, given: ModelText
-) -> tuple[Floats, Floats]:
-    risk = engine.risk(given, activations)
-    start, end = table.start[rows], table.end[rows]
-    return risk.probabilities(start, end), improbability(
-        start, end, risk.starts, risk.ends, np.asarray(activations.log_probabilities)
-    )
+def improbability(log_probabilities: Floats, first: Indices, last: Indices) -> Floats:
+    """1 minus the geometric mean of the probabilities of the tokens [first, last) of each span, float64[spans].
 
-
-Indices = NDArray[np.int64]
+    `log_probabilities` are in nats, one per token; a span without tokens scores 0 (arXiv 2512.24560).
+    """
+    sums = np.concatenate(([0.0], np.cumsum(log_probabilities, dtype=np.float64)))
+    # A log-probability is never above 0, but sums of many differ by rounding.
+    mean = np.minimum(sums[last] - sums[first], 0.0) / np.maximum(last - first, 1)
+    return np.asarray(1.0 - np.exp(mean), dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -105,18 +108,10 @@ class Study:
         """The programs to measure, with the part that a model wrote."""
         return [(program.text, program.scored) for program in self.data.programs]
 
-    @property
-    def surprisal(self) -> Floats:
-        """How surprised the model was by each token, in nats, float64[tokens]."""
-        return np.asarray(self.store.features[:, -STATISTICS], dtype=np.float64)
-
     def improbability(self, level: Level) -> Floats:
-        """1 minus the geometric mean of the token probabilities of each span of a level."""
-        sums = np.concatenate(([0.0], np.cumsum(self.surprisal)))
-        first, last = self.tokens[level].T
-        # Sums of many tokens differ by rounding where nothing was surprising.
-        mean = np.minimum(sums[first] - sums[last], 0.0) / np.maximum(last - first, 1)
-        return np.asarray(1.0 - np.exp(mean), dtype=np.float64)
+        """The improbability of each span of a level, float64[spans]."""
+        surprisal = np.asarray(self.store.features[:, -STATISTICS], dtype=np.float64)  # in nats
+        return improbability(-surprisal, *self.tokens[level].T)
 
 
 def read_study(

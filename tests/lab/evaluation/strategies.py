@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
 from risk_lsp.lab.evaluation.metrics import FloatArray
+from risk_lsp.lab.evaluation.program_metrics import ProgramValues
 
 
 class Scored(NamedTuple):
@@ -28,3 +30,9 @@ def scored_records(draw: st.DrawFn, both_classes: bool = False) -> Scored:
         records += [(draw(_SCORES), 0.0, 1.0), (draw(_SCORES), 1.0, 1.0)]
     columns = np.array(records, dtype=np.float64).T
     return Scored(columns[0], columns[1], columns[2])
+
+
+def mean(measured: ProgramValues) -> float:
+    """The weighted mean over the programs that have a value."""
+    usable = ~np.isnan(measured.values)
+    return float(np.average(measured.values[usable], weights=measured.weights[usable])) if usable.any() else math.nan

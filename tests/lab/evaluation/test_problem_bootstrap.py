@@ -16,7 +16,8 @@ from risk_lsp.lab.evaluation.metrics import (
     expected_calibration_error,
 )
 from risk_lsp.lab.evaluation.problem_bootstrap import Interval, ProblemBootstrap, interval_of
-from risk_lsp.lab.evaluation.program_metrics import ProgramValues, program_aucs, within_group_auc
+from risk_lsp.lab.evaluation.program_metrics import ProgramValues, program_aucs
+from tests.lab.evaluation.strategies import mean
 
 RECORDS, PROBLEMS, RESAMPLES, SEED = 400, 12, 20, 5
 random = np.random.default_rng(1)
@@ -79,7 +80,7 @@ def test_means_over_programs_are_resampled_by_problem_too() -> None:
     problems = np.array([program.split("/")[0] for program in np.unique(PROGRAMS)])
     found = bootstrap().mean_over_programs(values, problems)
 
-    expected = [within_group_auc(SCORES, LABELS, PROGRAMS, weights) for weights in resampled_weights()]
+    expected = [mean(program_aucs(SCORES, LABELS, PROGRAMS, weights)) for weights in resampled_weights()]
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.program_metrics import hits_at_k, program_efforts, within_group_auc
+from risk_lsp.lab.evaluation.program_metrics import program_aucs, program_efforts, program_hits
+from tests.lab.evaluation.strategies import mean
 
 # (program, score on a coarse grid, label)
 LINES = st.lists(
@@ -25,21 +26,21 @@ def test_auc_within_programs_is_the_mean_over_programs_with_both_classes() -> No
     y = [1, 0, 1, 0, 1]
     programs = ["right order", "right order", "wrong order", "wrong order", "one class"]
 
-    assert within_group_auc(scores, y, programs) == 0.5
+    assert mean(program_aucs(scores, y, programs)) == 0.5
 
 
 def test_a_programs_weight_is_the_sum_over_its_records() -> None:
     scores, y, programs = [0.9, 0.1, 0.1, 0.9], [1, 0, 1, 0], [0, 0, 1, 1]
 
-    assert within_group_auc(scores, y, programs, [1.5, 1.5, 0.5, 0.5]) == 0.75
+    assert mean(program_aucs(scores, y, programs, [1.5, 1.5, 0.5, 0.5])) == 0.75
 
 
 def test_knowing_which_programs_are_in_trouble_earns_nothing_within_them() -> None:
-    assert within_group_auc([0.9, 0.9, 0.9, 0.1, 0.1], [1, 0, 0, 0, 0], [0, 0, 0, 1, 1]) == 0.5
+    assert mean(program_aucs([0.9, 0.9, 0.9, 0.1, 0.1], [1, 0, 0, 0, 0], [0, 0, 0, 1, 1])) == 0.5
 
 
 def test_auc_within_programs_is_undefined_without_a_mixed_program() -> None:
-    assert math.isnan(within_group_auc([0.9, 0.1], [1, 0], ["a", "b"]))
+    assert math.isnan(mean(program_aucs([0.9, 0.1], [1, 0], ["a", "b"])))
 
 
 @given(LINES)
@@ -51,7 +52,7 @@ def test_auc_within_programs_agrees_with_a_loop_over_scikit_learn(lines: list[tu
         if len(np.unique(y[programs == program])) == 2
     ]
 
-    assert within_group_auc(scores, y, programs) == pytest.approx(np.mean(areas) if areas else math.nan, nan_ok=True)
+    assert mean(program_aucs(scores, y, programs)) == pytest.approx(np.mean(areas) if areas else math.nan, nan_ok=True)
 
 
 def test_hits_count_programs_whose_best_lines_hold_an_edit() -> None:
@@ -59,23 +60,23 @@ def test_hits_count_programs_whose_best_lines_hold_an_edit() -> None:
     y = [1, 0, 0, 0, 0, 1, 0]
     programs = [0, 0, 0, 1, 1, 1, 2]
 
-    assert [hits_at_k(scores, y, programs, k) for k in (1, 2, 3)] == [0.5, 0.5, 1.0]
+    assert [mean(program_hits(scores, y, programs, k)) for k in (1, 2, 3)] == [0.5, 0.5, 1.0]
 
 
 def test_equal_scores_are_read_from_the_top() -> None:
-    assert hits_at_k([0.5, 0.5], [1, 0], [0, 0], 1) == 1.0
-    assert hits_at_k([0.5, 0.5], [0, 1], [0, 0], 1) == 0.0
+    assert mean(program_hits([0.5, 0.5], [1, 0], [0, 0], 1)) == 1.0
+    assert mean(program_hits([0.5, 0.5], [0, 1], [0, 0], 1)) == 0.0
 
 
 def test_hits_need_at_least_one_line() -> None:
     with pytest.raises(BadInput, match="best 0 records"):
-        hits_at_k([0.5], [1], [0], 0)
+        program_hits([0.5], [1], [0], 0)
 
 
 def mean_efforts(scores: ArrayLike, y: ArrayLike, groups: ArrayLike) -> tuple[float, float]:
     """Mean shares read over the programs: by probability, and from the top."""
     by_probability, top_to_bottom = program_efforts(scores, y, groups)
-    return by_probability.mean, top_to_bottom.mean
+    return mean(by_probability), mean(top_to_bottom)
 
 
 def test_review_effort_by_hand() -> None:
@@ -118,8 +119,8 @@ def test_programs_may_be_interleaved(lines: list[tuple[int, float, float]], rand
 def _measures(lines: list[tuple[int, float, float]]) -> list[float]:
     programs, scores, y = zip(*lines, strict=True)
     return [
-        within_group_auc(scores, y, programs),
-        hits_at_k(scores, y, programs, 1),
+        mean(program_aucs(scores, y, programs)),
+        mean(program_hits(scores, y, programs, 1)),
         *mean_efforts(scores, y, programs),
     ]
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.lab.evaluation.baselines import LogisticModel, fit_logistic, trivial_features
 from risk_lsp.lab.evaluation.figures import TRIVIAL
+from risk_lsp.lab.evaluation.trivial_model import LogisticModel, fit_logistic, trivial_features
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.lab.training.spans import SpanTable, shared_weights, touched
 from risk_lsp.probe.priors import Place

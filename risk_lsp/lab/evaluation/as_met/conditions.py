@@ -1,13 +1,22 @@
-"""The same programs as people meet them: with what was asked and without, alone and among the functions of a module."""
+"""Programs as people meet them, with what was asked, without it, or in a module, and what a bundle is worth on them."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from risk_lsp.lab.evaluation.as_met.columns import LENGTH, Column, Passage, line_table, passage_of
+from risk_lsp.lab.evaluation.figures import LevelRecords, level_records, statistics_by_level
+from risk_lsp.lab.evaluation.study import program_facts
 from risk_lsp.lab.patches.labels import with_intent
-from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
+from risk_lsp.lab.training.spans import Level, SpanTable
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans
@@ -68,3 +77,119 @@ def _moved(program: LabelledProgram, text: str, shift: int) -> LabelledProgram:
 
 def _shifted(span: Span, shift: int) -> Span:
     return Span(span.start + shift, span.end + shift)
+
+
+LABELLED, ASKED, BARE, ALONE, IN_MODULE = "as labelled", "asked", "bare", "alone", "in a module"
+_LEVELS: tuple[Level, ...] = ("line", "program")
+# By level and statistic, as `figures.level_statistics` names them: what it is called in a table of several levels.
+_MEASURES = {
+    ("line", "auc"): "line_auc",
+    ("line", "within_auc"): "within_auc",
+    ("line", "hits_at_3"): "hits_at_3",
+    ("line", "bss_raw"): "line_bss_raw",
+    ("line", "bss_platt"): "line_bss_platt",
+    ("line", "ece_raw"): "line_ece_raw",
+    ("program", "auc"): "program_auc",
+    ("program", "bss_platt"): "program_bss_platt",
+    ("program", "ece_raw"): "program_ece_raw",
+}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Programs in one condition: with their weights, and where in its text each of them stands."""
+
+    data: ProbeData
+    places: tuple[Span, ...]
+
+    @classmethod
+    def of(cls, data: ProbeData, programs: Sequence[LabelledProgram], places: Sequence[Span] | None = None) -> Shown:
+        """`programs` are those of `data`, in its order, as they look in the condition; each stands alone by default."""
+        alone = tuple(Span(0, len(program.text)) for program in programs)
+        return cls(replace(data, programs=list(programs)), alone if places is None else tuple(places))
+
+
+def measures_of(levels: Mapping[str, Mapping[str, Mapping[str, Any]]], technique: str) -> dict[str, Any]:
+    """The figures of one technique that tables of several levels show: {measure: [estimate, low, high]}.
+
+    `levels` is by level, technique and statistic. Scores that are no probabilities have no raw figures of a level.
+    """
+    return {
+        measure: levels[level][technique][statistic]
+        for (level, statistic), measure in _MEASURES.items()
+        if level in levels and statistic in levels[level].get(technique, {})
+        if not (technique == LENGTH and statistic.endswith("raw"))
+    }
+
+
+def some_problems(data: ProbeData, most: int) -> ProbeData:
+    """The programs of as many problems as hold at most `most`, chosen by a hash of the problems' names."""
+    left = most
+    wanted: set[str] = set()
+    by_group: dict[str, int] = {}
+    for program in data.programs:
+        by_group[program.group] = by_group.get(program.group, 0) + 1
+    for group in sorted(by_group, key=lambda group: sha256(group.encode()).digest()):
+        if by_group[group] <= left:
+            wanted.add(group)
+            left -= by_group[group]
+    return data.where(lambda program: program.group in wanted)
+
+
+def with_and_without_statement(data: ProbeData) -> dict[str, Shown]:
+    """The programs of which it is known what was asked: as they are labelled, with it, and without."""
+    known = data.where(lambda program: asked(program) is not None)
+    shown = [asked(program) or program for program in known.programs]
+    return {
+        LABELLED: Shown.of(known, known.programs),
+        ASKED: Shown.of(known, shown),
+        BARE: Shown.of(known, [bare(program) for program in known.programs]),
+    }
+
+
+def alone_and_in_modules(data: ProbeData, functions: Sequence[str], seed: int) -> dict[str, Shown]:
+    """The programs alone, and each among functions in a module of its own."""
+    chooser = random.Random(seed)
+    moved = [in_module(program, functions, chooser) for program in data.programs]
+    return {
+        ALONE: Shown.of(data, data.programs),
+        IN_MODULE: Shown.of(data, [program for program, _ in moved], [place for _, place in moved]),
+    }
+
+
+def measure_conditions(
+    conditions: Mapping[str, Shown], calibration: ProbeData, columns: Sequence[Column], resamples: int
+) -> dict[str, dict[str, Any]]:
+    """By column and condition the figures that `measures_of` names, with intervals over problems.
+
+    Platt's maps are fitted to `calibration`, programs of other problems as they are labelled.
+    """
+    known = _records(Shown.of(calibration, calibration.programs), columns)
+    found: dict[str, dict[str, Any]] = {column.name: {} for column in columns}
+    for name, shown in conditions.items():
+        statistics = statistics_by_level(known, _records(shown, columns), resamples=resamples)
+        levels = {str(level): measured.figures()["techniques"] for level, measured in statistics.items()}
+        for column in columns:
+            found[column.name][name] = measures_of(levels, column.name)
+    return found
+
+
+def _records(shown: Shown, columns: Sequence[Column]) -> dict[Level, LevelRecords]:
+    """Every line that a model wrote, and every program, with the scores of all columns."""
+    programs = shown.data.programs
+    passages = [
+        Passage(program.text, passage_of(program.text, program.scored).lines, place)
+        for program, place in zip(programs, shown.places, strict=True)
+    ]
+    lines = line_table(passages, [program.edited or () for program in programs])
+    starts, ends = np.array(shown.places, dtype=np.int64).reshape(-1, 2).T
+    failing = np.array([not program.passed for program in programs], dtype=np.bool_)
+    wholes = SpanTable(starts, ends, np.arange(len(starts)), failing)
+    tables: dict[Level, SpanTable] = {"line": lines, "program": wholes}
+    scores: dict[Level, dict[str, NDArray[np.float64]]] = {level: {} for level in _LEVELS}
+    for column in columns:
+        answers = column.answers(passages)
+        scores["line"][column.name] = np.concatenate([answer.lines for answer in answers])
+        scores["program"][column.name] = np.array([answer.whole for answer in answers])
+    facts = program_facts(shown.data)
+    return {level: level_records(level, tables[level], facts, scores[level]) for level in _LEVELS}

@@ -16,8 +16,7 @@ from risk_lsp.edits.hunks import Difference, edited_spans
 from risk_lsp.edits.lexemes import LineAligner, read_code
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import Column, Passage, passage_of
-from risk_lsp.lab.evaluation.as_met.intervals import shortened
-from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap
+from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, shortened
 from risk_lsp.lab.evaluation.program_metrics import ProgramValues, program_aucs, program_hits
 from risk_lsp.lab.training.shared_programs import is_measured_alone, read_records, split_of
 from risk_lsp.lab.training.spans import touched

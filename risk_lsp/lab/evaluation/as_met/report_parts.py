@@ -12,7 +12,7 @@ from typing import Any
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import BundleColumn, Column, LengthColumn, TrivialColumn
-from risk_lsp.lab.evaluation.as_met.condition_figures import (
+from risk_lsp.lab.evaluation.as_met.conditions import (
     Shown,
     alone_and_in_modules,
     measure_conditions,

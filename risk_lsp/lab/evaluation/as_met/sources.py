@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import LENGTH, by_length
-from risk_lsp.lab.evaluation.as_met.condition_figures import (
+from risk_lsp.lab.evaluation.as_met.conditions import (
     ASKED,
     BARE,
     LABELLED,

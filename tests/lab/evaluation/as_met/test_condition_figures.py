@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from risk_lsp.lab.evaluation.as_met.columns import LENGTH, LengthColumn, TrivialColumn
-from risk_lsp.lab.evaluation.as_met.condition_figures import (
+from risk_lsp.lab.evaluation.as_met.conditions import (
     alone_and_in_modules,
     measure_conditions,
     some_problems,

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.lab.evaluation.as_met.condition_figures import ASKED, LABELLED
+from risk_lsp.lab.evaluation.as_met.conditions import ASKED, LABELLED
 from risk_lsp.lab.evaluation.as_met.sources import source_fold
 from risk_lsp.lab.training.labelled import LabelledProgram
 from risk_lsp.lab.training.shared_programs import is_measured_alone

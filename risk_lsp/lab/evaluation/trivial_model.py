@@ -1,4 +1,4 @@
-"""Rivals that know little: the model's token probability, and a logistic model of a span's place and beginning."""
+"""A rival that knows little: a logistic model of where a span stands, how long it is, and how it begins."""
 
 from __future__ import annotations
 
@@ -6,75 +6,47 @@ import keyword
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from risk_lsp.lab.evaluation.metrics import FloatArray
+from risk_lsp.lab.evaluation.reliability import logistic_regression
 from risk_lsp.lab.training.spans import SpanTable
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 
-
-def improbability(
-    starts: ArrayLike, ends: ArrayLike, token_starts: ArrayLike, token_ends: ArrayLike, log_probabilities: ArrayLike
-) -> FloatArray:
-    """1 minus the geometric mean of the probabilities of the tokens that overlap each span, float64[spans].
-
-    `log_probabilities` are in nats, one per token; a span without tokens scores 0 (arXiv 2512.24560).
-    """
-    sums = np.concatenate(([0.0], np.cumsum(np.asarray(log_probabilities, dtype=np.float64))))
-    first = np.searchsorted(np.asarray(token_ends), np.asarray(starts), side="right")
-    last = np.maximum(np.searchsorted(np.asarray(token_starts), np.asarray(ends), side="left"), first)
-    # A log-probability is never above 0, but sums of many differ by rounding.
-    mean = np.minimum(sums[last] - sums[first], 0.0) / np.maximum(last - first, 1)
-    return np.asarray(1.0 - np.exp(mean), dtype=np.float64)
-
-
-_STEPS = 50
+_NEXT_TO_NOTHING = 1e-9
 
 
 class LogisticModel(NamedTuple):
-    """p = sigmoid((x - mean) / scale @ coefficients + intercept)."""
+    """A logistic regression on features that are brought to mean 0 and variance 1."""
 
     mean: FloatArray
     scale: FloatArray
-    coefficients: FloatArray
-    intercept: float
+    regression: LogisticRegression
 
     def probability(self, features: FloatArray) -> FloatArray:
         """float64[n, features] -> float64[n]."""
-        return _sigmoid((features - self.mean) / self.scale @ self.coefficients + self.intercept)
+        return np.asarray(self.regression.predict_proba((features - self.mean) / self.scale)[:, 1], dtype=np.float64)
 
 
 def fit_logistic(
     features: FloatArray, labels: NDArray[np.bool_], weights: FloatArray, ridge: float = 1e-4
 ) -> LogisticModel:
-    """Least weighted mean log-loss + ridge / 2 |coefficients|^2 of standardised features; the intercept is free.
+    """The model of least weighted mean log-loss + ridge / 2 |coefficients|^2; the intercept is free.
 
-    Features that do not vary get no say. Weights need not sum to anything.
+    features: float64[n, features]; one that does not vary gets no say. labels: bool[n]. weights: float64[n], of which
+    only the ratios count.
     """
     used = weights > 0
-    x, y, w = features[used], labels[used].astype(np.float64), weights[used] / weights[used].sum()
-    mean = w @ x
-    spread = np.sqrt(w @ (x - mean) ** 2)
+    mean = np.average(features[used], axis=0, weights=weights[used])
+    spread = np.sqrt(np.average((features[used] - mean) ** 2, axis=0, weights=weights[used]))
     scale = np.where(spread > 1e-9, spread, np.inf)
-    design = np.concatenate([(x - mean) / scale, np.ones((len(x), 1))], axis=1)
-    penalty = np.append(np.full(x.shape[1], ridge), 0.0)
-    parameters = np.zeros(design.shape[1])
-    for _ in range(_STEPS):
-        fitted = _sigmoid(design @ parameters)
-        gradient = design.T @ (w * (fitted - y)) + penalty * parameters
-        # The small term keeps a class without a single case from asking for an infinite step.
-        curvature = (design * (w * fitted * (1.0 - fitted))[:, None]).T @ design + np.diag(penalty + 1e-9)
-        step = np.linalg.solve(curvature, gradient)
-        parameters -= np.clip(step, -4.0, 4.0)
-        if np.abs(step).max() < 1e-8:
-            break
-    return LogisticModel(mean, scale, parameters[:-1], float(parameters[-1]))
-
-
-def _sigmoid(z: FloatArray) -> FloatArray:
-    # exp(-log(1 + exp(-z))) overflows for no z.
-    return np.asarray(np.exp(-np.logaddexp(0.0, -z)), dtype=np.float64)
+    # A row of each label at the mean keeps the model finite where one class has no row; they weigh next to nothing.
+    rows = np.concatenate([(features[used] - mean) / scale, np.zeros((2, features.shape[1]))])
+    shares = np.append(weights[used] / weights[used].sum(), [_NEXT_TO_NOTHING, _NEXT_TO_NOTHING])
+    regression = logistic_regression(rows, np.append(labels[used], [False, True]), shares, ridge=ridge)
+    return LogisticModel(mean, scale, regression)
 
 
 # Of a span's first word: statements' keywords, then kinds of everything else.
@@ -92,9 +64,8 @@ def trivial_features(text: str, scored: Span, starts: NDArray[np.int64], ends: N
     begin = int(np.searchsorted(lines.starts, scored.start, side="right")) - 1
     count = max(lines.count - begin, 1)
     place = (first - begin) / count
-    indent = np.array(
-        [_indentation(lines.slice(lines.start(line), lines.content_end(line))) for line in first.tolist()]
-    )
+    heads = [lines.slice(lines.start(line), lines.content_end(line)) for line in first.tolist()]
+    indent = np.array([len(head) - len(head.lstrip()) for head in heads])
     numbers = np.stack(
         [
             place,
@@ -122,10 +93,6 @@ def trivial_feature_table(texts: list[tuple[str, Span]], table: SpanTable) -> Fl
         for (text, scored), low, high in zip(texts, bounds[:-1], bounds[1:], strict=True)
     ]
     return np.concatenate([np.zeros((0, FEATURES)), *parts])
-
-
-def _indentation(line: str) -> int:
-    return len(line) - len(line.lstrip())
 
 
 def _category(text: str) -> str:
