@@ -69,12 +69,49 @@ def write_gguf(
         if family == "llama":
             values = next((_permuted(values, count) for part, count in heads.items() if part in name), values)
         stored = kind if values.ndim == 2 else gguf.GGMLQuantizationType.F32
-        writer.add_tensor(gguf_name(name), gguf.quants.quantize(values, stored), raw_dtype=stored)
+        writer.add_tensor(gguf_name(name), quantised(values, stored), raw_dtype=stored)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def quantised(values: NDArray[np.float32], kind: gguf.GGMLQuantizationType) -> NDArray[Any]:
+    """Numbers in a type of GGUF; of those that the gguf package reads and does not write, Q4_K."""
+    if kind is gguf.GGMLQuantizationType.Q4_K:
+        return _in_q4_k(values)
+    stored: NDArray[Any] = gguf.quants.quantize(values, kind)
+    return stored
+
+
+def _in_q4_k(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """uint8[rows, 144 for every 256 columns]: two scales, 8 scales and 8 offsets in six bits, numbers in four bits.
+
+    The layout: block_q4_K in https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h
+    """
+    parts = values.reshape(-1, 8, 32)
+    offsets = np.maximum(0, -parts.min(axis=2))
+    scales = (parts.max(axis=2) + offsets) / 15
+    large = np.stack([scales.max(axis=1), offsets.max(axis=1)], axis=1) / 63
+    large = large.astype(np.float16)
+    steps = np.where(large == 0, 1, large).astype(np.float32)
+    scale = np.rint(scales / steps[:, :1]).clip(0, 63).astype(np.uint8)
+    offset = np.rint(offsets / steps[:, 1:]).clip(0, 63).astype(np.uint8)
+    factors, shifts = scale * steps[:, :1], offset * steps[:, 1:]
+    shifted = (parts + shifts[:, :, None]) / np.where(factors == 0, 1, factors)[:, :, None]
+    nibbles = np.rint(shifted).clip(0, 15).astype(np.uint8)
+    packed = np.concatenate(
+        [
+            scale[:, :4] | scale[:, 4:] >> 4 << 6,
+            offset[:, :4] | offset[:, 4:] >> 4 << 6,
+            scale[:, 4:] & 15 | (offset[:, 4:] & 15) << 4,
+        ],
+        axis=1,
+    )
+    pairs = nibbles.reshape(-1, 4, 2, 32)
+    data = (pairs[:, :, 0] | pairs[:, :, 1] << 4).reshape(len(parts), -1)
+    return np.concatenate([large.view(np.uint8), packed, data], axis=1).reshape(len(values), -1)
 
 
 def gguf_name(name: str) -> str:
