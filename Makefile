@@ -24,7 +24,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
 
 demo: $(VENV)/installed ## install, then show where to look in examples/
-	$(BIN)/risk-lsp check examples
+	$(BIN)/risk-lsp check examples --place generated
 
 test: lint types unit ## install what tests need, then lint, strict types and all tests
 
@@ -79,7 +79,7 @@ vsix: ## build the VS Code extension (needs npm)
 	$(MAKE) -C editors/vscode check vsix
 
 picture: $(VENV)/installed ## make the README's picture again
-	$(BIN)/risk-lsp check examples/interval_merging.py --format svg > docs/images/check.svg
+	$(BIN)/risk-lsp check examples/interval_merging.py --place generated --format svg > docs/images/check.svg
 
 clean: ## remove what make and the tools made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from risk_lsp.cli.command_line import BAD_INPUT, FINDINGS, OK, print_error
 from risk_lsp.cli.engine_options import (
     add_bundle_arguments,
     add_cache_argument,
+    add_place_argument,
     cached_scorer,
     load_engine,
     probability,
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=3, metavar="N", help="name the N lines of a file, or a diff, most worth reading (3)"
     )
+    add_place_argument(parser)
     add_cache_argument(parser)
     add_bundle_arguments(parser)
 
@@ -51,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
 
     if not args.paths and args.diff is None:
         raise BadInput("no PATH to check", "name files or folders, or what to compare with: --diff BASE")
-    options = CheckOptions(args.top, DEFAULT_THRESHOLD if args.fail_above is None else args.fail_above)
+    threshold = DEFAULT_THRESHOLD if args.fail_above is None else args.fail_above
+    options = CheckOptions(args.top, threshold, args.place)
     changes = None if args.diff is None else changes_since(args.diff, Path.cwd())
     engine = load_engine(args)
+    options = replace(options, priors=engine.manifest.priors)
     scorer = cached_scorer(engine, args)
     outcomes = check_paths(scorer, args.paths or [Path()], options, reference_of(engine), changes)
     result = collected(outcomes, options, args.diff)

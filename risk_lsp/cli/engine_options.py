@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from risk_lsp.probe.priors import Place
     from risk_lsp.risk.engine import Engine
     from risk_lsp.risk.presentation import ReferenceTable
     from risk_lsp.risk.span_risk import Scorer
@@ -33,6 +34,26 @@ def load_engine(args: argparse.Namespace) -> Engine:
         offline=not args.online,
         threads=args.threads,
     )
+
+
+def add_place_argument(parser: argparse.ArgumentParser) -> None:
+    """The option that says what kind of text all files are."""
+    parser.add_argument(
+        "--place",
+        type=place,
+        metavar="PLACE",
+        help="generated, changed or at-rest: what all lines are (default: what git and installed libraries say)",
+    )
+
+
+def place(text: str) -> Place:
+    """The place that is called so; ArgumentTypeError for another name."""
+    from risk_lsp.probe.priors import Place
+
+    names = {each.value.replace("_", "-"): each for each in Place}
+    if text not in names:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(names)}")
+    return names[text]
 
 
 def add_cache_argument(parser: argparse.ArgumentParser) -> None:

@@ -10,6 +10,7 @@ from risk_lsp.cli.command_line import OK
 from risk_lsp.cli.engine_options import (
     add_bundle_arguments,
     add_cache_argument,
+    add_place_argument,
     cached_scorer,
     load_engine,
     reference_of,
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("span", metavar="START-END", help=FORMS)
+    add_place_argument(parser)
     add_cache_argument(parser)
     add_bundle_arguments(parser)
 
@@ -32,5 +34,8 @@ def run(args: argparse.Namespace) -> int:
     from risk_lsp.report.wording import write_all
 
     engine = load_engine(args)
-    write_all(sys.stdout, describe_span(cached_scorer(engine, args), args.file, args.span, reference_of(engine)))
+    found = describe_span(
+        cached_scorer(engine, args), args.file, args.span, reference_of(engine), engine.manifest.priors, args.place
+    )
+    write_all(sys.stdout, found)
     return OK

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from risk_lsp.cli.command_line import BAD_INPUT, OK, print_error
 from risk_lsp.cli.engine_options import (
     add_bundle_arguments,
     add_cache_argument,
+    add_place_argument,
     cached_scorer,
     load_engine,
     reference_of,
@@ -22,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=3, metavar="N", help="name the N lines of a file most worth reading (default 3)"
     )
+    add_place_argument(parser)
     add_cache_argument(parser)
     add_bundle_arguments(parser)
 
@@ -32,8 +35,9 @@ def run(args: argparse.Namespace) -> int:
     from risk_lsp.report.html_report import html_report, write_page
     from risk_lsp.report.wording import tool_of
 
-    options = CheckOptions(args.top)
+    options = CheckOptions(args.top, place=args.place)
     engine = load_engine(args)
+    options = replace(options, priors=engine.manifest.priors)
     reference = reference_of(engine)
     result = collected(check_paths(cached_scorer(engine, args), args.paths, options, reference), options)
     for failure in result.failures:

@@ -28,7 +28,15 @@ def run(args: argparse.Namespace) -> int:
     from risk_lsp.report.score import count_lines, score_file
 
     progress = Progress(sys.stderr, "programs", count_lines(args.input))
-    score_file(load_engine(args), args.input, args.output, skip_bad=args.skip_bad, on_progress=progress)
+    engine = load_engine(args)
+    score_file(
+        engine,
+        args.input,
+        args.output,
+        skip_bad=args.skip_bad,
+        on_progress=progress,
+        priors=engine.manifest.priors,
+    )
     return OK
 
 

@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.probe.priors import Place, Priors
 from risk_lsp.risk.changes import Changes, Ranges, changed_mask
-from risk_lsp.risk.presentation import ReferenceTable, reason_outside
+from risk_lsp.risk.placed_risk import PlacedRisk, Standing, few_at_rest, placed, ranks_of
+from risk_lsp.risk.places import TextPlace, places_of
+from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
 from risk_lsp.risk.views import (
     FunctionRisk,
     code_line_risks,
     document_risk,
     driving_words,
-    function_risks,
     line_risks,
     riskiest_lines,
 )
@@ -30,14 +32,20 @@ from risk_lsp.text.structure import parse_structure
 
 # The editor's threshold: what counts as a finding when nobody says otherwise.
 DEFAULT_THRESHOLD = 0.3
+DEFAULT_PRIORS = Priors()
 
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """`top`: how many lines a report names as most worth reading. `threshold`: lines likelier than it are findings."""
+    """`top`: how many lines a report names as most worth reading. `threshold`: lines likelier than it are findings.
+
+    `place`: that of all lines; None lets git and what is installed decide. `priors`: what the bundle says of places.
+    """
 
     top: int = 3
     threshold: float = DEFAULT_THRESHOLD
+    place: Place | None = None
+    priors: Priors = DEFAULT_PRIORS
 
     def __post_init__(self) -> None:
         if self.top < 0:
@@ -48,13 +56,17 @@ class CheckOptions:
 
 @dataclass(frozen=True)
 class LineRisk:
-    """A line: its index from 0, the span of its content, its probability, the tokens that drive it, what it means."""
+    """A line: its index from 0, the span of its content, its probability, the tokens that drive it, what it means.
+
+    `standing` says whether people are given the probability, or only the line's rank. `reference` is for the former.
+    """
 
     line: int
     span: Span
     probability: float
     words: tuple[Span, ...]
     reference: str | None
+    standing: Standing
 
 
 @dataclass(frozen=True)
@@ -62,21 +74,27 @@ class FileReport:
     """The risks of one file.
 
     `line_probabilities` and `code_probabilities` are float64[lines]: NaN for blank lines, and in the latter, from which
-    lines are picked, for comments and docstrings too. `changed` is bool[lines] if lines that did not change are passed
-    over: neither worth reading nor findings.
+    lines are picked, for comments and docstrings too. `ranks`, int64[lines], go from 1 over lines of code, and are 0
+    for the others. `changed` is bool[lines] if lines that did not change are passed over: neither worth reading nor
+    findings.
     """
 
     path: Path
     language_id: str
-    lines: LineIndex
+    placed: PlacedRisk
     document: float
     line_probabilities: NDArray[np.float64]
     code_probabilities: NDArray[np.float64]
-    functions: tuple[FunctionRisk, ...]
+    ranks: NDArray[np.int64]
+    functions: tuple[tuple[FunctionRisk, Standing], ...]
     worth_reading: tuple[LineRisk, ...]
     findings: tuple[LineRisk, ...]
-    novelty: float | None
     changed: NDArray[np.bool_] | None = None
+
+    @property
+    def lines(self) -> LineIndex:
+        """The lines of the file."""
+        return self.placed.lines
 
     @property
     def text(self) -> str:
@@ -86,7 +104,7 @@ class FileReport:
     @property
     def outside(self) -> str | None:
         """Why the probabilities may not hold for this file, or None."""
-        return reason_outside(self.language_id, self.lines.count, self.novelty)
+        return self.placed.outside
 
 
 @dataclass(frozen=True)
@@ -151,30 +169,36 @@ def check_paths(
             files += find_files(path)
         except RiskError as error:
             yield FileFailure(path, error)
-    for batch in in_batches(_sources(without_repeats(files), changes), _characters):
+    for batch in in_batches(_sources(without_repeats(files), changes, options.place), _characters):
         yield from (each for each in batch if isinstance(each, FileFailure))
         yield from _reports(engine, [each for each in batch if isinstance(each, _Source)], options, reference)
 
 
 @dataclass(frozen=True)
 class _Source:
-    """What a file holds, and what changed in it."""
+    """What a file holds, where its lines are, and what changed in it."""
 
     path: Path
     text: str
+    place: TextPlace
     changed: Ranges | None
 
 
-def _sources(files: Sequence[FoundFile], changes: Changes | None) -> Iterator[_Source | FileFailure]:
+def _sources(
+    files: Sequence[FoundFile], changes: Changes | None, place: Place | None
+) -> Iterator[_Source | FileFailure]:
     """The files that there is something to say about, read, and those that cannot be."""
-    for file in files:
-        changed = None if changes is None else changes.of(file)
-        if changed == ():
-            continue
+    changed_of = {file.path: None if changes is None else changes.of(file) for file in files}
+    files = [file for file in files if changed_of[file.path] != ()]
+    places = places_of([file.path for file in files]) if place is None else [TextPlace(place)] * len(files)
+    for file, found in zip(files, places, strict=True):
+        changed = changed_of[file.path]
+        if changed is not None and found.place is Place.AT_REST:
+            found = replace(found, changed=changed)
         try:
             text = read_source(file.path)
             if text.strip():
-                yield _Source(file.path, text, changed)
+                yield _Source(file.path, text, found, changed)
             elif file.named and changed is None:
                 raise BadInput(f"{file.path} is empty", "give a file with code in it")
         except RiskError as error:
@@ -197,59 +221,64 @@ def _reports(
             yield from (_report_or_failure(engine, source, options, reference) for source in alike)
             continue
         for source, risk in zip(alike, risks, strict=True):
-            yield file_report(risk, source.text, source.path, language_id, options, reference, source.changed)
+            yield _report(risk, source, language_id, options, reference)
 
 
 def _report_or_failure(
     engine: Scorer, source: _Source, options: CheckOptions, reference: ReferenceTable
 ) -> FileReport | FileFailure:
     try:
-        return check_text(engine, source.text, source.path, options, reference, source.changed)
+        language_id = language_of(source.path)
+        return _report(engine.score(source.text, language_id), source, language_id, options, reference)
     except RiskError as error:
         return FileFailure(source.path, error)
 
 
-def check_text(
-    engine: Scorer,
-    text: str,
-    path: Path,
-    options: CheckOptions,
-    reference: ReferenceTable,
-    changed: Ranges | None = None,
+def _report(
+    risk: SpanRisk, source: _Source, language_id: str, options: CheckOptions, reference: ReferenceTable
 ) -> FileReport:
-    """The report on one text, which need not parse; on its changed lines, if these are given."""
+    lines = LineIndex(source.text)
+    mask = None if source.changed is None else changed_mask(lines, source.changed)
+    here = placed(risk, lines, source.place.of_lines(lines), options.priors, language_id)
+    return file_report(here, source.path, language_id, options, reference, mask)
+
+
+def check_text(engine: Scorer, text: str, path: Path, options: CheckOptions, reference: ReferenceTable) -> FileReport:
+    """The report on one text, which need not parse; it counts as generated unless the options say where it is."""
     language_id = language_of(path)
-    return file_report(engine.score(text, language_id), text, path, language_id, options, reference, changed)
+    source = _Source(path, text, TextPlace(options.place or Place.GENERATED), None)
+    return _report(engine.score(text, language_id), source, language_id, options, reference)
 
 
 def file_report(
-    risk: SpanRisk,
-    text: str,
+    here: PlacedRisk,
     path: Path,
     language_id: str,
     options: CheckOptions,
     reference: ReferenceTable,
-    changed: Ranges | None = None,
+    changed: NDArray[np.bool_] | None = None,
 ) -> FileReport:
-    """The report on a text whose risks are known."""
-    lines = LineIndex(text)
-    mask = None if changed is None else changed_mask(lines, changed)
+    """The report on a text whose risks are known; on its changed lines, bool[lines], if these are given.
+
+    Findings are the lines above the threshold; of code at rest, one for 50 lines at most.
+    """
+    risk, text = here.risks, here.lines.text
     probabilities = code_line_risks(risk, text, language_id)
-    candidates = probabilities if mask is None else np.where(mask, probabilities, np.nan)
-    described = _LineDescriber(risk, text, candidates, reference)
-    above = int(np.count_nonzero(candidates > options.threshold))
+    candidates = probabilities if changed is None else np.where(changed, probabilities, np.nan)
+    above = riskiest_lines(candidates, int(np.count_nonzero(candidates > options.threshold)))
+    described = _LineDescriber(here, probabilities, reference)
     return FileReport(
         path=path,
         language_id=language_id,
-        lines=lines,
+        placed=here,
         document=document_risk(risk),
         line_probabilities=line_risks(risk, text),
         code_probabilities=probabilities,
-        functions=tuple(function_risks(risk, parse_structure(text, language_id))),
-        worth_reading=described.riskiest(options.top),
-        findings=described.riskiest(above),
-        novelty=risk.novelty,
-        changed=mask,
+        ranks=described.ranks,
+        functions=tuple(here.functions(parse_structure(text, language_id))),
+        worth_reading=described.of(riskiest_lines(candidates, options.top)),
+        findings=described.of(few_at_rest(above, here.at_rest, ~np.isnan(probabilities))),
+        changed=changed,
     )
 
 
@@ -265,19 +294,20 @@ def _top_over_all(reports: tuple[FileReport, ...], top: int) -> tuple[FileReport
 class _LineDescriber:
     """The lines of one text with all that a report says of them."""
 
-    def __init__(
-        self, risk: SpanRisk, text: str, probabilities: NDArray[np.float64], reference: ReferenceTable
-    ) -> None:
-        self._risk = risk
-        self._text = text
+    def __init__(self, here: PlacedRisk, probabilities: NDArray[np.float64], reference: ReferenceTable) -> None:
+        self._here = here
+        self._text = here.lines.text
         self._probabilities = probabilities
         self._reference = reference
-        self._spans = stripped_line_spans(text)
+        self._spans = stripped_line_spans(self._text)
+        self.ranks = ranks_of(probabilities)
 
-    def riskiest(self, top: int) -> tuple[LineRisk, ...]:
-        return tuple(map(self._described, riskiest_lines(self._probabilities, top)))
+    def of(self, lines: Sequence[int]) -> tuple[LineRisk, ...]:
+        return tuple(map(self._described, lines))
 
     def _described(self, line: int) -> LineRisk:
         span, probability = self._spans[line], float(self._probabilities[line])
-        words = tuple(driving_words(self._risk, self._text, span))
-        return LineRisk(line, span, probability, words, self._reference.sentence(probability))
+        words = tuple(driving_words(self._here.risks, self._text, span))
+        standing = self._here.of_line(line, self.ranks)
+        meaning = self._reference.sentence(probability) if standing.why is None else None
+        return LineRisk(line, span, probability, words, meaning, standing)

@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
-from risk_lsp.report.wording import counted, reasons
-from risk_lsp.risk.presentation import percent
+from risk_lsp.report.wording import above, caveat, reasons
 
 LIMIT = 10  # GitHub shows so many notices of one step, and drops the others
 
@@ -19,22 +18,18 @@ def github_report(result: CheckResult, root: Path) -> str:
     """
     findings = likeliest_first(result.reports, lambda report: report.findings)
     rows = [_notice(report, line, root) for report, line in findings[:LIMIT]]
-    summary = f"{counted(len(findings), 'line')} above {result.threshold:.0%}"
+    summary = above(result)
     if len(findings) > LIMIT:
         summary += f"; the {LIMIT} likeliest are annotated"
     return "\n".join([*rows, summary]) + "\n"
 
 
 def _notice(report: FileReport, line: LineRisk, root: Path) -> str:
-    title = f"{percent(line.probability)} likely to need an edit"
-    message = ". ".join(part for part in (reasons(report, line), _warning(report)) if part) or title
+    title = line.standing.sentence(line.probability)
+    message = ". ".join(part for part in (reasons(report, line), caveat(report, line.standing)) if part) or title
     properties = {"file": _name(report.path, root), "line": str(line.line + 1), "title": title}
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
     return f"::notice {listed}::{_data(message)}"
-
-
-def _warning(report: FileReport) -> str:
-    return f"Outside the calibrated range: {report.outside}" if report.outside else ""
 
 
 def _name(path: Path, root: Path) -> str:

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from risk_lsp.errors import BadInput
 from risk_lsp.report.check import DEFAULT_THRESHOLD, FileFailure, FileReport, LineRisk, likeliest_first
 from risk_lsp.report.wording import NAME, Tool, code_of, counted, printable, shows_unicode, words_of
-from risk_lsp.risk.presentation import STEPS, ReferenceTable, heat_edges, heat_steps, percent
+from risk_lsp.risk.presentation import STEPS, ReferenceTable, heat_edges, heat_steps
 from risk_lsp.text.spans import stripped_line_spans
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -31,6 +31,7 @@ def html_report(
     """The page, a whole HTML document. Every name and every line of code in it is text, whatever it holds."""
     style = (_TEMPLATES / "report.css").read_text("utf-8")
     files = [_file(number, report, threshold) for number, report in enumerate(reports, start=1)]
+    is_order = all(report.placed.orders() for report in reports) and bool(reports)
     return (
         _environment()
         .get_template("report.html")
@@ -44,7 +45,8 @@ def html_report(
             top=_top(reports, threshold) if len(files) > 1 else [],
             failures=[printable(str(each.error)) for each in failures],
             threshold=f"{threshold:.0%}",
-            legend=_legend(threshold),
+            legend=_legend(threshold, is_order=is_order),
+            is_order=is_order,
             classes=[each.sentence(reference.things) for each in reference.classes if each.n],
         )
     )
@@ -65,10 +67,10 @@ def write_page(page: str, output: Path | None) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of code as the heat map shows it; `percent` is empty for one that holds no code."""
+    """A line of code as the heat map shows it; `chance` is empty for one that holds no code."""
 
     number: int
-    percent: str
+    chance: str
     step: int
     code: str
 
@@ -80,7 +82,7 @@ class _TopLine:
     target: str
     name: str
     number: int
-    percent: str
+    chance: str
     step: int
     code: str
     words: list[str]
@@ -92,19 +94,20 @@ class _Function:
     target: str
     kind: str
     name: str
-    percent: str
+    chance: str
 
 
 @dataclass(frozen=True)
 class _File:
-    """A file; `id` begins the ids of everything in it."""
+    """A file; `id` begins the ids of everything in it. `chance` is empty where only the order of lines is known."""
 
     id: str
     name: str
     language: str
-    percent: str
+    chance: str
     above: str
     outside: str | None
+    orders: list[str]
     functions: list[_Function]
     top: list[_TopLine]
     rows: list[_Row]
@@ -126,9 +129,10 @@ def _file(number: int, report: FileReport, threshold: float) -> _File:
         id=identity,
         name=name,
         language=report.language_id,
-        percent=percent(report.document),
+        chance=report.placed.whole.short(report.document),
         above=counted(len(report.findings), "line"),
         outside=report.outside,
+        orders=[] if report.outside else list(report.placed.orders().values()),
         functions=_functions(report, identity),
         top=[_top_line(report, line, identity, threshold) for line in report.worth_reading],
         rows=_rows(report, threshold),
@@ -141,9 +145,9 @@ def _functions(report: FileReport, identity: str) -> list[_Function]:
             target=f"{identity}-{report.lines.line_of(risk.node.span.start) + 1}",
             kind=risk.node.kind,
             name=printable(risk.node.name),
-            percent=percent(risk.probability),
+            chance=standing.short(risk.probability),
         )
-        for risk in report.functions
+        for risk, standing in report.functions
     ]
 
 
@@ -160,7 +164,7 @@ def _top_line(report: FileReport, line: LineRisk, identity: str, threshold: floa
         target=f"{identity}-{line.line + 1}",
         name=printable(str(report.path)),
         number=line.line + 1,
-        percent=percent(line.probability),
+        chance=line.standing.short(line.probability),
         step=heat_steps(np.array([line.probability]), threshold)[0],
         code=code_of(report, line),
         words=words_of(report, line),
@@ -174,7 +178,7 @@ def _rows(report: FileReport, threshold: float) -> list[_Row]:
     rows = [
         _Row(
             number=line + 1,
-            percent="" if np.isnan(probability) else percent(float(probability)),
+            chance="" if np.isnan(probability) else report.placed.of_line(line, report.ranks).short(float(probability)),
             step=steps[line],
             code=printable(report.text[starts[line] : spans[line].end]),
         )
@@ -184,7 +188,9 @@ def _rows(report: FileReport, threshold: float) -> list[_Row]:
     return rows[:-1] if starts[-1] == len(report.text) else rows
 
 
-def _legend(threshold: float) -> list[tuple[int, str]]:
+def _legend(threshold: float, *, is_order: bool) -> list[tuple[int, str]]:
+    if is_order:
+        return list(zip(range(1, STEPS + 1), ("read last", "", "", "read first"), strict=True))
     edges = [f"{edge:.0%}" for edge in heat_edges(threshold)]
     upper = [f"below {edge}" for edge in edges[1:]] + [""]
     ranges = [f"{low} to {high}" if high else f"{low} and over" for low, high in zip(edges, upper, strict=True)]

@@ -10,6 +10,7 @@ import numpy as np
 
 from risk_lsp.report.check import CheckResult, FileFailure, FileReport, LineRisk
 from risk_lsp.report.wording import NAME, Tool
+from risk_lsp.risk.placed_risk import Standing
 from risk_lsp.risk.views import FunctionRisk
 
 FORMAT_VERSION = 1
@@ -36,16 +37,21 @@ def rounded(probability: float) -> float | None:
 
 
 def _file(report: FileReport) -> dict[str, Any]:
+    novelty = report.placed.risks.novelty
     return {
         "path": str(report.path),
         "language": report.language_id,
         "document": rounded(report.document),
-        "novelty": None if report.novelty is None else round(report.novelty, 4),
+        **report.placed.whole.to_json(),
+        "novelty": None if novelty is None else round(novelty, 4),
         "lines": [rounded(probability) for probability in report.line_probabilities.tolist()],
+        "ranks": [rank or None for rank in report.ranks.tolist()],
+        "places": [place.value for place in report.placed.places_of_lines()],
+        "orders": report.placed.orders(),
         "changed": None if report.changed is None else (np.flatnonzero(report.changed) + 1).tolist(),
         "worth_reading": [_line(report, line) for line in report.worth_reading],
         "findings": [_line(report, line) for line in report.findings],
-        "functions": [_function(report, function) for function in report.functions],
+        "functions": [_function(report, function, standing) for function, standing in report.functions],
     }
 
 
@@ -56,12 +62,13 @@ def _line(report: FileReport, line: LineRisk) -> dict[str, Any]:
         "end": line.span.end,
         "text": report.text[line.span.start : line.span.end],
         "probability": rounded(line.probability),
+        **line.standing.to_json(),
         "tokens": [{"start": word.start, "end": word.end} for word in line.words],
         "reference": line.reference,
     }
 
 
-def _function(report: FileReport, function: FunctionRisk) -> dict[str, Any]:
+def _function(report: FileReport, function: FunctionRisk, standing: Standing) -> dict[str, Any]:
     span = function.node.span
     return {
         "kind": function.node.kind,
@@ -69,6 +76,7 @@ def _function(report: FileReport, function: FunctionRisk) -> dict[str, Any]:
         "first_line": report.lines.line_of(span.start) + 1,
         "last_line": report.lines.line_of(max(span.start, span.end - 1)) + 1,
         "probability": rounded(function.probability),
+        **standing.to_json(),
     }
 
 

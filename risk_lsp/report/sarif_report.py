@@ -12,7 +12,6 @@ from urllib.parse import quote_from_bytes
 
 from risk_lsp.report.check import CheckResult, FileFailure, FileReport, LineRisk
 from risk_lsp.report.wording import NAME, Tool
-from risk_lsp.risk.presentation import percent
 from risk_lsp.text.spans import Span
 
 RULE_ID = "likely-edit"
@@ -21,8 +20,9 @@ _RULE = {
     "name": "LikelyEdit",
     "shortDescription": {"text": "This line is likely to need an edit"},
     "fullDescription": {
-        "text": "The calibrated probability that the line has to be edited before the program does what was asked. It"
-        " is a reason to read the line closely; it does not say what is wrong, or that anything is."
+        "text": "The calibrated probability that the line has to be edited before the program does what was asked, or"
+        " where that was not measured, its rank among the lines to read. It is a reason to read the line closely; it"
+        " does not say what is wrong, or that anything is."
     },
     "defaultConfiguration": {"level": "note"},
 }
@@ -77,7 +77,7 @@ def _results(report: FileReport, root: Path) -> list[dict[str, Any]]:
 def _result(report: FileReport, line: LineRisk, artifact: dict[str, Any], identity: str) -> dict[str, Any]:
     """`identity` tells the line from the file's others, wherever edits elsewhere move it."""
     region = {**_region(report, line.span), "snippet": {"text": report.text[line.span.start : line.span.end]}}
-    message = f"{percent(line.probability)} likely to need an edit"
+    message = line.standing.sentence(line.probability)
     return {
         "ruleId": RULE_ID,
         "ruleIndex": 0,
@@ -86,7 +86,7 @@ def _result(report: FileReport, line: LineRisk, artifact: dict[str, Any], identi
         "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
         "rank": round(100 * line.probability, 2),
         "partialFingerprints": {"lineContent/v1": hashlib.sha256(identity.encode("utf-8")).hexdigest()[:32]},
-        "properties": {"probability": round(line.probability, 4)},
+        "properties": {"probability": round(line.probability, 4), **line.standing.to_json()},
     }
 
 

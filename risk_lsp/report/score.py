@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.probe.priors import Place, Priors
+from risk_lsp.risk.placed_risk import placed
+from risk_lsp.risk.places import all_lines
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
 from risk_lsp.risk.views import document_risk, line_risks
+from risk_lsp.text.lines import LineIndex
 
+_PRIORS = Priors()
 _MAX_CHARACTERS = 2_000_000
 _WANTED = 'each line is a JSON object {"id": ..., "text": "..."}'
 
@@ -45,10 +50,21 @@ def read_lines(path: Path) -> Iterator[bytes]:
         raise BadInput(f"{path} cannot be read: {error.strerror}", "check the path") from error
 
 
-def scored_line(record: ScoreRecord, risk: SpanRisk) -> str:
-    """{"id", "document": p, "lines": [p or null per line of the text]}"""
-    lines = [None if math.isnan(each) else round(each, 6) for each in line_risks(risk, record.text).tolist()]
-    return json.dumps({"id": record.id, "document": round(document_risk(risk), 6), "lines": lines}) + "\n"
+def scored_line(record: ScoreRecord, risk: SpanRisk, priors: Priors) -> str:
+    """{"id", "document": p, "lines": [p or null per line of the text], "gives", and "why" if that is "order"}
+
+    A program is generated text.
+    """
+    lines = LineIndex(record.text)
+    here = placed(risk, lines, all_lines(Place.GENERATED, lines.count), priors, "python")
+    probabilities = line_risks(here.risks, record.text).tolist()
+    found = {
+        "id": record.id,
+        "document": round(document_risk(here.risks), 6),
+        "lines": [None if math.isnan(each) else round(each, 6) for each in probabilities],
+        "gives": here.whole.gives,
+    }
+    return json.dumps(found if here.whole.why is None else {**found, "why": here.whole.why}) + "\n"
 
 
 def error_line(record: ScoreRecord) -> str:
@@ -78,13 +94,19 @@ def _problem(text: str, place: str) -> BadInput | None:
 
 
 def score_file(
-    engine: Scorer, source: Path, target: Path, *, skip_bad: bool = False, on_progress: Callable[[int], None]
+    engine: Scorer,
+    source: Path,
+    target: Path,
+    *,
+    skip_bad: bool = False,
+    on_progress: Callable[[int], None],
+    priors: Priors = _PRIORS,
 ) -> int:
     """Score each line of `source` into the same line of `target`; returns how many lines `target` then has.
 
     Lines that `target` already holds are kept and not scored again; a last line that was cut short is written anew.
-    `on_progress` is told the number of finished lines. A bad line raises BadInput, after all before it were written,
-    unless `skip_bad` puts the error into its place.
+    `on_progress` is told the number of finished lines; `priors`: what the bundle says of places. A bad line raises
+    BadInput, after all before it were written, unless `skip_bad` puts the error into its place.
     """
     _require_different_files(source, target)
     records = read_records(source)
@@ -92,7 +114,7 @@ def score_file(
         done = _keep_finished(output, records, source, target)
         on_progress(done)
         for batch in in_batches(records, lambda record: len(record.text)):
-            for line in _scored(engine, batch, skip_bad=skip_bad):
+            for line in _scored(engine, batch, priors, skip_bad=skip_bad):
                 output.write(line.encode("utf-8"))
                 done += 1
             output.flush()
@@ -144,12 +166,12 @@ def _require_same_id(line: bytes, record: ScoreRecord | None, number: int, sourc
         raise BadInput(f"{target}:{number} is not about the program of {source}:{number}", hint)
 
 
-def _scored(engine: Scorer, batch: list[ScoreRecord], *, skip_bad: bool) -> Iterator[str]:
+def _scored(engine: Scorer, batch: list[ScoreRecord], priors: Priors, *, skip_bad: bool) -> Iterator[str]:
     """The lines of a batch, up to its first bad record unless those are skipped; then that record's error is raised."""
     first_bad = next((place for place, record in enumerate(batch) if record.error), len(batch))
     wanted = batch if skip_bad else batch[:first_bad]
     risks = iter(engine.score_many([record.text for record in wanted if not record.error]))
-    yield from (error_line(record) if record.error else scored_line(record, next(risks)) for record in wanted)
+    yield from (error_line(record) if record.error else scored_line(record, next(risks), priors) for record in wanted)
     error = None if skip_bad else next((record.error for record in islice(batch, first_bad, None)), None)
     if error is not None:
         raise _with_way_out(error)

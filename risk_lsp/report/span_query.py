@@ -7,10 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from risk_lsp.errors import BadInput
+from risk_lsp.probe.priors import Place, Priors
 from risk_lsp.report.wording import printable
+from risk_lsp.risk.placed_risk import placed, ranks_of
+from risk_lsp.risk.places import TextPlace, places_of
 from risk_lsp.risk.presentation import ReferenceTable, percent
 from risk_lsp.risk.span_risk import Scorer
-from risk_lsp.risk.views import document_risk, driving_words
+from risk_lsp.risk.views import code_line_risks, document_risk, driving_words
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.source_files import language_of, read_source
 from risk_lsp.text.spans import Span, stripped_line_spans
@@ -80,30 +83,37 @@ def _line(lines: LineIndex, line: int) -> int:
     return line - 1
 
 
-def describe_span(engine: Scorer, path: Path, argument: str, reference: ReferenceTable) -> str:
+def describe_span(
+    engine: Scorer, path: Path, argument: str, reference: ReferenceTable, priors: Priors, place: Place | None = None
+) -> str:
     """What is known of a span: where it is, its probability, what drives it, and what such a number has meant.
 
-    The last is said of whole lines only, since held-out lines are what was counted. Raises BadInput for a file that
-    cannot be read or a span that it does not have.
+    The last is said of whole lines only, since held-out lines are what was counted. Where only the order is known, the
+    rank of its first line to read stands for the probability, and why. `place` is that of all lines; None lets git and
+    what is installed decide. Raises BadInput for a file that cannot be read or a span that it does not have.
     """
     text = read_source(path)
     span = parse_span(argument, text)
-    risk = engine.score(text, language_of(path))
-    probability = risk.probability(span.start, span.end)
-    rows = [f"{printable(str(path))} {_place(text, span)}: {percent(probability)} likely to need an edit"]
-    words = driving_words(risk, text, span)
+    language_id = language_of(path)
+    lines = LineIndex(text)
+    kind = places_of([path])[0] if place is None else TextPlace(place)
+    here = placed(engine.score(text, language_id), lines, kind.of_lines(lines), priors, language_id)
+    standing = here.of_span(span, ranks_of(code_line_risks(here.risks, text, language_id)))
+    probability = here.risks.probability(span.start, span.end)
+    rows = [f"{printable(str(path))} {_position_of(span, lines)}: {standing.sentence(probability)}"]
+    words = driving_words(here.risks, text, span)
     if words:
         rows.append("  most of it from " + " ".join(f"`{printable(text[word.start : word.end])}`" for word in words))
-    meaning = reference.sentence(probability) if span in stripped_line_spans(text) else None
-    if meaning and span.start < span.end:
-        rows.append(f"  {meaning}")
-    rows.append(f"  the whole file: {percent(document_risk(risk))}")
+    if standing.why is not None:
+        rows.append(f"  no percentage: {standing.why}")
+    elif span.start < span.end and span in stripped_line_spans(text):
+        rows += [f"  {meaning}" for meaning in [reference.sentence(probability)] if meaning]
+    if here.whole.gives == "percent":
+        rows.append(f"  the whole file: {percent(document_risk(here.risks))}")
     return "\n".join(rows) + "\n"
 
 
-def _place(text: str, span: Span) -> str:
-    lines = LineIndex(text)
-
+def _position_of(span: Span, lines: LineIndex) -> str:
     def position(offset: int) -> str:
         line = lines.line_of(offset)
         return f"{line + 1}:{offset - lines.start(line) + 1}"

@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.text import Text
 
 from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
-from risk_lsp.report.wording import code_of, counted, printable, reasons
-from risk_lsp.risk.presentation import percent
+from risk_lsp.report.wording import above, code_of, counted, printable, reasons
+from risk_lsp.risk.presentation import ordinal, percent
 from risk_lsp.text.spans import stripped_line_spans
 
 
@@ -24,14 +24,20 @@ def diff_rows(result: CheckResult) -> Iterator[Text]:
     named = likeliest_first(result.reports, lambda report: report.worth_reading)
     if named:
         yield Text(_heading(len(named)), "bold")
-    for report, line in named:
+    for number, (report, line) in enumerate(named, start=1):
         place = f"{printable(str(report.path))}:{line.line + 1}"
-        yield Text.assemble(f"  {percent(line.probability):>4} ", (place, "bold"), f"  {code_of(report, line)}")
-        if why := reasons(report, line):
-            yield Text(f"       {why}", "dim")
+        # The rank within the file would tell nothing here: these lines are ranked over all files.
+        shown = ordinal(number) if line.standing.gives == "order" else percent(line.probability)
+        yield Text.assemble(f"  {shown:>4} ", (place, "bold"), f"  {code_of(report, line)}")
+        if reason := reasons(report, line):
+            yield Text(f"       {reason}", "dim")
     for report in {id(report): report for report, _ in named}.values():
         if report.outside is not None:
             yield Text(f"  {printable(str(report.path))} is outside the calibrated range: {report.outside}", "italic")
+    orders = (line.standing.why for report, line in named if report.outside is None)
+    for why in dict.fromkeys(orders):
+        if why is not None:
+            yield Text(f"  no percentages: {why}", "italic")
     yield _diff_summary(result)
 
 
@@ -44,9 +50,8 @@ def _diff_summary(result: CheckResult) -> Text:
     lines = [count for count in map(_changed_code, result.reports) if count]
     if not lines:
         return Text(f"No line of code was added or changed since {base}")
-    above = sum(len(report.findings) for report in result.reports)
     changed = f"{counted(sum(lines), 'changed line')} of code in {counted(len(lines), 'file')}"
-    return Text(f"{changed} since {base}, {above:,} above {result.threshold:.0%}")
+    return Text(f"{changed} since {base}, {above(result)}")
 
 
 def _changed_code(report: FileReport) -> int:
@@ -108,11 +113,16 @@ def _rows(result: CheckResult, style: TextStyle) -> Iterator[Text]:
 
 def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
     name = printable(str(report.path))
-    yield Text.assemble((name, "bold"), f": {percent(report.document)} that something has to be edited")
+    whole = report.placed.whole
+    percentage = f"{percent(report.document)} that something has to be edited"
+    yield Text.assemble((name, "bold"), f": {percentage if whole.gives == 'percent' else 'lines in the order to read'}")
     if report.outside is not None:
         yield Text(f"  outside the calibrated range: {report.outside}", "italic")
-    for function in report.functions:
-        yield Text(f"  {percent(function.probability):>4} {function.node.kind} {function.node.name}")
+    else:
+        for why in report.placed.orders().values():
+            yield Text(f"  no percentages: {why}", "italic")
+    for function, standing in report.functions:
+        yield Text(f"  {standing.short(function.probability):>4} {function.node.kind} {function.node.name}")
     yield Text()
     yield from _code(report, style)
     yield Text()
@@ -126,26 +136,36 @@ def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
 def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
     spans = stripped_line_spans(report.text)
     digits = len(str(report.lines.count))
+    numbers = _numbers(report)
+    width = max(4, *map(len, numbers))
     for line in _shown_lines(report):
         if line is None:
             yield Text(f"  {'...' if style.ascii_only else '⋮'}", "dim")
         else:
             indent = report.text[report.lines.start(line) : spans[line].start]
             code = report.text[spans[line].start : spans[line].end]
-            yield _row(line, float(report.code_probabilities[line]), indent, code, digits, style)
+            step = _step(float(report.code_probabilities[line]))
+            yield _row(f"{numbers[line]:>{width}}", step, f"{line + 1:>{digits}}", indent, code, style)
 
 
-def _row(line: int, probability: float, indent: str, code: str, digits: int, style: TextStyle) -> Text:
-    is_code = not math.isnan(probability)
-    step = _step(probability) if is_code else 0
+def _numbers(report: FileReport) -> list[str]:
+    """What stands before each line of the file: its percentage, or its rank, or nothing if it holds no code."""
+    return [
+        "" if math.isnan(probability) else report.placed.of_line(line, report.ranks).short(probability)
+        for line, probability in enumerate(report.code_probabilities.tolist())
+    ]
+
+
+def _row(number: str, step: int, line: str, indent: str, code: str, style: TextStyle) -> Text:
     block, rule = ("#", "|") if style.ascii_only else ("█", "│")
-    gutter = f"  {percent(probability) if is_code else '':>4} {block * step:<3} {line + 1:>{digits}} {rule} "
+    gutter = f"  {number} {block * step:<3} {line} {rule} "
     return Text.assemble(
         (gutter, "bold" if step == len(_STEPS) else "dim"), printable(indent), (printable(code), _STYLES[step])
     )
 
 
 def _step(probability: float) -> int:
+    """0 for a line that holds no code (NaN), too."""
     return sum(probability >= limit for limit in _STEPS)
 
 
@@ -169,11 +189,10 @@ def _shown_lines(report: FileReport) -> Iterator[int | None]:
 
 def _worth_reading(report: FileReport, line: LineRisk) -> Iterator[Text]:
     code = printable(report.text[line.span.start : line.span.end])
-    yield Text(f"  line {line.line + 1}, {percent(line.probability)}: {code}")
+    yield Text(f"  line {line.line + 1}, {line.standing.short(line.probability)}: {code}")
     if why := reasons(report, line):
         yield Text(f"    {why}", "dim")
 
 
 def _summary(result: CheckResult) -> Text:
-    files, lines = len(result.reports), sum(len(report.findings) for report in result.reports)
-    return Text(f"{counted(files, 'file')}, {counted(lines, 'line')} above {result.threshold:.0%}")
+    return Text(f"{counted(len(result.reports), 'file')}, {above(result)}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
 from risk_lsp import __version__
 from risk_lsp.probe.manifest import Manifest
-from risk_lsp.report.check import FileReport, LineRisk
+from risk_lsp.report.check import CheckResult, FileReport, LineRisk
+from risk_lsp.risk.placed_risk import Standing
 
 _TAB = 4
 
@@ -63,6 +64,27 @@ def code_of(report: FileReport, line: LineRisk) -> str:
 def counted(number: int, thing: str) -> str:
     """ "1 line", "2 lines" """
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
+def above(result: CheckResult) -> str:
+    """How many findings there are: "3 lines above 30%", or "3 lines to read first" where nothing gives percentages."""
+    count = sum(len(report.findings) for report in result.reports)
+    if not gives_order(result.reports):
+        return f"{counted(count, 'line')} above {result.threshold:.0%}"
+    return f"{counted(count, 'line')} to read first" if count else "no line stands out"
+
+
+def gives_order(reports: Sequence[FileReport]) -> bool:
+    """Whether all that is said of the lines of these files is their order."""
+    named = [line for report in reports for line in (*report.worth_reading, *report.findings)]
+    return bool(named) and all(line.standing.gives == "order" for line in named)
+
+
+def caveat(report: FileReport, standing: Standing) -> str:
+    """What is to be said beside an order: why it is no percentage; empty for a percentage."""
+    if report.outside is not None:
+        return f"Outside the calibrated range: {report.outside}"
+    return f"No percentage: {standing.why}" if standing.why is not None else ""
 
 
 NAME = "risk-lsp"

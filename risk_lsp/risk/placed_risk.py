@@ -14,7 +14,10 @@ from risk_lsp.probe.priors import Place, Priors
 from risk_lsp.risk.places import PLACES, LinePlaces
 from risk_lsp.risk.presentation import ordinal, percent, reason_outside
 from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.risk.views import FunctionRisk, function_risks
 from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span
+from risk_lsp.text.structure import Structure
 
 _UNMEASURED = {
     Place.GENERATED: "how often generated lines need an edit was not measured",
@@ -52,7 +55,7 @@ class Standing:
         """ "41% likely to need an edit", or "1st of 40 lines to read"."""
         if self.why is None:
             return f"{percent(probability)} likely to need an edit"
-        return "in order alone" if self.rank is None else f"{ordinal(self.rank)} of {self.of:,} {things} to read"
+        return "no line of code" if self.rank is None else f"{ordinal(self.rank)} of {self.of:,} {things} to read"
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs; "why" is there for an order alone."""
@@ -76,18 +79,39 @@ class PlacedRisk:
         """bool[lines]: which lines are code at rest."""
         return np.asarray(self.places == PLACES.index(Place.AT_REST), dtype=np.bool_)
 
-    def place_of(self, line: int) -> Place:
-        """The place of a line."""
-        return PLACES[int(self.places[line])]
+    def places_of_lines(self) -> list[Place]:
+        """The place of each line."""
+        return [PLACES[number] for number in self.places.tolist()]
+
+    def orders(self) -> dict[str, str]:
+        """For each place in the text whose lines give an order alone: why."""
+        present = [PLACES[number] for number in np.unique(self.places).tolist()]
+        reasons = {place.value: self._why([place]) for place in present}
+        return {name: why for name, why in reasons.items() if why is not None}
 
     def of_line(self, line: int, ranks: NDArray[np.int64]) -> Standing:
         """The standing of a line, given `ranks_of` all."""
         rank = int(ranks[line])
         return self._standing(range(line, line + 1), rank or None, int(ranks.max(initial=0)))
 
-    def of_lines(self, lines: range, rank: int | None = None, of: int | None = None) -> Standing:
-        """The standing of neighbouring lines together, such as a function, which is `rank` of `of` functions."""
-        return self._standing(lines, rank, of)
+    def of_span(self, span: Span, ranks: NDArray[np.int64]) -> Standing:
+        """The standing of a span, given `ranks_of` all lines: it has the rank of the first to read of its lines."""
+        lines = self._lines_of(span)
+        inside = ranks[lines.start : lines.stop]
+        rank = int(inside[inside > 0].min(initial=len(ranks) + 1))
+        return self._standing(lines, rank if rank <= len(ranks) else None, int(ranks.max(initial=0)))
+
+    def functions(self, structure: Structure) -> list[tuple[FunctionRisk, Standing]]:
+        """The functions and methods of the text with their risks and their standings among each other."""
+        found = function_risks(self.risks, structure)
+        ranks = ranks_of(np.array([function.probability for function in found], dtype=np.float64)).tolist()
+        return [
+            (function, self._standing(self._lines_of(function.node.span), rank, len(found)))
+            for function, rank in zip(found, ranks, strict=True)
+        ]
+
+    def _lines_of(self, span: Span) -> range:
+        return range(self.lines.line_of(span.start), self.lines.line_of(max(span.start, span.end - 1)) + 1)
 
     @cached_property
     def whole(self) -> Standing:
@@ -96,9 +120,11 @@ class PlacedRisk:
 
     def _standing(self, lines: range, rank: int | None, of: int | None) -> Standing:
         places = [PLACES[number] for number in np.unique(self.places[lines.start : lines.stop])]
+        return Standing(places[0] if len(places) == 1 else None, rank, of, self._why(places))
+
+    def _why(self, places: Sequence[Place]) -> str | None:
         unmeasured = (_UNMEASURED[place] for place in places if not self.priors.of(place).measured)
-        why = self.outside or next(unmeasured, None)
-        return Standing(places[0] if len(places) == 1 else None, rank, of, why)
+        return self.outside or next(unmeasured, None)
 
 
 def placed(risk: SpanRisk, lines: LineIndex, places: LinePlaces, priors: Priors, language_id: str) -> PlacedRisk:

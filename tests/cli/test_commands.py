@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ from risk_lsp.text.structure import code_line_spans
 from tests.conftest import FIXTURES
 
 PROGRAM = FIXTURES / "small_bugs" / "binary_search.py"
+GENERATED = ("--place", "generated")  # in a clone the program is committed
 
 
 class Outcome(NamedTuple):
@@ -60,8 +62,23 @@ def test_check_exits_with_0_if_no_line_is_above_the_limit(risk_lsp: Runner) -> N
 
 
 def test_check_reports_every_line_above_the_limit_as_a_sarif_result(risk_lsp: Runner) -> None:
-    log = json.loads(risk_lsp("check", PROGRAM, "--format", "sarif", "--fail-above", "0").out)
+    log = json.loads(risk_lsp("check", PROGRAM, *GENERATED, "--format", "sarif", "--fail-above", "0").out)
     assert len(log["runs"][0]["results"]) == len(code_line_spans(PROGRAM.read_text(), "python"))
+
+
+@pytest.mark.parametrize("place", ["changed", "at-rest"])
+def test_a_place_that_was_not_measured_gives_an_order(risk_lsp: Runner, place: str) -> None:
+    _, out, _ = risk_lsp("query", PROGRAM, "L15", "--place", place)
+    assert re.search(r"15:5-15:24 .*: \d+(st|nd|rd|th) of 12 lines to read\n", out) and "%" not in out
+
+
+def test_a_place_that_is_none_is_refused_with_those_that_are(
+    risk_lsp: Runner, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        risk_lsp("check", PROGRAM, "--place", "somewhere")
+    assert left.value.code == 2
+    assert "'somewhere' is none of generated, changed, at-rest" in capsys.readouterr().err
 
 
 def test_check_says_what_is_wrong_with_a_bad_file_and_reports_the_others(risk_lsp: Runner, tmp_path: Path) -> None:
@@ -85,14 +102,14 @@ def test_check_makes_a_picture(risk_lsp: Runner) -> None:
 
 
 def test_query_gives_the_probability_of_a_line_and_what_it_has_meant(risk_lsp: Runner) -> None:
-    code, out, _ = risk_lsp("query", PROGRAM, "L15")
+    code, out, _ = risk_lsp("query", PROGRAM, "L15", *GENERATED)
     assert code == 0
     assert out.startswith(f"{PROGRAM} 15:5-15:24") and "likely to need an edit" in out
     assert "of lines scored 0-100%, 12% were edited, n = 345" in out
 
 
 def test_query_says_what_a_number_has_meant_for_whole_lines_only(risk_lsp: Runner) -> None:
-    assert "of lines scored" not in risk_lsp("query", PROGRAM, "15:5-15:15").out
+    assert "of lines scored" not in risk_lsp("query", PROGRAM, "15:5-15:15", *GENERATED).out
 
 
 def test_query_refuses_a_span_that_the_file_does_not_have(risk_lsp: Runner) -> None:

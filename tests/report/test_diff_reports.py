@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from risk_lsp.probe.priors import Prior, Priors
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
 from risk_lsp.report.github_report import github_report
 from risk_lsp.report.json_report import json_report
@@ -30,8 +31,17 @@ def repository(tmp_path: Path) -> Repository:
     return made
 
 
-def checked(repository: Repository, *names: str, scorer: WordScorer | None = None, top: int = 3) -> CheckResult:
-    options = CheckOptions(top, threshold=0.5)
+MEASURED = Priors(changed=Prior(measured=True))
+
+
+def checked(
+    repository: Repository,
+    *names: str,
+    scorer: WordScorer | None = None,
+    top: int = 3,
+    priors: Priors = MEASURED,
+) -> CheckResult:
+    options = CheckOptions(top, threshold=0.5, priors=priors)
     paths = [repository.folder / name for name in names or ("",)]
     changes = changes_since("HEAD", repository.folder)
     return collected(check_paths(scorer or WordScorer(), paths, options, REFERENCE, changes), options, "HEAD")
@@ -58,7 +68,7 @@ def test_the_text_names_the_lines_worth_reading_over_all_files(repository: Repos
     places = [row.split()[:2] for row in rows[1:] if ".py:" in row]
     folder = repository.folder
     assert places == [["86%", f"{folder}/b.py:3"], ["63%", f"{folder}/b.py:2"], ["20%", f"{folder}/a.py:2"]]
-    assert rows[-1] == "3 changed lines of code in 2 files since HEAD, 2 above 50%"
+    assert rows[-1] == "3 changed lines of code in 2 files since HEAD, 2 lines above 50%"
 
 
 def test_the_text_says_why_and_what_such_a_number_has_meant(repository: Repository) -> None:

@@ -32,10 +32,10 @@ def write(path: Path, *lines: str) -> Path:
     return path
 
 
-def score(source: Path, target: Path, scorer: WordScorer | None = None, **options: bool) -> list[int]:
+def score(source: Path, target: Path, scorer: WordScorer | None = None, *, skip_bad: bool = False) -> list[int]:
     """Score and return the progress that was told."""
     told: list[int] = []
-    score_file(scorer or WordScorer(), source, target, on_progress=told.append, **options)
+    score_file(scorer or WordScorer(), source, target, skip_bad=skip_bad, on_progress=told.append)
     return told
 
 
@@ -56,7 +56,7 @@ def test_every_program_gets_its_document_s_and_its_lines_probabilities(source: P
     score(source, target)
     lines = read(target)
     assert [line["id"] for line in lines] == [program["id"] for program in PROGRAMS]
-    assert set(lines[0]) == {"id", "document", "lines"}
+    assert set(lines[0]) == {"id", "document", "lines", "gives"}
     assert [each is None for each in lines[0]["lines"]] == [False, True, False, True]
     assert lines[0]["lines"][2] == pytest.approx(0.632, abs=1e-3) and lines[0]["document"] >= lines[0]["lines"][2]
 
@@ -157,7 +157,7 @@ def test_a_run_with_skipped_lines_can_be_resumed(tmp_path: Path, target: Path) -
 
 def test_an_empty_program_has_no_risk_and_one_blank_line(tmp_path: Path, target: Path) -> None:
     score(write(tmp_path / "in.jsonl", '{"id": null, "text": ""}'), target)
-    assert read(target) == [{"id": None, "document": 0.0, "lines": [None]}]
+    assert read(target) == [{"id": None, "document": 0.0, "lines": [None], "gives": "percent"}]
 
 
 def test_lines_are_counted_before_the_first_is_scored(source: Path) -> None:

@@ -13,6 +13,7 @@ from risk_lsp.risk.places import PLACES
 from risk_lsp.risk.presentation import ordinal
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.spans import Span
 from tests.risk.maps import risk_map, risk_maps, span_in
 
 GENERATED, CHANGED, AT_REST = range(3)
@@ -82,8 +83,15 @@ def test_lines_of_a_measured_place_give_percentages_and_others_their_order() -> 
 def test_one_line_of_an_unmeasured_place_takes_the_percentage_from_all_around_it() -> None:
     risk = placed_lines(GENERATED, GENERATED, AT_REST)
 
-    assert risk.of_lines(range(2)).gives == "percent"
+    assert risk.of_span(Span(0, 3), ranks_of(np.array([0.4, 0.4, 0.2, np.nan]))).gives == "percent"
     assert (risk.whole.gives, risk.whole.place) == ("order", None)
+
+
+def test_a_span_has_the_rank_of_the_first_to_read_of_its_lines() -> None:
+    risk = placed_lines(AT_REST, AT_REST, AT_REST)
+    ranks = ranks_of(np.array([0.1, 0.2, np.nan, np.nan]))
+
+    assert [risk.of_span(Span(*span), ranks).rank for span in ((0, 1), (0, 4), (4, 5), (0, 0))] == [2, 1, None, 2]
 
 
 def test_a_text_outside_of_the_range_gives_its_order_whatever_its_place() -> None:
