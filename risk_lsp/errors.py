@@ -1,6 +1,11 @@
-"""The errors people see: each names the thing that is wrong and the way out."""
+"""The errors that people see: each names the thing that is wrong and the way out. What nobody expects is logged."""
 
 from __future__ import annotations
+
+import logging
+import traceback
+
+logger = logging.getLogger(__name__)
 
 
 class RiskError(Exception):
@@ -47,3 +52,9 @@ def first_line(error: BaseException) -> str:
 
 class RepairError(RiskError):
     """A repair that cannot be had; the hint says what to do next."""
+
+
+def log_failure(what: str, error: BaseException) -> None:
+    """Log where an unexpected exception came from. Its message is left out: it may quote the user's document."""
+    frames = [f"{frame.f_code.co_filename}:{line}" for frame, line in traceback.walk_tb(error.__traceback__)]
+    logger.error("%s failed: %s at %s", what, type(error).__name__, " < ".join(reversed(frames)))

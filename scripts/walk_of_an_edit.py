@@ -51,8 +51,7 @@ def record_calls(target: Path) -> None:
 
 def run_server(folder: Path) -> int:
     """A server on standard input and output, which records itself; its worker does, too."""
-    from risk_lsp.server.app import run_stdio
-    from risk_lsp.server.configuration import ServerOptions
+    from risk_lsp.server.app import ServerOptions, run_stdio
 
     record_calls(folder / "server")
     (folder / "server.pid").write_text(str(os.getpid()))

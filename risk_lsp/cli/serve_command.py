@@ -23,8 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve one client until it leaves."""
     if os.name == "nt":
         raise BadInput("the language server does not run on Windows", "run it, and the editor's remote, inside WSL")
-    from risk_lsp.server.app import run_stdio, run_tcp
-    from risk_lsp.server.configuration import ServerOptions
+    from risk_lsp.server.app import ServerOptions, run_stdio, run_tcp
 
     options = ServerOptions(
         bundle=args.bundle, threads=args.threads, device=args.device, dtype=args.dtype, log_level=args.log_level

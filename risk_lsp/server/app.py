@@ -11,9 +11,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from risk_lsp.server.configuration import ServerOptions
 from risk_lsp.server.wire.connection import (
     Connection,
     FramingError,
@@ -27,11 +28,32 @@ from risk_lsp.server.wire.handshake import Handshake, shake_hands
 
 logger = logging.getLogger(__name__)
 
+# Seconds that a thread which parses a long text may keep the interpreter while a message waits. Python's own choice is
+# 5 ms, and one hover waits several times.
+_SWITCH_INTERVAL = 0.001
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """Values from the command line; None leaves a setting to the client. They win over the client's settings."""
+
+    bundle: str | None = None
+    threads: int | None = None
+    device: str | None = None
+    dtype: str | None = None
+    log_level: str = "warning"
+    data_folder: str | None = None  # for what is remembered, by default in the user's data folder
+
+    def settings(self) -> dict[str, Any]:
+        """The settings that were given, by the names that editors use."""
+        given = {"bundle": self.bundle, "threads": self.threads, "device": self.device, "dtype": self.dtype}
+        return {name: value for name, value in given.items() if value is not None}
+
 
 async def watch_parent(process_id: int | None, closed: asyncio.Event, seconds: float = 10.0) -> None:
-    """Set `closed` once the client's process is gone, looking every so many seconds.
+    """Look for the client's process every so many seconds, and set `closed` once it is gone.
 
-    A process that is not there at the start is not watched: the client then lives in another process namespace.
+    A process that is not there at the start is not watched: the client lives in another process namespace.
     """
     if process_id is None or not is_alive(process_id):
         return
@@ -54,16 +76,11 @@ def is_alive(process_id: int) -> bool:
     return True
 
 
-# Seconds that a thread which parses a long text may keep the interpreter while a message waits. Python's own choice is
-# 5 ms, and one hover waits several times.
-_SWITCH_INTERVAL = 0.001
-
-
 def run_stdio(options: ServerOptions, command: Sequence[str] | None = None) -> int:
     """Serve the client on standard input and output until it leaves; returns the exit status.
 
-    `command` starts the worker, by default the one that loads `options.bundle`. The status is 0 after an orderly
-    shutdown and 1 if the client went away without one.
+    `command` starts the worker; the default is one that loads the bundle of the settings. The exit status is 0 after an
+    orderly shutdown and 1 if the client goes away without one.
     """
     _set_up_logging(options.log_level)
     return _serve(stdio_connection(), options, command, watch=True)
@@ -72,16 +89,16 @@ def run_stdio(options: ServerOptions, command: Sequence[str] | None = None) -> i
 def run_tcp(host: str, port: int, options: ServerOptions, command: Sequence[str] | None = None) -> int:
     """Serve the first client that connects, like `run_stdio`. The address is announced on standard error."""
     _set_up_logging(options.log_level)
+
+    def announce(host: str, port: int) -> None:
+        print(f"listening on {host}:{port}", file=sys.stderr, flush=True)
+
     try:
-        connection = accept_one(host, port, _announce)
+        connection = accept_one(host, port, announce)
     except OSError as error:
         print(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port", file=sys.stderr)
         return 2
     return _serve(connection, options, command, watch=False)
-
-
-def _announce(host: str, port: int) -> None:
-    print(f"listening on {host}:{port}", file=sys.stderr, flush=True)
 
 
 def _serve(connection: Connection, options: ServerOptions, command: Sequence[str] | None, watch: bool) -> int:
@@ -97,15 +114,10 @@ def _serve(connection: Connection, options: ServerOptions, command: Sequence[str
     except KeyboardInterrupt:
         return 130
     finally:
-        let_go_of_the_log()
-
-
-def let_go_of_the_log() -> None:
-    """What cannot be written of it must not become the exit status: the interpreter flushes it once more at its end."""
-    try:
-        sys.stderr.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        try:
+            sys.stderr.flush()
+        except OSError:  # the interpreter flushes once more at its end, and that must not become the exit status
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 async def _run_session(
@@ -119,33 +131,20 @@ async def _run_session(
     sys.setswitchinterval(_SWITCH_INTERVAL)
     from risk_lsp.server.session import Session  # imports the protocol library and numpy
 
-    session = Session(agreed, options, command)
+    session = Session(agreed, options.settings(), options.data_folder, command)
     loop = asyncio.get_running_loop()
-    outbox = Outbox(connection, lambda: _in_loop(loop, session.closed.set))
+
+    def break_off() -> None:
+        """End the session, from any thread, unless the loop has closed."""
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(session.closed.set)
+
+    outbox = Outbox(connection, break_off)
     session.messenger.protocol.set_writer(outbox)
-
-    def receive(chunk: bytes) -> None:
-        if not chunk:
-            session.closed.set()
-            return
-        buffer.feed(chunk)
-        handle_buffered()
-
-    def handle_buffered() -> None:
-        bodies: list[bytes] = []
-        try:
-            while (body := buffer.take()) is not None:
-                bodies.append(body)
-        except FramingError as error:
-            logger.error("the client does not speak the protocol: %s", error)
-            session.closed.set()
-        session.receive(bodies)  # what came before the error, too
-
     loop.add_signal_handler(signal.SIGTERM, session.closed.set)
     try:
         await session.start()
-        handle_buffered()  # what came along with `initialize`
-        start_reading(connection, loop, receive)
+        start_reading(connection, buffer, loop, session.messenger.protocol.receive, session.closed.set)
         watcher = loop.create_task(watch_parent(session.client.process_id if watch else None, session.closed))
         await session.closed.wait()
         watcher.cancel()
@@ -153,12 +152,6 @@ async def _run_session(
         await session.stop()
         outbox.close()
     return 0 if session.was_shut_down else 1
-
-
-def _in_loop(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-    """Call something in the loop, from any thread, unless the loop has closed."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(callback)
 
 
 def _set_up_logging(level: str) -> None:

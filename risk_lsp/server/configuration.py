@@ -1,60 +1,50 @@
-"""Which settings are in force: the command line's, the user's and the workspace's, in layers."""
+"""Which settings are in force, and what is done when they change."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from risk_lsp.settings import Settings, Source, parse
+from lsprotocol import types
 
+from risk_lsp.errors import log_failure
+from risk_lsp.server.documents.model_host import worker_options
+from risk_lsp.settings import SECTION, Settings, Source, parse
 
-@dataclass(frozen=True)
-class ServerOptions:
-    """Values from the command line; None leaves a setting to the client. They win over the client's settings."""
-
-    bundle: str | None = None
-    threads: int | None = None
-    device: str | None = None
-    dtype: str | None = None
-    log_level: str = "warning"
-    data_folder: str | None = None  # where remembered lines are kept, by default in the user's data folder
-
-    def settings(self) -> dict[str, Any]:
-        """The settings that were given, by the names that editors use."""
-        names = [item.name for item in fields(self) if item.name not in ("log_level", "data_folder")]
-        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-
+if TYPE_CHECKING:
+    from risk_lsp.server.session import Session
 
 USER_SETTINGS = "riskLsp/userSettings"  # the notification by which a client says anew what the user's own settings are
 
 
 class Configuration:
-    """The settings in force.
+    """The settings in force: the command line's, the user's and the workspace's, in layers.
 
-    The user's own are the client's initialization options, or what a client that keeps the two apart later says they
-    are, with the command line over them. What else the client sends later is merged with the workspace's settings and
-    may not choose the model (see `risk_lsp.settings`).
+    The user's own settings are the client's initialization options, or what a client that keeps the two apart says
+    later. Those of the command line win over them. What else the client sends later is merged with the workspace's
+    settings and may not choose the model (see `risk_lsp.settings`).
     """
 
-    def __init__(self, options: ServerOptions, initialization_options: object) -> None:
-        self._command_line = options.settings()
+    def __init__(self, command_line: Mapping[str, Any], initialization_options: object) -> None:
+        self._command_line = command_line
         self._merged: object = None
-        self._user, self._problems = self._of_user(initialization_options)
+        self._user, self._problems = self._read_user(initialization_options)
         self._reported = frozenset(self._problems)
         self.current: Settings = self._user
-        self.initial_problems: tuple[str, ...] = self._problems
+        self.initial_problems = self._problems
 
     def update(self, raw: object) -> tuple[str, ...]:
-        """Put the client's newest settings in force; the result is what is wrong with them that was not said before."""
+        """Put the client's newest settings in force; returns what is wrong with them and was not said before."""
         self._merged = raw
         return self._put_in_force()
 
     def update_user(self, raw: object) -> tuple[str, ...]:
-        """Take the user's own settings anew, below what else the client sent; the result is as that of `update`."""
-        self._user, self._problems = self._of_user(raw)
+        """Take the user's own settings anew, below what else the client sent; returns the same as `update`."""
+        self._user, self._problems = self._read_user(raw)
         return self._put_in_force()
 
-    def _of_user(self, raw: object) -> tuple[Settings, tuple[str, ...]]:
+    def _read_user(self, raw: object) -> tuple[Settings, tuple[str, ...]]:
         user = parse(raw, Source.USER)
         command_line = parse(self._command_line, Source.USER, user.settings)
         return command_line.settings, (*command_line.problems, *user.problems)
@@ -66,3 +56,88 @@ class Configuration:
         news = tuple(problem for problem in problems if problem not in self._reported)
         self._reported = frozenset(problems)
         return news
+
+
+class SettingsChanges:
+    """Hears of changes of the settings, and does what they ask for."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Report what is wrong with the first settings, and ask for those that the client has by now."""
+        session = self._session
+        self._report(session.state.configuration.initial_problems)
+        if session.client.registers_configuration_changes:
+            method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
+            registration = types.Registration(method, method, {"section": SECTION})
+            params = types.RegistrationParams([registration])
+            session.messenger.request(types.CLIENT_REGISTER_CAPABILITY, params, lambda _: None)
+        if session.client.configuration:
+            self._pull()
+
+    def stop(self) -> None:
+        """Put nothing in force any more."""
+        for task in self._tasks:
+            task.cancel()
+
+    def changed(self, params: types.DidChangeConfigurationParams) -> None:
+        """Handle the notification that settings changed, which may hold the settings or not."""
+        if self._session.client.configuration:
+            self._pull()
+        else:
+            self._follow(params.settings)
+
+    def changed_by_user(self, params: object) -> None:
+        """Handle the notification that holds the user's own settings."""
+        before = self._session.state.settings
+        self._report(self._session.state.configuration.update_user(params))
+        self._start_putting_in_force(before)
+
+    def _pull(self) -> None:
+        params = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
+        self._session.messenger.request(
+            types.WORKSPACE_CONFIGURATION, params, lambda answer: self._follow(answer[0] if answer else None)
+        )
+
+    def _follow(self, raw: object) -> None:
+        before = self._session.state.settings
+        self._report(self._session.state.configuration.update(raw))
+        self._start_putting_in_force(before)
+
+    def _report(self, problems: Sequence[str]) -> None:
+        if problems:
+            self._session.messenger.tell(types.MessageType.Warning, "risk-lsp settings: " + "; ".join(problems))
+
+    def _start_putting_in_force(self, before: Settings) -> None:
+        work = self._put_in_force(before, self._session.state.settings)
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _put_in_force(self, before: Settings, after: Settings) -> None:
+        """Do what a change of settings asks for; only one of the model's own settings needs a new worker."""
+        session, state = self._session, self._session.state
+        try:
+            await state.host.apply(after)
+        except Exception as error:
+            log_failure("a change of settings", error)
+        session.tell_status()
+        turned = before.enabled != after.enabled
+        in_line = {
+            "inlayHint": turned or before.inlay_hints != after.inlay_hints,
+            "codeLens": turned or before.code_lens != after.code_lens,
+        }
+        session.refresher.want(kind for kind, has_changed in in_line.items() if has_changed)
+        if not after.enabled:
+            if before.enabled:
+                session.clear_all()
+            return
+        if worker_options(before) != worker_options(after):
+            state.views.forget_all()
+            state.analyzer.rescore_all(forgive=True)
+        if before != after:
+            for document in state.documents.all():
+                session.consider(document, 0.0)
+            session.publisher.show_all()

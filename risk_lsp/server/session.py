@@ -1,32 +1,31 @@
-"""One client from the handshake to the end: which message leads to what."""
+"""One client's session: which message leads to what."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.server.configuration import USER_SETTINGS, Configuration, ServerOptions
+from risk_lsp.server.configuration import USER_SETTINGS, Configuration, SettingsChanges
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.generated import GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore, default_data_folder
 from risk_lsp.server.documents.line_view import LineViews
-from risk_lsp.server.documents.model_host import ModelHost, worker_options
+from risk_lsp.server.documents.model_host import ModelHost
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts, reason_not_scored
 from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs
 from risk_lsp.server.state import LoadingProgress, Snooze, State, StatusReporter, status_of
-from risk_lsp.server.wire.barrier import log_failure
-from risk_lsp.server.wire.client import Client, Messenger
 from risk_lsp.server.wire.convert import changes_of, document_of, notebook_change_of, notebook_of
-from risk_lsp.server.wire.handshake import Handshake
-from risk_lsp.settings import SECTION, Settings
+from risk_lsp.server.wire.handshake import Client, Handshake
+from risk_lsp.server.wire.messenger import Messenger
+from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.text.tracking import Splice
@@ -34,27 +33,38 @@ from risk_lsp.worker.supervisor import WorkerState
 
 
 class Session:
-    """Owns everything that belongs to one client. Call `start`, pass message bodies to `receive`, await `closed`."""
+    """Owns everything that belongs to one client, from the handshake to the end.
 
-    def __init__(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> None:
+    `command_line` are settings that win over the client's. `data_folder` is where lines and answers are remembered, by
+    default the user's data folder. `command` starts the worker, by default the one that loads the bundle. Call `start`,
+    pass message bodies to `messenger.protocol.receive`, await `closed`, and call `stop`.
+    """
+
+    def __init__(
+        self,
+        agreed: Handshake,
+        command_line: Mapping[str, Any],
+        data_folder: str | None,
+        command: Sequence[str] | None,
+    ) -> None:
         self.messenger = Messenger()
         self.messenger.protocol.adopt(agreed)
         self.client = Client.of(agreed.params)
         self.closed = asyncio.Event()
         self.was_shut_down = False
-        self.data_folder = Path(options.data_folder) if options.data_folder else default_data_folder()
-        self.state = self._new_state(agreed, options, command)
+        self.data_folder = Path(data_folder) if data_folder else default_data_folder()
+        self.state = self._new_state(agreed, command_line, command)
         self.questions = Questions(self.state)
-        self._refresher = Refresher(self.client.refreshes, self.messenger.request)
+        self.refresher = Refresher(self.client.refreshes, self.messenger.request)
         pull = "diagnosticProvider" in agreed.capabilities
         self.publisher = Publisher(
-            self.state, self.questions, self.messenger, self._refresher, self._tell_status, pull=pull
+            self.state, self.questions, self.messenger, self.refresher, self.tell_status, pull=pull
         )
         self.repairs = Repairs(self.state, self.questions, self.messenger, self.data_folder)
         self._progress = LoadingProgress(self.client.work_done_progress, self.messenger.request, self.messenger.notify)
         self._status = StatusReporter(self.messenger.notify) if self.client.wants_status else None
+        self._settings_changes = SettingsChanges(self)
         self._is_initialized = False  # until then a server may send next to nothing
-        self._tasks: set[asyncio.Task[None]] = set()
         self._register()
 
     @property
@@ -66,20 +76,15 @@ class Session:
         """Begin to load the model, without waiting for it."""
         await self.state.host.apply(self.settings)
 
-    def receive(self, bodies: Sequence[bytes]) -> None:
-        """Handle messages that arrived together."""
-        self.messenger.protocol.receive(bodies)
-
     async def stop(self) -> None:
         """End all work and the worker."""
         self.state.analyzer.forget_all()
         self.state.snooze.cancel()
-        for task in self._tasks:
-            task.cancel()
+        self._settings_changes.stop()
         await self.repairs.stop()
         await self.state.host.stop()
 
-    def _new_state(self, agreed: Handshake, options: ServerOptions, command: Sequence[str] | None) -> State:
+    def _new_state(self, agreed: Handshake, command_line: Mapping[str, Any], command: Sequence[str] | None) -> State:
         encoding = PositionEncoding(agreed.encoding)
         regions, attention = GeneratedRegions(), Whereabouts()
 
@@ -93,7 +98,7 @@ class Session:
         return State(
             client=self.client,
             encoding=encoding,
-            configuration=Configuration(options, self.client.initialization_options),
+            configuration=Configuration(command_line, self.client.initialization_options),
             documents=documents,
             host=host,
             analyzer=Analyzer(
@@ -112,16 +117,16 @@ class Session:
         handlers: dict[str, Callable[..., Any]] = {
             types.INITIALIZED: self._initialized,
             types.SHUTDOWN: self._shutdown,
-            types.EXIT: self._exit,
+            types.EXIT: lambda _: self.closed.set(),
             types.TEXT_DOCUMENT_DID_OPEN: self._did_open,
             types.TEXT_DOCUMENT_DID_CHANGE: self._did_change,
             types.TEXT_DOCUMENT_DID_CLOSE: self._did_close,
             types.NOTEBOOK_DOCUMENT_DID_OPEN: self._did_open_notebook,
             types.NOTEBOOK_DOCUMENT_DID_CHANGE: self._did_change_notebook,
             types.NOTEBOOK_DOCUMENT_DID_SAVE: lambda _: None,  # nothing on the save path
-            types.NOTEBOOK_DOCUMENT_DID_CLOSE: self._did_close_notebook,
-            types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._did_change_configuration,
-            USER_SETTINGS: self._did_change_user_settings,
+            types.NOTEBOOK_DOCUMENT_DID_CLOSE: lambda params: self._close_notebook(params.notebook_document.uri),
+            types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._settings_changes.changed,
+            USER_SETTINGS: self._settings_changes.changed_by_user,
             types.WORKSPACE_EXECUTE_COMMAND: CommandRunner(self).execute,
             types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self.repairs.cancel_shown,
             **self.questions.handlers(),
@@ -134,39 +139,29 @@ class Session:
     def _initialized(self, _: types.InitializedParams) -> None:
         self._is_initialized = True
         self._show_progress()
-        self._tell_status()
-        self._report(self.state.configuration.initial_problems)
-        if self.client.registers_configuration_changes:
-            method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
-            registration = types.Registration(method, method, {"section": SECTION})
-            self.messenger.request(
-                types.CLIENT_REGISTER_CAPABILITY, types.RegistrationParams([registration]), lambda _: None
-            )
-        self._pull_configuration()
+        self.tell_status()
+        self._settings_changes.start()
 
     async def _shutdown(self, _: object) -> None:
-        self._clear_all()
+        self.clear_all()
         self._status = None  # what follows is not news
-        self._refresher.stop()
+        self.refresher.stop()
         await self.stop()
         self.was_shut_down = True
-
-    def _exit(self, _: object) -> None:
-        self.closed.set()
 
     # Documents
 
     def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         document = document_of(params.text_document)
         if self.state.documents.open(document):
-            self._consider(document, 0.0)
+            self.consider(document, 0.0)
 
     def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
         uri, version = params.text_document.uri, params.text_document.version
         if self.state.documents.change(uri, version, changes_of(params.content_changes)):
             document = self.state.documents.get(uri)
             assert document is not None
-            self._consider(document, self.settings.debounce)
+            self.consider(document, self.settings.debounce)
 
     def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
@@ -177,11 +172,15 @@ class Session:
     def _forget(self, uri: str) -> None:
         """Drop a document and all that is known of it."""
         self.state.documents.close(uri)
-        self.repairs.drop_outdated()
+        self._drop_outdated_repairs()
         self.state.analyzer.forget(uri)
         self.state.views.forget(uri)
         self.state.regions.forget(uri)
         self.state.attention.forget(uri)
+
+    def _drop_outdated_repairs(self) -> None:
+        for job in self.repairs.jobs:
+            job.cancel_if_outdated(self.state.documents)
 
     # Notebooks
 
@@ -190,7 +189,7 @@ class Session:
         self._close_notebook(notebook.uri)
         self._take_over(notebook.documents)
         self.state.documents.open_notebook(notebook)
-        self._consider(notebook.document, 0.0)
+        self.consider(notebook.document, 0.0)
 
     def _did_change_notebook(self, params: types.DidChangeNotebookDocumentParams) -> None:
         change = notebook_change_of(params)
@@ -201,12 +200,9 @@ class Session:
         before, after = changed
         self.publisher.take_back(part.uri for part in before.parts if after.part(part.uri) is None)
         if after.document is not before.document:
-            self._consider(after.document, self.settings.debounce)
+            self.consider(after.document, self.settings.debounce)
         elif after.parts != before.parts:
             self.publisher.show_again(after.document)
-
-    def _did_close_notebook(self, params: types.DidCloseNotebookDocumentParams) -> None:
-        self._close_notebook(params.notebook_document.uri)
 
     def _close_notebook(self, uri: str) -> None:
         notebook = self.state.documents.close_notebook(uri)
@@ -215,15 +211,15 @@ class Session:
             self.publisher.take_back(part.uri for part in notebook.parts)
 
     def _take_over(self, cells: Iterable[str]) -> None:
-        """What was open as a text of its own is part of a notebook from now on."""
+        """Forget the texts of their own that these cells were until now."""
         for uri in cells:
             if self.state.documents.get(uri) is not None:
                 self._forget(uri)
                 self.publisher.take_back([uri])
 
-    def _consider(self, document: Document, quiet: float) -> None:
-        """Have the document scored, unless it is not to be, or not now."""
-        self.repairs.drop_outdated()
+    def consider(self, document: Document, quiet: float) -> None:
+        """Have the document scored after `quiet` seconds without an edit, unless settings or a pause are against it."""
+        self._drop_outdated_repairs()
         if not self.settings.enabled or self.state.snooze.is_on:
             return
         if reason_not_scored(document, self.settings) is None:
@@ -232,7 +228,8 @@ class Session:
         self.state.analyzer.forget(document.uri)
         self.publisher.show_nothing(document)
 
-    def _clear_all(self) -> None:
+    def clear_all(self) -> None:
+        """Stop all scoring and take all diagnostics back."""
         self.state.analyzer.forget_all()
         self.state.views.forget_all()
         for document in self.state.documents.all():
@@ -247,78 +244,18 @@ class Session:
                 self.publisher.show_nothing(document)
         self.publisher.show_all()
         for document in self.state.documents.all():
-            self._consider(document, 0.0)
-        self._tell_status()
-
-    # Settings
-
-    def _did_change_configuration(self, params: types.DidChangeConfigurationParams) -> None:
-        if self.client.configuration:
-            self._pull_configuration()
-        else:
-            self._configured(params.settings)
-
-    def _pull_configuration(self) -> None:
-        if self.client.configuration:
-            params = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
-            self.messenger.request(
-                types.WORKSPACE_CONFIGURATION, params, lambda answer: self._configured(answer[0] if answer else None)
-            )
-
-    def _did_change_user_settings(self, params: object) -> None:
-        before = self.settings
-        self._report(self.state.configuration.update_user(params))
-        self._follow(before)
-
-    def _configured(self, raw: object) -> None:
-        before = self.settings
-        self._report(self.state.configuration.update(raw))
-        self._follow(before)
-
-    def _follow(self, before: Settings) -> None:
-        task = asyncio.get_running_loop().create_task(self._put_in_force(before, self.settings))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _put_in_force(self, before: Settings, after: Settings) -> None:
-        """Do what a change of settings asks for; only one of the model's own settings needs a new worker."""
-        try:
-            await self.state.host.apply(after)
-        except Exception as error:
-            log_failure("a change of settings", error)
-        self._tell_status()
-        self._refresher.want(
-            kind
-            for kind, changed in (
-                ("inlayHint", before.inlay_hints != after.inlay_hints or before.enabled != after.enabled),
-                ("codeLens", before.code_lens != after.code_lens or before.enabled != after.enabled),
-            )
-            if changed
-        )
-        if not after.enabled:
-            if before.enabled:
-                self._clear_all()
-            return
-        if worker_options(before) != worker_options(after):
-            self.state.views.forget_all()
-            self.state.analyzer.rescore_all(forgive=True)
-        if before != after:
-            for document in self.state.documents.all():
-                self._consider(document, 0.0)
-            self.publisher.show_all()
-
-    def _report(self, problems: Sequence[str]) -> None:
-        if problems:
-            self.messenger.tell(types.MessageType.Warning, "risk-lsp settings: " + "; ".join(problems))
+            self.consider(document, 0.0)
+        self.tell_status()
 
     # The model
 
     def _model_changed(self, state: WorkerState, failure: WorkerError | None) -> None:
         self._show_progress()
-        self._tell_status()
+        self.tell_status()
         if state is WorkerState.RESTARTING:
             if failure is not None:
-                self._say_restarting(failure)
+                text = f"risk-lsp: {failure.message}; it is started again and open documents are scored anew"
+                self.messenger.tell(types.MessageType.Warning, text, "restart")
             self.state.analyzer.rescore_all()
         if state is WorkerState.FAILED:
             self.messenger.tell(types.MessageType.Error, f"risk-lsp: the model could not be loaded: {failure}")
@@ -329,11 +266,8 @@ class Session:
         elif self._is_initialized:
             self._progress.begin("loading the model")
 
-    def _tell_status(self) -> None:
+    def tell_status(self) -> None:
+        """Tell the client how the server is, if it wants to know."""
         if self._status is not None and self._is_initialized:
             state = self.state
             self._status.report(status_of(self.settings.enabled, state.snooze.until, state.host, self.publisher.remark))
-
-    def _say_restarting(self, failure: WorkerError) -> None:
-        text = f"risk-lsp: {failure.message}; it is started again and open documents are scored anew"
-        self.messenger.tell(types.MessageType.Warning, text, "restart")

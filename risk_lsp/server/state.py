@@ -18,7 +18,7 @@ from risk_lsp.server.documents.ignored_lines import IgnoreStore
 from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ModelHost
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
-from risk_lsp.server.wire.client import Client
+from risk_lsp.server.wire.handshake import Client
 from risk_lsp.settings import Settings
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.worker.supervisor import WorkerState

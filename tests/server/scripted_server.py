@@ -18,8 +18,7 @@ import time
 from typing import Any
 
 from risk_lsp.server import app
-from risk_lsp.server.app import watch_parent
-from risk_lsp.server.configuration import ServerOptions
+from risk_lsp.server.app import ServerOptions, watch_parent
 
 _WEEK = 7 * 24 * 3600
 

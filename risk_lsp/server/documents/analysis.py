@@ -11,11 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.errors import ModelError, RiskError, WorkerError
+from risk_lsp.errors import ModelError, RiskError, WorkerError, log_failure
 from risk_lsp.risk.partial_risk import PartialRisk, within_any
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.server.documents.open_documents import OpenDocuments
-from risk_lsp.server.wire.barrier import log_failure
 from risk_lsp.text.document import Document
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import Structure, code_line_spans, parse_structure

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError
+from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError, log_failure
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.risk.partial_risk import WORKER_COMMAND, PartialRisk, risk_from_arrays
 from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.server.wire.barrier import log_failure
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
 from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState

@@ -15,7 +15,7 @@ from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.features.diagnostics import diagnostics_of
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.client import Messenger
+from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.text.document import Document
 
 # By the client's capability below `workspace`.

@@ -23,8 +23,8 @@ from risk_lsp.risk.places import all_lines
 from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.server.command_table import COMMANDS
 from risk_lsp.server.documents.line_view import LineView
-from risk_lsp.server.wire.barrier import REQUEST_FAILED, barrier
 from risk_lsp.server.wire.convert import edit_inserting, span_of
+from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
 from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Document, Part
 from risk_lsp.text.spans import Span

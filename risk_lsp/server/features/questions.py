@@ -23,8 +23,8 @@ from risk_lsp.server.features.hover import hover_of, note
 from risk_lsp.server.features.in_line import code_lenses, inlay_hints
 from risk_lsp.server.features.query import LINES, QUERY, lines_answer, query_answer, spans_of, uri_of
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.barrier import REQUEST_FAILED, barrier
 from risk_lsp.server.wire.convert import offset_of, span_of
+from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
 from risk_lsp.text.document import Document, Part
 
 _SERVER_CANCELLED = -32802

@@ -18,8 +18,8 @@ from risk_lsp.repair.test_plan import TestPlan
 from risk_lsp.repair.tree import Replacement
 from risk_lsp.risk.presentation import percent
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.client import Messenger
 from risk_lsp.server.wire.convert import range_of
+from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.text.document import Document, Part
 from risk_lsp.text.spans import Span
 

@@ -15,7 +15,7 @@ from risk_lsp.repair.chat import ChatProvider, EditorChat
 from risk_lsp.repair.embedded import EmbeddedProvider
 from risk_lsp.repair.orchestration import Provider
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.client import Messenger
+from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.settings import Settings
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams, JsonRpcRequestCancelled
 
-from risk_lsp.errors import RiskError
+from risk_lsp.errors import RiskError, log_failure
 from risk_lsp.server.command_table import REPAIR_WITH_HINT
+from risk_lsp.server.documents.open_documents import OpenDocuments
 from risk_lsp.server.features.code_actions import REPAIRED_LANGUAGE
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.state import Notify, Request, State
-from risk_lsp.server.wire.barrier import REQUEST_FAILED, log_failure
-from risk_lsp.server.wire.client import Messenger
 from risk_lsp.server.wire.convert import asked_span
+from risk_lsp.server.wire.messenger import REQUEST_FAILED, Messenger
 from risk_lsp.text.document import Part
 from risk_lsp.text.spans import Span
 
@@ -120,6 +120,12 @@ class RepairJob:
         if self.task is not None:
             self.task.cancel()
 
+    def cancel_if_outdated(self, documents: OpenDocuments) -> None:
+        """End the work on a text that is not there any more, unless it is the repair's own edit that replaces it."""
+        if self.stage in (Stage.WORKING, Stage.OFFERING) and not documents.is_newest(self.part.document):
+            self.is_outdated = True
+            self.cancel()
+
     def outcome(self) -> RepairOutcome:
         """What came of it, once its task has ended."""
         assert self.task is not None
@@ -138,14 +144,14 @@ class RepairJob:
 
 
 class Repairs:
-    """The repairs of one session that have not ended. `folder` is the user's data folder."""
+    """The repairs of one session; `jobs` are those that have not ended, `folder` is the user's data folder."""
 
     def __init__(self, state: State, questions: Questions, messenger: Messenger, folder: Path) -> None:
         self._state = state
         self._questions = questions
         self._messenger = messenger
         self._folder = folder
-        self._jobs: list[RepairJob] = []
+        self.jobs: list[RepairJob] = []
 
     def begin(self, uri: str, place: types.Range, hint: str | None, token: int | str | None) -> Any:
         """Start a repair. Returns the answer to the request, or something to await for it.
@@ -165,7 +171,7 @@ class Repairs:
         job = RepairJob(part, span, place, hint, progress)
         job.task = asyncio.get_running_loop().create_task(self._carry_out(job))
         job.task.add_done_callback(lambda _: self._end(job))
-        self._jobs.append(job)
+        self.jobs.append(job)
         if token is None:
             return {"status": "started", "token": progress.token}
         self._messenger.protocol.when_cancelled(job.cancel)
@@ -173,35 +179,27 @@ class Repairs:
 
     def cancel(self, uri: str) -> bool:
         """End the repairs of a document; returns whether there were any."""
-        found = [job for job in self._jobs if job.part.document.uri == uri and job.stage is not Stage.ENDING]
+        found = [job for job in self.jobs if job.part.document.uri == uri and job.stage is not Stage.ENDING]
         for job in found:
             job.cancel()
         return bool(found)
 
     def cancel_shown(self, params: types.WorkDoneProgressCancelParams) -> None:
         """End the repair whose progress the person cancelled."""
-        for job in self._jobs:
+        for job in self.jobs:
             if job.progress.token == params.token:
-                job.cancel()
-
-    def drop_outdated(self) -> None:
-        """End the work on texts that are not there any more; an edit that is being applied is what changes its text."""
-        for job in self._jobs:
-            can_be_dropped = job.stage in (Stage.WORKING, Stage.OFFERING)
-            if can_be_dropped and not self._state.documents.is_newest(job.part.document):
-                job.is_outdated = True
                 job.cancel()
 
     async def stop(self) -> None:
         """End everything, and wait until it has ended."""
-        tasks = [job.task for job in self._jobs if job.task is not None]
-        for job in self._jobs:
+        tasks = [job.task for job in self.jobs if job.task is not None]
+        for job in self.jobs:
             job.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _make_room(self, uri: str) -> None:
         """Take back an offer that nobody answers; raise JsonRpcException where work is under way."""
-        working = [job for job in self._jobs if job.stage is Stage.WORKING]
+        working = [job for job in self.jobs if job.stage is Stage.WORKING]
         if any(job.part.document.uri == uri for job in working):
             raise JsonRpcException(
                 "a repair of this document is under way; wait for it, or end it with riskLsp.cancelRepair",
@@ -225,7 +223,7 @@ class Repairs:
 
     def _end(self, job: RepairJob) -> None:
         """Say what came of a repair. It may have been cancelled before it began."""
-        self._jobs.remove(job)
+        self.jobs.remove(job)
         outcome = job.outcome()
         job.progress.end(outcome.status)
         if outcome.words:

@@ -33,7 +33,7 @@ from risk_lsp.server.repair.dialogs import (
 from risk_lsp.server.repair.providers import provider_of
 from risk_lsp.server.repair.queue import OUTDATED, RepairJob, RepairOutcome, Stage
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.client import Messenger
+from risk_lsp.server.wire.messenger import Messenger
 
 ASK_HINT = "riskLsp/askHint"
 _HINT_UNREAD = "the built-in model reads no hints; set repairProvider to endpoint or editor for one that does"

@@ -1,4 +1,4 @@
-"""A byte stream to one client, over stdio or TCP: framed messages in, and messages out to a client that may be slow."""
+"""The byte stream to one client, over stdio or TCP, and the JSON messages in it, one by one."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ import select
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
+PARSE_ERROR = -32700
+INVALID_REQUEST = -32600
+METHOD_NOT_FOUND = -32601
+INVALID_PARAMS = -32602
+REQUEST_CANCELLED = -32800
+SERVER_NOT_INITIALIZED = -32002
+
 HEADER_LIMIT = 16_384  # bytes; more than this without a blank line is not a header
 _SEPARATOR = b"\r\n\r\n"
+_CHUNK = 1 << 16
+_BYTES_AT_MOST = 64 * 2**20  # that wait to be written; a client so far behind is not there any more
+
+logger = logging.getLogger(__name__)
 
 
 class FramingError(Exception):
@@ -33,13 +44,8 @@ class MessageBuffer:
         """Add bytes that were read."""
         self._pending += chunk
 
-    def bodies(self) -> Iterator[bytes]:
-        """Take out every complete body. Raises FramingError when a header has no usable length."""
-        while (body := self.take()) is not None:
-            yield body
-
     def take(self) -> bytes | None:
-        """Take out the next body, or None when more bytes are needed. Raises FramingError like `bodies`."""
+        """Take out the next body, None if bytes are missing. Raises FramingError for a header without a length."""
         header_end = self._pending.find(_SEPARATOR)
         if header_end < 0:
             if len(self._pending) > HEADER_LIMIT:
@@ -60,6 +66,22 @@ def frame(message: dict[str, Any]) -> bytes:
     return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
 
 
+def parse_message(body: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The message in a body, and the error response to send instead when there is none."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        return {}, error_response(None, PARSE_ERROR, f"the message is not JSON: {error}")
+    if not isinstance(message, dict):
+        return {}, error_response(None, INVALID_REQUEST, "a message is a JSON object; batches are not supported")
+    return message, None
+
+
+def error_response(message_id: object, code: int, text: str) -> dict[str, Any]:
+    """A JSON-RPC error response."""
+    return {"jsonrpc": "2.0", "id": message_id, "error": {"code": code, "message": text}}
+
+
 def _content_length(header: bytes) -> int:
     """The body's length in bytes; header names are case-insensitive and other headers are ignored."""
     for line in header.split(b"\r\n"):
@@ -67,9 +89,6 @@ def _content_length(header: bytes) -> int:
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
             return int(value)
     raise FramingError("a header without Content-Length")
-
-
-_CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -117,46 +136,53 @@ def _readiness(sink: int) -> Callable[[], bool]:
     return lambda: bool(poll.poll(0))
 
 
-def start_reading(connection: Connection, loop: asyncio.AbstractEventLoop, receive: Callable[[bytes], None]) -> None:
-    """Call `receive` in the loop with what arrives, and with b"" once at the end.
+def start_reading(
+    connection: Connection,
+    buffer: MessageBuffer,
+    loop: asyncio.AbstractEventLoop,
+    receive: Callable[[list[bytes]], None],
+    ended: Callable[[], None],
+) -> None:
+    """Call `receive` in the loop with the message bodies that arrive, those that are in the buffer already first.
 
-    What arrived while the loop was busy comes together, so that a request is seen along with what takes it back.
-    A daemon thread reads, so that a client that neither writes nor goes away cannot keep the process from exiting.
+    `ended` is called at the end of the stream, and where it turns out not to be the base protocol. Bodies that arrived
+    while the loop was busy come together, so that a request is seen along with what takes it back. The thread that
+    reads is a daemon, so that a client that neither writes nor goes away cannot keep the process from exiting.
     """
     arrived: SimpleQueue[bytes] = SimpleQueue()
 
     def hand_over() -> None:
-        chunks = []
+        is_end = False
         while not arrived.empty():
-            chunks.append(arrived.get())
-        if data := b"".join(chunks):
-            receive(data)
-        if b"" in chunks:
-            receive(b"")
-
-    def deliver(chunk: bytes) -> bool:
-        arrived.put(chunk)
+            chunk = arrived.get()
+            buffer.feed(chunk)
+            is_end = is_end or not chunk
+        bodies: list[bytes] = []
         try:
-            loop.call_soon_threadsafe(hand_over)
-        except RuntimeError:  # the loop has closed: the process is about to exit
-            return False
-        return bool(chunk)
+            while (body := buffer.take()) is not None:
+                bodies.append(body)
+        except FramingError as error:
+            logger.error("the client does not speak the protocol: %s", error)
+            is_end = True
+        receive(bodies)  # also those before the error
+        if is_end:
+            ended()
 
     def read_all() -> None:
-        while True:
+        chunk = b"to be read"
+        while chunk:
             try:
                 chunk = connection.read()
             except OSError:
                 chunk = b""
-            if not deliver(chunk):
+            arrived.put(chunk)
+            try:
+                loop.call_soon_threadsafe(hand_over)
+            except RuntimeError:  # the loop has closed: the process is about to exit
                 return
 
+    hand_over()
     threading.Thread(target=read_all, name="client-reader", daemon=True).start()
-
-
-_BYTES_AT_MOST = 64 * 2**20  # that wait; a client so far behind is not there any more
-
-logger = logging.getLogger(__name__)
 
 
 class Outbox:

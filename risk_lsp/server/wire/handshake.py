@@ -6,26 +6,33 @@ handled on plain JSON; the library is imported afterwards and told what was agre
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from risk_lsp import __version__
 from risk_lsp.server.command_table import COMMANDS
-from risk_lsp.server.wire.connection import Connection, MessageBuffer, frame
+from risk_lsp.server.wire.connection import (
+    INVALID_PARAMS,
+    SERVER_NOT_INITIALIZED,
+    Connection,
+    MessageBuffer,
+    error_response,
+    frame,
+    parse_message,
+)
+from risk_lsp.settings import SECTION
 
 SERVER_NAME = "risk-lsp"
-
-PARSE_ERROR = -32700
-INVALID_REQUEST = -32600
-METHOD_NOT_FOUND = -32601
-INVALID_PARAMS = -32602
-REQUEST_CANCELLED = -32800
-SERVER_NOT_INITIALIZED = -32002
 
 _POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 _INCREMENTAL = 2
 _PYTHON_CELLS = {"notebook": "*", "cells": [{"language": "python"}]}
+
+
+_TEXT_DOCUMENT = ("capabilities", "textDocument")
+# What a client can do for repairs: ask for a hint, ask its own model, keep a secret, show an explanation itself.
+_OFFERS = ("hint", "chat", "secret", "explanation")
 
 
 @dataclass(frozen=True)
@@ -64,22 +71,6 @@ def shake_hands(connection: Connection, buffer: MessageBuffer) -> Handshake | No
         if not chunk:
             return None
         buffer.feed(chunk)
-
-
-def parse_message(body: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The message in a body, and the error response to send instead when there is none."""
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        return {}, error_response(None, PARSE_ERROR, f"the message is not JSON: {error}")
-    if not isinstance(message, dict):
-        return {}, error_response(None, INVALID_REQUEST, "a message is a JSON object; batches are not supported")
-    return message, None
-
-
-def error_response(message_id: object, code: int, text: str) -> dict[str, Any]:
-    """A JSON-RPC error response."""
-    return {"jsonrpc": "2.0", "id": message_id, "error": {"code": code, "message": text}}
 
 
 def choose_encoding(client_capabilities: dict[str, Any]) -> str:
@@ -141,3 +132,79 @@ def _refusal(message: dict[str, Any]) -> dict[str, Any] | None:
     if message.get("method") == "initialize":
         return error_response(message["id"], INVALID_PARAMS, "initialize: params must be an object")
     return error_response(message["id"], SERVER_NOT_INITIALIZED, "the server has not been initialized yet")
+
+
+@dataclass(frozen=True)
+class Client:
+    """The client's features that change what the server does.
+
+    Read from the message as sent: a client whose other capabilities are newer than the protocol library, or wrong, is
+    served all the same.
+    """
+
+    process_id: int | None
+    initialization_options: Any
+    markdown_hover: bool
+    work_done_progress: bool
+    configuration: bool
+    registers_configuration_changes: bool
+    code_action_literals: bool
+    document_changes: bool
+    apply_edit: bool
+    refreshes: frozenset[str]
+    wants_status: bool
+    wants_analysed: bool
+    annotates_edits: bool
+    offers: frozenset[str]
+
+    @classmethod
+    def of(cls, params: Mapping[str, Any]) -> Client:
+        """Read the params of `initialize`; what is missing counts as not supported."""
+        process_id = params.get("processId")
+        formats = _at(params, *_TEXT_DOCUMENT, "hover", "contentFormat")
+        return cls(
+            process_id=process_id if type(process_id) is int else None,
+            initialization_options=params.get("initializationOptions"),
+            markdown_hover=_prefers_markdown(formats),
+            work_done_progress=_at(params, "capabilities", "window", "workDoneProgress") is True,
+            configuration=_at(params, "capabilities", "workspace", "configuration") is True,
+            registers_configuration_changes=(
+                _at(params, "capabilities", "workspace", "didChangeConfiguration", "dynamicRegistration") is True
+            ),
+            code_action_literals=_at(params, *_TEXT_DOCUMENT, "codeAction", "codeActionLiteralSupport") is not None,
+            document_changes=_at(params, "capabilities", "workspace", "workspaceEdit", "documentChanges") is True,
+            apply_edit=_at(params, "capabilities", "workspace", "applyEdit") is True,
+            refreshes=_refreshes(params),
+            wants_status=_at(params, "capabilities", "experimental", SECTION, "status") is True,
+            wants_analysed=_at(params, "capabilities", "experimental", SECTION, "analysed") is True,
+            annotates_edits=_annotates_edits(params),
+            offers=frozenset(
+                name for name in _OFFERS if _at(params, "capabilities", "experimental", SECTION, name) is True
+            ),
+        )
+
+
+def _annotates_edits(params: Mapping[str, Any]) -> bool:
+    """Whether annotated edits may be sent, which have a place among versioned ones only."""
+    edits = _at(params, "capabilities", "workspace", "workspaceEdit")
+    return isinstance(_at(edits, "changeAnnotationSupport"), Mapping) and _at(edits, "documentChanges") is True
+
+
+def _refreshes(params: Mapping[str, Any]) -> frozenset[str]:
+    """The names below `workspace` whose answers the client takes anew when the server says so."""
+    names = ("inlayHint", "codeLens", "diagnostics")
+    return frozenset(name for name in names if _at(params, "capabilities", "workspace", name, "refreshSupport") is True)
+
+
+def _prefers_markdown(formats: object) -> bool:
+    """The formats are in order of preference; a client that names none is taken to show plain text."""
+    known = [name for name in formats if name in ("markdown", "plaintext")] if isinstance(formats, list) else []
+    return known[:1] == ["markdown"]
+
+
+def _at(value: object, *path: str) -> object:
+    for name in path:
+        if not isinstance(value, Mapping):
+            return None
+        value = value.get(name)
+    return value

@@ -1,31 +1,33 @@
 """pygls's protocol with what it leaves out: one answer to every request, no popups, no copies of documents.
 
-`receive` takes message bodies and is the only way in; it never raises.
+`receive` takes message bodies and is the only way in; it never raises. All that the server relies on of pygls without
+pygls's promise, the names that begin with an underscore, is in this module.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
+from functools import lru_cache
 from typing import Any
 
 from lsprotocol import types
-from pygls.protocol import JsonRPCRequestMessage, LanguageServerProtocol
-from pygls.protocol.json_rpc import JsonRPCNotification, JsonRPCResponseMessage
+from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, LanguageServerProtocol, lsp_method
+from pygls.protocol.json_rpc import JsonRPCResponseMessage
 
-from risk_lsp.server.wire.barrier import log_failure
-from risk_lsp.server.wire.handshake import (
+from risk_lsp.errors import log_failure
+from risk_lsp.server.wire.connection import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     REQUEST_CANCELLED,
-    Handshake,
     error_response,
+    frame,
     parse_message,
 )
+from risk_lsp.server.wire.handshake import Handshake
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ _NOT_BUILT_IN = (
     types.WINDOW_WORK_DONE_PROGRESS_CANCEL,
     types.EXIT,
 )
-OWN_METHODS = "riskLsp/"
+_OWN_METHODS = "riskLsp/"
 _COMMAND = types.WORKSPACE_EXECUTE_COMMAND  # with arguments of our own
 _ANSWERS_AWAITED = 100  # of our own requests; a client that answers none must not cost memory without end
 
@@ -58,19 +60,30 @@ class RiskProtocol(LanguageServerProtocol):
         super().__init__(server, converter)
         for method in _NOT_BUILT_IN:
             self.fm.builtin_features.pop(method, None)
-        converter.register_structure_hook(PlainResponse, lambda message, _: PlainResponse(**message))
-        self._request_futures = _OpenRequests()
+        self._types = converter
+        self._is_shut_down = False
         self._asked: dict[str, None] = {}  # the ids of our own requests, the oldest first
 
     def adopt(self, agreed: Handshake) -> None:
         """Take over what was agreed before this class was imported, the position encoding above all."""
-        for _ in self.lsp_initialize(self._initialize_params(agreed)):
+        try:
+            params = self._types.structure(agreed.params, types.InitializeParams)
+        except Exception as error:
+            logger.warning("some client capabilities cannot be read: %s", type(error).__name__)
+            encodings = [types.PositionEncodingKind(agreed.encoding)]
+            general = types.GeneralClientCapabilities(position_encodings=encodings)
+            params = types.InitializeParams(capabilities=types.ClientCapabilities(general=general))
+        for _ in self.lsp_initialize(params):
             raise AssertionError("initialize has no handler of our own")
-        self.server_capabilities = self._converter.structure(agreed.capabilities, types.ServerCapabilities)
+        self.server_capabilities = self._types.structure(agreed.capabilities, types.ServerCapabilities)
+
+    # What comes in
 
     def receive(self, bodies: Sequence[bytes]) -> None:
-        """Handle message bodies that arrived together. A request that one behind it takes back is not begun; pygls
-        would run it, and only then hear of that."""
+        """Handle message bodies that arrived together.
+
+        A request that one behind it takes back is not begun; pygls would run it, and only then hear of that.
+        """
         parsed = [parse_message(body) for body in bodies]
         cancelled = _cancellations([message for message, _ in parsed])
         for place, (message, unreadable) in enumerate(parsed):
@@ -78,8 +91,8 @@ class RiskProtocol(LanguageServerProtocol):
                 if unreadable is not None:
                     logger.warning("a message was refused: %s", unreadable["error"]["message"])
                 response = unreadable or self._dispatch(message, place, cancelled)
-                if response is not None:
-                    self._send_data(response)
+                if response is not None and self.writer is not None:
+                    self.writer.write(frame(response))
             except Exception as error:
                 log_failure("a message", error)
 
@@ -92,7 +105,7 @@ class RiskProtocol(LanguageServerProtocol):
         if method is None and not self._is_answer(message_id):
             logger.warning("a response to nothing that was asked was ignored")
             return None
-        if self._shutdown and method != types.EXIT:
+        if self._is_shut_down and method != types.EXIT:
             return error_response(message_id, INVALID_REQUEST, "the server is shutting down") if is_request else None
         if method == types.INITIALIZE:
             return error_response(message_id, INVALID_REQUEST, "the server has been initialized already")
@@ -101,20 +114,49 @@ class RiskProtocol(LanguageServerProtocol):
         if is_request and cancelled.get(message_id, place) > place and method != types.SHUTDOWN:
             return error_response(message_id, REQUEST_CANCELLED, f"{method} was cancelled")
         try:
-            structured = self._structured(message)
+            structured = self.structure_message(message)
         except Exception as error:
             logger.warning("cannot read the params of %s: %s", method or "a response", type(error).__name__)
-            if method is None:
-                self._fail_answer(message_id, error)
+            if method is None and (future := self._request_futures.pop(str(message_id), None)) is not None:
+                future.set_exception(error)  # for whoever waits for the answer
             return error_response(message_id, INVALID_PARAMS, f"{method}: invalid params") if is_request else None
         self.handle_message(structured)
         return None
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        """The message as a typed object; our own methods keep their params as sent and check them themselves."""
+        method = data.get("method")
+        is_own = isinstance(method, str) and method.startswith(_OWN_METHODS)
+        if "id" in data and (is_own or method == _COMMAND):
+            return JsonRPCRequestMessage(data["id"], str(method), self.VERSION, data.get("params"))
+        if is_own:
+            return JsonRPCNotification(str(method), self.VERSION, data.get("params"))
+        return super().structure_message({**data, "jsonrpc": self.VERSION})
+
+    def _is_answer(self, message_id: object) -> bool:
+        """Whether a response is to a request of ours that is open. pygls would take one with the id of a request of the
+        client's for the answer to that."""
+        if not isinstance(message_id, str) or message_id not in self._asked:
+            return False
+        del self._asked[message_id]
+        return True
+
+    # Handlers
 
     def when_cancelled(self, call: Callable[[], object]) -> None:
         """Call something if the client cancels the request that is being handled; pygls only drops its answer."""
         future = self._request_futures.get(self.msg_id) if self.msg_id is not None else None
         if future is not None:
             future.add_done_callback(lambda done: call() if done.cancelled() else None)
+
+    @lsp_method(types.SHUTDOWN)
+    def lsp_shutdown(self, *args: Any) -> Generator[Any, Any, None]:
+        """Run the handler and cancel the other requests; pygls fails over the first one that goes when cancelled."""
+        yield self.fm.features[types.SHUTDOWN], args, None
+        others = [future for message_id, future in self._request_futures.items() if message_id != self.msg_id]
+        for future in others:
+            future.cancel()
+        self._is_shut_down = True
 
     def _run_generator(
         self, future: Future[Any] | None, *, gen: Generator[Any, Any, Any], result_future: Future[Any]
@@ -123,42 +165,6 @@ class RiskProtocol(LanguageServerProtocol):
         if future is not None and result_future.cancelled() and not future.cancelled():
             future.exception()
         super()._run_generator(future, gen=gen, result_future=result_future)
-
-    def _fail_answer(self, message_id: object, error: Exception) -> None:
-        """Tell whoever waits for the answer to one of our requests that it cannot be read."""
-        future = self._request_futures.pop(message_id, None) if isinstance(message_id, str) else None
-        if future is not None:
-            future.set_exception(error)
-
-    def _structured(self, message: dict[str, Any]) -> Any:
-        """The message as a typed object; our own methods keep their params as sent and check them themselves."""
-        method = message.get("method")
-        if isinstance(method, str) and (method.startswith(OWN_METHODS) or method == _COMMAND):
-            if "id" in message:
-                return JsonRPCRequestMessage(message["id"], method, "2.0", message.get("params"))
-            if method.startswith(OWN_METHODS):
-                return JsonRPCNotification(method, "2.0", message.get("params"))
-        return self.structure_message({**message, "jsonrpc": "2.0"})
-
-    def send_request(
-        self,
-        method: str,
-        params: Any | None = None,
-        callback: Callable[[Any], None] | None = None,
-        msg_id: str | int | None = None,
-    ) -> Future[Any]:
-        """Send a request. Of those that the client leaves unanswered only the newest are remembered."""
-        own_id = str(msg_id or uuid.uuid4())
-        self._asked[own_id] = None
-        if len(self._asked) > _ANSWERS_AWAITED:
-            oldest = next(iter(self._asked))
-            del self._asked[oldest]
-            self._request_futures.pop(oldest, None)
-            self._result_types.pop(oldest, None)
-        answer = super().send_request(method, params, callback, own_id)
-        if method.startswith(OWN_METHODS):
-            self._result_types[own_id] = PlainResponse
-        return answer
 
     def _execute_handler(
         self,
@@ -182,38 +188,29 @@ class RiskProtocol(LanguageServerProtocol):
         if isinstance(msg_id, int | str) and msg_id not in self._asked:
             super()._handle_cancel_notification(msg_id)
 
-    def _is_answer(self, message_id: object) -> bool:
-        """Whether a response is to a request of ours that is open. pygls would take one with the id of a request of the
-        client's for the answer to that."""
-        if not isinstance(message_id, str) or message_id not in self._asked:
-            return False
-        del self._asked[message_id]
-        return True
+    # What goes out
 
-    def _initialize_params(self, agreed: Handshake) -> types.InitializeParams:
-        try:
-            return self._converter.structure(agreed.params, types.InitializeParams)
-        except Exception as error:
-            logger.warning("some client capabilities cannot be read: %s", type(error).__name__)
-            encodings = [types.PositionEncodingKind(agreed.encoding)]
-            general = types.GeneralClientCapabilities(position_encodings=encodings)
-            return types.InitializeParams(capabilities=types.ClientCapabilities(general=general))
+    @lru_cache  # noqa: B019 - as pygls has it: there is one protocol
+    def get_result_type(self, method: str) -> Any:
+        """The type of the response to a request of ours."""
+        return PlainResponse if method.startswith(_OWN_METHODS) else super().get_result_type(method)
 
-    def _send_data(self, data: Any) -> None:
-        """Send one message. pygls would log its text, which holds pieces of the user's documents."""
-        if self.writer is None:
-            return
-        body = json.dumps(data, default=self._serialize_message).encode("ascii")
-        self.writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-
-
-class _OpenRequests(dict[Any, Any]):
-    """The futures of open requests. On `shutdown` pygls cancels them while it goes through them, and fails over the
-    first that is gone as soon as it is cancelled: it goes through a copy instead."""
-
-    def items(self) -> Any:
-        """As they are now."""
-        return list(super().items())
+    def send_request(
+        self,
+        method: str,
+        params: Any | None = None,
+        callback: Callable[[Any], None] | None = None,
+        msg_id: str | int | None = None,
+    ) -> Future[Any]:
+        """Send a request. Of those that the client leaves unanswered only the newest are remembered."""
+        own_id = str(msg_id or uuid.uuid4())
+        self._asked[own_id] = None
+        if len(self._asked) > _ANSWERS_AWAITED:
+            oldest = next(iter(self._asked))
+            del self._asked[oldest]
+            self._request_futures.pop(oldest, None)
+            self._result_types.pop(oldest, None)
+        return super().send_request(method, params, callback, own_id)
 
 
 def _cancellations(messages: Sequence[dict[str, Any]]) -> dict[Any, int]:

@@ -9,7 +9,7 @@ import pytest
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from risk_lsp.errors import BadInput
-from risk_lsp.server.wire.barrier import REQUEST_FAILED, barrier
+from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
 
 
 def failing(error: Exception) -> JsonRpcException:

@@ -21,7 +21,8 @@ def test_messages_survive_any_cut(messages: list[dict[str, Any]], data: st.DataO
     buffer, bodies = MessageBuffer(), []
     for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True):
         buffer.feed(stream[start:end])
-        bodies += list(buffer.bodies())
+        while (body := buffer.take()) is not None:
+            bodies.append(body)
     assert [json.loads(body) for body in bodies] == messages
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.server.app import run_tcp
-from risk_lsp.server.configuration import ServerOptions
+from risk_lsp.server.app import ServerOptions, run_tcp
 from risk_lsp.server.wire.connection import MessageBuffer, frame
 from tests.server.lsp_client import PATIENCE
 

@@ -1,0 +1,150 @@
+"""What the server and its client tell each other: messages that are sent, and handlers for messages that come."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError
+from pygls.lsp.server import LanguageServer
+from pygls.protocol import default_converter
+
+from risk_lsp import __version__
+from risk_lsp.errors import RiskError, log_failure
+from risk_lsp.server.wire.handshake import SERVER_NAME
+from risk_lsp.server.wire.protocol import RiskProtocol
+
+REQUEST_FAILED = -32803
+_SECONDS_BETWEEN_NOTICES = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+class Messenger(LanguageServer):
+    """One client's end of the protocol."""
+
+    protocol: RiskProtocol
+
+    def __init__(self) -> None:
+        super().__init__(SERVER_NAME, __version__, protocol_cls=RiskProtocol, converter_factory=default_converter)
+        self._noticed: dict[str, float] = {}
+
+    def handle(self, method: str, handler: Callable[..., Any]) -> None:
+        """Call the handler, behind a barrier, for every message of the method."""
+        # Not by pygls's decorator, which passes the server to handlers whose first parameter could be one.
+        self.protocol.fm.features[method] = barrier(method, handler)
+
+    def request(self, method: str, params: Any, on_result: Callable[[Any], None]) -> None:
+        """Send a request. An error in return is only logged."""
+
+        def answered(future: Future[Any]) -> None:
+            if future.cancelled():
+                return
+            if future.exception() is not None:
+                logger.warning("the client refused %s", method)
+                return
+            try:
+                on_result(future.result())
+            except Exception as error:
+                log_failure(f"the result of {method}", error)
+
+        self.protocol.send_request(method, params).add_done_callback(answered)
+
+    async def ask(self, method: str, params: Any) -> Any:
+        """The client's answer to a request, which cancelling takes back. Raises RiskError if the client refuses it."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answered(future: Future[Any]) -> None:
+            if answer.done():
+                return
+            if future.cancelled() or future.exception() is not None:
+                answer.set_exception(RiskError(f"the editor refused {method}", "update the editor or its extension"))
+            else:
+                answer.set_result(future.result())
+
+        message_id = str(uuid.uuid4())
+        self.protocol.send_request(method, params, msg_id=message_id).add_done_callback(answered)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self.notify(types.CANCEL_REQUEST, types.CancelParams(message_id))
+            raise
+
+    def notify(self, method: str, params: Any) -> None:
+        """Send a notification."""
+        self.protocol.notify(method, params)
+
+    def publish(self, uri: str, version: int | None, diagnostics: Sequence[types.Diagnostic]) -> None:
+        """Replace the document's diagnostics."""
+        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, diagnostics, version))
+
+    def tell(self, level: types.MessageType, text: str, kind: str | None = None) -> None:
+        """Show a message to the person; of those of one `kind` at most one a minute, the others are logged."""
+        if kind is not None:
+            now = time.monotonic()
+            if now - self._noticed.get(kind, -_SECONDS_BETWEEN_NOTICES) < _SECONDS_BETWEEN_NOTICES:
+                logger.warning("%s", text)
+                return
+            self._noticed[kind] = now
+        self.window_show_message(types.ShowMessageParams(level, text))
+
+    def report_server_error(self, error: Exception, source: Any) -> None:
+        """Log an error that pygls would show to the person; our handlers have reported theirs already."""
+        logger.debug("%s", type(error).__name__)
+
+
+def barrier(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler with its exceptions turned into JSON-RPC errors.
+
+    A handler may be a function, a coroutine function, or a generator function in pygls's sense: it runs at once up to
+    its `yield handler, args, kwargs`, and goes on with that handler's result.
+
+    Errors meant for people keep their message; of others the response says which handler failed, and the log where.
+    """
+    if inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def guarded_async(*args: Any) -> Any:
+            try:
+                return await handler(*args)
+            except Exception as error:
+                raise _as_response(name, error) from None
+
+        return guarded_async
+
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def guarded_generator(*args: Any) -> Any:
+            try:
+                return (yield from handler(*args))
+            except Exception as error:
+                raise _as_response(name, error) from None
+
+        return guarded_generator
+
+    @functools.wraps(handler)
+    def guarded(*args: Any) -> Any:
+        try:
+            return handler(*args)
+        except Exception as error:
+            raise _as_response(name, error) from None
+
+    return guarded
+
+
+def _as_response(name: str, error: Exception) -> JsonRpcException:
+    if isinstance(error, JsonRpcException):
+        return error
+    if isinstance(error, RiskError):
+        return JsonRpcException(str(error), REQUEST_FAILED)
+    log_failure(name, error)
+    return JsonRpcInternalError(f"{name}: internal error ({type(error).__name__}); the server's log says where")
