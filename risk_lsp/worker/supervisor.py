@@ -10,13 +10,10 @@ import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-from numpy.typing import NDArray
-
-from risk_lsp.errors import BadInput, RiskError, WorkerError
-from risk_lsp.worker.messages import Message
-from risk_lsp.worker.process import WorkerProcess
+from risk_lsp.errors import WorkerError
+from risk_lsp.worker.process import LoadRefused, PartCallback, Request, ScoredArrays, WorkerProcess
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +34,6 @@ _SECONDS_TO_END = 3.0  # longer than a worker is given to end by itself
 StateCallback = Callable[[WorkerState, "WorkerError | None"], None]
 
 
-class ScoredArrays(NamedTuple):
-    """What the worker's scorer gave for one text."""
-
-    header: dict[str, Any]
-    arrays: dict[str, NDArray[Any]]
-
-
-PartCallback = Callable[[ScoredArrays], None]
-
-
 @dataclass(frozen=True)
 class Timings:
     """All in seconds.
@@ -63,31 +50,8 @@ class Timings:
     healthy: float = 60.0
 
 
-@dataclass(frozen=True)
-class _Request:
-    """A question on its way, `length` characters long; the future is cancelled if the caller no longer waits."""
-
-    id: int
-    message: Message
-    length: int
-    on_part: PartCallback
-    answer: asyncio.Future[ScoredArrays]
-
-    def pass_on(self, part: Message) -> None:
-        if not self.answer.done():
-            self.on_part(ScoredArrays(part.fields["header"], dict(part.arrays)))
-
-    def fail(self, error: RiskError) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(error)
-
-
-class _LoadRefused(Exception):
-    """The worker said that it cannot load; trying again would not help."""
-
-    def __init__(self, error: WorkerError) -> None:
-        super().__init__(str(error))
-        self.error = error
+class LoadInterrupted(WorkerError):
+    """The worker ended while it loaded: no question is to blame, and the next worker may come to be ready."""
 
 
 class Supervisor:
@@ -105,7 +69,7 @@ class Supervisor:
         self._failure: WorkerError | None = None
         self._description: dict[str, Any] = {}
         self._callbacks: list[StateCallback] = []
-        self._waiting: deque[_Request] = deque()
+        self._waiting: deque[Request] = deque()
         self._arrived = asyncio.Event()
         self._ids = itertools.count(1)
         self._ready_since = math.inf
@@ -154,35 +118,40 @@ class Supervisor:
         self._task = asyncio.create_task(self._supervise())
 
     async def score(
-        self, text: str, language_id: str, *, at: int = 0, on_part: PartCallback = lambda _: None
+        self,
+        text: str,
+        language_id: str,
+        *,
+        at: Callable[[], int] = lambda: 0,
+        on_part: PartCallback = lambda _: None,
     ) -> ScoredArrays:
         """Score a text, once the worker is ready; of the texts that wait, the newest is the next.
 
         What the scorer knows before the whole goes to `on_part`, which must not raise, on the event loop; the
-        surroundings of the character `at` come first.
+        surroundings of a character come first, whose offset `at` gives when the worker begins.
 
-        Raises BadInput if the scorer refuses the text; WorkerError if the worker is stopped or cannot load, or dies,
-        fails or takes too long over this text. Cancelling drops the request; a worker that has begun it ends after the
-        window of the text that it is at.
+        Raises BadInput if the scorer refuses the text; LoadInterrupted if the worker ends before it is ready;
+        WorkerError if the worker is stopped or cannot load, or dies, fails or takes too long over this text. Cancelling
+        drops the request; a worker that has begun it ends after the window of the text that it is at.
         """
-        fields = {"text": text, "language_id": language_id, "at": at}
-        return await self._queued("score", fields, len(text), on_part)
+        return await self._queued(
+            "score", lambda: {"text": text, "language_id": language_id, "at": at()}, len(text), on_part
+        )
 
     async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
         """Ask the scorer something else; `parameters` must be JSON. Waits, fails and is cancelled as `score` is."""
-        return await self._queued("ask", {"question": question, "parameters": parameters}, _length(parameters))
+        fields = {"question": question, "parameters": parameters}
+        return await self._queued("ask", lambda: fields, _length(parameters), lambda _: None)
 
     async def _queued(
-        self, kind: str, fields: dict[str, Any], length: int, on_part: PartCallback = lambda _: None
+        self, kind: str, fields: Callable[[], dict[str, Any]], length: int, on_part: PartCallback
     ) -> ScoredArrays:
         if self._state in (WorkerState.STOPPED, WorkerState.FAILED):
             raise self._failure or WorkerError("the worker is not running", "start it first")
-        request_id = next(self._ids)
-        message = Message(kind, {"id": request_id, **fields})
-        request = _Request(request_id, message, length, on_part, asyncio.get_running_loop().create_future())
-        self._waiting.append(request)
+        answer: asyncio.Future[ScoredArrays] = asyncio.get_running_loop().create_future()
+        self._waiting.append(Request(next(self._ids), kind, fields, length, on_part, answer))
         self._arrived.set()
-        return await request.answer
+        return await answer
 
     async def _end(self) -> None:
         task, self._task = self._task, None
@@ -199,7 +168,7 @@ class Supervisor:
             self._ready_since = math.inf
             try:
                 await self._run_worker()
-            except _LoadRefused as refusal:
+            except LoadRefused as refusal:
                 self._give_up(refusal.error)
                 return
             except WorkerError as error:
@@ -215,57 +184,25 @@ class Supervisor:
 
     async def _run_worker(self) -> None:
         """One worker from its start to its end, which is always an exception."""
+        timings = self._timings
+        process = await WorkerProcess.start(self._command)
         try:
-            process = await WorkerProcess.start(self._command)
-        except OSError as error:
-            raise _LoadRefused(
-                WorkerError(f"{self._command[0]} cannot be started", "check the installation")
-            ) from error
-        try:
-            await self._load(process)
-            await self._serve(process)
+            try:
+                self._description = await process.load(self._options, timings.load)
+            except WorkerError as error:
+                self._fail_waiting(LoadInterrupted(error.message, error.hint))
+                raise
+            self._ready_since = asyncio.get_running_loop().time()
+            while True:
+                self._set_state(WorkerState.READY)
+                request = await self._next_request(process)
+                self._set_state(WorkerState.BUSY)
+                await process.answer(request, timings.request + timings.request_per_character * request.length)
         finally:
             await process.stop()
 
-    async def _load(self, process: WorkerProcess) -> None:
-        try:
-            await process.send(Message("load", {"options": self._options}))
-            reply = await self._first_reply(process)
-        except WorkerError as error:
-            self._fail_waiting(error)
-            raise
-        if reply.kind == "failed":
-            raise _LoadRefused(WorkerError(reply.fields["message"], reply.fields["hint"]))
-        if reply.kind != "ready":
-            raise _unasked(reply)
-        self._description = reply.fields["description"]
-
-    async def _first_reply(self, process: WorkerProcess) -> Message:
-        arrival = asyncio.ensure_future(process.receive())
-        try:
-            await asyncio.wait({arrival}, timeout=self._timings.load)
-            if not arrival.done():
-                raise WorkerError(f"the worker was not ready after {self._timings.load:.0f} s", "it is started again")
-            return arrival.result()
-        finally:
-            arrival.cancel()
-
-    async def _serve(self, process: WorkerProcess) -> None:
-        """Pass on requests one at a time; raises WorkerError when the worker dies or hangs."""
-        self._ready_since = asyncio.get_running_loop().time()
-        reply = asyncio.ensure_future(process.receive())
-        try:
-            while True:
-                self._set_state(WorkerState.READY)
-                request = await self._next_request(reply)
-                self._set_state(WorkerState.BUSY)
-                await self._answer(request, process, reply)
-                reply = asyncio.ensure_future(process.receive())
-        finally:
-            reply.cancel()
-
-    async def _next_request(self, reply: asyncio.Future[Message]) -> _Request:
-        """The next text somebody waits for. A message or the end of the worker meanwhile raises WorkerError."""
+    async def _next_request(self, process: WorkerProcess) -> Request:
+        """The next question somebody waits for. Raises WorkerError if the worker ends meanwhile."""
         while True:
             while self._waiting:
                 # The newest first: it is of the document that a person is at.
@@ -273,64 +210,7 @@ class Supervisor:
                 if not request.answer.done():
                     return request
             self._arrived.clear()
-            arrival = asyncio.ensure_future(self._arrived.wait())
-            either: set[asyncio.Future[Any]] = {arrival, reply}
-            try:
-                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                arrival.cancel()
-            if reply.done():
-                raise _unasked(reply.result())
-
-    async def _answer(self, request: _Request, process: WorkerProcess, reply: asyncio.Future[Message]) -> None:
-        """Have one question answered. Raises WorkerError, after passing it on, if the worker does not survive it."""
-        try:
-            await process.send(request.message)
-            message = await self._reply_to(request, process, reply)
-        except WorkerError as error:
-            request.fail(error)
-            raise
-        except BaseException:
-            request.fail(WorkerError("the worker was restarted or stopped meanwhile", "ask again"))
-            raise
-        if request.answer.done():
-            return
-        if message.kind == "result":
-            request.answer.set_result(ScoredArrays(message.fields["header"], dict(message.arrays)))
-        else:
-            kind = BadInput if message.fields["refused"] else WorkerError
-            request.fail(kind(message.fields["message"], message.fields["hint"]))
-
-    async def _reply_to(self, request: _Request, process: WorkerProcess, reply: asyncio.Future[Message]) -> Message:
-        """The last message that answers the request; parts before it are passed on."""
-        seconds = self._timings.request + self._timings.request_per_character * request.length
-        deadline = asyncio.get_running_loop().time() + seconds
-        try:
-            while True:
-                await self._one_reply(request, process, reply, deadline)
-                if not reply.done():
-                    raise WorkerError(f"the worker took longer than {seconds:.0f} s over a text", "it is started again")
-                message = reply.result()
-                if message.kind not in ("part", "result", "error") or message.fields["id"] != request.id:
-                    raise _unasked(message)
-                if message.kind != "part":
-                    return message
-                reply = asyncio.ensure_future(process.receive())
-                request.pass_on(message)
-        finally:
-            reply.cancel()
-
-    async def _one_reply(
-        self, request: _Request, process: WorkerProcess, reply: asyncio.Future[Message], deadline: float
-    ) -> None:
-        """Wait for the reply until the deadline; tell the worker should nobody wait for it any more."""
-        loop = asyncio.get_running_loop()
-        either: set[asyncio.Future[Any]] = {reply, request.answer}
-        await asyncio.wait(either, timeout=deadline - loop.time(), return_when=asyncio.FIRST_COMPLETED)
-        if request.answer.cancelled() and not reply.done():
-            # The worker may not have begun. If it has, its reply is awaited all the same, and dropped.
-            await process.send(Message("cancel", {"id": request.id}))
-            await asyncio.wait({reply}, timeout=deadline - loop.time())
+            await process.watch(self._arrived)
 
     def _give_up(self, error: WorkerError) -> None:
         self._fail_waiting(error)
@@ -355,7 +235,3 @@ def _length(value: Any) -> int:
         return len(value)
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return sum(_length(part) for part in parts)
-
-
-def _unasked(message: Message) -> WorkerError:
-    return WorkerError(f"the worker sent {message.kind} unasked", "it is started again")

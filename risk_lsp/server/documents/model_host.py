@@ -1,11 +1,10 @@
-"""The model as the server sees it: one supervised worker, run with the settings in force, the newest question first."""
+"""The model as the server sees it: one supervised worker, run with the settings in force."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError, log_failure
@@ -15,48 +14,8 @@ from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
-from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
-
-
-class NewestFirst:
-    """As asyncio.Lock, but of those who wait the newest is let in next: what was asked last is what a person sees."""
-
-    def __init__(self) -> None:
-        self._taken = False
-        self._waiting: list[asyncio.Future[None]] = []
-
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Wait for a turn, and have it."""
-        if self._taken:
-            await self._let_in()
-        self._taken = True
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    async def _let_in(self) -> None:
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(mine)
-        try:
-            await mine
-        except asyncio.CancelledError:
-            if not mine.cancelled():  # it was let in, and goes
-                self._pass_on()
-            elif mine in self._waiting:
-                self._waiting.remove(mine)
-            raise
-
-    def _pass_on(self) -> None:
-        """Let the next one in; until it runs, nobody gets in between."""
-        while self._waiting:
-            newest = self._waiting.pop()
-            if not newest.done():
-                newest.set_result(None)
-                return
-        self._taken = False
-
+from risk_lsp.worker.process import ScoredArrays
+from risk_lsp.worker.supervisor import LoadInterrupted, Supervisor, WorkerState
 
 _LOADING = (WorkerState.STARTING, WorkerState.RESTARTING)
 
@@ -78,7 +37,6 @@ class ModelHost:
         self._options: dict[str, Any] = {}
         self._problem: ModelError | None = None
         self._settled = asyncio.Event()
-        self._one_at_a_time = NewestFirst()
         self._applying = asyncio.Lock()
         self._reference: ReferenceTable = ReferenceTable(())
 
@@ -156,27 +114,30 @@ class ModelHost:
             except Exception as error:  # the whole is still to come
                 log_failure("a part of a text", error)
 
-        async with self._one_at_a_time.turn():
-            await self._settled.wait()
-            supervisor = self._supervisor
-            if supervisor is None or supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
-                raise ModelError(self.explanation() or "the model is not running")
+        while True:
+            supervisor = await self._settled_supervisor()
             try:
-                scored = await supervisor.score(document.text, document.language_id, at=at(), on_part=pass_on)
+                scored = await supervisor.score(document.text, document.language_id, at=at, on_part=pass_on)
+                return risk_from_arrays(scored.header, scored.arrays)
+            except LoadInterrupted:
+                continue  # the next worker may come to be ready
             except WorkerError as error:
                 raise self._told_apart(supervisor, error) from None
-        return risk_from_arrays(scored.header, scored.arrays)
 
     async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
         """Ask the worker something else, as soon as the model is ready; see `Supervisor.ask`.
 
         Raises WorkerError if the worker goes away meanwhile, and ModelError if there is none to wait for.
         """
+        return await (await self._settled_supervisor()).ask(question, parameters)
+
+    async def _settled_supervisor(self) -> Supervisor:
+        """The supervisor, once its worker has loaded. Raises ModelError if there is no worker to wait for."""
         await self._settled.wait()
         supervisor = self._supervisor
         if supervisor is None or supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
             raise ModelError(self.explanation() or "the model is not running", "start it with riskLsp.restart")
-        return await supervisor.ask(question, parameters)
+        return supervisor
 
     def _told_apart(self, supervisor: Supervisor, error: WorkerError) -> ModelError | WorkerError:
         """A WorkerError is one that a new worker follows; where none does, another try would not help."""
