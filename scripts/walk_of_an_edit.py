@@ -73,7 +73,9 @@ async def walk(folder: Path) -> dict[str, list[str]]:
     """The files by process, "server" and "worker"."""
     from tests.server.lsp_client import LspClient
 
-    client = await LspClient.start([sys.executable, __file__, "server", str(folder)])
+    # Nothing is known of the text before: the user's cache may hold it from an earlier walk.
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    client = await LspClient.start([sys.executable, __file__, "server", str(folder)], env=environment)
     await client.initialize()
     text = (ROOT / "examples" / "interval_merging.py").read_text("utf-8")
     client.open(URI, text)
