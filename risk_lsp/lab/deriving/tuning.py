@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from risk_lsp.lab.training.heads import HazardHead, new_head
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
 from risk_lsp.lab.training.shared_programs import split_of
+from risk_lsp.lab.training.training_record import read_training_record, write_training_record
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.torch_devices import fast_number_type
 from risk_lsp.probe.features import LAYOUT, OFF_LINE
@@ -77,6 +78,7 @@ class Tuning:
         training = data.where(lambda program: split_of(program.group) == "train")
         reader = CodeModel.load(options.model, top_layer=0, threads=options.threads)
         texts = [ModelText(program.text, options.reading).text for program in training.programs]
+        self._groups = training.groups
         self._tokens = [reader.encode(text).token_ids.astype(np.int64) for text in texts]
         fits = np.array([0 < len(tokens) <= options.longest for tokens in self._tokens])
         store = collect_features(reader, training.programs, (), statistics=False, layout=True, reading=options.reading)
@@ -154,7 +156,19 @@ class Tuning:
         self._model.save_pretrained(folder, max_shard_size="45MB")
         for name in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copy(self._options.model / name, folder / name)
+        write_training_record(folder, read_training_record(self._options.model) | {"tuned": self._record(progress)})
         return progress
+
+    def _record(self, progress: Progress) -> dict[str, Any]:
+        """What the model was tuned with; `split` tells that a problem outside of it is new to the model."""
+        options = {name: value for name, value in asdict(self._options).items() if name not in ("model", "out")}
+        return {
+            "split": "train",
+            "programs": len(self._learnt),
+            "problems": len(set(self._groups[self._learnt])),
+            "progress": asdict(progress),
+            "options": {name: value for name, value in options.items() if value != math.inf},
+        }
 
     def _keeper(self, layer: int) -> Callable[..., None]:
         def keep(_module: object, _inputs: object, output: torch.Tensor | tuple[torch.Tensor, ...]) -> None:

@@ -4,7 +4,8 @@ One record per program: {"id", "group", "benchmark", "text", "scored": [start, e
 null, "passed": bool}. Offsets are code points into "text". Only "scored" was written by a model; "edited" is what the
 smallest known fix touches (empty for a program that passed, null where a failing program has no known fix). Optional:
 "task_id" and "model", which tell the programs that one model wrote for one task; "source", the kind of source that the
-problem is from; "asked", what was asked, in words; "kind", "injected" if the bug was put in by machine.
+problem is from; "asked", what was asked, in words; "kind", "injected" if the bug was put in by machine;
+"weak_tests", true if the tests that it passed are few or check little.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from risk_lsp.lab.training.shared_programs import Split, read_records, split_of
 from risk_lsp.text.spans import Span
 
 _FORMAT = 'see "labelled programs" in docs/probe.md'
+_WEAKLY_TESTED = 0.5
 _FIELDS: dict[str, type] = {"id": str, "group": str, "benchmark": str, "text": str, "scored": list, "passed": bool}
 
 
@@ -34,7 +36,8 @@ class LabelledProgram:
     """One program with the spans its fix touches; `edited` is None where the fix is unknown.
 
     `source` is the kind of source that its problem is from, empty where that is the benchmark. `asked` is what was
-    asked, in words. `kind` is "injected" if its bug was put in by machine.
+    asked, in words. `kind` is "injected" if its bug was put in by machine. `weak_tests`: the
+    tests that it passed are few or check little.
     """
 
     id: str
@@ -49,6 +52,7 @@ class LabelledProgram:
     source: str = ""
     asked: str = ""
     kind: str = ""
+    weak_tests: bool = False
 
     @property
     def is_labelled(self) -> bool:
@@ -67,9 +71,14 @@ def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str
 
     `failing_share[group]` is the share of failing programs among all of the problem (by default the share among
     `programs`); those that are here stand in for those that are not. A problem that has failing programs but none here
-    weighs 0: it would teach that its programs need no edit.
+    weighs 0: it would teach that its programs need no edit. Among the passing programs of a problem, one that passed
+    weak tests weighs half of what another does.
     """
+    trust = [_WEAKLY_TESTED if program.passed and program.weak_tests else 1.0 for program in programs]
     counts = Counter((program.group, program.passed) for program in programs)
+    totals: dict[tuple[str, bool], float] = defaultdict(float)
+    for program, share in zip(programs, trust, strict=True):
+        totals[program.group, program.passed] += share
     shares: dict[tuple[str, bool], float] = defaultdict(float)
     for group in {program.group for program in programs}:
         failing = failing_share.get(group, counts[group, False] / (counts[group, False] + counts[group, True]))
@@ -77,7 +86,10 @@ def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str
             continue
         shares[group, False] = failing if counts[group, True] else 1.0
         shares[group, True] = 1.0 - failing if counts[group, False] else 1.0
-    return [shares[program.group, program.passed] / counts[program.group, program.passed] for program in programs]
+    return [
+        share * shares[program.group, program.passed] / totals[program.group, program.passed]
+        for program, share in zip(programs, trust, strict=True)
+    ]
 
 
 def span_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:
@@ -118,6 +130,7 @@ def _parsed(record: Any, where: str) -> LabelledProgram:
         source=_text(record, "source", where),
         asked=_text(record, "asked", where),
         kind=_text(record, "kind", where),
+        weak_tests=record.get("weak_tests") is True,
     )
 
 

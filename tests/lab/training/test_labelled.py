@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,14 @@ def test_without_a_known_share_every_program_of_a_problem_weighs_the_same() -> N
 
 def test_a_problem_without_passing_programs_weighs_one_too() -> None:
     assert natural_weights(of_outcomes([("a", False), ("a", False)]), {"a": 0.9}) == [0.5, 0.5]
+
+
+def test_of_the_passing_programs_of_a_problem_one_with_weak_tests_weighs_half() -> None:
+    strong, weak, failing = of_outcomes([("a", True), ("a", True), ("a", False)])
+
+    weights = natural_weights([strong, replace(weak, weak_tests=True), failing], {"a": 0.4})
+
+    assert weights == pytest.approx([0.4, 0.2, 0.4])
 
 
 def test_the_failing_share_counts_programs_whose_fix_is_unknown() -> None:
