@@ -82,10 +82,18 @@ MOST_BYTES_OF_NUMPY = 100_000_000
 _MOST_ANGLES_OF_NUMPY = 1 << 24  # one for each position and each coordinate of a head is computed beforehand
 
 
+NO_HEAD = "predicts_no_tokens"  # true in the config.json of a model whose upper blocks were cut off
+
+
 def load_host(
     folder: ModelFolder, *, device: str, dtype: str, top_layer: int | None, threads: int | None = None
 ) -> Host:
-    """Load a checked model folder or GGUF file. `device` and `dtype` are as for CodeModel.load. Raises ModelError."""
+    """Load a checked model folder or GGUF file. `device` and `dtype` are as for CodeModel.load. Raises ModelError.
+
+    A model that predicts no tokens is loaded without a head.
+    """
+    if top_layer is None and folder.config.get(NO_HEAD):
+        top_layer = int(folder.config["num_hidden_layers"])
     shape = decoder_shape(folder.config)
     if (
         shape is not None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from risk_lsp.errors import BadInput
+from risk_lsp.model.host import NO_HEAD
 from risk_lsp.model.weights import SCALES
 
 Tensors = dict[str, NDArray[Any]]
@@ -37,6 +38,8 @@ def lowest_layers(config: dict[str, Any], weights: Tensors, count: int) -> tuple
         if name in (_EMBEDDINGS, _FINAL_NORM) or (name.startswith(_BLOCK) and int(name.split(".")[2]) < count)
     }
     shorter = {**config, "num_hidden_layers": count, "tie_word_embeddings": True}
+    if count < config["num_hidden_layers"]:
+        shorter[NO_HEAD] = True
     shorter.pop("layer_types", None)
     return shorter, kept
 

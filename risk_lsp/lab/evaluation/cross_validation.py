@@ -116,7 +116,8 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
     data = replace(data, store=as_wholes(data.store, layout=uses_layout(recipe.options.architecture)))
     groups = np.concatenate([study.data.groups, study.injected_groups])
     validation = np.array([is_held_out(group, VALIDATION_SHARE) for group in groups], dtype=np.bool_)
-    columns = None if recipe.statistics else np.arange(data.store.features.shape[1] - STATISTICS)
+    passed_over = STATISTICS if study.statistics and not recipe.statistics else 0
+    columns = np.arange(data.store.features.shape[1] - passed_over)
     fit = fit_probe(data, validation, recipe.options, columns)
     values = token_values(fit.head, study.store, columns)
     if isinstance(fit.head, MaxPoolHead):

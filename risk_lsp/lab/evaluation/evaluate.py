@@ -157,7 +157,9 @@ def _techniques(levels: Mapping[str, Any]) -> dict[str, Any]:
 def _unfitted(study: Study, args: argparse.Namespace, messages: TextIO) -> tuple[Unfitted, dict[str, Any]]:
     """The scores of techniques that learn nothing, and what there is to say of them."""
     programs, tables = study.data.programs, study.tables
-    found: Unfitted = {"token probability": {level: study.improbability(level) for level in LEVELS}}
+    found: Unfitted = {}
+    if study.statistics:
+        found["token probability"] = {level: study.improbability(level) for level in LEVELS}
     siblings = read_siblings(args.samples, programs)
     having = sum(map(bool, siblings))
     if having:

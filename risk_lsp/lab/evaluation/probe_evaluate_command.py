@@ -84,6 +84,7 @@ def figures_markdown(figures: dict[str, Any]) -> str:
         rows += [
             f"| {level} | {technique} | " + " | ".join(_cells(found[technique])) + " |"
             for technique in ("probe", "token probability")
+            if technique in found
         ]
     line = figures["levels"]["line"]
     hits = line["probe"].get("hits_at_3")

@@ -38,30 +38,31 @@ Indices = NDArray[np.int64]
 
 
 def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]:
-    """Score every labelled program once, by the probe and by the model's own token probability.
+    """Score every labelled program once, by the probe and, if the model has a head, by its own token probability.
 
     The engine has to be loaded with its whole model.
     """
+    predicts = engine.model.host.has_head
     given = [engine.model_text(program.text) for program in data.programs]
     encodings = [engine.model.encode(text.text) for text in given]
     tables = span_tables(labelled_text(*each) for each in zip(data.programs, given, encodings, strict=True))
     scores = {
-        level: {name: np.zeros(len(table)) for name in ("probe", "token probability")}
+        level: {name: np.zeros(len(table)) for name in (("probe", "token probability") if predicts else ("probe",))}
         for level, table in tables.items()
     }
     for first in range(0, len(data.programs), _PROGRAMS_AT_ONCE):
         batch = slice(first, first + _PROGRAMS_AT_ONCE)
-        read = engine.read(given[batch], encodings[batch], statistics=True)
+        read = engine.read(given[batch], encodings[batch], statistics=predicts)
         for place, activations in enumerate(read, first):
             risk = engine.risk(given[place], activations)
             tokens = TokenSpans(len(given[place].document), risk.starts, risk.ends)
-            log_probabilities = np.asarray(activations.log_probabilities)
             for level, table in tables.items():
                 rows = slice(*np.searchsorted(table.program, [place, place + 1]))
                 start, end = table.start[rows], table.end[rows]
                 scores[level]["probe"][rows] = risk.probabilities(start, end)
-                run = np.stack(tokens.overlapping(start, end)).astype(np.int64)
-                scores[level]["token probability"][rows] = improbability(log_probabilities, *run)
+                if activations.log_probabilities is not None:
+                    run = np.stack(tokens.overlapping(start, end)).astype(np.int64)
+                    scores[level]["token probability"][rows] = improbability(activations.log_probabilities, *run)
     facts = program_facts(data)
     return {level: level_records(level, table, facts, scores[level]) for level, table in tables.items()}
 
@@ -94,6 +95,7 @@ class Study:
     """Programs to measure, followed in the store by ones with injected bugs, which are learnt from and never measured.
 
     `tokens` gives for each span of a table the store's tokens [first, last) that overlap it, int64[spans, 2].
+    `statistics`: whether the last features of the store are the model's token statistics.
     """
 
     data: ProbeData
@@ -102,6 +104,7 @@ class Study:
     tables: dict[Level, SpanTable]
     tokens: dict[Level, Indices]
     facts: ProgramFacts
+    statistics: bool = True
 
     @property
     def texts(self) -> list[tuple[str, Span]]:
@@ -134,16 +137,19 @@ def read_study(
         engine.model,
         programs,
         recipe.layers,
-        statistics=True,
+        statistics=engine.model.host.has_head,
         layout=layout,
         reading=engine.manifest.reading,
         cache=cache,
     )
-    return make_study(data, np.array([program.group for program in injected], dtype=np.str_), store)
+    groups = np.array([program.group for program in injected], dtype=np.str_)
+    return make_study(data, groups, store, statistics=engine.model.host.has_head)
 
 
-def make_study(data: ProbeData, injected_groups: NDArray[np.str_], store: FeatureStore) -> Study:
-    """A study of `data`, whose features come first in the store; the store has to hold token statistics."""
+def make_study(
+    data: ProbeData, injected_groups: NDArray[np.str_], store: FeatureStore, *, statistics: bool = True
+) -> Study:
+    """A study of `data`, whose features come first in the store. `statistics`: whether it holds token statistics."""
     bounds = store.token_bounds
     texts = [
         LabelledText(
@@ -157,7 +163,7 @@ def make_study(data: ProbeData, injected_groups: NDArray[np.str_], store: Featur
     ]
     tables = span_tables(texts)
     tokens = {level: _tokens_of(table, texts, store) for level, table in tables.items()}
-    return Study(data, injected_groups, store, tables, tokens, program_facts(data))
+    return Study(data, injected_groups, store, tables, tokens, program_facts(data), statistics)
 
 
 def _tokens_of(table: SpanTable, texts: Sequence[LabelledText], store: FeatureStore) -> Indices:

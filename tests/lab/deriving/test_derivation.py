@@ -51,6 +51,12 @@ def test_the_lowest_layers_give_what_they_give_inside_of_the_whole_model(
     )
 
 
+def test_a_model_that_lost_its_upper_layers_has_no_head(origin: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    write_model(tmp_path, *lowest_layers(*_read(origin), 2), tokenizer)
+    assert CodeModel.load(origin).host.has_head
+    assert not CodeModel.load(tmp_path).host.has_head
+
+
 def test_more_layers_than_there_are_are_refused(origin: Path) -> None:
     with pytest.raises(BadInput, match="99 layers"):
         lowest_layers(*_read(origin), 99)

@@ -1,5 +1,7 @@
 """A model and a probe that learn together learn which lines a fix touches, and a run that was cut short goes on."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,9 @@ import torch
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.deriving.tuning import Tuning, TuningOptions, ranking_loss
+from risk_lsp.lab.training.training_record import read_training_record, write_training_record
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.host import NO_HEAD
 from tests.lab.training.makers import probe_data, store_of, toy_programs
 
 
@@ -32,6 +36,30 @@ def test_the_tuned_model_is_a_model_folder(model_folder: Path, tmp_path: Path) -
     before, after = (model.read(model.encode(text), [2]).values for model in (origin, tuned))
     assert before.shape == after.shape
     assert np.abs(before - after).max() > 1e-4
+
+
+def test_the_record_says_what_the_model_was_tuned_with_and_what_it_was_derived_from(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    origin = shutil.copytree(model_folder, tmp_path / "origin")
+    write_training_record(origin, {"derived_from": {"name": "elder"}})
+    tuning = Tuning(options(origin, tmp_path, epochs=0.5), probe_data(*toy_programs(40)))
+    progress = tuning.run()
+
+    record = read_training_record(tmp_path / "model")
+    assert record["derived_from"] == {"name": "elder"}
+    assert record["tuned"]["split"] == "train"
+    assert record["tuned"]["progress"]["step"] == progress.step > 0
+    assert record["tuned"]["options"]["layers"] == [1, 2]
+
+
+def test_a_model_without_a_head_has_none_after_tuning(model_folder: Path, tmp_path: Path) -> None:
+    origin = shutil.copytree(model_folder, tmp_path / "origin")
+    config = json.loads((origin / "config.json").read_text())
+    (origin / "config.json").write_text(json.dumps({**config, NO_HEAD: True}))
+    Tuning(options(origin, tmp_path, epochs=0.2), probe_data(*toy_programs(40))).run()
+
+    assert not CodeModel.load(tmp_path / "model").host.has_head
 
 
 def test_frozen_blocks_stay_as_they_are(model_folder: Path, tmp_path: Path) -> None:

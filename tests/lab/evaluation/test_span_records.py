@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from risk_lsp.errors import ModelError
 from risk_lsp.lab.evaluation.study import make_study, score_programs
 from risk_lsp.lab.training.feature_store import collect_features
 from risk_lsp.lab.training.spans import LEVELS
@@ -111,11 +110,12 @@ def test_a_probe_without_statistics_is_measured_beside_the_baseline_too(model_fo
     assert (records.scores["token probability"] > 0).all()
 
 
-def test_an_engine_without_its_whole_model_cannot_give_the_baseline(model_folder: Path, tmp_path: Path) -> None:
+def test_a_model_without_a_head_is_measured_without_the_baseline(model_folder: Path, tmp_path: Path) -> None:
     path = save_tiny_bundle(tmp_path / "bundle", model_folder, layers=(1,), statistics=False)
 
-    with pytest.raises(ModelError, match="whole model"):
-        score_programs(Engine.load(path), probe_data(PASSING))
+    records = score_programs(Engine.load(path), probe_data(PASSING))["line"]
+    assert records.scores.keys() == {"probe"}
+    assert (records.scores["probe"] > 0).all()
 
 
 def test_a_failing_program_whose_fix_is_unknown_counts_as_a_program_and_not_with_its_lines(engine: Engine) -> None:
