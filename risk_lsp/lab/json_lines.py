@@ -72,6 +72,21 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise BadInput(f"{path} cannot be read: {error}", "check the path, or fetch the file again") from error
 
 
+def read_appended(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects of a file that several runs append to; none if it is not there yet.
+
+    A last line that was cut short when a run was killed is removed from the file. BadInput for what cannot be read.
+    """
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+    yield from read_lines(path)
+
+
 def _open_text(path: Path) -> IO[str]:
     if path.suffix == ".xz":
         return lzma.open(path, "rt", encoding="utf-8")
@@ -85,6 +100,8 @@ def _record(line: str, where: str) -> dict[str, Any]:
         record = json.loads(line)
     except json.JSONDecodeError as error:
         raise BadInput(f"{where}: is not JSON ({error.msg} at column {error.colno})", "one record per line") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where}: is not JSON ({error})", "one record per line") from error
     if not isinstance(record, dict):
         raise BadInput(f"{where}: is not a JSON object", "one record per line")
     return record

@@ -1,43 +1,53 @@
-"""How far a long command is, and when it will be done."""
+"""How far a long command is: a bar on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TextIO
 
-_SECONDS_ON_A_TERMINAL = 0.2
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
 _SECONDS_IN_A_LOG = 20.0
 
 
-class Progress:
-    """One line that is rewritten on a terminal, or a new line now and then anywhere else."""
+@dataclass(frozen=True)
+class ShownProgress:
+    """`show` is called with how many things are done, `say` with a line of text that is to stay readable."""
 
-    def __init__(self, stream: TextIO, things: str, total: int) -> None:
-        self._stream = stream
-        self._things = things
-        self._total = total
-        self._is_terminal = stream.isatty()
-        self._started = self._shown = time.monotonic()
+    show: Callable[[int], None]
+    say: Callable[[str], None]
 
-    def __call__(self, done: int) -> None:
-        """Show that `done` things of this run are finished."""
+
+@contextmanager
+def shown_progress(stream: TextIO, things: str, total: int) -> Iterator[ShownProgress]:
+    """Shows on `stream` how many of `total` things are done."""
+    console = Console(file=stream)
+    if console.is_terminal:
+        columns = (BarColumn(), MofNCompleteColumn(), TextColumn(things), TimeElapsedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console) as bar:
+            task = bar.add_task(things, total=total)
+            yield ShownProgress(lambda done: bar.update(task, completed=done), lambda text: console.print(Text(text)))
+        return
+    started = last = time.monotonic()
+
+    def show(done: int) -> None:
+        nonlocal last
         now = time.monotonic()
-        wait = _SECONDS_ON_A_TERMINAL if self._is_terminal else _SECONDS_IN_A_LOG
-        if now - self._shown < wait and done != self._total:
+        if now - last < _SECONDS_IN_A_LOG and done != total:
             return
-        self._shown = now
-        elapsed = now - self._started
-        left = elapsed / max(done, 1) * (self._total - done)
-        line = f"{done:,} of {self._total:,} {self._things}, {elapsed / max(done, 1):.2f} s each, {clock(left)} left"
-        if self._is_terminal:
-            self._stream.write(f"\r\x1b[K{line}" + ("\n" if done == self._total else ""))
-        else:
-            self._stream.write(f"{line}\n")
-        self._stream.flush()
+        last = now
+        each = (now - started) / max(done, 1)
+        left = timedelta(seconds=round(each * (total - done)))
+        say(f"{done:,} of {total:,} {things}, {each:.2f} s each, {left} left")
 
+    def say(text: str) -> None:
+        stream.write(f"{text}\n")
+        stream.flush()
 
-def clock(seconds: float) -> str:
-    """Such as 1:05:09 for hours, minutes and seconds."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    yield ShownProgress(show, say)

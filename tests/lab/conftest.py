@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer
 
-from risk_lsp.lab.training.tokenizer import train_tokenizer
+from risk_lsp.lab.training.packing import train_tokenizer
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.risk.engine import Engine
 from tests.probe.tiny import SAMPLE, save_model, save_tiny_bundle

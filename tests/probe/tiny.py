@@ -12,7 +12,7 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from risk_lsp.lab.training.heads import HeadKind, SpanHead, new_head, tensors_of
-from risk_lsp.lab.training.tokenizer import save_tokenizer, train_tokenizer
+from risk_lsp.lab.training.packing import save_tokenizer, train_tokenizer
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration

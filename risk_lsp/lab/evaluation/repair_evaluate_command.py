@@ -17,8 +17,9 @@ import numpy as np
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.pass_rates import Shape, band, frozen_trees, pass_at_k, pass_at_t, rate_by_cost, read_trees
 from risk_lsp.lab.evaluation.plots import plot_rates
-from risk_lsp.lab.evaluation.repair_measuring import ORDERS, FailingProgram, Measurement, failing_programs, measure
-from risk_lsp.lab.progress import Progress
+from risk_lsp.lab.evaluation.repair_measuring import ORDERS, Measurement, failing_programs, measure
+from risk_lsp.lab.json_lines import read_appended
+from risk_lsp.lab.progress import shown_progress
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.risk.engine import Engine
 from risk_lsp.sandbox.sandbox import Sandbox
@@ -70,26 +71,30 @@ def _measured(args: argparse.Namespace) -> None:
     known = _known(records)
     missing = [program for program in programs if program.id not in known]
     engine = Engine.load(bundle_path(args.bundle), threads=1)
-    progress = Progress(sys.stderr, "programs", len(missing))
-    with records.open("a", encoding="utf-8") as file:
+    with (
+        shown_progress(sys.stderr, "programs", len(missing)) as progress,
+        records.open("a", encoding="utf-8") as file,
+    ):
         for done, program in enumerate(missing, start=1):
-            measurement = asyncio.run(_measure(program, engine, args))
+            measurement = asyncio.run(
+                measure(
+                    program,
+                    engine,
+                    executions=args.executions,
+                    uniform_executions=args.uniform_executions,
+                    seed=args.seed,
+                )
+            )
             known[program.id] = measurement
             file.write(json.dumps(asdict(measurement)) + "\n")
             file.flush()
-            progress(done)
+            progress.show(done)
     chosen = [known[program.id] for program in programs]
     figures = {name: summary([each for each in chosen if each.set_name == name], args.executions) for name in args.sets}
     (args.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     for name in args.sets:
         _say(name, figures[name])
         _plot(name, [each for each in chosen if each.set_name == name], args)
-
-
-async def _measure(program: FailingProgram, engine: Engine, args: argparse.Namespace) -> Measurement:
-    return await measure(
-        program, engine, executions=args.executions, uniform_executions=args.uniform_executions, seed=args.seed
-    )
 
 
 def summary(measured: Sequence[Measurement], executions: int) -> dict[str, Any]:
@@ -152,17 +157,12 @@ def _plot(name: str, measured: Sequence[Measurement], args: argparse.Namespace) 
 def _known(path: Path) -> dict[str, Measurement]:
     """What was measured before; a last line that was cut short is measured again."""
     known: dict[str, Measurement] = {}
-    if path.exists():
-        data = path.read_bytes()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            path.write_bytes(whole)
-        for number, line in enumerate(whole.decode("utf-8").splitlines(), start=1):
-            try:
-                measured = Measurement(**json.loads(line))
-            except (ValueError, TypeError) as error:
-                raise BadInput(f"{path}:{number}: is no measurement ({error})", "name another folder") from error
-            known[measured.id] = measured
+    for where, record in read_appended(path):
+        try:
+            measured = Measurement(**record)
+        except TypeError as error:
+            raise BadInput(f"{where}: is no measurement ({error})", "name another folder") from error
+        known[measured.id] = measured
     return known
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 from risk_lsp.lab.patches.build_inputs import InputFiles, Inputs, read_inputs
 from risk_lsp.lab.patches.build_worker import Notice, Task, WorkerOptions, work
 from risk_lsp.lab.patches.labels import LABELS, labelled_record, read_labels, write_labels
-from risk_lsp.lab.patches.problems import Sample
+from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import BuildStore, Release, write_release
 from risk_lsp.lab.patches.search import SearchSettings
-from risk_lsp.lab.progress import Progress
+from risk_lsp.lab.progress import shown_progress
 from risk_lsp.sandbox.isolation import SandboxError
 
 if TYPE_CHECKING:
@@ -69,19 +69,19 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
             f"{len(inputs.samples):,} programs of models, {len(inputs.repairs):,} repairs, {len(inputs.references):,} "
             f"references; {len(records):,} records so far, about {expected:,} to come\n"
         )
-        progress = Progress(messages, "programs", expected)
         done = 0
         noted = False
-        for result in _results(tasks, options):
-            if isinstance(result, Notice):
-                if not noted:
-                    messages.write(f"{result.text}\n")
-                noted = True
-                continue
-            store.append(result)
-            records[result["id"]] = result
-            done += 1
-            progress(done)
+        with shown_progress(messages, "programs", expected) as progress:
+            for result in _results(tasks, options):
+                if isinstance(result, Notice):
+                    if not noted:
+                        progress.say(result.text)
+                    noted = True
+                    continue
+                store.append(result)
+                records[result["id"]] = result
+                done += 1
+                progress.show(done)
     write_labels(options.out / LABELS, records.values())
     records |= _known_to_pass(inputs, records)
     return write_release(

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from risk_lsp.lab.patches.labels import fixed_by, labelled_record, record_of, sample_id
-from risk_lsp.lab.patches.problems import Sample
+from risk_lsp.lab.patches.programs import Repair, Sample
 from risk_lsp.lab.patches.reference_bugs import ReferenceTask, records_with_bugs
 from risk_lsp.lab.patches.repair_records import records_of_repair
-from risk_lsp.lab.patches.repairs import Repair
 from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
 from risk_lsp.lab.patches.variants import Candidate, CandidatePool
 from risk_lsp.sandbox.sandbox import Sandbox

@@ -14,7 +14,7 @@ from typing import Any
 from risk_lsp.edits.hunks import Hunk, apply_hunks, edited_spans
 from risk_lsp.edits.lexemes import read_code
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.patches.problems import Sample
+from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.patches.search import Patch
 from risk_lsp.sandbox.verdicts import Problem

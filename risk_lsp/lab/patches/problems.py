@@ -1,4 +1,4 @@
-"""Problems and the programs that models wrote for them, as JSON Lines (plain, .gz or .xz).
+"""Problems with their tests, as JSON Lines (plain, .gz or .xz) of our own or as known benchmarks publish them.
 
 Reading is strict: a record that lacks something, or holds it in another type, is refused with its file and line.
 Fields that are not used here are ignored.
@@ -6,50 +6,21 @@ Fields that are not used here are ignored.
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
+import json
+import pickle
+import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, NoReturn, cast, get_args
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import Fields, read_fields
-from risk_lsp.lab.patches.problem_formats import own_format
 from risk_lsp.sandbox.verdicts import Problem, TestKind
 
-# sampled: a model wrote it. repair: somebody repaired it, or it is what came of that. injected: its bug was put in on
-# purpose. reference: a solution that a problem came with.
-Kind = Literal["sampled", "repair", "injected", "reference"]
-
-_PROBLEM_HINT = "a problem has task_id, benchmark, group, prompt, test_kind, and tests unless that is none"
-SAMPLE_HINT = "a sample has task_id, group, model, program, and prompt_lines"
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A program that `model` wrote for a task; its first `prompt_lines` lines were given to the model.
-
-    passed: the verdict as published; verified: that of running it against the problem's tests; None where unknown.
-    conflict: the two disagree. plus: whether a program that passes these tests passes stricter ones, too. failure: why
-    it failed when it was run, as an exception's name, "timeout", or "load:" and the name of what kept it from starting.
-    n: how many equal programs it stands for.
-    """
-
-    task_id: str
-    benchmark: str
-    group: str
-    model: str
-    program: str
-    prompt_lines: int
-    form: str
-    passed: bool | None
-    verified: bool | None
-    conflict: bool
-    n: int
-    origin: str
-    plus: bool | None = None
-    failure: str = ""
-    kind: Kind = "sampled"
+_HINT = "a problem has task_id, benchmark, group, prompt, test_kind, and tests unless that is none"
 
 
 def read_problems(path: Path | str) -> Iterator[Problem]:
@@ -57,18 +28,7 @@ def read_problems(path: Path | str) -> Iterator[Problem]:
 
     BadInput names the file and the line of a record that is wrong.
     """
-    return map(_problem, read_fields(Path(path), _PROBLEM_HINT))
-
-
-def read_samples(path: Path | str) -> Iterator[Sample]:
-    """The programs of one file; a program with what it was repaired to counts as two.
-
-    BadInput names the file and the line of a record that is wrong.
-    """
-    for fields in read_fields(Path(path), SAMPLE_HINT):
-        yield sample_of(fields)
-        if fields.optional("repaired", str) is not None:
-            yield repaired_of(fields)
+    return map(_problem, read_fields(Path(path), _HINT))
 
 
 def problems_by_id(paths: Iterable[Path | str]) -> dict[str, Problem]:
@@ -88,7 +48,7 @@ def problems_by_id(paths: Iterable[Path | str]) -> dict[str, Problem]:
 
 
 def _problem(published: Fields) -> Problem:
-    fields = published.translated(own_format)
+    fields = published.translated(_own_format)
     kind = fields.get("test_kind", str)
     if kind not in get_args(TestKind):
         raise fields.error(f"test_kind is {kind!r}, not one of {', '.join(get_args(TestKind))}")
@@ -111,35 +71,113 @@ def _problem(published: Fields) -> Problem:
     )
 
 
-def sample_of(fields: Fields) -> Sample:
-    """The program of a record."""
-    return _program(fields, "program", "passed", "verified", "err")
+def _own_format(record: dict[str, Any]) -> dict[str, Any]:
+    """The record in our own format; one that is in it, or in no known format, comes back as it is.
+
+    ValueError for a record of a known format whose tests cannot be read.
+    """
+    if "test_kind" in record:
+        return record
+    if {"task_id", "prompt", "entry_point", "test"} <= record.keys():
+        return _human_eval(record)
+    if {"task_id", "test_list"} <= record.keys():
+        return _mbpp(record)
+    if {"question_id", "question_content", "public_test_cases"} <= record.keys():
+        return _live_code_bench(record)
+    return record
 
 
-def repaired_of(fields: Fields) -> Sample:
-    """What the program of a record was repaired to; the lines that were given to it and are the same count as given."""
-    return _program(fields, "repaired", "repaired_passed", "repaired_verified", "repaired_err")
+def _human_eval(record: dict[str, Any]) -> dict[str, Any]:
+    entry_point = record["entry_point"]
+    return {
+        "task_id": record["task_id"],
+        "benchmark": "humaneval",
+        "group": record["task_id"],
+        "prompt": record["prompt"],
+        "entry_point": entry_point,
+        "test_kind": "append",
+        "tests": f"{record['test']}\ncheck({entry_point})\n",
+        "reference": record["prompt"] + record["canonical_solution"] if "canonical_solution" in record else None,
+    }
 
 
-def _program(fields: Fields, name: str, passed_name: str, verified_name: str, failure_name: str) -> Sample:
-    first, program, prompt_lines = fields.get("program", str), fields.get(name, str), fields.get("prompt_lines", int)
-    if not 0 <= prompt_lines <= first.count("\n") + 1:
-        raise fields.error(f"prompt_lines is {prompt_lines}, but the program has {first.count(chr(10)) + 1} lines")
-    given = zip(first.split("\n")[:prompt_lines], program.split("\n"), strict=False)
-    passed, verified = fields.optional(passed_name, bool), fields.optional(verified_name, bool)
-    return Sample(
-        task_id=fields.get("task_id", str),
-        benchmark=fields.get("benchmark", str, default=""),
-        group=fields.get("group", str),
-        model=fields.get("model", str),
-        program=program,
-        prompt_lines=sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], given)),
-        form=fields.get("form", str, default=""),
-        passed=passed,
-        verified=verified,
-        conflict=fields.get("conflict", bool, default=None not in (passed, verified) and passed != verified),
-        n=fields.get("n", int, default=1),
-        origin=fields.get("origin", str, default=""),
-        plus=fields.optional("plus", bool),
-        failure=fields.get(failure_name, str, default=""),
-    )
+def _mbpp(record: dict[str, Any]) -> dict[str, Any]:
+    task_id = f"MBPP/{record['task_id']}"
+    set_up = record.get("test_setup_code") or "\n".join(record.get("test_imports") or [])
+    asked = record.get("text") or record.get("prompt", "")
+    tests = "\n".join(record["test_list"])
+    return {
+        "task_id": task_id,
+        "benchmark": "mbpp",
+        "group": task_id,
+        # The tests show the name and the types that are asked for, as the data set's authors prompted.
+        "prompt": f"{asked}\nYour code should pass these tests:\n\n{tests}\n",
+        "text": asked,
+        "entry_point": None,
+        "test_kind": "append",
+        "tests": f"{set_up}\n{tests}\n".lstrip("\n"),
+        "reference": record.get("code"),
+    }
+
+
+def _live_code_bench(record: dict[str, Any]) -> dict[str, Any]:
+    cases = [*_cases(record["public_test_cases"]), *_cases(record.get("private_test_cases") or "[]")]
+    metadata = json.loads(record.get("metadata") or "{}")
+    name = metadata.get("func_name")
+    task_id = f"LCB/{record.get('platform', 'other')}/{record['question_id']}"
+    own = {
+        "task_id": task_id,
+        "benchmark": "lcb",
+        "group": task_id,
+        "prompt": record["question_content"],
+        "starter": record.get("starter_code") or "",
+    }
+    if name:
+        calls = [
+            ([json.loads(line) for line in case["input"].splitlines() if line.strip()], json.loads(case["output"]))
+            for case in cases
+        ]
+        tests = f"CASES = {calls!r}\nfor _given, _expected in CASES:\n    _said = Solution().{name}(*_given)\n"
+        tests += "    assert (list(_said) if isinstance(_said, tuple) else _said) == _expected\n"
+        return {**own, "entry_point": f"Solution().{name}", "test_kind": "append", "tests": tests}
+    pairs = [(case["input"], case["output"]) for case in cases]
+    return {**own, "entry_point": None, "test_kind": "stdio", "tests": f"CASES = {pairs!r}\n{_CHECK_STDIO}"}
+
+
+# Lines are compared without the white space around them, as contest judges do.
+_CHECK_STDIO = """\
+def check_stdio(run):
+    for stdin, expected in CASES:
+        said = [line.strip() for line in run(stdin).strip().splitlines()]
+        assert said == [line.strip() for line in expected.strip().splitlines()]
+"""
+
+
+def _cases(packed: str) -> list[dict[str, str]]:
+    """Test cases, as JSON or as LiveCodeBench packs the hidden ones: a pickled JSON text, compressed, in base 64."""
+    try:
+        cases = json.loads(packed)
+    except ValueError:
+        cases = json.loads(_unpacked(packed))
+    if not isinstance(cases, list) or not all(
+        isinstance(case, dict) and {"input", "output"} <= case.keys() for case in cases
+    ):
+        raise ValueError("test cases are not a list of inputs and outputs")
+    return cases
+
+
+def _unpacked(packed: str) -> str:
+    try:
+        text = _TextUnpickler(io.BytesIO(zlib.decompress(base64.b64decode(packed.encode(), validate=True)))).load()
+    except (binascii.Error, zlib.error, pickle.UnpicklingError, EOFError) as error:
+        raise ValueError(f"hidden test cases cannot be unpacked: {error}") from error
+    if not isinstance(text, str):
+        raise ValueError("hidden test cases are not a text")
+    return text
+
+
+class _TextUnpickler(pickle.Unpickler):
+    """Reads plain values only: a pickle that names any code is refused."""
+
+    def find_class(self, module_name: str, global_name: str) -> NoReturn:
+        raise pickle.UnpicklingError(f"it names {module_name}.{global_name}")

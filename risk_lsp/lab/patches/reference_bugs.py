@@ -14,7 +14,7 @@ from risk_lsp.edits.hunks import Difference, apply_hunks, size_of
 from risk_lsp.edits.lexemes import LineAligner, read_code
 from risk_lsp.edits.slips import Edit, small_edits
 from risk_lsp.lab.patches.labels import labelled_record
-from risk_lsp.lab.patches.problems import Kind, Sample
+from risk_lsp.lab.patches.programs import Kind, Sample
 from risk_lsp.lab.patches.search import Patch
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge

@@ -8,8 +8,7 @@ from typing import Any
 from risk_lsp.edits.hunks import Difference, apply_hunks, size_of
 from risk_lsp.edits.lexemes import LineAligner, read_code
 from risk_lsp.lab.patches.labels import labelled_record
-from risk_lsp.lab.patches.problems import Sample
-from risk_lsp.lab.patches.repairs import Repair
+from risk_lsp.lab.patches.programs import Repair, Sample
 from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
 from risk_lsp.lab.patches.variants import CandidatePool
 from risk_lsp.sandbox.sandbox import Sandbox

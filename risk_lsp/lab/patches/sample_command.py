@@ -9,7 +9,6 @@ from pathlib import Path
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.patches.sampling import SamplingOptions, Writer, sample
-from risk_lsp.lab.progress import Progress
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,14 +70,7 @@ def run(args: argparse.Namespace) -> int:
         problems.sort(key=lambda problem: len(problem.prompt) + len(problem.reference or ""))
     provider = args.provider or ("openai" if args.base_url else "embedded")
     writer, options = (_chat if provider == "openai" else _hosted)(args)
-    progress: list[Progress] = []
-
-    def show(done: int, total: int) -> None:
-        if not progress:
-            progress.append(Progress(sys.stderr, "programs", total))
-        progress[0](done)
-
-    tally = sample(problems, writer, options, args.out, show)
+    tally = sample(problems, writer, options, args.out, sys.stderr)
     print(
         f"{args.out}: {tally.programs:,} programs more, {tally.prompt_tokens:,} tokens read and "
         f"{tally.completion_tokens:,} written"

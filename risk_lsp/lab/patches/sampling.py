@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TextIO
 
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.json_lines import read_appended
+from risk_lsp.lab.progress import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.text.python_grammar import parses
 
@@ -67,11 +69,11 @@ def sample(
     writer: Writer,
     options: SamplingOptions,
     out: Path,
-    on_progress: Callable[[int, int], None],
+    messages: TextIO,
 ) -> Tally:
     """Write what `out` lacks and append it there, one line per program, each as soon as it is there.
 
-    on_progress(done, total) counts the programs of this run.
+    The progress of this run goes to `messages`.
     """
     known = _known(out, options)
     missing = [
@@ -81,13 +83,13 @@ def sample(
     ]
     tally = Counter[str]()
     out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("a", encoding="utf-8") as file:
+    with shown_progress(messages, "programs", len(missing)) as progress, out.open("a", encoding="utf-8") as file:
         for done, (wanted, written) in enumerate(writer.written(missing), start=1):
             file.write(json.dumps(_record(wanted.problem, written, options)) + "\n")
             file.flush()
             tally["prompt"] += written.prompt_tokens or 0
             tally["completion"] += written.completion_tokens or 0
-            on_progress(done, len(missing))
+            progress.show(done)
     return Tally(len(missing), tally["prompt"], tally["completion"])
 
 
@@ -128,19 +130,11 @@ def _seed(options: SamplingOptions, problem: Problem, index: int) -> int:
 def _known(out: Path, options: SamplingOptions) -> Counter[str]:
     """How many programs `out` holds by problem, of this model and drawn so. A last line cut short is removed."""
     known: Counter[str] = Counter()
-    if not out.exists():
-        return known
-    data = out.read_bytes()
-    whole = data.rfind(b"\n") + 1
     drawn = (options.model, options.temperature, options.top_p)
-    for number, line in enumerate(data[:whole].splitlines(), start=1):
+    for where, record in read_appended(out):
         try:
-            record = json.loads(line)
             if (record["model"], record["temperature"], record.get("top_p", 1.0)) == drawn:
                 known[record["task_id"]] += 1
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BadInput(f"{out}:{number}: is not a sample ({error!r})", "name another file") from error
-    if whole < len(data):
-        with out.open("r+b") as file:
-            file.truncate(whole)
+        except KeyError as error:
+            raise BadInput(f"{where}: is not a sample ({error!r})", "name another file") from error
     return known

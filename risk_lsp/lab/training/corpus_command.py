@@ -20,9 +20,8 @@ from risk_lsp.lab.training.documents import (
     standard_library,
     worth_learning,
 )
-from risk_lsp.lab.training.packing import pack
+from risk_lsp.lab.training.packing import pack, save_tokenizer, train_tokenizer
 from risk_lsp.lab.training.shared_programs import model_written_documents
-from risk_lsp.lab.training.tokenizer import save_tokenizer, train_tokenizer
 
 _PACKAGE_LIST = Path(__file__).with_name("packages.txt")
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.shared_programs import Split, read_records, split_of
+from risk_lsp.lab.json_lines import read_lines
+from risk_lsp.lab.training.shared_programs import Split, split_of
 from risk_lsp.text.spans import Span
 
 _FORMAT = 'see "labelled programs" in docs/probe.md'
@@ -62,8 +62,7 @@ class LabelledProgram:
 
 def read_labelled(path: Path) -> list[LabelledProgram]:
     """The programs of a .jsonl or .jsonl.xz file. BadInput names the file and line of a record that is wrong."""
-    with closing(read_records(path)) as records:  # a bad record leaves it half read
-        return [_parsed(record, f"{path}:{number}") for number, record in enumerate(records, 1)]
+    return [_parsed(record, where) for where, record in read_lines(path)]
 
 
 def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:
@@ -106,9 +105,7 @@ def failing_shares(programs: Sequence[LabelledProgram]) -> dict[str, float]:
     return {group: passed.count(False) / len(passed) for group, passed in outcomes.items()}
 
 
-def _parsed(record: Any, where: str) -> LabelledProgram:
-    if not isinstance(record, dict):
-        raise BadInput(f"{where} is not a labelled program: not a JSON object", _FORMAT)
+def _parsed(record: dict[str, Any], where: str) -> LabelledProgram:
     for name, kind in _FIELDS.items():
         if type(record.get(name)) is not kind:
             raise BadInput(f"{where} is not a labelled program: {name!r} is missing or not a {kind.__name__}", _FORMAT)

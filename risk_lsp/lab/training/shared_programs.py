@@ -5,21 +5,21 @@ The data set's own README documents the fields (`task_id`, `group`, `program`, `
 
 from __future__ import annotations
 
-import json
-import lzma
 from collections import defaultdict
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.patches.labels import with_intent
+from risk_lsp.lab.patches.problems import problems_by_id
+from risk_lsp.lab.patches.programs import Sample, read_samples
 from risk_lsp.lab.training.documents import TrainingDocument, is_held_out
+from risk_lsp.sandbox.verdicts import Problem
 
 Split = Literal["train", "calibration", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -75,113 +75,49 @@ def _place(salt: str, group: str) -> float:
     return int(sha256(f"{salt}:{group}".encode()).hexdigest()[:8], 16) / 2**32
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One program as a language model wrote it.
+def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDocument]:
+    """Programs of the training groups, at most `per_group` of each problem; every other one shows its prompt.
 
-    `prompt_lines` leading lines of `program` were given, not written by the model. `passed`: did it pass the tests.
-    `dropped_lines` leading lines of the record are not in `program`: LeetCode's long prelude of imports and helper
-    classes, which nobody has in a file of their own.
+    `folder` holds samples_*.jsonl* and problems_*.jsonl*. Samples whose published verdict and our own run contradict
+    each other are left out. BadInput for a folder without samples.
     """
-
-    task_id: str
-    group: str
-    benchmark: str
-    source: str
-    model: str
-    program: str
-    prompt_lines: int
-    passed: bool | None
-    dropped_lines: int
-
-
-def read_records(path: Path) -> Generator[dict[str, Any], None, None]:
-    """The records of one .jsonl or .jsonl.xz file."""
-    if not path.is_file():
-        raise BadInput(f"no data file at {path}", "point --data at the folder that holds samples_*.jsonl.xz")
-    for number, line in enumerate(_lines(path), 1):
-        try:
-            yield json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise BadInput(f"{path}:{number} is not JSON: {error}", "download or rebuild the file") from None
-
-
-def _lines(path: Path) -> Iterator[str]:
-    try:
-        with lzma.open(path, "rt", encoding="utf-8") if path.suffix == ".xz" else path.open(encoding="utf-8") as lines:
-            yield from lines
-    except (lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path} is damaged: {error}", "download or rebuild the file") from None
-
-
-def read_samples(folder: Path) -> Iterator[Sample]:
-    """Every sample whose published label and our own run do not contradict each other."""
     paths = sorted(folder.glob("samples_*.jsonl*"))
     if not paths:
         raise BadInput(f"no samples_*.jsonl.xz in {folder}", "point --data at the folder of the labelled programs")
+    problems = problems_by_id(sorted(folder.glob("problems_*.jsonl*")))
+    groups: dict[str, list[tuple[str, Sample]]] = defaultdict(list)
     for path in paths:
         source = path.name.removeprefix("samples_").split(".")[0]
-        for record in read_records(path):
-            if record.get("conflict"):
-                continue
-            verified = record.get("verified")
-            prompt_lines = record["prompt_lines"] or 0
-            dropped = prompt_lines if record["benchmark"] == "leetcode" else 0
-            yield Sample(
-                task_id=record["task_id"],
-                group=record["group"],
-                benchmark=record["benchmark"],
-                source=source,
-                model=record["model"],
-                program="".join(record["program"].splitlines(keepends=True)[dropped:]),
-                prompt_lines=prompt_lines - dropped,
-                passed=record.get("passed") if verified is None else verified,
-                dropped_lines=dropped,
-            )
-
-
-def read_prompts(folder: Path) -> dict[str, str]:
-    """What was asked, in words, by task id (`text` where the benchmark has one, else its prompt)."""
-    prompts: dict[str, str] = {}
-    for path in sorted(folder.glob("problems_*.jsonl*")):
-        for record in read_records(path):
-            prompts[record["task_id"]] = (record.get("text") or record["prompt"]).strip()
-    return prompts
-
-
-def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDocument]:
-    """Programs of the training groups, at most `per_group` of each problem; every other one shows its prompt."""
-    prompts = read_prompts(folder)
-    groups: dict[str, list[Sample]] = defaultdict(list)
-    for sample in read_samples(folder):
-        if split_of(sample.group) == "train":
-            groups[sample.group].append(sample)
+        for sample in read_samples(path):
+            if not sample.conflict and split_of(sample.group) == "train":
+                groups[sample.group].append((source, sample))
     for group in sorted(groups):
-        chosen = sorted(groups[group], key=lambda sample: sha256(sample.program.encode("utf-8", "replace")).digest())
-        for index, sample in enumerate(chosen[:per_group]):
-            text = with_intent(sample.program, prompts.get(sample.task_id, ""))[0] if index % 2 == 0 else sample.program
+        programs = [(source, sample.task_id, _program_of(sample)) for source, sample in groups[group]]
+        programs.sort(key=lambda program: sha256(program[2].encode("utf-8", "replace")).digest())
+        for index, (source, task_id, text) in enumerate(programs[:per_group]):
+            problem = problems.get(task_id)
+            if index % 2 == 0 and problem is not None:
+                text = with_intent(text, _asked(problem))[0]
+            licence = "see the data set's README"
+            yield TrainingDocument(f"samples:{source}", licence, task_id, "model-written", text, is_held_out(group))
+    for problem in problems.values():
+        if problem.reference and split_of(problem.group) == "train":
             yield TrainingDocument(
-                f"samples:{sample.source}",
-                "see the data set's README",
-                sample.task_id,
+                f"problems:{problem.benchmark}",
+                problem.license,
+                problem.task_id,
                 "model-written",
-                text,
-                is_held_out(group),
+                with_intent(problem.reference, _asked(problem))[0],
+                is_held_out(problem.group),
             )
-    yield from _references(folder)
 
 
-def _references(folder: Path) -> Iterator[TrainingDocument]:
-    for path in sorted(folder.glob("problems_*.jsonl*")):
-        for record in read_records(path):
-            if record.get("reference") and split_of(record["group"]) == "train":
-                text = with_intent(record["reference"], (record.get("text") or record["prompt"]).strip())[0]
-                licence = str(record["license"])
-                yield TrainingDocument(
-                    f"problems:{record['benchmark']}",
-                    licence,
-                    record["task_id"],
-                    "model-written",
-                    text,
-                    is_held_out(record["group"]),
-                )
+def _program_of(sample: Sample) -> str:
+    """LeetCode's long prelude of imports and helper classes is left out: nobody has it in a file of their own."""
+    dropped = sample.prompt_lines if sample.benchmark == "leetcode" else 0
+    return "".join(sample.program.splitlines(keepends=True)[dropped:])
+
+
+def _asked(problem: Problem) -> str:
+    """What was asked, in words where there are some, else the code that was given."""
+    return (problem.text or problem.prompt).strip()

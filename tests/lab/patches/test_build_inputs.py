@@ -11,7 +11,7 @@ import pytest
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.patches.build_inputs import InputFiles, Inputs, read_inputs
-from risk_lsp.lab.patches.problems import Sample
+from risk_lsp.lab.patches.programs import Sample
 
 PROGRAM = "def f(x):\n    return x\n"
 

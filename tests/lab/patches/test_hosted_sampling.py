@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.lab.patches.problems import read_samples
+from risk_lsp.lab.patches.programs import read_samples
 from tests.model.conftest import save_family
 
 DOUBLE = 'def double(x):\n    """Double it."""\n'

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.lab.patches.problems import read_samples
+from risk_lsp.lab.patches.programs import read_samples
 from risk_lsp.sandbox.verdicts import Problem
 from tests.chat_server import ChatServer, chat_server
 

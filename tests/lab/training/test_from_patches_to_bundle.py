@@ -12,7 +12,7 @@ from risk_lsp.cli.command_line import main
 from risk_lsp.edits.hunks import Difference, size_of
 from risk_lsp.edits.lexemes import LineAligner, read_code
 from risk_lsp.lab.patches.labels import labelled_record
-from risk_lsp.lab.patches.problems import Sample
+from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import write_release
 from risk_lsp.lab.patches.search import Patch
 from risk_lsp.sandbox.verdicts import Problem

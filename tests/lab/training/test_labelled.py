@@ -87,7 +87,7 @@ def test_a_record_with_a_wrong_part_is_refused_by_file_line_and_name(
 def test_a_line_that_is_no_object_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("[]\n")
 
-    with pytest.raises(BadInput, match=r"a\.jsonl:1 is not a labelled program"):
+    with pytest.raises(BadInput, match=r"a\.jsonl:1: is not a JSON object"):
         read_labelled(tmp_path / "a.jsonl")
 
 

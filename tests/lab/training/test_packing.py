@@ -14,8 +14,15 @@ from tokenizers import Tokenizer
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training import packing
-from risk_lsp.lab.training.packing import read_manifest, read_stream
-from risk_lsp.lab.training.tokenizer import END_OF_TEXT, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, special_ids
+from risk_lsp.lab.training.packing import (
+    END_OF_TEXT,
+    FIM_MIDDLE,
+    FIM_PREFIX,
+    FIM_SUFFIX,
+    read_manifest,
+    read_stream,
+    special_ids,
+)
 from tests.lab.training.makers import document, save_corpus
 
 TEXTS = ["def first():\n    return 1\n", "x = 'ü🙂'\n", "for value in values:\n    pass\n"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.patches.labels import with_intent
-from risk_lsp.lab.training.shared_programs import model_written_documents, read_prompts, read_records, read_samples
+from risk_lsp.lab.training.shared_programs import model_written_documents
 from tests.lab.training.makers import group_in, write_records
 
 PRELUDE = "from typing import *\nimport math\n\n"
@@ -40,6 +40,7 @@ def problem(**changes: Any) -> dict[str, Any]:
         "benchmark": "humaneval",
         "prompt": "def f():\n",
         "text": "Return one.",
+        "test_kind": "none",
         "reference": None,
         "license": "MIT",
         **changes,
@@ -80,36 +81,38 @@ def test_without_a_prompt_a_program_stays_as_it_is() -> None:
     assert with_intent("x = 1\n", " \n") == ("x = 1\n", 0)
 
 
-def test_the_outcome_is_our_own_run_where_there_is_one(folder: Path) -> None:
-    save_samples(folder, sample(passed=True, verified=False), sample(passed=True, verified=None))
-
-    assert [found.passed for found in read_samples(folder)] == [False, True]
+def texts_of(folder: Path) -> list[str]:
+    return [found.text for found in model_written_documents(folder, per_group=9)]
 
 
 def test_records_whose_labels_contradict_each_other_are_left_out(folder: Path) -> None:
-    save_samples(folder, sample(conflict=True), sample(model="kept"))
+    save_samples(folder, sample(conflict=True), sample(program="x = 1\n"))
 
-    assert [found.model for found in read_samples(folder)] == ["kept"]
+    assert [text.splitlines()[-1] for text in texts_of(folder)] == ["x = 1"]
 
 
-def test_leetcodes_prelude_is_dropped_and_counted(folder: Path) -> None:
+def test_leetcodes_prelude_is_dropped(folder: Path) -> None:
     save_samples(folder, sample(benchmark="leetcode", program=PRELUDE + SOLUTION, prompt_lines=3))
 
-    (found,) = read_samples(folder)
-    assert (found.program, found.prompt_lines, found.dropped_lines) == (SOLUTION, 0, 3)
+    (text,) = texts_of(folder)
+    assert text.endswith(SOLUTION)
+    assert "import" not in text
 
 
 def test_the_prompt_of_other_benchmarks_stays(folder: Path) -> None:
     save_samples(folder, sample(prompt_lines=1))
 
-    (found,) = read_samples(folder)
-    assert (found.program, found.prompt_lines, found.dropped_lines) == ("def f():\n    return 1\n", 1, 0)
+    (text,) = texts_of(folder)
+    assert text.endswith("def f():\n    return 1\n")
 
 
-def test_a_prompt_is_the_text_or_else_the_code_that_was_given(folder: Path) -> None:
-    write_records(folder / "problems_toy.jsonl.xz", [problem(), problem(task_id="Toy/2", text=None)])
+@pytest.mark.parametrize(("text", "shown"), [("Return one.", "Return one."), (None, "def f():")])
+def test_a_prompt_is_the_text_or_else_the_code_that_was_given(folder: Path, text: str | None, shown: str) -> None:
+    write_records(folder / "problems_toy.jsonl.xz", [problem(text=text)])
+    save_samples(folder, sample(program="x = 1\n", prompt_lines=0))
 
-    assert read_prompts(folder) == {"Toy/1": "Return one.", "Toy/2": "def f():"}
+    (found,) = texts_of(folder)
+    assert shown in found
 
 
 def test_only_programs_of_training_problems_are_learnt_from(folder: Path) -> None:
@@ -140,34 +143,4 @@ def test_no_more_programs_of_a_problem_are_taken_than_asked_and_always_the_same(
 
 def test_a_folder_without_samples_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"no samples_\*\.jsonl\.xz"):
-        list(read_samples(tmp_path))
-
-
-@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.xz"])
-def test_records_come_back_from_plain_and_compressed_files(tmp_path: Path, name: str) -> None:
-    records: list[dict[str, Any]] = [{"a": "ü\n"}, {"b": 2}]
-    write_records(tmp_path / name, records)
-
-    assert list(read_records(tmp_path / name)) == records
-
-
-def test_a_line_that_is_not_json_is_refused_by_file_and_line(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text("{}\n{\n")
-
-    with pytest.raises(BadInput, match=r"a\.jsonl:2 is not JSON"):
-        list(read_records(tmp_path / "a.jsonl"))
-
-
-@pytest.mark.parametrize(
-    ("name", "content"), [("a.jsonl", b"\xff\xff\n"), ("a.jsonl.xz", b"not xz"), ("a.jsonl.xz", b"\xfd7zXZ\0")]
-)
-def test_a_damaged_file_is_refused_by_name(tmp_path: Path, name: str, content: bytes) -> None:
-    (tmp_path / name).write_bytes(content)
-
-    with pytest.raises(BadInput, match=f"{name} is damaged"):
-        list(read_records(tmp_path / name))
-
-
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="no data file"):
-        list(read_records(tmp_path / "a.jsonl"))
+        list(model_written_documents(tmp_path, per_group=9))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.tokenizer import SPECIAL_TOKENS, save_tokenizer, special_ids, train_tokenizer
+from risk_lsp.lab.training.packing import SPECIAL_TOKENS, save_tokenizer, special_ids, train_tokenizer
 from risk_lsp.model.tokenizer import load_tokenizer
 
 

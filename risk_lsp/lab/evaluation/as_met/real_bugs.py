@@ -18,7 +18,8 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import Column, Passage, passage_of
 from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, shortened
 from risk_lsp.lab.evaluation.program_metrics import ProgramValues, program_aucs, program_hits
-from risk_lsp.lab.training.shared_programs import is_measured_alone, read_records, split_of
+from risk_lsp.lab.json_lines import read_lines
+from risk_lsp.lab.training.shared_programs import is_measured_alone, split_of
 from risk_lsp.lab.training.spans import touched
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
@@ -129,7 +130,7 @@ def scopes_of(bug: int, passage: Passage, edited: Sequence[Span]) -> Iterator[Sc
 
 
 def _bugs(path: Path, source: str) -> Iterator[RealBug]:
-    for record in read_records(path):
+    for _, record in read_lines(path):
         held_back = source == _LEARNT_FROM and not is_measured_alone(record["group"])
         # An error of another kind mostly means that the fix gave a function another name or other parameters.
         other_kind = source.endswith("_history") and record["err"] != "AssertionError"
