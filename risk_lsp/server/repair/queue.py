@@ -213,7 +213,7 @@ class Repairs:
         try:
             # With it comes what searches and runs programs, which is seldom needed.
             work = await asyncio.to_thread(import_module, "risk_lsp.server.repair.work")
-            outcome: RepairOutcome = await work.RepairWork(self._state, self._messenger, self._folder, job).run()
+            outcome: RepairOutcome = await work.carry_out(job, self._state, self._messenger, self._folder)
             return outcome
         except RiskError as error:
             return RepairOutcome.failed(str(error) if error.hint else f"{error} (ask again)")
@@ -252,6 +252,6 @@ def cancel_repair(session: Session, uri: str) -> bool:
 
 def forget_test_answers(session: Session) -> int:
     """Ask again before tests are run; returns how many answers were forgotten."""
-    from risk_lsp.server.repair.dialogs import ConsentStore
+    from risk_lsp.server.repair.judge import ConsentStore
 
     return ConsentStore(session.data_folder / "tests").forget_all()

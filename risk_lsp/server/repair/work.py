@@ -1,51 +1,99 @@
-"""The work of one repair: tests and consent, the search, the offer. Imported when the first one is asked for."""
+"""The work of one repair: the hint, the tests, who makes repairs, the search. Imported when the first is asked for."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote, urlsplit
 
-from lsprotocol import types
-from pygls.uris import to_fs_path
-
-from risk_lsp.errors import RepairError
-from risk_lsp.repair.orchestration import repair
-from risk_lsp.repair.request import Budget, RepairRequest, RepairResult, unified_diff
-from risk_lsp.repair.test_plan import TestPlan, find_tests
+from risk_lsp.errors import RepairError, RiskError
+from risk_lsp.repair.chat import ChatProvider, EditorChat
+from risk_lsp.repair.embedded import EmbeddedProvider
+from risk_lsp.repair.orchestration import Provider, repair
+from risk_lsp.repair.request import Budget, RepairRequest, RepairResult
+from risk_lsp.repair.test_plan import TestPlan
 from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.sandbox.isolation import SandboxError
-from risk_lsp.server.features.code_actions import NOT_TRUSTED
-from risk_lsp.server.repair.dialogs import (
-    NEVER,
-    RUN,
-    ConsentStore,
-    annotated_edit,
-    is_accepted,
-    may_run,
-    plain_edit,
-    title_of,
-)
-from risk_lsp.server.repair.providers import provider_of
-from risk_lsp.server.repair.queue import OUTDATED, RepairJob, RepairOutcome, Stage
+from risk_lsp.server.repair.judge import ConsentStore, find_judge
+from risk_lsp.server.repair.offer import offer_repair
+from risk_lsp.server.repair.queue import RepairJob, RepairOutcome
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.messenger import Messenger
+from risk_lsp.settings import Settings
+
+if TYPE_CHECKING:
+    from risk_lsp.repair.endpoint import EndpointChat
 
 ASK_HINT = "riskLsp/askHint"
+CHAT = "riskLsp/chat"
+SECRET = "riskLsp/secret"
+_OPENAI = "https://api.openai.com/v1"
+_TIMEOUT = 60.0
 _HINT_UNREAD = "the built-in model reads no hints; set repairProvider to endpoint or editor for one that does"
 
 logger = logging.getLogger(__name__)
 
 
-class Judge(NamedTuple):
-    """The tests to run, or why nothing is run."""
+async def carry_out(job: RepairJob, state: State, messenger: Messenger, folder: Path) -> RepairOutcome:
+    """Carry out a repair from the hint to the person's answer; `folder` is the user's data folder.
 
-    plan: TestPlan | None
-    why_none: str = ""
+    Nothing but an edit that the person accepts changes anything. Raises RiskError if the repair cannot be looked for.
+    """
+    hint = job.hint if job.hint is not None else await _ask_for_hint(job, messenger)
+    if hint is None:
+        return RepairOutcome("cancelled")
+    judge = await find_judge(job, state, messenger, ConsentStore(folder / "tests"))
+    settings, document = state.settings, job.part.document
+    name = PurePosixPath(unquote(urlsplit(job.part.uri).path)).name
+    budget = Budget(settings.repair_tokens, settings.repair_executions, settings.repair_seconds)
+    request = RepairRequest(document.text, document.language_id, job.span, hint, name, budget=budget)
+    result = await _search(job, state, messenger, request, judge.plan, folder)
+    job.progress.end(result.status)
+    words = f"risk-lsp: {result.message}; {result.hint}"
+    if judge.plan is None:
+        words = f"{words} (nothing was run: {judge.why_none})"
+    if hint and settings.repair_provider == "embedded":
+        words = f"{words} ({_HINT_UNREAD})"
+    return await offer_repair(job, state, messenger, result, name, words)
+
+
+async def _ask_for_hint(job: RepairJob, messenger: Messenger) -> str | None:
+    """The person's words; None if they chose to give none after all."""
+    job.progress.report("waiting for your hint", 0.0)
+    answer = await messenger.ask(ASK_HINT, {"uri": job.part.uri, "range": job.range})
+    hint = answer.get("hint") if isinstance(answer, dict) else None
+    return hint if isinstance(hint, str) and hint.strip() else None
+
+
+async def _search(
+    job: RepairJob,
+    state: State,
+    messenger: Messenger,
+    request: RepairRequest,
+    tests: TestPlan | None,
+    folder: Path,
+) -> RepairResult:
+    store = await asyncio.to_thread(_fresh_record, folder / "repairs", request)
+    async with provider_of(state, messenger) as provider:
+        try:
+            return await repair(
+                request,
+                WorkerModel(state.host.ask),
+                provider,
+                tests=tests,
+                store=store,
+                on_progress=lambda now: job.progress.report(now.stage, now.done),
+            )
+        except SandboxError as error:
+            raise RepairError(error.message, f"{error.hint}; or set repairTests to none") from error
 
 
 class RepairRecord(TreeStore):
@@ -59,136 +107,84 @@ class RepairRecord(TreeStore):
             logger.warning("%s", error)
 
 
-class RepairWork:
-    """Carries out one job. `folder` is the user's data folder."""
+def _fresh_record(folder: Path, request: RepairRequest) -> TreeStore:
+    """An empty record. An old one is not continued: the tests may say something else by now."""
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = RepairRecord.in_folder(folder, request)
+    with contextlib.suppress(OSError):
+        store.path.unlink(missing_ok=True)
+    return store
 
-    def __init__(self, state: State, messenger: Messenger, folder: Path, job: RepairJob) -> None:
-        self._state = state
-        self._messenger = messenger
-        self._folder = folder
-        self._job = job
-        self._document = job.part.document
-        self._name = PurePosixPath(unquote(urlsplit(job.part.uri).path)).name
 
-    async def run(self) -> RepairOutcome:
-        """From the hint to the person's answer. Raises RiskError; nothing but an accepted edit changes anything."""
-        hint = await self._hint()
-        if hint is None:
-            return RepairOutcome("cancelled")
-        judge = await self._judge()
-        result = await self._result(hint, judge.plan)
-        self._job.progress.end(result.status)
-        words = f"{result.message}; {result.hint}"
-        if judge.plan is None:
-            words = f"{words} (nothing was run: {judge.why_none})"
-        if hint and self._state.settings.repair_provider == "embedded":
-            words = f"{words} ({_HINT_UNREAD})"
-        return await self._offered(result, f"risk-lsp: {words}")
+# Who makes repairs: the embedded model, a model at an endpoint, or the editor's own.
 
-    async def _hint(self) -> str | None:
-        """The person's words; None if they chose to give none after all."""
-        if self._job.hint is not None:
-            return self._job.hint
-        self._job.progress.report("waiting for your hint", 0.0)
-        answer = await self._messenger.ask(ASK_HINT, {"uri": self._job.part.uri, "range": self._job.range})
-        hint = answer.get("hint") if isinstance(answer, dict) else None
-        return hint if isinstance(hint, str) and hint.strip() else None
 
-    async def _judge(self) -> Judge:
-        """What judges the repairs, after the person has agreed to it."""
-        settings, uri = self._state.settings, self._job.part.uri
-        if not settings.trusted:
-            return Judge(None, NOT_TRUSTED)
-        if settings.repair_tests == "none":
-            return Judge(None, "the setting repairTests is none")
-        path = to_fs_path(uri) if uri.startswith("file:") and not self._state.documents.is_cell(uri) else None
-        if path is None:
-            return Judge(None, "this text is not a file of its own")
-        self._job.progress.report("looking for tests", 0.0)
-        plan = await asyncio.to_thread(self._plan, Path(path), settings.repair_tests)
-        if plan is None:
-            return Judge(None, "no test file imports it and it has no doctests")
-        self._job.progress.report("waiting for your answer about the tests", 0.0)
-        answer = await may_run(plan, ConsentStore(self._folder / "tests"), self._messenger)
-        if answer == RUN:
-            return Judge(plan)
-        if answer == NEVER:
-            return Judge(None, "you chose to never run its tests; the command riskLsp.forgetTestAnswers ends that")
-        return Judge(None, "you chose not to run its tests now")
+@asynccontextmanager
+async def provider_of(state: State, messenger: Messenger) -> AsyncIterator[Provider]:
+    """The provider that the settings name. Raises RepairError if it cannot be had."""
+    settings = state.settings
+    feedback: Literal["joint", "same"] = "same" if settings.repair_feedback == "same" else "joint"
+    if settings.repair_provider == "embedded":
+        yield EmbeddedProvider()
+    elif settings.repair_provider == "editor":
+        if "chat" not in state.client.offers:
+            raise RepairError("this editor offers no model of its own", "set repairProvider to embedded or endpoint")
+        yield ChatProvider(EditorChat(lambda asked: messenger.ask(CHAT, asked)), feedback=feedback)
+    else:
+        url = _url(settings)
+        key = await _key(state, messenger, url or _OPENAI)
+        if key is None and url is None:
+            raise RepairError("the endpoint needs a key", "set OPENAI_API_KEY, or name a server in repairEndpoint")
+        # The client library takes its time to import.
+        repairing, *critics = await asyncio.to_thread(_endpoint_chats, settings, url, key)
+        try:
+            yield ChatProvider(repairing, feedback=critics[0] if critics else feedback)
+        finally:
+            for each in (repairing, *critics):
+                await each.close()
 
-    def _plan(self, path: Path, tests: str) -> TestPlan | None:
-        command = None if tests == "auto" else tests
-        return find_tests(path, self._document.text, workspace=self._workspace(path), command=command)
 
-    def _workspace(self, path: Path) -> Path | None:
-        """The innermost folder of the client's workspace that holds the file."""
-        workspace = self._messenger.workspace
-        uris = [folder.uri for folder in workspace.folders.values()]
-        uris += [workspace.root_uri] if workspace.root_uri else []
-        folders = [Path(folder) for uri in uris if (folder := to_fs_path(uri))]
-        holding = [folder for folder in folders if path.is_relative_to(folder)]
-        return max(holding, key=lambda folder: len(folder.parts), default=None)
+def _url(settings: Settings) -> str | None:
+    """The endpoint's base URL, None for the service's own. Raises RepairError if it may not be asked."""
+    if not settings.repair_model:
+        raise RepairError("no model is named for the endpoint", "name one in the setting repairModel")
+    url = settings.repair_endpoint or os.environ.get("OPENAI_BASE_URL") or None
+    if settings.offline and not _is_local(url or _OPENAI):
+        host = urlsplit(url or _OPENAI).hostname
+        raise RepairError(f"{host} is on the network and risk-lsp is offline", "set offline to false to allow it")
+    return url
 
-    async def _result(self, hint: str, plan: TestPlan | None) -> RepairResult:
-        settings, progress = self._state.settings, self._job.progress
-        budget = Budget(settings.repair_tokens, settings.repair_executions, settings.repair_seconds)
-        text, language = self._document.text, self._document.language_id
-        request = RepairRequest(text, language, self._job.span, hint, self._name, budget=budget)
-        store = await asyncio.to_thread(self._store, request)
-        async with provider_of(self._state, self._messenger) as provider:
-            try:
-                return await repair(
-                    request,
-                    WorkerModel(self._state.host.ask),
-                    provider,
-                    tests=plan,
-                    store=store,
-                    on_progress=lambda now: progress.report(now.stage, now.done),
-                )
-            except SandboxError as error:
-                raise RepairError(error.message, f"{error.hint}; or set repairTests to none") from error
 
-    def _store(self, request: RepairRequest) -> TreeStore:
-        """Where the record is kept. An old one is not gone on from: the tests may say something else by now."""
-        folder = self._folder / "repairs"
-        with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        store = RepairRecord.in_folder(folder, request)
-        with contextlib.suppress(OSError):
-            store.path.unlink(missing_ok=True)
-        return store
+def _is_local(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
-    # The offer
 
-    async def _offered(self, result: RepairResult, words: str) -> RepairOutcome:
-        if result.status == "passing":
-            return RepairOutcome("passing", words)
-        if not result.offers:
-            return RepairOutcome("not found", words)
-        client = self._state.client
-        if not client.apply_edit:
-            diff = unified_diff(self._document.text, result.offers[0].text, self._name)
-            return RepairOutcome("shown", f"{words}. This editor takes no edits from a server; the change is\n{diff}")
-        if not self._is_newest():
-            return OUTDATED
-        self._job.stage = Stage.OFFERING
-        if client.annotates_edits:
-            self._messenger.tell(types.MessageType.Info, words)
-            edit = annotated_edit(self._state, self._document, result.offers[0], title_of(result), words)
-            return await self._applied(edit, result)
-        if not await is_accepted(self._messenger, self._document, result.offers[0], self._name, words):
-            return RepairOutcome("discarded")
-        if not self._is_newest():
-            return OUTDATED
-        return await self._applied(plain_edit(self._state, self._document, result.offers[0]), result)
+async def _key(state: State, messenger: Messenger, url: str) -> str | None:
+    """The key from the editor's secret store, or else from the environment. Neither logged nor kept."""
+    if "secret" in state.client.offers:
+        try:
+            answer = await messenger.ask(SECRET, {"endpoint": url})
+        except RiskError:
+            answer = None
+        secret = answer.get("secret") if isinstance(answer, dict) else None
+        if isinstance(secret, str) and secret:
+            return secret
+    return os.environ.get("OPENAI_API_KEY") or None
 
-    async def _applied(self, edit: types.WorkspaceEdit, result: RepairResult) -> RepairOutcome:
-        self._job.stage = Stage.APPLYING
-        params = types.ApplyWorkspaceEditParams(edit, title_of(result))
-        answer: Any = await self._messenger.ask(types.WORKSPACE_APPLY_EDIT, params)
-        if answer is not None and answer.applied:
-            return RepairOutcome("applied")
-        return RepairOutcome("discarded") if self._is_newest() else OUTDATED
 
-    def _is_newest(self) -> bool:
-        return self._state.documents.is_newest(self._document)
+def _endpoint_chats(settings: Settings, url: str | None, key: str | None) -> list[EndpointChat]:
+    """The model that repairs, and the one that says what is wrong, if that is another."""
+    try:
+        from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
+    except ModuleNotFoundError as error:
+        raise RepairError(
+            f"endpoints need the package {error.name}", "install it beside the server: pip install 'risk-lsp[endpoint]'"
+        ) from error
+    timeout = min(_TIMEOUT, settings.repair_seconds)
+    models = [settings.repair_model, *filter(None, [settings.repair_feedback_model])]
+    return [EndpointChat(EndpointOptions(model, url, key, timeout=timeout)) for model in models]
