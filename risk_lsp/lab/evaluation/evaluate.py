@@ -14,7 +14,6 @@ from typing import Any, TextIO
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.conditions import measures_of
@@ -29,18 +28,11 @@ from risk_lsp.lab.evaluation.figures import (
     mean_figures,
     statistics_by_level,
 )
-from risk_lsp.lab.evaluation.plots import plot_reliability
-from risk_lsp.lab.evaluation.reliability import reliability_table
+from risk_lsp.lab.evaluation.reliability import plot_reliability, reliability_table
 from risk_lsp.lab.evaluation.report_text import evaluation_markdown
-from risk_lsp.lab.evaluation.rivals import (
-    SIBLINGS,
-    ask_about,
-    disagreement_of_table,
-    read_answers,
-    read_siblings,
-    reflections_of_table,
-)
+from risk_lsp.lab.evaluation.rivals import Scores, ask_about, black_box_scores, read_answers
 from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_programs
+from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
 from risk_lsp.lab.training.make_bundle import Recipe, recipe_of_command
 from risk_lsp.lab.training.shared_programs import split_of
@@ -48,7 +40,6 @@ from risk_lsp.lab.training.spans import LEVELS, Level
 from risk_lsp.risk.engine import Engine
 
 _QUICK_RESAMPLES = 20
-Unfitted = dict[str, dict[Level, NDArray[np.float64]]]
 
 
 def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
@@ -82,8 +73,10 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
             if part == SIDE_BY_SIDE or "command" not in found:
                 found["command"] = _command(args)
             found["parts"][part] = with_part(found["parts"].get(part), measured) | {"command": _command(args)}
-            _write(args.out / "evaluation.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
-    _write(args.out / "evaluation.md", evaluation_markdown(found, parts_markdown(found["parts"], found["command"])))
+            text = json.dumps(found, indent=1, allow_nan=False) + "\n"
+            replace_file(args.out / "evaluation.json", text.encode())
+    report = evaluation_markdown(found, parts_markdown(found["parts"], found["command"]))
+    replace_file(args.out / "evaluation.md", report.encode())
 
 
 def _known(path: Path) -> dict[str, Any]:
@@ -111,7 +104,8 @@ def _folds(
 ) -> dict[str, Any]:
     """A bundle's recipe and its rivals on problems and benchmarks that were held out, and the bundle as it ships."""
     study = read_study(engine, data, recipe, args.cache)
-    unfitted, about = _unfitted(study, args, messages)
+    answers = _answers(study, args, messages)
+    unfitted, about = black_box_scores(study, args.samples, answers, args.reflect_model)
     store = FoldStore(args.cache and args.cache / "folds", study, engine.model.weights_hash, recipe)
     by_problem = judge(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted, store)
     return {
@@ -154,30 +148,6 @@ def _techniques(levels: Mapping[str, Any]) -> dict[str, Any]:
     return {level: figures["techniques"] for level, figures in levels.items()}
 
 
-def _unfitted(study: Study, args: argparse.Namespace, messages: TextIO) -> tuple[Unfitted, dict[str, Any]]:
-    """The scores of techniques that learn nothing, and what there is to say of them."""
-    programs, tables = study.data.programs, study.tables
-    found: Unfitted = {}
-    if study.statistics:
-        found["token probability"] = {level: study.improbability(level) for level in LEVELS}
-    siblings = read_siblings(args.samples, programs)
-    having = sum(map(bool, siblings))
-    if having:
-        found["multisampling"] = {
-            level: disagreement_of_table(study.texts, siblings, tables[level]) for level in LEVELS
-        }
-    answers = _answers(study, args, messages)
-    answered = sum(map(bool, answers))
-    if answered:
-        found["reflective prompting"] = {
-            level: reflections_of_table(study.texts, answers, tables[level]) for level in LEVELS
-        }
-    return found, {
-        "siblings": {"programs": having, "of": len(programs), "most": SIBLINGS},
-        "reflection": {"programs": answered, "model": args.reflect_model},
-    }
-
-
 def _answers(study: Study, args: argparse.Namespace, messages: TextIO) -> list[dict[int, float]]:
     if args.reflect_model is None:
         return []
@@ -191,9 +161,7 @@ def _answers(study: Study, args: argparse.Namespace, messages: TextIO) -> list[d
     return read_answers(programs, args.reflect_model, path)
 
 
-def _benchmarks_out(
-    study: Study, recipe: Recipe, unfitted: Unfitted, store: FoldStore, resamples: int
-) -> dict[str, Any]:
+def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Scores, store: FoldStore, resamples: int) -> dict[str, Any]:
     """The figures of each benchmark held out, and the means over all of them, whose resamples are drawn apart."""
     if len({program.benchmark for program in study.data.programs}) < 2:
         return {"benchmarks_out": {}, "benchmarks_mean": {}}
@@ -302,9 +270,3 @@ def _command(args: argparse.Namespace) -> str:
     parts += ["--attempts ..."] if args.attempts else []
     parts += ["--quick"] if args.quick else []
     return " ".join([f"risk-lsp evaluate {args.out.name} --data ...", *parts])
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)

@@ -1,8 +1,11 @@
-"""pass@k (arXiv 2107.03374, equation 1), and pass@t: pass rate against tokens of repair trees (arXiv 2306.09896)."""
+"""pass@k (arXiv 2107.03374, equation 1), and pass@t: pass rate against tokens of repair trees (arXiv 2306.09896).
+
+matplotlib is imported only when a plot is drawn.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -10,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from risk_lsp.errors import BadInput
+from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.repair.tree import FeedbackNode, ProgramNode, RepairTree, TreeStore
 
 
@@ -133,9 +136,13 @@ def band(values: NDArray[np.float64], resamples: int, generator: np.random.Gener
     return float(low), float(high)
 
 
+# Cost, rate, and the ends of the rate's band.
+RatePoint = tuple[float, float, float, float]
+
+
 def rate_by_cost(
     first_pass: Sequence[float], at: Sequence[float], *, resamples: int = 1000, seed: int = 0
-) -> list[tuple[float, float, float, float]]:
+) -> list[RatePoint]:
     """(cost, share of tasks solved within it, low, high) at each cost of `at`; infinity for a task never solved."""
     firsts = np.asarray(first_pass, dtype=np.float64)
     if not len(firsts):
@@ -146,6 +153,34 @@ def rate_by_cost(
         solved = (firsts <= cost).astype(np.float64)
         rows.append((float(cost), float(solved.mean()), *band(solved, resamples, generator)))
     return rows
+
+
+def plot_rates(
+    curves: Mapping[str, Sequence[RatePoint]], path: Path, *, title: str, cost: str, logarithmic: bool
+) -> None:
+    """Draw one curve with its band per label; `cost` names the horizontal axis."""
+    if not curves or not all(curves.values()):
+        raise BadInput(f"nothing to plot in {path}", "every curve needs at least one point")
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise RiskError("plots need matplotlib", "pip install 'risk-lsp[train]'") from error
+    figure = Figure(figsize=(7.2, 4.4 + 0.12 * len(curves)), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    for label, rows in curves.items():
+        costs, rates, lows, highs = zip(*rows, strict=True)
+        (line,) = axes.plot(costs, rates, label=label, drawstyle="steps-post" if len(rows) > 30 else "default")
+        axes.fill_between(
+            costs, lows, highs, color=line.get_color(), alpha=0.15, step="post" if len(rows) > 30 else None
+        )
+    axes.set(title=title, xlabel=cost, ylabel="share that passes", ylim=(0, 1))
+    if logarithmic:
+        axes.set_xscale("log")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
+    axes.grid(alpha=0.3)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, format="png")
 
 
 def _draw(items: Sequence[_Item], count: int, generator: np.random.Generator) -> list[_Item]:

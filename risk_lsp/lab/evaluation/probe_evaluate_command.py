@@ -147,7 +147,7 @@ def run(args: argparse.Namespace) -> int:
     """Measure and print the table; returns the exit code."""
     from dataclasses import replace
 
-    from risk_lsp.lab.evaluation.plots import plot_reliability
+    from risk_lsp.lab.evaluation.reliability import plot_reliability
     from risk_lsp.lab.evaluation.study import score_programs
     from risk_lsp.lab.training.labelled import read_probe_data
     from risk_lsp.probe.manifest import write_manifest

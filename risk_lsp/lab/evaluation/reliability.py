@@ -1,8 +1,13 @@
-"""Reliability tables (what a probability has meant) and the maps that correct probabilities: Platt and isotonic."""
+"""What probabilities have meant, as tables and diagrams, and the maps that correct them: Platt and isotonic.
+
+matplotlib is imported only when a diagram is drawn.
+"""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from risk_lsp.errors import BadInput
+from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.lab.evaluation.metrics import FloatArray, check_records, total
 
 # Probabilities are kept this far from 0 and 1 before their logit is taken.
@@ -73,6 +78,45 @@ def reliability_table(
         )
         for index in np.flatnonzero(mass > 0.0)
     ]
+
+
+def plot_reliability(curves: Mapping[str, Sequence[ReliabilityRow]], path: Path | str, *, title: str) -> None:
+    """Draw one curve per label, with the diagonal of perfect calibration, and the count of each bin underneath."""
+    if not curves or not all(curves.values()):
+        raise BadInput(f"nothing to plot in {path}", "every curve needs at least one row of a reliability table")
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.colors import to_rgb
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise RiskError("plots need matplotlib", "pip install 'risk-lsp[train]'") from error
+    figure = Figure(figsize=(6.4, 7.2), dpi=120, layout="constrained")
+    diagram, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    diagram.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1, label="perfectly calibrated")
+    for label, rows in curves.items():
+        (line,) = diagram.plot(
+            [row.predicted for row in rows],
+            [row.observed for row in rows],
+            marker="o",
+            markersize=4,
+            clip_on=False,
+            label=label,
+        )
+        counts.bar(
+            [row.low for row in rows],
+            [row.n for row in rows],
+            width=[row.high - row.low for row in rows],
+            align="edge",
+            facecolor=(*to_rgb(line.get_color()), 0.2),
+            edgecolor=line.get_color(),
+        )
+    diagram.set(title=title, ylabel="share that was edited", xlim=(0, 1), ylim=(0, 1))
+    diagram.legend(loc="upper left", frameon=False)
+    diagram.grid(alpha=0.3)
+    counts.set(xlabel="predicted probability", ylabel="records", yscale="log")
+    counts.grid(alpha=0.3)
+    FigureCanvasAgg(figure)
+    figure.savefig(path, format="png")
 
 
 def platt_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> PlattScaling:

@@ -15,8 +15,16 @@ from typing import Any
 import numpy as np
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.pass_rates import Shape, band, frozen_trees, pass_at_k, pass_at_t, rate_by_cost, read_trees
-from risk_lsp.lab.evaluation.plots import plot_rates
+from risk_lsp.lab.evaluation.pass_rates import (
+    Shape,
+    band,
+    frozen_trees,
+    pass_at_k,
+    pass_at_t,
+    plot_rates,
+    rate_by_cost,
+    read_trees,
+)
 from risk_lsp.lab.evaluation.repair_measuring import ORDERS, Measurement, failing_programs, measure
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.progress import shown_progress

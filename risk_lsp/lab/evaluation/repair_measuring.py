@@ -54,20 +54,16 @@ def failing_programs(
 
     "natural" holds failures that were verified by a run, one of each problem. BadInput if the folder lacks the files.
     """
-    problems = _problems(folder)
+    files = sorted(folder.glob("problems_*.jsonl.xz")) if folder.is_dir() else []
+    if not files:
+        raise BadInput(f"{folder} holds no problems_*.jsonl.xz", _HINT)
+    problems = problems_by_id(files)
     found = _injected(folder, problems) if set_name == "humanevalfix" else _natural(folder, problems, seed)
     kept = [program for program in found if split is None or split_of(program.problem.group) == split]
     if not kept:
         raise BadInput(f"{folder} holds no failing programs for {set_name}", _HINT)
     random.Random(seed).shuffle(kept)
     return kept[:count]
-
-
-def _problems(folder: Path) -> dict[str, Problem]:
-    files = sorted(folder.glob("problems_*.jsonl.xz")) if folder.is_dir() else []
-    if not files:
-        raise BadInput(f"{folder} holds no problems_*.jsonl.xz", _HINT)
-    return problems_by_id(files)
 
 
 def _injected(folder: Path, problems: dict[str, Problem]) -> list[FailingProgram]:

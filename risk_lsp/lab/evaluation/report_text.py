@@ -182,13 +182,9 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _attempt_cell(value: Any) -> str:
-    return (
-        _shown(value)
-        if isinstance(value, float) and abs(value) < 1
-        else f"{value:.0f}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if not isinstance(value, float):
+        return str(value)
+    return _shown(value) if abs(value) < 1 else f"{value:.0f}"
 
 
 def markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Black-box rivals: agreement among programs of the same model, and a model that is asked line by line."""
+"""Black-box rivals: token probability, agreement among programs of one model, and a model asked line by line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray
+from risk_lsp.lab.evaluation.study import Study
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.programs import Sample, read_samples
 from risk_lsp.lab.progress import shown_progress
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.lab.training.spans import SpanTable
+from risk_lsp.lab.training.spans import LEVELS, Level, SpanTable
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans
@@ -28,6 +29,31 @@ if TYPE_CHECKING:
 
 
 SIBLINGS = 5
+Scores = dict[str, dict[Level, FloatArray]]
+
+
+def black_box_scores(
+    study: Study, samples: Iterable[Path], answers: Sequence[dict[int, float]], asked_model: str | None
+) -> tuple[Scores, dict[str, Any]]:
+    """By technique and level the scores of every span of a study, and what the report says of them.
+
+    The techniques learn nothing: token probability, and those of which there is something, multisampling by the
+    programs in the files `samples`, and reflective prompting by each program's answers by line.
+    """
+    found: Scores = {"token probability": {level: study.improbability(level) for level in LEVELS}}
+    siblings = read_siblings(samples, study.data.programs)
+    having, answered = sum(map(bool, siblings)), sum(map(bool, answers))
+    for level, table in study.tables.items():
+        if having:
+            scores = disagreement_of_table(study.texts, siblings, table)
+            found.setdefault("multisampling", {})[level] = scores
+        if answered:
+            scores = reflections_of_table(study.texts, answers, table)
+            found.setdefault("reflective prompting", {})[level] = scores
+    return found, {
+        "siblings": {"programs": having, "of": len(study.data.programs), "most": SIBLINGS},
+        "reflection": {"programs": answered, "model": asked_model},
+    }
 
 
 def code_lines(text: str, scored: Span | None = None) -> list[str]:

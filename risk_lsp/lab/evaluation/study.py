@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +80,7 @@ def program_facts(data: ProbeData) -> ProgramFacts:
     return ProgramFacts(data.groups, failing, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
-def improbability(log_probabilities: Floats, first: Indices, last: Indices) -> Floats:
+def improbability(log_probabilities: NDArray[np.floating[Any]], first: Indices, last: Indices) -> Floats:
     """1 minus the geometric mean of the probabilities of the tokens [first, last) of each span, float64[spans].
 
     `log_probabilities` are in nats, one per token; a span without tokens scores 0 (arXiv 2512.24560).

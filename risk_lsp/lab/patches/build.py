@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from risk_lsp.lab.patches.build_inputs import InputFiles, Inputs, read_inputs
+from risk_lsp.lab.patches.build_inputs import InputFiles, read_inputs
 from risk_lsp.lab.patches.build_worker import Notice, Task, WorkerOptions, work
 from risk_lsp.lab.patches.labels import LABELS, labelled_record, read_labels, write_labels
 from risk_lsp.lab.patches.programs import Sample
@@ -83,7 +83,11 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
                 done += 1
                 progress.show(done)
     write_labels(options.out / LABELS, records.values())
-    records |= _known_to_pass(inputs, records)
+    records |= {
+        name: labelled_record(inputs.problems[sample.task_id], sample, passed=True)
+        for name, sample in inputs.samples.items()
+        if sample.verified and name not in records
+    }
     return write_release(
         options.out,
         records.values(),
@@ -148,11 +152,3 @@ def _outcomes(samples: Mapping[str, Sample], records: Mapping[str, dict[str, Any
     for record in records.values():
         counts[record["group"]][0 if record["passed"] else 1] += 1
     return dict(sorted(counts.items()))
-
-
-def _known_to_pass(inputs: Inputs, records: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {
-        name: labelled_record(inputs.problems[sample.task_id], sample, passed=True)
-        for name, sample in inputs.samples.items()
-        if sample.verified and name not in records
-    }

@@ -13,11 +13,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from risk_lsp.lab.patches.known_fixes import ReferenceTask, records_of_repair, records_with_bugs
 from risk_lsp.lab.patches.labels import fixed_by, labelled_record, record_of, sample_id
 from risk_lsp.lab.patches.programs import Repair, Sample
-from risk_lsp.lab.patches.reference_bugs import ReferenceTask, records_with_bugs
-from risk_lsp.lab.patches.repair_records import records_of_repair
-from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
+from risk_lsp.lab.patches.search import PatchSearch, SearchSettings
 from risk_lsp.lab.patches.variants import Candidate, CandidatePool
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.screening import screen_for
@@ -137,7 +136,9 @@ def records_of(
             continue
         started, runs = time.monotonic(), screen.runs
         asked = _Asked(fixer, problem, sample.program, verdict)
-        patch = _verified(search.patches(sample.program, sample.prompt_lines, asked), sandbox, problem)
+        patches = search.patches(sample.program, sample.prompt_lines, asked)
+        # The smallest one that passes by itself, too.
+        patch = next((patch for patch in patches if _judged(sandbox, problem, patch.fixed).passed), None)
         record = labelled_record(problem, sample, passed=False, patch=patch)
         record |= {
             "error": verdict.error,
@@ -181,11 +182,6 @@ def _known(label: dict[str, Any], sandbox: Sandbox, problem: Problem, sample: Sa
     if "patch" in label and (fixed is None or not _judged(sandbox, problem, fixed).passed):
         return None
     return record_of(problem, sample, label, fixed)
-
-
-def _verified(patches: list[Patch], sandbox: Sandbox, problem: Problem) -> Patch | None:
-    """The smallest patch that passes by itself, too."""
-    return next((patch for patch in patches if _judged(sandbox, problem, patch.fixed).passed), None)
 
 
 def _patience(sandbox: Sandbox, task: BuildTask) -> float:

@@ -147,17 +147,13 @@ def _described(program: str, given: int, patch: Patch, edited: list[Span], shift
     return {
         "source": patch.source,
         "fixed": patch.fixed,
-        "hunks": [_hunk(hunk, shift) for hunk in patch.hunks],
+        "hunks": [[hunk.span.start + shift, hunk.span.end + shift, hunk.replacement] for hunk in patch.hunks],
         "lines": len(lines),
         "lines_touched": _overlapping(lines, edited),
         "tokens": len(tokens),
         "tokens_touched": _overlapping(tokens, edited),
         "tokens_added": sum(hunk.added for hunk in patch.hunks),
     }
-
-
-def _hunk(hunk: Hunk, shift: int) -> list[Any]:
-    return [hunk.span.start + shift, hunk.span.end + shift, hunk.replacement]
 
 
 def _overlapping(spans: Iterable[Span], edited: list[Span]) -> int:

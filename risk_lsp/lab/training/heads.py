@@ -118,7 +118,10 @@ class LineHazardHead(HazardHead):
 
     def __init__(self, features: int, hidden: int) -> None:
         super().__init__(features, hidden)
-        self.layers = _convolutions(hidden)
+        self.layers = nn.ModuleList(
+            nn.Conv1d(hidden, hidden, KERNEL, padding=(KERNEL // 2) * dilation, dilation=dilation)
+            for dilation in DILATIONS
+        )
         self.summary = nn.Linear(hidden, hidden)
         self.mix = nn.Linear(3 * hidden, hidden)
         self.dropout = _Dropout(_LINES_DROPOUT)
@@ -217,12 +220,6 @@ def reader_of(head: HazardProbe) -> ProbeReader:
     """The fitted head as it is used from then on."""
     members = len(head.members) if isinstance(head, HazardEnsemble) else 1
     return ProbeReader(head.architecture, tensors_of(head), members)
-
-
-def _convolutions(hidden: int) -> nn.ModuleList:
-    return nn.ModuleList(
-        nn.Conv1d(hidden, hidden, KERNEL, padding=(KERNEL // 2) * dilation, dilation=dilation) for dilation in DILATIONS
-    )
 
 
 def _with_neighbours(

@@ -30,7 +30,6 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
 from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.bundle import save_head
-from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
 from risk_lsp.probe.reader import uses_layout
 from risk_lsp.probe.scoring import novelty_table, text_distance
@@ -147,7 +146,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         members=args.members,
         reading=args.reading,
         probe_hash=save_head(tensors_of(head), args.out),
-        calibration=_calibration(head, held_out),
+        calibration=fit_calibration(token_values(head, held_out.store), held_out),
         trained_on=_trained_on(args, training, calibrating),
         novelty=_novelty(head, model, calibrating, layers, args.reading, statistics=statistics),
     )
@@ -188,10 +187,6 @@ def _read(
         cache=args.cache,
     )
     return WeightedPrograms(store, np.asarray(data.weights), np.asarray(data.span_weights))
-
-
-def _calibration(head: HazardProbe, data: WeightedPrograms) -> Calibration:
-    return fit_calibration(token_values(head, data.store), data)
 
 
 def _novelty(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.lab.patches.reference_bugs import ReferenceTask, records_with_bugs
+from risk_lsp.lab.patches.known_fixes import ReferenceTask, records_with_bugs
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import Problem
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.patches.known_fixes import records_of_repair
 from risk_lsp.lab.patches.problems import problems_by_id
 from risk_lsp.lab.patches.programs import Repair, read_repairs
-from risk_lsp.lab.patches.repair_records import records_of_repair
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import Problem
 

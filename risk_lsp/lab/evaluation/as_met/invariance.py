@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.lab.evaluation.as_met.columns import Answer, Column, Passage, passage_of
+from risk_lsp.lab.evaluation.as_met.columns import Column, Passage, passage_of
 from risk_lsp.lab.evaluation.as_met.harmless_changes import harmless_changes
 from risk_lsp.lab.evaluation.problem_bootstrap import with_interval
 from risk_lsp.text.python_grammar import syntax_tree
@@ -79,7 +79,8 @@ def measure_invariance(
 
 def _moves(pairs: Sequence[Pair], column: Column) -> tuple[Floats, list[Floats]]:
     """|change of log-odds| of each pair's text float64[pairs], and of each of its lines."""
-    before = _answers(column, {pair.text: pair.before for pair in pairs})
+    passages = {pair.text: pair.before for pair in pairs}
+    before = dict(zip(passages, column.answers(list(passages.values())), strict=True))
     after = column.answers([pair.after for pair in pairs])
     documents = np.array(
         [abs(_logit(own.whole) - _logit(before[pair.text].whole)) for pair, own in zip(pairs, after, strict=True)]
@@ -89,10 +90,6 @@ def _moves(pairs: Sequence[Pair], column: Column) -> tuple[Floats, list[Floats]]
         for pair, own in zip(pairs, after, strict=True)
     ]
     return documents, lines
-
-
-def _answers(column: Column, passages: dict[int, Passage]) -> dict[int, Answer]:
-    return dict(zip(passages, column.answers(list(passages.values())), strict=True))
 
 
 def _measures(
@@ -105,21 +102,15 @@ def _measures(
     parts = [np.concatenate([lines[pair] for pair in each]) for each in by_text]
     found = {}
     for name, values in (("document", whole), ("line", parts)):
-        for kind, statistic in (("mean", _mean), ("p95", _percentile_95)):
+        for kind, statistic in (("mean", np.mean), ("p95", partial(np.quantile, q=0.95))):
             found[f"{name}_{kind}"] = with_interval(len(by_text), partial(_pooled, values, statistic), resamples)
     return found
 
 
-def _pooled(values: Sequence[Floats], statistic: Callable[[Floats], float], drawn: Indices) -> float:
-    return statistic(np.concatenate([values[text] for text in drawn]))
-
-
-def _mean(values: Floats) -> float:
-    return float(values.mean()) if len(values) else float("nan")
-
-
-def _percentile_95(values: Floats) -> float:
-    return float(np.quantile(values, 0.95)) if len(values) else float("nan")
+def _pooled(values: Sequence[Floats], statistic: Callable[[Floats], Any], drawn: Indices) -> float:
+    """The statistic of the drawn texts' values together; NaN where they have none."""
+    pooled = np.concatenate([values[text] for text in drawn])
+    return float(statistic(pooled)) if len(pooled) else float("nan")
 
 
 def _same_lines(before: Passage, after: Passage, *, keeps_lines: bool) -> Indices:

@@ -87,22 +87,23 @@ def measure_well_kept(shelf: Shelf, columns: Sequence[Column], resamples: int) -
     the product allows of any; "document": the median probability of a file. Columns that give no level are left out.
     """
     passages = [passage_of(file.text) for file in shelf.files]
-    owners = np.array([_kind(file) for file in shelf.files], dtype=np.str_)
+    kinds = np.array(
+        ["standard library" if file.library == STANDARD_LIBRARY else "other libraries" for file in shelf.files]
+    )
+    rows = {"all": np.ones(len(kinds), dtype=np.bool_), **{str(kind): kinds == kind for kind in np.unique(kinds)}}
+    threshold = Settings().threshold
     found: dict[str, dict[str, Any]] = {}
     for column in columns:
         if not column.is_level:
             continue
         answers = column.at_rest().answers(passages)
-        counts = np.array([[len(answer.lines), _above(answer.lines)] for answer in answers], dtype=np.float64)
+        counts = np.array([[len(answer.lines), np.count_nonzero(answer.lines >= threshold)] for answer in answers])
         documents = np.array([answer.whole for answer in answers])
-        found[column.name] = {
-            name: _measures(counts[kept], documents[kept], resamples)
-            for name, kept in {"all": np.ones(len(owners), dtype=np.bool_), **_by_kind(owners)}.items()
-        }
+        found[column.name] = {name: _measures(counts[kept], documents[kept], resamples) for name, kept in rows.items()}
     return found
 
 
-def _measures(counts: NDArray[np.float64], documents: NDArray[np.float64], resamples: int) -> dict[str, Any]:
+def _measures(counts: NDArray[np.int64], documents: NDArray[np.float64], resamples: int) -> dict[str, Any]:
     cap = Settings().max_diagnostics
     lines, above = counts.T
     hints = np.minimum(np.minimum(above, cap), np.ceil(lines / LINES_PER_HINT))
@@ -114,18 +115,6 @@ def _measures(counts: NDArray[np.float64], documents: NDArray[np.float64], resam
         "document": lambda drawn: np.median(documents[drawn]),
     }
     return {name: with_interval(len(lines), statistic, resamples) for name, statistic in statistics.items()}
-
-
-def _above(lines: NDArray[np.float64]) -> int:
-    return int(np.count_nonzero(lines >= Settings().threshold))
-
-
-def _kind(file: LibraryFile) -> str:
-    return "standard library" if file.library == STANDARD_LIBRARY else "other libraries"
-
-
-def _by_kind(owners: NDArray[np.str_]) -> Mapping[str, NDArray[np.bool_]]:
-    return {str(name): owners == name for name in np.unique(owners)}
 
 
 def _standard_library() -> dict[str, Path]:
