@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from risk_lsp.cli.command_line import OK
-from risk_lsp.cli.score_command import Progress
 from risk_lsp.errors import BadInput
 from risk_lsp.report.wording import printable, write_all
 
@@ -90,21 +89,18 @@ def _run_fetch(args: argparse.Namespace) -> int:
     """Fetch a model; Ctrl-C keeps what has come."""
     from risk_lsp.model.catalogue import catalogue_model
     from risk_lsp.model.store import ModelStore
+    from risk_lsp.report.progress import shown_progress
 
     wanted = catalogue_model(args.name)
-    if args.json:
-
-        def show(done: int) -> None:
-            print(json.dumps({"done": done, "size": wanted.size}), flush=True)
-    else:
-        print(f"{wanted.title}, {wanted.size / 1e6:,.0f} MB from {wanted.source}; {wanted.licence}", file=sys.stderr)
-        bar = Progress(sys.stderr, "MB", wanted.size // 1_000_000)
-
-        def show(done: int) -> None:
-            bar(done // 1_000_000)
-
     try:
-        model = ModelStore().fetch(wanted, show)
+        if args.json:
+            size = wanted.size
+            model = ModelStore().fetch(wanted, lambda done: print(json.dumps({"done": done, "size": size}), flush=True))
+        else:
+            megabytes = wanted.size / 1e6
+            print(f"{wanted.title}, {megabytes:,.0f} MB from {wanted.source}; {wanted.licence}", file=sys.stderr)
+            with shown_progress(sys.stderr, "MB", int(megabytes)) as progress:
+                model = ModelStore().fetch(wanted, lambda done: progress.show(done // 1_000_000))
     except KeyboardInterrupt:
         print(f"\nstopped; what has come is kept: risk-lsp models fetch {wanted.name} goes on", file=sys.stderr)
         raise

@@ -17,7 +17,7 @@ from risk_lsp.lab.patches.labels import LABELS, labelled_record, read_labels, wr
 from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import BuildStore, Release, write_release
 from risk_lsp.lab.patches.search import SearchSettings
-from risk_lsp.lab.progress import shown_progress
+from risk_lsp.report.progress import shown_progress
 from risk_lsp.sandbox.isolation import SandboxError
 
 if TYPE_CHECKING:

@@ -25,13 +25,16 @@ class ShownProgress:
 
 
 @contextmanager
-def shown_progress(stream: TextIO, things: str, total: int) -> Iterator[ShownProgress]:
-    """Shows on `stream` how many of `total` things are done."""
+def shown_progress(stream: TextIO, things: str, total: int, already: int = 0) -> Iterator[ShownProgress]:
+    """Show on `stream` how many of `total` things are done, and how long the others will take.
+
+    `already` is how many an earlier run did: they say nothing about the time.
+    """
     console = Console(file=stream)
     if console.is_terminal:
         columns = (BarColumn(), MofNCompleteColumn(), TextColumn(things), TimeElapsedColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console) as bar:
-            task = bar.add_task(things, total=total)
+            task = bar.add_task(things, total=total, completed=already)
             yield ShownProgress(lambda done: bar.update(task, completed=done), lambda text: console.print(Text(text)))
         return
     started = last = time.monotonic()
@@ -42,7 +45,7 @@ def shown_progress(stream: TextIO, things: str, total: int) -> Iterator[ShownPro
         if now - last < _SECONDS_IN_A_LOG and done != total:
             return
         last = now
-        each = (now - started) / max(done, 1)
+        each = (now - started) / max(done - already, 1)
         left = timedelta(seconds=round(each * (total - done)))
         say(f"{done:,} of {total:,} {things}, {each:.2f} s each, {left} left")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import time
 
-from risk_lsp.lab.progress import shown_progress
+from risk_lsp.report.progress import shown_progress
 
 
 class Terminal(io.StringIO):
@@ -20,6 +21,16 @@ def test_a_log_gets_one_line_when_all_is_done_soon() -> None:
             progress.show(done)
 
     assert re.fullmatch(r"3 of 3 programs, 0\.\d\d s each, 0:00:00 left\n", log.getvalue())
+
+
+def test_what_an_earlier_run_did_does_not_shorten_the_time_that_is_left() -> None:
+    log = io.StringIO()
+    with shown_progress(log, "programs", 3, already=2) as progress:
+        progress.show(2)
+        time.sleep(0.1)
+        progress.show(3)
+
+    assert re.fullmatch(r"3 of 3 programs, 0\.[1-9]\d s each, 0:00:00 left\n", log.getvalue())
 
 
 def test_a_terminal_gets_a_bar_that_counts() -> None:
