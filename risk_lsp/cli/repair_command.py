@@ -21,8 +21,8 @@ from risk_lsp.repair.orchestration import Provider, repair
 from risk_lsp.repair.request import Budget, RepairRequest, RepairResult, unified_diff
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import TreeStore
-from risk_lsp.repair.workbench import SearchProgress
 from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.report.progress import shown_stage
 from risk_lsp.report.wording import printable, write_all
 from risk_lsp.risk.partial_risk import WORKER_COMMAND
 from risk_lsp.risk.presentation import percent
@@ -94,8 +94,15 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--tests and --no-tests exclude each other", "give one of them")
     if args.no_tests and args.apply:
         raise BadInput("--apply writes what passes tests, and --no-tests runs none", "leave one of them out")
-    if args.provider == "embedded" and (meant := _for_a_model(args)):
-        raise BadInput(f"{meant} is for an asked model, and none is asked", "add --provider openai, or leave it out")
+    for_a_model = {
+        "--model": args.model is not None,
+        "--base-url": args.base_url is not None,
+        "--feedback": args.feedback != "joint",
+        "--feedback-model": args.feedback_model is not None,
+    }
+    if args.provider == "embedded" and any(for_a_model.values()):
+        name = next(name for name, is_given in for_a_model.items() if is_given)
+        raise BadInput(f"{name} is for an asked model, and none is asked", "add --provider openai, or leave it out")
     text = read_source(target.path)
     request = RepairRequest(
         text,
@@ -105,29 +112,23 @@ def run(args: argparse.Namespace) -> int:
         target.path.name,
         budget=Budget(args.budget, args.executions, args.seconds),
     )
-    tests = None if args.no_tests else _tests(args, target.path, text)
+    workspace: Path | None = args.workspace
+    if workspace is None and target.path.absolute().is_relative_to(Path.cwd()):
+        workspace = Path.cwd()
+    tests = None
+    if not args.no_tests:
+        tests = find_tests(target.path, text, workspace=workspace, command=args.tests, python=args.python)
     print(f"tests: {printable(tests.command)}" if tests else "tests: none are run", file=sys.stderr)
     if args.hint and args.provider == "embedded":
         print("note: the embedded provider reads no hints; --provider openai asks a model that does", file=sys.stderr)
     try:
-        result = asyncio.run(_repaired(args, request, tests))
+        result = asyncio.run(_search(args, request, tests))
     except SandboxError as error:
         raise RepairError(error.message, f"{error.hint}; or use --no-tests") from error
     _report(result, target.path, text)
     if args.apply:
         _apply(result, target.path, text)
     return REPAIRED if result.status in ("repaired", "suggested", "passing") else NOT_REPAIRED
-
-
-def _for_a_model(args: argparse.Namespace) -> str | None:
-    """The first option that names or directs a model at an endpoint."""
-    given = {
-        "--model": args.model is not None,
-        "--base-url": args.base_url is not None,
-        "--feedback": args.feedback != "joint",
-        "--feedback-model": args.feedback_model is not None,
-    }
-    return next((name for name, is_given in given.items() if is_given), None)
 
 
 def parse_target(words: str) -> Target:
@@ -149,14 +150,7 @@ def _line_span(text: str, target: Target) -> Span | None:
     return Span(lines.start(target.line - 1), lines.content_end(target.line - 1))
 
 
-def _tests(args: argparse.Namespace, path: Path, text: str) -> TestPlan | None:
-    workspace: Path | None = args.workspace
-    if workspace is None and path.absolute().is_relative_to(Path.cwd()):
-        workspace = Path.cwd()
-    return find_tests(path, text, workspace=workspace, command=args.tests, python=args.python)
-
-
-async def _repaired(args: argparse.Namespace, request: RepairRequest, tests: TestPlan | None) -> RepairResult:
+async def _search(args: argparse.Namespace, request: RepairRequest, tests: TestPlan | None) -> RepairResult:
     store = TreeStore(args.tree) if args.tree else TreeStore.in_folder(records_folder(), request)
     provider, chats = _provider(args)
     options = {"bundle": str(bundle_path(args.bundle).absolute()), "threads": None, "device": "auto", "dtype": "auto"}
@@ -164,7 +158,15 @@ async def _repaired(args: argparse.Namespace, request: RepairRequest, tests: Tes
     await supervisor.start()
     try:
         model = WorkerModel(supervisor.ask)
-        return await repair(request, model, provider, tests=tests, store=store, on_progress=_Shown())
+        with shown_stage(sys.stderr) as show:
+            return await repair(
+                request,
+                model,
+                provider,
+                tests=tests,
+                store=store,
+                on_progress=lambda now: show(f"{now.stage} ({now.spent.executions} runs, {now.spent.seconds:.0f} s)"),
+            )
     finally:
         await supervisor.stop()
         for chat in chats:
@@ -197,23 +199,7 @@ def _chat(args: argparse.Namespace, model: str) -> EndpointChat:
     return EndpointChat(EndpointOptions(model, url, key, timeout=min(60.0, args.seconds)))
 
 
-class _Shown:
-    """Progress on one line of a terminal; nothing where there is none."""
-
-    def __init__(self) -> None:
-        self._on = sys.stderr.isatty()
-
-    def __call__(self, progress: SearchProgress) -> None:
-        if self._on:
-            spent = f"{progress.spent.executions} runs, {progress.spent.seconds:.0f} s"
-            print(f"\r\x1b[K{progress.stage} ({spent})", end="", file=sys.stderr, flush=True)
-            if progress.done >= 1:
-                print(file=sys.stderr)
-
-
 def _report(result: RepairResult, path: Path, text: str) -> None:
-    if sys.stderr.isatty():
-        print("\r\x1b[K", end="", file=sys.stderr)
     if result.offers:
         best = result.offers[0]
         write_all(sys.stdout, unified_diff(text, best.text, path.as_posix()))

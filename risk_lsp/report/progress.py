@@ -1,4 +1,4 @@
-"""How far a long command is: a bar on a terminal, a line now and then in a log."""
+"""How far a long command is: a bar or a few words on a terminal, a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -54,3 +54,10 @@ def shown_progress(stream: TextIO, things: str, total: int, already: int = 0) ->
         stream.flush()
 
     yield ShownProgress(show, say)
+
+
+@contextmanager
+def shown_stage(stream: TextIO) -> Iterator[Callable[[str], None]]:
+    """Show on a terminal what a command is at, in the words it is given; show nothing in a log."""
+    with Console(file=stream).status("") as status:
+        yield lambda words: status.update(Text(words))

@@ -68,6 +68,7 @@ class RiskProtocol(LanguageServerProtocol):
         super().__init__(server, converter)
         for method in _NOT_BUILT_IN:
             self.fm.builtin_features.pop(method, None)
+        converter.register_structure_hook(PlainResponse, lambda message, _: PlainResponse(**message))
         self._types = converter
         self._is_shut_down = False
         self._asked: dict[str, None] = {}  # the ids of our own requests, the oldest first
