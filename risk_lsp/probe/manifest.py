@@ -38,6 +38,8 @@ class Manifest:
 
     `layers` are the tapped ones; `width` is the model's; `members` are the probes whose mean hazards count; `reading`
     is how a document is read; `places` says how often lines of each place need an edit, None if the bundle does not.
+    `recipe` holds the choices that the probe was fitted by, `command` the same for people; of an older bundle it is
+    empty, and the command alone tells.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Manifest:
     members: int = 1
     reading: Reading = "verbatim"
     places: Priors | None = None
+    recipe: dict[str, Any] = field(default_factory=dict)
     trained_on: dict[str, Any] = field(default_factory=dict)
     figures: dict[str, Any] = field(default_factory=dict)
     reference: dict[str, Any] = field(default_factory=dict)
@@ -67,7 +70,7 @@ class Manifest:
     def to_json(self) -> dict[str, Any]:
         """The manifest as the JSON object that is written to disk."""
         value = {"format_version": FORMAT_VERSION, **asdict(self)}
-        return {name: value[name] for name in value if name != "places" or self.places is not None}
+        return {name: value[name] for name in value if name not in ("places", "recipe") or value[name]}
 
 
 def read_manifest(bundle: Path) -> Manifest:
@@ -148,6 +151,7 @@ def _parsed(value: dict[str, Any], path: Path) -> Manifest:
         members=_positive({"members": 1, **value}, "members", path),
         reading=reading,
         places=Priors.from_json(value["places"]) if "places" in value else None,
+        recipe=_field({"recipe": {}, **value}, "recipe", dict, path),
         trained_on=_field(value, "trained_on", dict, path),
         figures=_field(value, "figures", dict, path),
         reference=_field(value, "reference", dict, path),

@@ -33,8 +33,9 @@ from risk_lsp.lab.evaluation.report_text import evaluation_markdown
 from risk_lsp.lab.evaluation.rivals import Scores, ask_about, black_box_scores, read_answers
 from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_programs
 from risk_lsp.lab.patches.release import replace_file
+from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
-from risk_lsp.lab.training.make_bundle import Recipe, recipe_of_command
+from risk_lsp.lab.training.probe_fit_command import recipe_of
 from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.lab.training.spans import LEVELS, Level
 from risk_lsp.risk.engine import Engine
@@ -91,7 +92,7 @@ def _known(path: Path) -> dict[str, Any]:
 
 
 def _recipe(engine: Engine, args: argparse.Namespace) -> Recipe:
-    recipe = recipe_of_command(engine.manifest.command, engine.model.layer_count)
+    recipe = recipe_of(engine.manifest, engine.model.layer_count)
     if args.members is not None:
         recipe = replace(recipe, options=replace(recipe.options, members=args.members))
     if args.quick:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.heads import FittedHead, HazardEnsemble, HazardHead, HeadKind, Runs, SpanHead, new_head
 from risk_lsp.probe.features import LAYOUT, OFF_LINE, PLACE_COLUMNS, place_columns
+from risk_lsp.probe.reader import ARCHITECTURES
 
 
 def as_wholes(store: FeatureStore, *, layout: bool) -> FeatureStore:
@@ -64,6 +65,40 @@ class FitOptions:
     seed: int = 1
     members: int = 1
     averaging: float = 0.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The choices behind a probe that do not depend on the place of its model or its data.
+
+    `injected`: programs with a bug made by machine to learn from as well. `per_group`: passing and as many failing
+    programs of one problem, at most.
+    """
+
+    layers: tuple[int, ...]
+    statistics: bool
+    injected: int
+    per_group: int
+    options: FitOptions
+
+    def to_json(self) -> dict[str, Any]:
+        """As a manifest keeps it; options that no command sets are left out."""
+        own = {name: getattr(self, name) for name in ("statistics", "injected", "per_group")}
+        return {"layers": list(self.layers), **own, **{name: getattr(self.options, name) for name in _RECORDED}}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Recipe:
+        """The reverse of to_json. KeyError, TypeError or ValueError for anything else."""
+        options = FitOptions(**{name: value[name] for name in _RECORDED})
+        if options.architecture not in ARCHITECTURES or not 0.0 <= options.averaging < 1.0:
+            raise ValueError(f"{options.architecture!r} averaged by {options.averaging}")
+        numbers = [options.hidden, options.members, options.seed, value["injected"], value["per_group"]]
+        if not all(type(number) is int and number >= 0 for number in [*numbers, *value["layers"]]):
+            raise ValueError("a number is not whole")
+        return cls(tuple(value["layers"]), bool(value["statistics"]), value["injected"], value["per_group"], options)
+
+
+_RECORDED = ("architecture", "hidden", "rate", "averaging", "members", "seed")
 
 
 @dataclass(frozen=True)

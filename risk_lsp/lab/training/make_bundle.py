@@ -1,13 +1,12 @@
-"""How a probe is made, and from a model and labelled programs to a bundle on disk."""
+"""From a model and labelled programs to a bundle on disk."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
 import shutil
 import sys
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from risk_lsp.errors import BadInput, BundleError
-from risk_lsp.lab.training import probe_fit_command
 from risk_lsp.lab.training.calibrate import fit_calibration, token_values
 from risk_lsp.lab.training.documents import is_held_out
 from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_features
-from risk_lsp.lab.training.fit_probe import FitOptions, as_wholes, fit_probe
+from risk_lsp.lab.training.fit_probe import as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
+from risk_lsp.lab.training.probe_fit_command import recipe_from
 from risk_lsp.lab.training.training_record import read_training_record
 from risk_lsp.model.catalogue import catalogue_name
 from risk_lsp.model.code_model import CodeModel
@@ -37,70 +35,6 @@ from risk_lsp.text.model_text import ModelText, Reading
 
 # Of the problems that a probe learns from, those that only decide when to stop.
 VALIDATION_SHARE = 0.15
-_PREFIX = ["risk-lsp", "probe", "fit"]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """The choices behind a probe that do not depend on its model's or its data's place."""
-
-    layers: tuple[int, ...]
-    statistics: bool
-    injected: int
-    per_group: int
-    options: FitOptions
-
-
-def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
-    """What the arguments of `probe fit` say for a model of `layer_count` layers."""
-    return Recipe(
-        layers=_layers(args.layers, layer_count),
-        statistics=not args.no_statistics,
-        injected=args.injected,
-        per_group=args.per_group,
-        options=FitOptions(
-            architecture=args.architecture,
-            hidden=args.hidden,
-            rate=args.rate,
-            averaging=args.averaging,
-            seed=args.seed,
-            members=args.members,
-        ),
-    )
-
-
-def recipe_of_command(command: str, layer_count: int) -> Recipe:
-    """The recipe that a manifest's command names. BundleError if it is not one of `probe fit`."""
-    words = shlex.split(command)
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    probe_fit_command.add_arguments(parser)
-    try:
-        if words[:3] != _PREFIX:
-            raise argparse.ArgumentError(None, "another command")
-        args, unknown = parser.parse_known_args(["OUT", "--model", "MODEL", "--data", "DATA", *words[3:]])
-        if unknown:
-            raise argparse.ArgumentError(None, f"unknown words {unknown}")
-    except argparse.ArgumentError as error:
-        raise BundleError(
-            f"the bundle's command {command!r} cannot be repeated: {error}", "fit the probe again with `probe fit`"
-        ) from None
-    return recipe_from(args, layer_count)
-
-
-def _layers(text: str | None, layer_count: int) -> tuple[int, ...]:
-    if text is None:
-        return tuple(sorted({(layer_count + 1) // 2, layer_count}))
-    if text == "none":
-        return ()
-    try:
-        layers = tuple(sorted({int(part) for part in text.split(",")}))
-    except ValueError:
-        raise BadInput(f"--layers {text} is not a list of numbers", "write for example --layers 2,4") from None
-    if layers[0] < 0 or layers[-1] > layer_count:
-        raise BadInput(f"--layers {text} asks for a layer that the model lacks", f"its layers are 0 to {layer_count}")
-    return layers
-
-
 _NOVELTY_PROGRAMS = 400
 _MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tokenizer.json", "tokenizer_config.json")
 
@@ -137,6 +71,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         name=args.name or args.out.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         command=_command(args),
+        recipe={**recipe.to_json(), "reading": args.reading},
         host=_host(args, model),
         layers=layers,
         statistics=statistics,
@@ -253,6 +188,7 @@ def _counts(data: ProbeData) -> dict[str, Any]:
 
 
 def _command(args: argparse.Namespace) -> str:
+    """What a person types to make the probe again; programs read the recipe."""
     parts = [
         f"--architecture {args.architecture}",
         f"--hidden {args.hidden}",

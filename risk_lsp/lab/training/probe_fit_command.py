@@ -1,13 +1,20 @@
-"""`risk-lsp probe fit`: a bundle from a model and labelled programs."""
+"""`risk-lsp probe fit`: a bundle from a model and labelled programs; and the recipe that arguments or a bundle name."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from risk_lsp.errors import BadInput, BundleError
 from risk_lsp.lab.training.labelled import DATA_HELP
+from risk_lsp.probe.manifest import Manifest
 from risk_lsp.probe.reader import ARCHITECTURES
 from risk_lsp.text.model_text import READINGS
+
+if TYPE_CHECKING:
+    from risk_lsp.lab.training.fit_probe import Recipe
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,3 +93,61 @@ def run(args: argparse.Namespace) -> int:
 
     make_bundle(args)
     return 0
+
+
+def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
+    """What the arguments say for a model of `layer_count` layers. BadInput for layers that it lacks."""
+    from risk_lsp.lab.training.fit_probe import FitOptions, Recipe
+
+    if args.layers is None:
+        layers = {(layer_count + 1) // 2, layer_count}
+    elif args.layers == "none":
+        layers = set()
+    else:
+        try:
+            layers = {int(part) for part in args.layers.split(",")}
+        except ValueError:
+            raise BadInput(
+                f"--layers {args.layers} is not a list of numbers", "write for example --layers 2,4"
+            ) from None
+    if not all(0 <= layer <= layer_count for layer in layers):
+        raise BadInput(
+            f"--layers {args.layers} asks for a layer that the model lacks", f"its layers are 0 to {layer_count}"
+        )
+    options = FitOptions(
+        architecture=args.architecture,
+        hidden=args.hidden,
+        rate=args.rate,
+        averaging=args.averaging,
+        seed=args.seed,
+        members=args.members,
+    )
+    return Recipe(tuple(sorted(layers)), not args.no_statistics, args.injected, args.per_group, options)
+
+
+def recipe_of(manifest: Manifest, layer_count: int) -> Recipe:
+    """The recipe that a bundle was made by, for a model of `layer_count` layers. BundleError if it does not say."""
+    from risk_lsp.lab.training.fit_probe import Recipe
+
+    try:
+        if manifest.recipe:
+            return Recipe.from_json(manifest.recipe)
+        return recipe_from(_arguments_of(manifest.command), layer_count)
+    except (KeyError, TypeError, ValueError, argparse.ArgumentError) as error:
+        raise BundleError(
+            f"how the bundle {manifest.name} was made cannot be repeated: {error}",
+            "fit the probe again with `risk-lsp probe fit`",
+        ) from None
+
+
+def _arguments_of(command: str) -> argparse.Namespace:
+    """The arguments that a command names: all that a manifest without a recipe says."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_arguments(parser)
+    words = shlex.split(command)
+    if words[:3] != ["risk-lsp", "probe", "fit"]:
+        raise ValueError(f"{command!r} is no risk-lsp probe fit")
+    args, unknown = parser.parse_known_args(["OUT", "--model", "MODEL", "--data", "DATA", *words[3:]])
+    if unknown:
+        raise ValueError(f"{command!r} has unknown words {unknown}")
+    return args

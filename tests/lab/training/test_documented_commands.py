@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.cli.command_line import build_parser
-from risk_lsp.lab.training.make_bundle import recipe_from, recipe_of_command
+from risk_lsp.lab.training.probe_fit_command import recipe_from, recipe_of
+from risk_lsp.probe.manifest import read_manifest
 
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = (
@@ -36,11 +37,11 @@ def test_every_command_can_be_given_as_it_is_written(document: str) -> None:
 
 
 def test_the_documented_fit_is_that_of_the_shipped_probe() -> None:
-    manifest = json.loads((ROOT / "probe_weights/default/manifest.json").read_text("utf-8"))
-    layers = manifest["trained_on"]["model"]["options"]["shape"]["layers"]
+    manifest = read_manifest(ROOT / "probe_weights/default")
+    layers = manifest.trained_on["model"]["options"]["shape"]["layers"]
     words, _from_a_pretrained_model = [each for each in commands("docs/training.md") if each[:2] == ["probe", "fit"]]
 
-    assert recipe_from(build_parser().parse_args(words), layers) == recipe_of_command(manifest["command"], layers)
+    assert recipe_from(build_parser().parse_args(words), layers) == recipe_of(manifest, layers)
 
 
 def test_the_documented_training_is_that_of_the_shipped_model() -> None:

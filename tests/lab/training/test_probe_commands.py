@@ -75,6 +75,19 @@ def test_the_bundle_is_named_after_its_folder_and_says_how_it_was_made(made: Mad
     assert made.manifest.command == (
         "risk-lsp probe fit --architecture hazard --hidden 32 --rate 0.001 --copy-model --per-group 30 --seed 1"
     )
+    assert made.manifest.recipe == {
+        "architecture": "hazard",
+        "hidden": 32,
+        "rate": 0.001,
+        "averaging": 0.0,
+        "members": 1,
+        "seed": 1,
+        "layers": [1, 2],
+        "statistics": True,
+        "injected": 0,
+        "per_group": 30,
+        "reading": "verbatim",
+    }
 
 
 def test_nothing_in_the_manifest_names_a_place_on_this_machine(made: Made) -> None:

@@ -2,26 +2,71 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from risk_lsp.errors import BadInput, BundleError
-from risk_lsp.lab.training.make_bundle import recipe_of_command
+from risk_lsp.lab.training.fit_probe import FitOptions, Recipe
+from risk_lsp.lab.training.probe_fit_command import recipe_of
+from risk_lsp.probe.manifest import Manifest, read_manifest
+
+RECIPE = Recipe((2, 4), False, 30, 5, FitOptions("lines", 16, rate=0.001, averaging=0.9, seed=7, members=3))
 
 
-def test_what_the_command_says_is_in_the_recipe() -> None:
-    command = "risk-lsp probe fit --architecture lines --hidden 16 --rate 0.001 --layers 2,4 --seed 7"
-    recipe = recipe_of_command(
-        f"{command} --averaging 0.9 --no-statistics --copy-model --injected 30 --per-group 5", layer_count=4
-    )
-
-    assert (recipe.layers, recipe.statistics, recipe.injected, recipe.per_group) == ((2, 4), False, 30, 5)
-    options = recipe.options
-    assert (options.architecture, options.hidden) == ("lines", 16)
-    assert (options.rate, options.averaging, options.seed) == (0.001, 0.9, 7)
+@pytest.fixture(scope="module")
+def manifest() -> Manifest:
+    return read_manifest(Path(__file__).parents[3] / "probe_weights" / "default")
 
 
-def test_what_it_does_not_say_is_as_by_default() -> None:
-    recipe = recipe_of_command("risk-lsp probe fit", layer_count=5)
+def test_a_recipe_survives_the_manifests_json(manifest: Manifest) -> None:
+    kept = replace(manifest, recipe=json.loads(json.dumps(RECIPE.to_json())))
+
+    assert recipe_of(kept, layer_count=4) == RECIPE
+
+
+def test_the_recipe_counts_where_the_command_says_something_else(manifest: Manifest) -> None:
+    kept = replace(manifest, recipe=RECIPE.to_json(), command="risk-lsp probe fit --hidden 99")
+
+    assert recipe_of(kept, layer_count=4) == RECIPE
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"architecture": "transformer"},
+        {"hidden": "16"},
+        {"layers": [2.5]},
+        {"layers": 2},
+        {"averaging": 1.0},
+        {"seed": ...},
+        {"per_group": -1},
+    ],
+)
+def test_a_recipe_with_a_wrong_part_is_refused(manifest: Manifest, changes: dict[str, Any]) -> None:
+    damaged = {name: part for name, part in {**RECIPE.to_json(), **changes}.items() if part is not ...}
+
+    with pytest.raises(BundleError, match="cannot be repeated"):
+        recipe_of(replace(manifest, recipe=damaged), layer_count=4)
+
+
+def of_command(manifest: Manifest, command: str, layer_count: int) -> Recipe:
+    """The recipe of a bundle that has none of its own, as older ones."""
+    return recipe_of(replace(manifest, recipe={}, command=command), layer_count)
+
+
+def test_of_an_older_bundle_the_command_tells(manifest: Manifest) -> None:
+    command = "risk-lsp probe fit --architecture lines --hidden 16 --rate 0.001 --layers 2,4 --seed 7 --members 3"
+    more = "--averaging 0.9 --no-statistics --copy-model --injected 30 --per-group 5"
+
+    assert of_command(manifest, f"{command} {more}", layer_count=4) == RECIPE
+
+
+def test_what_the_command_does_not_say_is_as_by_default(manifest: Manifest) -> None:
+    recipe = of_command(manifest, "risk-lsp probe fit", layer_count=5)
 
     assert recipe.layers == (3, 5) and recipe.statistics and recipe.options.architecture == "hazard"
 
@@ -35,16 +80,17 @@ def test_what_it_does_not_say_is_as_by_default() -> None:
         "risk-lsp probe fit --depth 3",
         "risk-lsp probe fit --hidden many",
         "risk-lsp probe fit --averaging 1",
+        "risk-lsp probe fit 'unclosed",
     ],
 )
-def test_a_bundle_that_was_made_otherwise_is_refused(command: str) -> None:
+def test_a_bundle_that_was_made_otherwise_is_refused(manifest: Manifest, command: str) -> None:
     with pytest.raises(BundleError, match="cannot be repeated"):
-        recipe_of_command(command, layer_count=4)
+        of_command(manifest, command, layer_count=4)
 
 
 @pytest.mark.parametrize(
     ("layers", "reason"), [("1,x", "not a list of numbers"), ("5", "a layer that the model lacks")]
 )
-def test_layers_that_are_not_there_are_refused(layers: str, reason: str) -> None:
+def test_layers_that_are_not_there_are_refused(manifest: Manifest, layers: str, reason: str) -> None:
     with pytest.raises(BadInput, match=reason):
-        recipe_of_command(f"risk-lsp probe fit --layers {layers}", layer_count=4)
+        of_command(manifest, f"risk-lsp probe fit --layers {layers}", layer_count=4)

@@ -23,8 +23,8 @@ from risk_lsp.lab.evaluation.as_met.invariance import changed_pairs, measure_inv
 from risk_lsp.lab.evaluation.as_met.real_bugs import measure_real_bugs, read_real_bugs
 from risk_lsp.lab.evaluation.as_met.sources import measure_sources, source_of
 from risk_lsp.lab.evaluation.as_met.well_kept import Shelf, measure_well_kept, read_shelf
+from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import ProbeData
-from risk_lsp.lab.training.make_bundle import Recipe
 from risk_lsp.risk.engine import Engine
 
 SOURCES, CONDITIONS, MODULES = "sources", "conditions", "modules"

@@ -30,8 +30,8 @@ from risk_lsp.lab.evaluation.figures import (
     mean_figures,
 )
 from risk_lsp.lab.evaluation.study import FoldStore, read_study
+from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
-from risk_lsp.lab.training.make_bundle import Recipe
 from risk_lsp.lab.training.spans import Level
 from risk_lsp.risk.engine import Engine
 
