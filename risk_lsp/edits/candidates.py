@@ -18,7 +18,7 @@ from risk_lsp.text.spans import Span
 
 
 def superseded_statements(program: str) -> int:
-    """Number of statements behind a return, raise, break or continue, and of definitions that a later one hides.
+    """How many statements never run: behind a return, raise, break or continue, and definitions that a later one hides.
 
     0 for a program that does not parse.
     """
@@ -71,7 +71,7 @@ class Candidate(NamedTuple):
 
 
 def candidates(text: str, *, given: int = 0, within: Span | None = None) -> list[Candidate]:
-    """The candidates whose edit lies behind `given` and inside `within`, in the order of the text, each program once.
+    """The programs of single edits behind `given` and inside `within`, in the order of the text, each program once.
 
     All of them parse, none merely cuts code off, and no two differ in white space or brackets alone.
     """

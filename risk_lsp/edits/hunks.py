@@ -73,7 +73,7 @@ def edited_spans(hunks: Sequence[Hunk]) -> list[Span]:
 
 
 def _marking(hunks: Sequence[Hunk]) -> list[Hunk]:
-    """The hunks without those that add lines next to a line that changes: there, one line is replaced by several."""
+    """The hunks without those that only add lines next to a changed line: there one line is replaced by several."""
     changed = {hunk.touches for hunk in hunks if hunk.line >= 0}
     return [hunk for hunk in hunks if hunk.line >= 0 or not {hunk.touches, hunk.touches - 1} & changed]
 

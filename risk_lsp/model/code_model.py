@@ -257,7 +257,7 @@ class CodeModel:
 
 
 def _gathered(empty: Activations, windows: Sequence[Window], rows: Sequence[WindowRows | None]) -> Activations:
-    """What is known of a text whose own arrays are still empty: all of it, or some of its tokens."""
+    """A result for a text with empty arrays of its own: for all of its tokens, or for some of them."""
     known = [(window, each) for window, each in zip(windows, rows, strict=True) if each is not None]
     if len(known) < len(windows):
         tokens = np.concatenate([np.arange(window.keep, window.end) for window, _ in known])

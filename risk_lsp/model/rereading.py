@@ -19,7 +19,7 @@ PartCallback = Callable[[Sequence["WindowRows | None"]], None]
 
 
 class ResumableHost(Host, Protocol):
-    """A host whose runs can be gone on from, if the model allows it."""
+    """A host that can continue an earlier run with further tokens, if the model allows it."""
 
     @property
     def can_go_on(self) -> bool:
@@ -40,7 +40,7 @@ class ResumableHost(Host, Protocol):
 
 
 class WindowReader:
-    """Rows of windows from a host, at the same layers each time."""
+    """Reads rows of windows from a host, at the same layers each time."""
 
     def __init__(self, host: Host, memory: WindowMemory, layers: tuple[int, ...], *, statistics: bool) -> None:
         self._host = host

@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 
 class Threads:
-    """So many threads for matrix products, or for several items at once, but never both."""
+    """Runs numpy's work on `count` cores: on one item by all of them, or on several items with one core each."""
 
     def __init__(self, count: int | None) -> None:
         self.count = count or available_cores()
@@ -65,6 +65,6 @@ def cancellable(unwanted: Callable[[], bool]) -> Iterator[None]:
 
 
 def stop_if_unwanted() -> None:
-    """Called between two steps of long work. Raises WorkerError once nobody waits for it."""
+    """Call between two steps of long work. Raises WorkerError once nobody waits for the result."""
     if _unwanted.get()():
         raise WorkerError("the request was cancelled", "ask again if it is still wanted")

@@ -23,10 +23,11 @@ _PROGRAM = (
 
 @dataclass(frozen=True)
 class ModelOffer:
-    """One model. size: bytes to fetch, or on disk. partial: bytes that a broken-off fetch has left.
+    """One model that a person can choose.
 
-    state: "built-in", "here", "gone" (it was added, and its file is no longer there), or "to fetch". bundle: the
-    shipped bundle that reads it, None where there is none. in_use: whether it is what "default" means.
+    size: bytes to fetch, or on disk. partial: bytes that a broken-off fetch has left. state: "built-in", "here", "gone"
+    (it was added, and its file is no longer there), or "to fetch". bundle: the shipped bundle that reads it, None where
+    there is none. in_use: whether "default" means it.
     """
 
     name: str
@@ -44,7 +45,7 @@ class ModelOffer:
     weights_hash: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON."""
+        """The offer as a JSON object."""
         return asdict(self)
 
 
@@ -135,10 +136,10 @@ def bundles_by_hash() -> dict[str, str]:
 
 
 def use(name: str, store: ModelStore) -> Path:
-    """Make a bundle what "default" is for this user; the result is its folder.
+    """Make a bundle the one that "default" means for this user; the result is its folder.
 
-    name: "default" for the built-in one, a shipped bundle, a model that one reads, or the path of a bundle.
-    Raises RiskError, and changes nothing, where the bundle cannot be read or its model is not here.
+    name: "default" for the built-in one, a shipped bundle, a model that one reads, or the path of a bundle. Raises
+    RiskError, and changes nothing, where the bundle cannot be read or its model is not here.
     """
     if name in (DEFAULT, BUILT_IN):
         choose_bundle(None)

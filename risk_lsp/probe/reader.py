@@ -38,7 +38,7 @@ Owners = NDArray[np.int64]
 
 
 def context_shapes(hidden: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of the tensors that such a probe has beside those of a hazard probe."""
+    """Name and shape of the tensors that a probe of lines has beyond those of a hazard probe."""
     shapes: dict[str, tuple[int, ...]] = {
         "summary.weight": (hidden, hidden),
         "summary.bias": (hidden,),
@@ -107,7 +107,7 @@ ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
 
 
 def uses_layout(architecture: str) -> bool:
-    """Whether such a probe reads the layout of the tokens, as its first features, and their lines."""
+    """Whether a probe of this architecture reads where tokens stand, as its first features, and their lines."""
     return architecture == "lines"
 
 

@@ -41,7 +41,7 @@ _WEIGHTS = "ranking_weights.json"
 
 @dataclass(frozen=True)
 class RankingWeights:
-    """Weights by feature, and by operator: what an edit of this kind is worth before anything else is known."""
+    """What each feature and each operator adds to the logarithm of a candidate's mass."""
 
     features: dict[str, float]
     operators: dict[str, float]
@@ -49,11 +49,11 @@ class RankingWeights:
 
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> RankingWeights:
-        """From what the fit wrote."""
+        """From the JSON object that `scripts/fit_repair_ranking.py` writes."""
         return cls(dict(content["features"]), dict(content["operators"]), float(content["unknown"]))
 
     def without_hazards(self) -> RankingWeights:
-        """The same, blind to the probe: for comparison."""
+        """The same weights without those of the probe, for comparison."""
         kept = {name: 0.0 if name in HAZARD_FEATURES else weight for name, weight in self.features.items()}
         return RankingWeights(kept, self.operators, self.unknown)
 
@@ -84,7 +84,7 @@ def masses(
 
 
 def features(text: str, found: Sequence[Candidate], risk: SpanRisk, preferences: Floats, evidence: Evidence) -> Floats:
-    """float64[candidates, len(FEATURES)]."""
+    """What the ranking knows of each candidate, float64[candidates, len(FEATURES)], columns as in FEATURES."""
     lines = LineIndex(text)
     kinds = Counter(candidate.edit.operator for candidate in found)
     starts = np.array([candidate.edit.span.start for candidate in found])
@@ -129,7 +129,7 @@ def _hazards(
 
 
 def _shown(evidence: Evidence, first: int, last: int) -> tuple[float, float, float]:
-    """Suspicion of the most suspicious line; whether any ran in what failed; whether an exception came from one."""
+    """Of some lines: the highest suspicion, whether any ran in what failed, whether an exception came from any."""
     touched = range(first, last + 1)
     suspicion = max((evidence.suspicion.get(line, 0.0) for line in touched), default=0.0)
     return (suspicion, float(suspicion > 0), float(any(line in evidence.error_lines for line in touched)))

@@ -36,7 +36,7 @@ class EndpointOptions:
     retries: int = 2
 
     def client_options(self) -> dict[str, Any]:
-        """For the client. EndpointError where a service needs a key; servers of one's own mostly need none."""
+        """Keyword arguments of the client. EndpointError where OpenAI's own service is meant and there is no key."""
         if self.key is None and self.base_url is None:
             raise EndpointError("no key for the endpoint", "set OPENAI_API_KEY, or name a server with --base-url")
         return {
@@ -48,7 +48,7 @@ class EndpointOptions:
 
 
 class Endpoint:
-    """For programs that wait: several threads may ask at a time."""
+    """One model for programs that wait for the answer; several threads may ask at a time."""
 
     def __init__(self, options: EndpointOptions, *, max_tokens: int) -> None:
         self._model = options.model
@@ -58,7 +58,7 @@ class Endpoint:
     def complete(
         self, prompt: str, temperature: float, *, top_p: float = 1.0, stop: Sequence[str] = (), seed: int | None = None
     ) -> Completion:
-        """One answer to a prompt. EndpointError says what went wrong."""
+        """One answer to a prompt. EndpointError if there is none; its message says why."""
         # Servers need not know them: what is left at its default is not sent.
         more: dict[str, Any] = {} if top_p == 1.0 else {"top_p": top_p}
         more |= {"stop": list(stop)} if stop else {}
@@ -79,7 +79,7 @@ class Endpoint:
 
 
 class AsyncEndpoint:
-    """For an event loop: answers are streamed, and a cancelled one closes its connection."""
+    """One model for an event loop: answers are streamed, and cancelling a request closes its connection."""
 
     def __init__(self, options: EndpointOptions) -> None:
         self._model = options.model
@@ -93,7 +93,7 @@ class AsyncEndpoint:
         max_tokens: int,
         on_text: Callable[[str], None] | None = None,
     ) -> Completion:
-        """One answer; `on_text` gets its pieces as they come. EndpointError says what went wrong."""
+        """One answer; `on_text` gets its pieces as they come. EndpointError if there is none; its message says why."""
         pieces: list[str] = []
         usage: Any = None
         finished = False
@@ -131,8 +131,10 @@ class AsyncEndpoint:
 
 @contextmanager
 def _explained(base_url: Any) -> Iterator[Callable[[], None]]:
-    """What goes wrong between here and the endpoint, in words with a way out. It gives what to call once an answer
-    begins: a connection that is lost from there on was no missing server."""
+    """Turns what the client raises into an EndpointError with a way out.
+
+    It gives a function to call once an answer begins: a connection that is lost later is no missing server.
+    """
     has_begun = False
 
     def begins() -> None:
@@ -204,7 +206,7 @@ class EndpointChat:
 
 
 def _way_out(error: EndpointError) -> str:
-    """What to do next, where a repair has no option for it or the person is not at fault."""
+    """The hint for a person who asked for a repair: the endpoint's own hint may name an option that a repair lacks."""
     cause = error.__cause__
     if isinstance(cause, APITimeoutError):
         return "is it busy, or still loading the model? ask again, or use a quicker model"

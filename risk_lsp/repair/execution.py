@@ -1,4 +1,4 @@
-"""Running tests on programs: in the sandbox, on a copy, in a thread of its own, and at an end as soon as asked."""
+"""Runs tests on programs in the sandbox: in a thread of its own, on a copy of the workspace, and stopped when asked."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ class Tests(Protocol):
         ...
 
     def watched(self, program: str) -> str | None:
-        """The same, watched: slower, and past the first failure. None where one cannot watch."""
+        """The script that also reports which lines ran and what failed, past the first failure; slower. None without
+        one.
+        """
         ...
 
 
@@ -70,7 +72,7 @@ class ProblemTests:
 
 
 class Examination(NamedTuple):
-    """A verdict and, of a program that fails, what a watched run showed; in so many runs altogether."""
+    """The verdict on a program, what a watched run of a failing one showed, and how many runs that took."""
 
     verdict: NodeVerdict
     evidence: Evidence
@@ -111,7 +113,7 @@ class Execution:
         return await self._in_thread(lambda: self._screened().passes(programs))
 
     async def confirms(self, program: str) -> bool:
-        """Whether one program passes in a sandbox of its own: what is offered has to."""
+        """Whether a program passes when it is run alone, as every program that is offered has to."""
         return await self._in_thread(lambda: _has_passed(self._run(self._tests.script(program))))
 
     def kill(self) -> None:

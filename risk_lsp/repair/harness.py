@@ -90,7 +90,7 @@ def workspace_script(program: str, place: str) -> str:
 
 
 def plugin_modules(python: Path | None) -> tuple[str, ...]:
-    """The modules of the pytest11 entry points of an interpreter's packages, the one that runs this by default."""
+    """The modules of an interpreter's pytest plugins (entry points of the group pytest11), by default of this one's."""
     if python is None:
         folders = [Path(place) for place in sys.path]
     else:
@@ -116,7 +116,8 @@ _NOISE = re.compile(r"^(=+|-+|_+|\s*)$|^\s*\^+\s*$|^(FAILED|ERROR) ")
 
 
 def trimmed(output: str, longest: int = _LONGEST) -> str:
-    """The last characters of an output, on whole lines, rules and blank lines left out, long lines cut."""
+    """The end of an output: whole lines, `longest` characters at most, without rules and blank lines, long lines cut.
+    """
     kept: list[str] = []
     size = 0
     for line in reversed(_SANDBOX_PATHS.sub("", output).splitlines()):

@@ -93,7 +93,7 @@ async def _first_verdict(bench: Workbench, tests: Tests | None) -> NodeVerdict |
 
 
 async def _offers(bench: Workbench) -> list[Offer]:
-    """What may be offered, best first: small where tests were run, else low in risk as the provider left it."""
+    """What may be offered, best first: with tests the smallest changes, without tests in the order of the provider."""
     text = bench.request.text
     nodes = [node for node in bench.tree.programs[1:] if node.verdict is None or node.verdict.passed]
     if bench.execution is None:
@@ -111,7 +111,7 @@ async def _offers(bench: Workbench) -> list[Offer]:
 
 
 async def _cut_down(bench: Workbench, made: str) -> str:
-    """The smallest part of a change that passes: its stretches are left out one after the other."""
+    """The smallest part of a change that passes; its stretches are left out one after the other to find it."""
     text, execution = bench.request.text, bench.execution
     kept = list(replacements_between(text, made))
     assert execution is not None
@@ -182,7 +182,7 @@ def _size(text: str, made: str) -> tuple[int, int]:
 
 
 def _moved(span: Span, edits: tuple[Replacement, ...]) -> Span:
-    """Where a span is after edits; one that an edit touches holds what replaced it."""
+    """Where a span is after edits; a span that an edit touches grows to hold what was put there."""
     start = span.start + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.end <= span.start)
     end = span.end + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= span.end)
     return Span(start, max(start, end))

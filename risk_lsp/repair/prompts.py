@@ -68,7 +68,7 @@ class Situation(NamedTuple):
 
 
 def feedback_prompt(situation: Situation) -> str:
-    """Asks what is wrong, for another prompt to use."""
+    """Asks what is wrong; the answer goes into another prompt."""
     return _told(situation) + _ASK_FEEDBACK
 
 
@@ -78,7 +78,7 @@ def repair_prompt(situation: Situation) -> str:
 
 
 def joint_prompt(situation: Situation) -> str:
-    """Asks for both in one answer."""
+    """Asks for an explanation and the repaired program in one answer."""
     return _told(situation) + _ASK_JOINT.format(language=situation.language_id)
 
 

@@ -57,10 +57,10 @@ Status = Literal["repaired", "suggested", "passing", "not found"]
 
 @dataclass(frozen=True)
 class Offer:
-    """A change that a person may accept; it was never applied.
+    """A change that a person may accept; nothing has applied it.
 
-    edits: in the order of the text, apart from one another. text: the document after them. The risks are of the whole
-    document and of what was asked about. verdict: None where nothing was run.
+    edits: in the order of the text; no two touch. text: the document after them. The risks are probabilities, of the
+    whole document and of the span that was asked about, before and after. verdict: None where nothing was run.
     """
 
     edits: tuple[Replacement, ...]
@@ -86,7 +86,9 @@ class RepairResult:
 
 
 def replacements_between(before: str, after: str) -> tuple[Replacement, ...]:
-    """Minimal replacements from one text to another: by lines, each cut down to what differs in it."""
+    """The smallest replacements that turn one text into another: one for each run of changed lines, without common
+    ends.
+    """
     olds, news = before.splitlines(keepends=True), after.splitlines(keepends=True)
     starts = [0]
     for line in olds:
@@ -115,7 +117,8 @@ def unified_diff(before: str, after: str, name: str) -> str:
 
 
 def is_sound(request: RepairRequest, made: str) -> bool:
-    """Whether a program differs from the request's and, being Python, parses and does not merely cut code off."""
+    """Whether a program may be offered: it differs from the request's, and Python parses and loses no reachable code.
+    """
     if request.language_id == "python" and (not parses(made) or cuts_code_off(request.text, made)):
         return False
     return made != request.text

@@ -38,7 +38,7 @@ class Cost:
 
     @property
     def tokens(self) -> int:
-        """Read and written."""
+        """Tokens read and written."""
         return self.prompt_tokens + self.completion_tokens
 
     def __add__(self, other: Cost) -> Cost:
@@ -123,7 +123,7 @@ class RepairTree:
 
     @property
     def cost(self) -> Cost:
-        """Of all nodes."""
+        """The cost of all nodes together."""
         return sum((node.cost for node in self.nodes), Cost())
 
     def text_of(self, node: ProgramNode) -> str:
@@ -131,7 +131,7 @@ class RepairTree:
         return replaced(self.task.text, node.edits)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """The tree as a JSON object."""
         return {
             "format_version": FORMAT_VERSION,
             "task": asdict(self.task),
@@ -192,9 +192,9 @@ class TreeStore:
 
     @classmethod
     def in_folder(cls, folder: Path, request: RepairRequest) -> TreeStore:
-        """The file for a request, named by its content, not to be resumed: its tests may have changed since.
+        """A store for a request, in a file named by a hash of it. It is not resumed: the tests may have changed since.
 
-        The oldest trees of the folder are dropped beyond a number.
+        Of more than 200 trees in the folder the oldest are removed.
         """
         asked = json.dumps([request.name, request.text, request.hint, request.span])
         trees = sorted(folder.glob("*.json"), key=_changed) if folder.is_dir() else []

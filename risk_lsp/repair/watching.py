@@ -225,11 +225,11 @@ class _Separated(ast.NodeTransformer):
 
 @dataclass(frozen=True)
 class Evidence:
-    """Lines are those of the program, from 0.
+    """What a watched run showed; lines are those of the program, from 0.
 
-    suspicion: by line, from 0 to 1; a line without an entry did not run in anything that failed. error_lines: where
-    exceptions came from, the innermost last. failures: (name of the exception, what was said,
-    and where in the program it came from).
+    suspicion: by line, from 0 to 1; a line without an entry ran in nothing that failed. error_lines: where exceptions
+    came from, the innermost last. failures: the exception's name, and what was said with where in the program it came
+    from.
     """
 
     suspicion: dict[int, float]
@@ -257,7 +257,7 @@ def read_evidence(stdout: str) -> Evidence:
 
 
 def _placed(said: str, lines: list[int]) -> str:
-    """What was said, with the program's lines of the traceback, innermost last, unless it names the line itself."""
+    """What was said, and the program's lines in the traceback, innermost last, where the words do not name the line."""
     if not lines or f"line {lines[-1]})" in said:
         return said
     places = " -> ".join(str(line) for line in lines[-3:])
@@ -265,7 +265,7 @@ def _placed(said: str, lines: list[int]) -> str:
 
 
 def _ochiai(failed: list[set[int]], passed: list[set[int]]) -> dict[int, float]:
-    """failed(line) / sqrt(all failed x runs of the line)."""
+    """Suspicion by line, from 0: failed(line) / sqrt(all failed x runs of the line) (Ochiai coefficient)."""
     weights = {}
     for line in set().union(*failed):
         in_failed = sum(line in lines for lines in failed)

@@ -1,4 +1,4 @@
-"""Where a provider works: it hands in programs, which are run, recorded and paid for; the budget is kept here."""
+"""Where a provider works: it hands in programs; the workbench runs and records them and keeps the budget."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Proposal:
 
 
 class Workbench:
-    """One repair under way. The tree is saved after every step, so that it can be read or gone on with at any time."""
+    """One repair under way. The tree is saved after every step: it can be read, and resumed, at any time."""
 
     def __init__(
         self,
@@ -68,12 +68,12 @@ class Workbench:
 
     @property
     def spent(self) -> Cost:
-        """All that the tree took, with the time since its last node."""
+        """What the whole tree cost, with the time since its last node."""
         return replace(self.tree.cost, seconds=self._before + time.monotonic() - self._started)
 
     @property
     def executions_left(self) -> int:
-        """How many programs may still be run; without tests, tried."""
+        """How many programs may still be run or, without tests, be proposed."""
         used = self.tree.cost.executions if self.execution else len(self.tree.programs) - 1
         return max(0, self.request.budget.executions - used)
 
@@ -95,7 +95,7 @@ class Workbench:
         return self._risk
 
     def show(self, stage: str) -> None:
-        """Tell how far it is: as far as the part of the budget that is nearest to its end."""
+        """Report a stage, and how far the repair is: the largest of the budget's shares that are spent."""
         spent, budget = self.spent, self.request.budget
         shares = (
             1 - self.executions_left / budget.executions,
@@ -119,9 +119,9 @@ class Workbench:
     async def try_all(
         self, proposals: Sequence[Proposal], parent: int = 0, *, detailed: bool = False
     ) -> list[ProgramNode]:
-        """Run programs, as far as the budget goes, and add them below `parent`. Those that are known cost nothing.
+        """Run programs, as far as the budget goes, and add them below `parent`. Known programs cost nothing.
 
-        With `detailed` each is run by itself and its failure kept, for feedback on it.
+        With `detailed` each is run alone and its failure is kept, for feedback on it.
         """
         found = [node for proposal in proposals if (node := self._known.get(proposal.text)) is not None]
         fresh = list({each.text: each for each in proposals if each.text not in self._known}.values())

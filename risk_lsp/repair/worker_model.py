@@ -1,4 +1,4 @@
-"""The hosted model as a repair sees it, and why a number of it is what it is."""
+"""What a repair asks of the hosted model, and the explanation of a probability by its tokens."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Filling(NamedTuple):
 
 
 class TokenAlternatives(NamedTuple):
-    """A token of the text, the probability that the model gave it, and what it expected more or less likely there."""
+    """A token of the text, the probability that the model gave it, and the tokens it expected there with their own."""
 
     span: Span
     probability: float
@@ -44,16 +44,18 @@ class RiskModel(Protocol):
         ...
 
     async def alternatives(self, text: str, language_id: str, span: Span, top: int) -> list[TokenAlternatives]:
-        """The tokens of a span, with the `top` likeliest in the place of each."""
+        """The tokens of a span, each with the `top` likeliest tokens in its place."""
         ...
 
     async def preferences(self, text: str, variants: Sequence[str]) -> NDArray[np.float64]:
-        """How much likelier each variant's first token that differs is than the text's, in nats."""
+        """For each variant, log p(its first token that differs) - log p(the text's token there) in nats,
+        float64[variants].
+        """
         ...
 
 
 class WorkerModel:
-    """A RiskModel behind `ask`, which is a supervisor's."""
+    """A RiskModel that asks the worker; `ask` is the supervisor's method of that name."""
 
     def __init__(self, ask: Callable[[str, dict[str, Any]], Awaitable[ScoredArrays]]) -> None:
         self._ask = ask
@@ -104,9 +106,9 @@ _EXPECTED = 3
 class TokenReason:
     """A token behind a number.
 
-    probability: that it has to be edited. share: of all the probability that the tokens of the span have by themselves.
-    seen: what the model gave this token, from what stands in front of it; None if it does not say. expected: what it
-    would rather have written, with the probability of each.
+    probability: that the token has to be edited. share: of the sum of the probabilities of the span's tokens. seen: the
+    probability that the model gave the token after what stands before it; None if it does not say. expected: what the
+    model expected instead, with the probability of each.
     """
 
     span: Span

@@ -52,7 +52,7 @@ class SandboxProcess:
 
     @property
     def deadline(self) -> float:
-        """The time, as time.monotonic() counts, when an answer that has not come will never come."""
+        """When the running job is given up, on the clock of time.monotonic()."""
         return self._deadline
 
     def send(self, program: str, stdin: str, limits: Limits) -> None:
@@ -70,7 +70,7 @@ class SandboxProcess:
             return
 
     def receive(self) -> Outcome | None:
-        """Take what has come: the outcome once it is whole, or once the server has died or is overdue."""
+        """Read what has come: the outcome once it is whole, or once the server has died or is overdue; None before."""
         if time.monotonic() >= self._deadline:
             return self._lost("timeout")
         try:
@@ -92,7 +92,7 @@ class SandboxProcess:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def kill(self) -> None:
-        """End everything in it at once, from any thread; whoever waits for its answer is told that it was killed."""
+        """End everything in it at once, from any thread; whoever waits for its answer gets the outcome `killed`."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -18,7 +18,7 @@ Status = Literal["passed", "failed", "timeout", "memory", "killed", "output_limi
 
 
 class SandboxError(RiskError):
-    """The sandbox itself cannot be had or does not work; never a fault of the program in it."""
+    """The sandbox is missing or does not work; it is never a fault of the program in it."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,9 @@ def _view(view: View) -> list[str]:
 
 
 def _interpreter_folders(python: Path | None) -> list[Path]:
-    """Where Python and its packages live, outside of the system's folders. SandboxError if that is all of the home."""
+    """Folders of Python and its packages outside of the system's. SandboxError if they would show the whole home
+    folder.
+    """
     real = Path(sys.executable).resolve().parent.parent
     folders = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_prefix).resolve(), real}
     if python is not None:

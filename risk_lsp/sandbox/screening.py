@@ -1,7 +1,7 @@
 """Quick verdicts on many variants of a program: one run of the sandbox tries a whole batch.
 
-Variants of a batch share the sandbox of that run, so a verdict is good for a search, and what a search finds is judged
-once more by itself (`execution.judge`).
+Variants of a batch share that run and can disturb each other. Their verdicts are good enough for a search; what a
+search finds is judged again alone (`verdicts.judge`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ while _left:
 
 
 def screen_for(sandbox: Sandbox, problem: Problem, *, cpu_seconds: float = 1.0) -> Screen:
-    """Verdicts by a problem's tests."""
+    """A screen that judges by a problem's tests."""
     return Screen(sandbox, partial(script_with_tests, problem), cpu_seconds=cpu_seconds)
 
 
@@ -123,7 +123,7 @@ class Screen:
         return [self._known[program] for program in programs]
 
     def promising(self, programs: Sequence[str]) -> list[str]:
-        """Those that pass when many run in one process: quick, but one variant may spoil another's run."""
+        """Those that pass when many run in one process: quicker, but one variant may spoil another's run."""
         unknown = [program for program in dict.fromkeys(programs) if not self._known.get(program)]
         verdicts = self._verdicts(unknown, together=_TOGETHER)
         return [program for program, does in zip(unknown, verdicts, strict=True) if does]

@@ -19,9 +19,9 @@ READINGS: tuple[Reading, ...] = get_args(Reading)
 
 
 class ModelText:
-    """`text` is what a model reads of `document`; offsets into one are translated to offsets into the other.
+    """What a model reads of a document, and the translation of offsets between the two.
 
-    What the normal form leaves out, such as a comment, stands nowhere in `text`: no token stands for it.
+    What the normal form leaves out, such as a comment, is not in `text`: no token stands for it.
     """
 
     def __init__(self, document: str, reading: Reading, language_id: str = "python") -> None:
@@ -50,14 +50,14 @@ class ModelText:
         return found_starts, found_ends
 
     def span_in_text(self, span: Span) -> Span:
-        """Where the characters of a span of the document stand in `text`; empty, and where they would, if nowhere."""
+        """Where the characters of a span of the document stand in `text`; an empty span at their place if none does."""
         if self._form is None:
             return span
         start = int(np.searchsorted(self._form.ends, span.start, side="right"))
         return Span(start, max(start, int(np.searchsorted(self._form.starts, span.end, side="left"))))
 
     def stretches_in_document(self, spans: Iterable[Span]) -> tuple[Span, ...]:
-        """Spans of `text` as spans of the document, each with what stands next to it there and nowhere in `text`."""
+        """Spans of `text` as spans of the document, grown by the characters next to them that `text` leaves out."""
         form = self._form
         if form is None:
             return tuple(spans)

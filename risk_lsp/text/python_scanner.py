@@ -52,7 +52,7 @@ def width(space: str) -> int:
 
 
 def depth_after(code: str, depth: int) -> int:
-    """How many brackets are open behind `code`, of which strings have their ends, if `depth` are in front of it."""
+    """How many brackets are open after `code` if `depth` are open before it; strings in `code` are whole."""
     for found in _BRACKET_OR_STRING.findall(code):
         if found in "([{":
             depth += 1
@@ -62,7 +62,7 @@ def depth_after(code: str, depth: int) -> int:
 
 
 def has_fields(code: str) -> bool:
-    """Whether code may hold an f-string with a field, so that LINE and LEXEME may be wrong about where it ends."""
+    """Whether code may hold an f-string with a field: LINE and LEXEME may then be wrong about where it ends."""
     return "{" in code and _F_STRING.search(code) is not None
 
 

@@ -38,8 +38,11 @@ def edit_of(document: Document, change: TextChange, encoding: PositionEncoding) 
 
 
 def by_lines(edit: Splice) -> list[Splice]:
-    """The edit as edits of the lines that differ, the last one first, so that each one's offsets are right when those
-    before it are done. An edit of many lines stays whole."""
+    """The edit as edits of the lines that differ, the last one first: an edit's offsets hold while those before it are
+    done.
+
+    An edit of many lines stays whole.
+    """
     olds, news = edit.removed.splitlines(keepends=True), edit.inserted.splitlines(keepends=True)
     if len(olds) < 2 or not news or len(olds) * len(news) > _PAIRS_AT_MOST:
         return [edit]
@@ -73,7 +76,7 @@ def _moved(span: Span, edit: Splice) -> Span:
 
 
 def difference(before: str, after: str) -> Splice:
-    """The shortest stretch of `before` whose replacement makes `after` of it."""
+    """The replacement of the shortest stretch of `before` that turns it into `after`."""
     top = _common_length(before, after)
     left, right = before[top:][::-1], after[top:][::-1]
     bottom = _common_length(left, right)
