@@ -116,7 +116,7 @@ _NOISE = re.compile(r"^(=+|-+|_+|\s*)$|^\s*\^+\s*$|^(FAILED|ERROR) ")
 
 
 def trimmed(output: str, longest: int = _LONGEST) -> str:
-    """The end of an output: whole lines, `longest` characters at most, without rules and blank lines, long lines cut."""
+    """The end of an output: whole lines, at most `longest` characters, no rules or blank lines, long lines cut."""
     kept: list[str] = []
     size = 0
     for line in reversed(_SANDBOX_PATHS.sub("", output).splitlines()):

@@ -117,7 +117,7 @@ def unified_diff(before: str, after: str, name: str) -> str:
 
 
 def is_sound(request: RepairRequest, made: str) -> bool:
-    """Whether a program may be offered: it differs from the request's, and Python parses and loses no reachable code."""
+    """Whether a program may be offered: it differs from the request's; Python parses and loses no reachable code."""
     if request.language_id == "python" and (not parses(made) or cuts_code_off(request.text, made)):
         return False
     return made != request.text

@@ -1,4 +1,4 @@
-"""Every technique on problems that it never saw: fitted on some, rescaled on others, judged on the rest."""
+"""Every technique judged on problems that it never saw: it is fitted on some problems and rescaled on others."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def judge(
 
 
 def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> FoldFit:
-    """A probe of the recipe from some of the programs, calibrated on others; and what it gives for all tokens."""
+    """A probe of the recipe, fitted to some programs and calibrated on others, and its values for all tokens."""
     data = _weighted(study, training)
     data = replace(data, store=as_wholes(data.store, layout=uses_layout(recipe.options.architecture)))
     groups = np.concatenate([study.data.groups, study.injected_groups])
@@ -127,7 +127,7 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
 
 
 def span_probabilities(study: Study, level: Level, fit: FoldFit) -> Floats:
-    """What the probe says of every span of a level, as its RiskMap would; a max-pooling one by its maxima."""
+    """What the probe says of every span of a level, float64[spans]: by sums of hazards as a RiskMap, or by maxima."""
     first, last = study.tokens[level].T
     if fit.pool is None:
         sums = np.concatenate(([0.0], np.cumsum(fit.values)))
@@ -199,7 +199,7 @@ def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask
 
 
 def _rescaled(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> Rescaled:
-    """By maps fitted on the calibration problems of the other folds; the base rate where there is no score."""
+    """Scores after maps that are fitted on the calibration problems of the other folds; the base rate where none is."""
     edited, weights = _labelled(study, level, calibrating)
     usable = (weights > 0) & ~np.isnan(scores)
     if not usable.any():

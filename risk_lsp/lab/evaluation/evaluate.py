@@ -131,7 +131,7 @@ def _folds(
 
 
 def _side_by_side(bundle: str, folds: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of the folds that are shown for several bundles, as those of every part are kept."""
+    """The figures of the folds as the part that shows several bundles side by side."""
 
     def rows(technique: str) -> dict[str, Any]:
         found = {
@@ -163,7 +163,7 @@ def _answers(study: Study, args: argparse.Namespace, messages: TextIO) -> list[d
 
 
 def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Scores, store: FoldStore, resamples: int) -> dict[str, Any]:
-    """The figures of each benchmark held out, and the means over all of them, whose resamples are drawn apart."""
+    """The figures of each benchmark held out, and their means; each benchmark draws resamples of its own."""
     if len({program.benchmark for program in study.data.programs}) < 2:
         return {"benchmarks_out": {}, "benchmarks_mean": {}}
     found = {

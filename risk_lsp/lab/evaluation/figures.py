@@ -1,4 +1,4 @@
-"""Every figure of one technique at one level, raw and rescaled, with intervals, from scored spans."""
+"""Every statistic of every technique at one level, raw and rescaled, with intervals, from scored spans."""
 
 from __future__ import annotations
 
@@ -131,9 +131,9 @@ def _rescaled_by(known: LevelRecords, judged: LevelRecords) -> dict[str, Rescale
 
 
 def mean_figures(parts: Sequence[LevelStatistics]) -> dict[str, Any]:
-    """By technique the plain mean of each statistic over parts that share no problem, as [estimate, low, high].
+    """The mean of each statistic over parts that share no problem, by technique, as [estimate, low, high].
 
-    The parts' resamples have to be drawn apart from one another (by different seeds), and be equally many.
+    The parts' resamples have to be drawn by different seeds, and be equally many.
     """
     first = parts[0].techniques
     return _with_intervals(

@@ -99,7 +99,7 @@ class PassAtT(NamedTuple):
 
 
 def drawn(tree: FrozenTree, shape: Shape, generator: np.random.Generator) -> tuple[bool, float]:
-    """Draw one smaller tree: whether anything in it passes, and what all of it costs."""
+    """Draw one smaller tree: whether a program in it passes, and the cost of all of it."""
     passed, cost = False, 0.0
     for program in _draw(tree.programs, shape.programs, generator):
         cost += program.cost

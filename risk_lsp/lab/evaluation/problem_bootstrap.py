@@ -1,7 +1,7 @@
-"""Many statistics of many records with intervals, by resampling whole problems: sums per problem are added up anew.
+"""Many statistics of many records with intervals, by resampling whole problems.
 
 Lines of one problem are no independent evidence, so problems are drawn and not records (Efron and Tibshirani, An
-introduction to the bootstrap (1993), chapter 13).
+introduction to the bootstrap (1993), chapter 13). Sums are kept by problem, so a resample only adds them up anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How well scores order the lines within one program: what a reader of that program feels.
+"""How well scores order the lines within one program, as somebody who reads that program meets them.
 
 `groups` names each record's program. The weight of a program in a mean is the sum of its records' weights; without
 weights programs count equally. Records of a program stand in the order of its text, which also breaks ties of scores:
@@ -53,11 +53,10 @@ def program_hits(
 def program_efforts(
     scores: ArrayLike, y: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None, *, recall: float = 0.8
 ) -> tuple[ProgramValues, ProgramValues]:
-    """The share read of each program with an edited line until `recall` of its edited lines were met: best-scored
-    first, and from the top.
+    """How much of each program is read until `recall` of its edited lines are met: best-scored first, and from the top.
 
     For a program with m edited lines among n, reading stops at edited line number ceil(recall m); the share is the
-    lines read so far / n.
+    lines read so far / n. A program without an edited line has none.
     """
     if not 0.0 < recall <= 1.0:
         raise BadInput(f"a recall of {recall:g} cannot be met", "use a share above 0 and up to 1, such as 0.8")

@@ -1,4 +1,4 @@
-"""How many executions it takes to repair failing programs, in several orders of the same candidates."""
+"""How many runs it takes to repair failing programs when the same candidates are tried in several orders."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HINT = "name the folder with the problems and programs with --data"
 
 
 class FailingProgram(NamedTuple):
-    """A program that fails its problem's tests; nothing in front of `given` was written by the model."""
+    """A program that fails its problem's tests; the model wrote what follows the offset `given`."""
 
     set_name: SetName
     problem: Problem

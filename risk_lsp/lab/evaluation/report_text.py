@@ -144,7 +144,7 @@ def interval_text(value: Sequence[float | None] | None) -> str:
 
 
 def _shown(value: float | None) -> str:
-    """Three digits without the leading zero, as figures of this kind are mostly written."""
+    """Three digits without the leading zero."""
     return "n/a" if value is None else f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.2f}"
 
 

@@ -100,7 +100,7 @@ def disagreement_of_table(
 
 
 def read_siblings(paths: Iterable[Path], programs: Sequence[LabelledProgram]) -> list[list[list[str]]]:
-    """The code lines of up to 5 siblings of each program, always the same ones; the program itself is none of them."""
+    """The code lines of up to 5 siblings of each program: other programs of its model for its task, always the same."""
     wanted = {(program.task_id, program.model) for program in programs}
     known: dict[tuple[str, str], list[Sample]] = defaultdict(list)
     for path in paths:
@@ -176,7 +176,7 @@ def probabilities_of(answer: str, asked: Sequence[int]) -> dict[int, float]:
 
 
 def span_reflections(text: str, scored: Span, by_line: dict[int, float], spans: np.ndarray) -> FloatArray:
-    """The highest answer among the code lines that each span int64[n, 2] overlaps, float64[n]; NaN where none is."""
+    """The highest answer among the code lines that each span int64[n, 2] overlaps, float64[n]; else NaN."""
     places = np.array(code_line_spans(text, "python", scored), dtype=np.int64).reshape(-1, 2)
     values = np.array([by_line.get(number, np.nan) for number in asked_lines(text, scored)], dtype=np.float64)
     overlaps = (places[None, :, 0] < spans[:, None, 1]) & (places[None, :, 1] > spans[:, None, 0])
@@ -213,7 +213,7 @@ def ask_about(
 
 
 def read_answers(programs: Sequence[LabelledProgram], model: str, path: Path) -> list[dict[int, float]]:
-    """The probability of each line of each program, by number from 1; empty where nobody asked or none was given."""
+    """The probability of each line of each program, by line number from 1; empty for a program without answers."""
     answers = {record["id"]: record["answer"] for _, record in read_appended(path) if record["model"] == model}
     return [
         probabilities_of(answers.get(program.id, ""), asked_lines(program.text, program.scored)) for program in programs

@@ -1,4 +1,4 @@
-"""Labelled programs with all that techniques are judged by: scored spans, features, facts, and probes kept by fold."""
+"""Labelled programs with everything that techniques are judged by, and the probes that were fitted to folds of them."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]
 
 
 def labelled_text(program: LabelledProgram, given: ModelText, encoding: Encoding) -> LabelledText:
-    """A program and its tokens as evaluation takes them."""
+    """A program and its tokens as span tables take them."""
     starts, ends = given.spans_in_document(encoding.starts, encoding.ends)
     return LabelledText(program.text, program.scored, program.edited or (), starts, ends)
 
 
 def program_facts(data: ProbeData) -> ProgramFacts:
-    """What evaluation has to know of each program."""
+    """What figures need to know of each program."""
     failing = np.array([not program.passed for program in data.programs], dtype=np.bool_)
     return ProgramFacts(data.groups, failing, np.asarray(data.weights), np.asarray(data.span_weights))
 
@@ -192,7 +192,10 @@ class FoldFit:
 
 
 class FoldStore:
-    """Fits of one recipe on one study, by name of the fold; without a folder nothing is kept. Max-pooling never is."""
+    """Keeps fits of one recipe on one study by the name of the fold, in a folder; without one it keeps nothing.
+
+    Max-pooling probes are never kept.
+    """
 
     def __init__(self, folder: Path | None, study: Study, model: str, recipe: Recipe) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""Fixes asked of a language model at an endpoint: answers are kept, counted, and never in the way of a build."""
+"""Fixes that a language model at an endpoint is asked for. Answers are kept; an endpoint that fails stops no build."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class FixOptions:
 
 
 class AskedFixes(NamedTuple):
-    """Programs that the model gave as mended, each once, and what all of its answers for the program took."""
+    """The different programs that the model gave as fixes, and the answers and tokens that they took."""
 
     programs: tuple[str, ...]
     answers: int = 0

@@ -1,4 +1,4 @@
-"""What a build works on: the programs that are worth it, and what is still to be done, problem by problem."""
+"""What a build works on: the usable programs, and those that are still to be done, problem by problem."""
 
 from __future__ import annotations
 

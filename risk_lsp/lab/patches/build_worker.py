@@ -65,7 +65,7 @@ class WorkerOptions:
 
 
 def work(connection: Connection, options: WorkerOptions) -> None:
-    """Take tasks from the connection until it ends; answer each with its records and notices, one by one, and None."""
+    """Take tasks from the connection until it ends; answer each by its records and notices one by one, then None."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends the work
     with Sandbox(weak=options.weak) as sandbox:
         threading.Thread(target=_end_with_parent, args=[sandbox], daemon=True).start()
@@ -175,7 +175,7 @@ class _Asked:
 
 
 def _known(label: dict[str, Any], sandbox: Sandbox, problem: Problem, sample: Sample) -> dict[str, Any] | None:
-    """The record of a program that was searched before; None if what was found does not hold here."""
+    """The record of a program by an earlier build's label; None where that label does not hold here."""
     if label["passed"]:
         return None
     fixed = fixed_by(problem, sample, label)

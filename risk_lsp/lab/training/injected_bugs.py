@@ -85,7 +85,7 @@ def _next_character(text: str, offset: int) -> Span:
 
 
 def compiles(text: str) -> bool:
-    """Whether Python takes the program; what it warns of is nobody's concern here."""
+    """Whether Python can compile a program; its warnings are silenced."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -40,7 +40,7 @@ _MODEL_FILES = ("*.safetensors", "*.safetensors.index.json", "config.json", "tok
 
 
 def make_bundle(args: argparse.Namespace) -> Manifest:
-    """Fit a probe as the command line says and write the bundle; what is measured is measured elsewhere."""
+    """Fit a probe as the arguments of `probe fit` say, and write the bundle. Figures are added by `probe evaluate`."""
     if args.threads is not None:
         torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
     data = read_probe_data(args.data, args.per_group)
@@ -142,7 +142,7 @@ def _novelty(
 
 
 def _host(args: argparse.Namespace, model: CodeModel) -> HostModel:
-    """Where the model will be found; with --copy-model its files are put into the bundle first."""
+    """Where the model is found later; with --copy-model its files go into the bundle."""
     hashes = (model.weights_hash, model.tokenizer_hash)
     folder = locate_model(args.model, revision=args.revision, offline=True)
     if args.copy_model:

@@ -1,7 +1,4 @@
-"""Model-written programs with their prompts: the labelled data set's JSON Lines as texts, split by problem.
-
-The data set's own README documents the fields (`task_id`, `group`, `program`, `prompt_lines`, `verified`, ...).
-"""
+"""How problems are split, and model-written programs of the training problems as documents to learn from."""
 
 from __future__ import annotations
 
@@ -42,7 +39,7 @@ def split_of(group: str) -> Split:
 
 
 def is_measured_alone(group: str) -> bool:
-    """Whether the pairs of a bug and its fix of `group` only measure: those of a third of the groups, by a hash."""
+    """Whether the pairs of a bug and its fix of `group` are for measuring only: a third of the groups, by a hash."""
     return sha256(group.encode()).digest()[0] % 3 == 0
 
 

@@ -1,4 +1,4 @@
-"""The spans of labelled programs that figures are made of, level by level, and which of them a fix touches."""
+"""The spans of labelled programs at each level, and which of them a fix touches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is measured side by side, one column each: bundles as they ship, a model of trivial features, line length."""
+"""The columns that are measured side by side: bundles as they ship, a model of trivial features, and line length."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Lines = NDArray[np.int64]
 
 
 class Passage(NamedTuple):
-    """What is asked of a text: its lines int64[lines, 2], and `whole`, the part that they are in."""
+    """A text, its lines int64[lines, 2] as [start, end), and `whole`, the part of the text that holds them."""
 
     text: str
     lines: Lines
@@ -143,7 +143,7 @@ class TrivialColumn:
         )
 
     def at_rest(self) -> TrivialColumn:
-        """The same."""
+        """The column itself: it does not tell code at rest from other code."""
         return self
 
     def answers(self, passages: Sequence[Passage]) -> list[Answer]:
@@ -158,13 +158,13 @@ class TrivialColumn:
 
 
 class LengthColumn:
-    """The longer a line or text, the higher its score."""
+    """A score that grows with the length of a line or text."""
 
     name = LENGTH
     is_level = False
 
     def at_rest(self) -> LengthColumn:
-        """The same."""
+        """The column itself: it does not tell code at rest from other code."""
         return self
 
     def answers(self, passages: Sequence[Passage]) -> list[Answer]:

@@ -97,7 +97,7 @@ _MEASURES = {
 
 @dataclass(frozen=True)
 class Shown:
-    """Programs in one condition: with their weights, and where in its text each of them stands."""
+    """Programs in one condition, with their weights, and the place of each in its text."""
 
     data: ProbeData
     places: tuple[Span, ...]
@@ -110,9 +110,10 @@ class Shown:
 
 
 def measures_of(levels: Mapping[str, Mapping[str, Mapping[str, Any]]], technique: str) -> dict[str, Any]:
-    """The figures of one technique that tables of several levels show: {measure: [estimate, low, high]}.
+    """The figures of one technique that tables over several levels show: {measure: [estimate, low, high]}.
 
-    `levels` is by level, technique and statistic. Scores that are no probabilities have no raw figures of a level.
+    `levels` is by level, technique and statistic. Scores that are no probabilities have no figure that depends on their
+    level.
     """
     return {
         measure: levels[level][technique][statistic]
@@ -123,7 +124,7 @@ def measures_of(levels: Mapping[str, Mapping[str, Mapping[str, Any]]], technique
 
 
 def some_problems(data: ProbeData, most: int) -> ProbeData:
-    """The programs of as many problems as hold at most `most`, chosen by a hash of the problems' names."""
+    """The programs of some problems, at most `most` programs, chosen by a hash of the problems' names."""
     left = most
     wanted: set[str] = set()
     by_group: dict[str, int] = {}
@@ -137,7 +138,7 @@ def some_problems(data: ProbeData, most: int) -> ProbeData:
 
 
 def with_and_without_statement(data: ProbeData) -> dict[str, Shown]:
-    """The programs of which it is known what was asked: as they are labelled, with it, and without."""
+    """Programs of which it is known what was asked, under three conditions: as labelled, with it, and without it."""
     known = data.where(lambda program: asked(program) is not None)
     shown = [asked(program) or program for program in known.programs]
     return {
@@ -148,7 +149,7 @@ def with_and_without_statement(data: ProbeData) -> dict[str, Shown]:
 
 
 def alone_and_in_modules(data: ProbeData, functions: Sequence[str], seed: int) -> dict[str, Shown]:
-    """The programs alone, and each among functions in a module of its own."""
+    """The programs alone, and each of them inside a module among functions of others."""
     chooser = random.Random(seed)
     moved = [in_module(program, functions, chooser) for program in data.programs]
     return {

@@ -50,7 +50,7 @@ class Change:
 
 
 def harmless_changes() -> list[Change]:
-    """All of them; those by a formatter only where it is installed. They take a text that parses, with line feeds."""
+    """Every change; those by a formatter where one is installed. They take a text that parses and has line feeds."""
     return [
         Change("CRLF line ends", lambda text: text.replace("\n", "\r\n")),
         Change("tabs", lambda text: _reindented(text, "\t")),
@@ -207,7 +207,7 @@ def _goes_on(line: str) -> bool:
 
 
 def _inserted(text: str, places: list[int], inserted: str) -> str:
-    """With a line before each of these, indented as they are; an empty one is not indented."""
+    """The text with a line before each of these lines, indented as they are; an empty line is not indented."""
     lines = text.split("\n")
     for place in sorted(places, reverse=True):
         indentation = lines[place][: len(lines[place]) - len(lines[place].lstrip())]

@@ -1,4 +1,4 @@
-"""Sensitivity to what does not matter: how far numbers move when a text changes as no test could see."""
+"""How far numbers move when a text changes in a way that no test could see."""
 
 from __future__ import annotations
 
@@ -53,10 +53,11 @@ def changed_pairs(texts: Sequence[str]) -> list[Pair]:
 def measure_invariance(
     pairs: Sequence[Pair], kinds: Sequence[str], columns: Sequence[Column], resamples: int
 ) -> dict[str, dict[str, Any]]:
-    """By column, for all pairs, by kind of text (`kinds` of the texts), and by change: how far log-odds move.
+    """How far log-odds move, by column, and there for all pairs, by kind of text, and by change.
 
-    "document_mean" and "document_p95" are the mean and 95th percentile of |change| of whole texts, "line_mean" and
-    "line_p95" of their lines, each [estimate, low, high] over texts. Columns that give no level are left out.
+    kinds: the kind of each text. "document_mean" and "document_p95" are the mean and 95th percentile of |change| of
+    whole texts, "line_mean" and "line_p95" of their lines, each [estimate, low, high] over texts. Columns that give no
+    level are left out.
     """
     rows = {"all": np.ones(len(pairs), dtype=np.bool_)}
     rows |= {kind: np.array([kinds[pair.text] == kind for pair in pairs]) for kind in sorted(set(kinds))}
@@ -95,7 +96,7 @@ def _moves(pairs: Sequence[Pair], column: Column) -> tuple[Floats, list[Floats]]
 def _measures(
     texts: Sequence[int], documents: Floats, lines: Sequence[Floats], resamples: int
 ) -> dict[str, list[float | None]]:
-    """Resamples draw texts, with all that was made of them."""
+    """The measures of some pairs; a resample draws texts, each with all pairs that were made of it."""
     _, owners = np.unique(texts, return_inverse=True)
     by_text = [np.flatnonzero(owners == text).tolist() for text in range(owners.max() + 1)]
     whole = [documents[each] for each in by_text]
@@ -114,7 +115,7 @@ def _pooled(values: Sequence[Floats], statistic: Callable[[Floats], Any], drawn:
 
 
 def _same_lines(before: Passage, after: Passage, *, keeps_lines: bool) -> Indices:
-    """Places of the lines that both texts hold; all lines where the change keeps them and their number is the same."""
+    """Places int64[n, 2] of the lines that both texts hold: all lines where the change keeps them and their number."""
     if keeps_lines and len(before.lines) == len(after.lines):
         return np.stack([np.arange(len(before.lines))] * 2, axis=1)
     contents = [[passage.text[start:end] for start, end in passage.lines.tolist()] for passage in (before, after)]

@@ -1,4 +1,4 @@
-"""Bugs that people made and mended: where in the function the changed lines stand when it is read by score."""
+"""Bugs that people made and mended: how early the changed lines come when their function is read by score."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def read_real_bugs(folder: Path, most: int) -> list[RealBug]:
 
 
 def measure_real_bugs(bugs: Sequence[RealBug], columns: Sequence[Column], resamples: int) -> dict[str, dict[str, Any]]:
-    """By column, for all bugs that nobody put in, those of problems that no probe learns from, and by source: measures.
+    """Measures by column, and there for all bugs that nobody put in, for those of held-out problems, and by source.
 
     Each is [estimate, low, high] over problems; a bug counts once however many functions its fix touches. "auc": within
     the function; "hits_at_K": whether a changed line is among its first K; "first_rank": the place of the first one,
@@ -164,7 +164,7 @@ def _values(scopes: Sequence[Scope], answers: Sequence[Any]) -> dict[str, Floats
 
 
 def _random_values(scopes: Sequence[Scope]) -> dict[str, Floats]:
-    """What each measure is on average over all orders of a scope's lines."""
+    """The mean of each measure over all orders of a scope's lines."""
     sizes = [(len(scope.changed), int(scope.changed.sum())) for scope in scopes]
     return {
         "auc": np.full(len(scopes), 0.5),

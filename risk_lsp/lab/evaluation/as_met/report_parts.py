@@ -1,4 +1,4 @@
-"""The parts of an evaluation that show a bundle as people meet it, each by itself, into one collection of figures."""
+"""The parts of an evaluation that show a bundle as people meet it; each is measured by itself."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Bench:
 
     @cached_property
     def rivals(self) -> list[Column]:
-        """What stands beside every bundle."""
+        """The columns that stand beside every bundle."""
         return [TrivialColumn.fitted(self.data.of("train")), LengthColumn()]
 
     @cached_property
@@ -70,7 +70,7 @@ class Bench:
 
 
 def measure_part(part: str, engine: Engine, bench: Bench, recipe: Callable[[], Recipe]) -> dict[str, Any]:
-    """{"about": what was measured, "columns": {column: {row: {measure: [estimate, low, high]}}}} of one part."""
+    """One part: {"about": what was measured, "columns": {column: {row: {measure: [estimate, low, high]}}}}."""
     print(f"{engine.manifest.name}: {part}", file=sys.stderr, flush=True)
     if part == SOURCES:
         return _sources(engine, bench, recipe())
@@ -85,7 +85,7 @@ def measure_part(part: str, engine: Engine, bench: Bench, recipe: Callable[[], R
 
 
 def with_part(known: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a part with what was measured now; columns that were measured on something else are dropped."""
+    """A part with new measurements added. Columns that were measured on something else are dropped."""
     kept = known["columns"] if known and known["about"] == measured["about"] else {}
     return {"about": measured["about"], "columns": {**kept, **measured["columns"]}}
 

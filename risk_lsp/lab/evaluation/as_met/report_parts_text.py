@@ -1,4 +1,4 @@
-"""The sections of the report on a bundle as people meet it: one a part, one column a bundle."""
+"""The sections of the report on bundles as people meet them: a section a part, a column a bundle."""
 
 from __future__ import annotations
 
@@ -118,10 +118,10 @@ SECTIONS = {
 
 
 def parts_markdown(found: Mapping[str, Any], command: str = "") -> list[str]:
-    """The paragraphs of all sections there are.
+    """The paragraphs of every section that has figures.
 
-    `found` is by part what `measure_part` gives, and the command that made it, which a section names where that is not
-    the report's `command`.
+    found: by part what `measure_part` gives, and the command that made it. A section names its command where that
+    differs from `command`, the report's.
     """
     return [
         paragraph

@@ -1,4 +1,4 @@
-"""Each kind of source left out in turn: probes of a bundle's recipe, fitted again without it and judged on it alone."""
+"""Each kind of source left out in turn: a probe of the bundle's recipe is fitted without it and judged on it alone."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def source_of(program: LabelledProgram) -> str:
 def measure_sources(
     engine: Engine, data: ProbeData, recipe: Recipe, *, copies: int, cache: Path | None, resamples: int
 ) -> dict[str, dict[str, Any]]:
-    """By column, for each source and for the mean over them: the figures that `measures_of` names.
+    """The figures that `measures_of` names, by column, and there for each source and for the mean over sources.
 
     A probe is neither fitted to nor calibrated on programs of the source that it is judged on, nor on others of the
-    same problems. The means are also over copies that show what was asked and that do not, `copies` programs of a
-    source at most. A source of less than FEWEST_PROBLEMS problems is learnt from and not judged. BadInput for fewer
-    than two sources that are large enough.
+    same problems. The means are also given over copies that show what was asked and over copies that do not, `copies`
+    programs of a source at most. A source of less than FEWEST_PROBLEMS problems is learnt from and not judged. BadInput
+    for fewer than two sources that are large enough.
     """
     sources = np.array([source_of(program) for program in data.programs], dtype=np.str_)
     judged_sources = [

@@ -1,4 +1,4 @@
-"""Well-kept code: how much is said of libraries that many people have read, where next to nothing should be."""
+"""Well-kept code: how much a bundle says about libraries that many people have read, where it should say little."""
 
 from __future__ import annotations
 
