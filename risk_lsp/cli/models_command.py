@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from risk_lsp.cli.command_line import OK
-from risk_lsp.errors import BadInput
 from risk_lsp.report.wording import printable, write_all
 
 if TYPE_CHECKING:
@@ -88,6 +87,7 @@ def _add_fetch(parser: argparse.ArgumentParser) -> None:
 def _run_fetch(args: argparse.Namespace) -> int:
     """Fetch a model; Ctrl-C keeps what has come."""
     from risk_lsp.model.catalogue import catalogue_model
+    from risk_lsp.model.download import file_url
     from risk_lsp.model.store import ModelStore
     from risk_lsp.report.progress import shown_progress
 
@@ -98,7 +98,8 @@ def _run_fetch(args: argparse.Namespace) -> int:
             model = ModelStore().fetch(wanted, lambda done: print(json.dumps({"done": done, "size": size}), flush=True))
         else:
             megabytes = wanted.size / 1e6
-            print(f"{wanted.title}, {megabytes:,.0f} MB from {wanted.source}; {wanted.licence}", file=sys.stderr)
+            print(f"{wanted.title}, {megabytes:,.0f} MB; licence: {wanted.licence}", file=sys.stderr)
+            print(f"from {file_url(wanted)}", file=sys.stderr)
             with shown_progress(sys.stderr, "MB", int(megabytes)) as progress:
                 model = ModelStore().fetch(wanted, lambda done: progress.show(done // 1_000_000))
     except KeyboardInterrupt:
@@ -135,12 +136,9 @@ def _add_remove(parser: argparse.ArgumentParser) -> None:
 def _run_remove(args: argparse.Namespace) -> int:
     """Forget a model, unless it is in use; a fetched one's file goes, too."""
     from risk_lsp.model.store import ModelStore
-    from risk_lsp.probe.offers import model_offers
+    from risk_lsp.probe.offers import remove
 
-    store = ModelStore()
-    if any(offer.name == args.name and offer.in_use for offer in model_offers(store)):
-        raise BadInput(f"the model {args.name} is in use", "go back first: risk-lsp models use default")
-    freed = store.remove(args.name)
+    freed = remove(args.name, ModelStore())
     print(f"{args.name} is forgotten" + (f", {freed / 1e6:,.0f} MB are free" if freed else "; its files stay"))
     return OK
 

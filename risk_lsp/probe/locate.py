@@ -72,6 +72,15 @@ def choose_bundle(chosen: str | None) -> None:
         raise BundleError(f"{path} cannot be removed: {error.strerror}", "remove it yourself") from None
 
 
+def choice_stamp() -> tuple[int, int, int] | None:
+    """Differs from an earlier one if the choice was made anew since; takes microseconds. None without a choice."""
+    try:
+        found = (store_folder() / CHOICE_FILE).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
+
+
 def _weight_folders() -> tuple[Path, Path]:
     package = Path(__file__).resolve().parents[1]
     return package / "probe_weights", package.parent / "probe_weights"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from risk_lsp.errors import ModelError, RiskError
+from risk_lsp.errors import BadInput, ModelError, RiskError
 from risk_lsp.model.catalogue import catalogue
 from risk_lsp.model.registry import StoredModel
 from risk_lsp.model.store import ModelStore
@@ -151,6 +151,13 @@ def use(name: str, store: ModelStore) -> Path:
         store.path_of(host.weights_hash, host.location)
     choose_bundle(chosen or str(path))
     return path
+
+
+def remove(name: str, store: ModelStore) -> int:
+    """Forget a model that is not in use; see `ModelStore.remove`. Raises BadInput for one that is."""
+    if any(offer.name == name and offer.in_use for offer in model_offers(store)):
+        raise BadInput(f"the model {name} is in use", "go back first: risk-lsp models use default")
+    return store.remove(name)
 
 
 def _bundle_of_model(name: str, store: ModelStore) -> str | None:

@@ -144,7 +144,7 @@ async def _run_session(
     loop.add_signal_handler(signal.SIGTERM, session.closed.set)
     try:
         await session.start()
-        start_reading(connection, buffer, loop, session.messenger.protocol.receive, session.closed.set)
+        start_reading(connection, buffer, loop, session.receive, session.closed.set)
         watcher = loop.create_task(watch_parent(session.client.process_id if watch else None, session.closed))
         await session.closed.wait()
         watcher.cancel()

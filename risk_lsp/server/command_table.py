@@ -94,6 +94,8 @@ LINE = Argument("line", "the line is a whole number from 0", _line)
 RANGE = Argument("range", "the range is an LSP range", _range)
 MINUTES = Argument("minutes", f"minutes are a number from 0 to {_LONGEST_MINUTES}", _minutes)
 PLACE = Argument('"source" or "stored"', 'the last argument is "source" or "stored"', _place)
+NAME = Argument("name", "the name is a string", _text)
+PATH = Argument("path", "the path is a string", _text)
 HINT = Argument("hint", "the last argument is a text", lambda value: None if value is None else _text(value))
 
 IGNORE_LINE = "riskLsp.ignoreLine"
@@ -104,6 +106,7 @@ EXPLAIN = "riskLsp.explain"
 
 _ACTIONS = "risk_lsp.server.features.commands"
 _REPAIRS = "risk_lsp.server.repair.queue"
+_MODELS = "risk_lsp.server.features.model_choice"
 
 COMMANDS = (
     LspCommand("riskLsp.analyseNow", (URI,), f"{_ACTIONS}:analyse_now"),
@@ -119,4 +122,9 @@ COMMANDS = (
     LspCommand("riskLsp.cancelRepair", (URI,), f"{_REPAIRS}:cancel_repair"),
     LspCommand("riskLsp.forgetTestAnswers", (), f"{_REPAIRS}:forget_test_answers"),
     LspCommand(EXPLAIN, (URI, RANGE), "risk_lsp.server.features.explanation:explain"),
+    LspCommand("riskLsp.listModels", (), f"{_MODELS}:list_models"),
+    LspCommand("riskLsp.useModel", (NAME,), f"{_MODELS}:use_model"),
+    LspCommand("riskLsp.fetchModel", (NAME,), f"{_MODELS}:fetch_model", reports_progress=True),
+    LspCommand("riskLsp.addModel", (PATH,), f"{_MODELS}:add_model"),
+    LspCommand("riskLsp.removeModel", (NAME,), f"{_MODELS}:remove_model"),
 )

@@ -19,6 +19,8 @@ from risk_lsp.server.documents.model_host import ModelHost
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts, reason_not_scored
 from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner
+from risk_lsp.server.features.model_choice import ChoiceWatch
+from risk_lsp.server.features.model_fetch import ModelFetches
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs
 from risk_lsp.server.state import LoadingProgress, Snooze, State, StatusReporter, status_of
@@ -37,7 +39,7 @@ class Session:
 
     `command_line` are settings that win over the client's. `data_folder` is where lines and answers are remembered, by
     default the user's data folder. `command` starts the worker, by default the one that loads the bundle. Call `start`,
-    pass message bodies to `messenger.protocol.receive`, await `closed`, and call `stop`.
+    pass message bodies to `receive`, await `closed`, and call `stop`.
     """
 
     def __init__(
@@ -62,6 +64,9 @@ class Session:
         )
         self.repairs = Repairs(self.state, self.questions, self.messenger, self.data_folder)
         self._progress = LoadingProgress(self.client.work_done_progress, self.messenger.request, self.messenger.notify)
+        self.fetches = ModelFetches(self.messenger, shows_progress=self.client.work_done_progress)
+        self._choice = ChoiceWatch()
+        self._following: asyncio.Task[None] | None = None
         self._status = StatusReporter(self.messenger.notify) if self.client.wants_status else None
         self._settings_changes = SettingsChanges(self)
         self._is_initialized = False  # until then a server may send next to nothing
@@ -76,8 +81,17 @@ class Session:
         """Begin to load the model, without waiting for it."""
         await self.state.host.apply(self.settings)
 
+    def receive(self, bodies: Sequence[bytes]) -> None:
+        """Handle messages that arrived together; if another bundle was chosen meanwhile, its model is loaded."""
+        if self._choice.has_changed():
+            self._following = asyncio.get_running_loop().create_task(self.follow_choice())
+        self.messenger.protocol.receive(bodies)
+
     async def stop(self) -> None:
         """End all work and the worker."""
+        if self._following is not None:
+            self._following.cancel()
+        await self.fetches.stop()
         self.state.analyzer.forget_all()
         self.state.snooze.cancel()
         self._settings_changes.stop()
@@ -128,7 +142,7 @@ class Session:
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._settings_changes.changed,
             USER_SETTINGS: self._settings_changes.changed_by_user,
             types.WORKSPACE_EXECUTE_COMMAND: CommandRunner(self).execute,
-            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self.repairs.cancel_shown,
+            types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._cancel_shown,
             **self.questions.handlers(),
         }
         for method, handler in handlers.items():
@@ -148,6 +162,10 @@ class Session:
         self.refresher.stop()
         await self.stop()
         self.was_shut_down = True
+
+    def _cancel_shown(self, params: types.WorkDoneProgressCancelParams) -> None:
+        self.repairs.cancel_shown(params)
+        self.fetches.cancel_shown(params.token)
 
     # Documents
 
@@ -248,6 +266,19 @@ class Session:
         self.tell_status()
 
     # The model
+
+    async def follow_choice(self) -> None:
+        """Have the model in use that the person has chosen; nothing that another one said stays."""
+        host = self.state.host
+        is_other = await host.apply(self.settings)
+        if not is_other and host.state is WorkerState.FAILED:  # what was missing may be here now
+            await host.restart()
+            is_other = True
+        if is_other:
+            self.state.views.forget_all()
+            for document in self.state.documents.all():
+                self.publisher.show_nothing(document)
+            self.state.analyzer.rescore_all(forgive=True)
 
     def _model_changed(self, state: WorkerState, failure: WorkerError | None) -> None:
         self._show_progress()

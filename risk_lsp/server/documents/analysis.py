@@ -165,11 +165,14 @@ class Analyzer:
     def rescore_all(self, forgive: bool = False) -> None:
         """Score every open document again, though its text is the same; results so far are void.
 
-        Texts that brought the worker down too often are left out, unless they are forgiven.
+        Texts that brought the worker down too often are left out, unless they are forgiven; then what is being scored
+        is begun again, too.
         """
         for document in self._documents.all():
             watch = self._watches.setdefault(document.uri, _Watch())
             watch.crashes = 0 if forgive else watch.crashes
+            if forgive and watch.scoring is not None:
+                watch.scoring.cancel()
             if watch.crashes < _CRASHES_ALLOWED:
                 watch.scored = watch.outcome = None
                 self._start(document.uri, watch, 0.0)

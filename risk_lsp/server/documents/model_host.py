@@ -56,8 +56,9 @@ class ModelHost:
         name = None if self._supervisor is None else self._supervisor.description.get("name")
         return name if isinstance(name, str) else None
 
-    async def apply(self, settings: Settings) -> None:
-        """Bring the worker in line with the settings: start, stop, or restart it if what it runs with has changed."""
+    async def apply(self, settings: Settings) -> bool:
+        """Bring the worker in line with the settings and the person's choice of a bundle: start, stop, or restart it
+        if what it runs with has changed. Returns whether it was restarted."""
         async with self._applying:
             options = worker_options(settings)
             if not settings.enabled:
@@ -67,6 +68,8 @@ class ModelHost:
             elif options != self._options:
                 self._options = options
                 await self._supervisor.restart(options)
+                return True
+            return False
 
     async def restart(self) -> None:
         """Replace the worker by a new one. Raises ModelError if there is none."""

@@ -110,7 +110,9 @@ class Publisher:
             self.show(analysis)
 
     def show_nothing(self, document: Document) -> None:
-        """The document's diagnostics are void."""
+        """What was shown of the document is void."""
+        self.remark = None
+        self._refresh_in_line()
         if self._pull:
             self._refresher.want(("diagnostics",))
             return

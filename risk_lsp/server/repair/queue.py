@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from dataclasses import dataclass
 from enum import Enum
 from importlib import import_module
@@ -18,9 +17,10 @@ from risk_lsp.server.command_table import REPAIR_WITH_HINT
 from risk_lsp.server.documents.open_documents import OpenDocuments
 from risk_lsp.server.features.code_actions import REPAIRED_LANGUAGE
 from risk_lsp.server.features.questions import Questions
-from risk_lsp.server.state import Notify, Request, State
+from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import asked_span
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, Messenger
+from risk_lsp.server.wire.work_done import CancellableProgress
 from risk_lsp.text.document import Part
 from risk_lsp.text.spans import Span
 
@@ -28,47 +28,6 @@ if TYPE_CHECKING:
     from risk_lsp.server.session import Session
 
 _AT_ONCE = 2  # of all documents together
-
-
-class RepairProgress:
-    """Cancellable work-done progress, under the client's own token or one that is created for it.
-
-    Answers are taken by callback, as in `LoadingProgress`, and for the same reason.
-    """
-
-    def __init__(self, supported: bool, request: Request, notify: Notify, token: int | str | None) -> None:
-        self.token: int | str = str(uuid.uuid4()) if token is None else token
-        self._notify = notify
-        self._newest: tuple[str, int] = ("starting", 0)
-        self._shown = False
-        self._ended = False
-        if token is not None:
-            self._begin(None)
-        elif supported:
-            request("window/workDoneProgress/create", types.WorkDoneProgressCreateParams(self.token), self._begin)
-
-    def report(self, stage: str, done: float) -> None:
-        """Show how far the repair is: words, and a share from 0 to 1."""
-        newest = (stage, max(self._newest[1], min(100, round(100 * done))))
-        if newest != self._newest and self._shown and not self._ended:
-            self._send(types.WorkDoneProgressReport(cancellable=True, message=stage, percentage=newest[1]))
-        self._newest = newest
-
-    def end(self, words: str | None = None) -> None:
-        """Take the progress from the screen. Calls after the first do nothing."""
-        if self._shown and not self._ended:
-            self._send(types.WorkDoneProgressEnd(message=words))
-        self._ended = True
-
-    def _begin(self, _: object) -> None:
-        if not self._ended:
-            self._shown = True
-            stage, percentage = self._newest
-            title = "risk-lsp repair"
-            self._send(types.WorkDoneProgressBegin(title, cancellable=True, message=stage, percentage=percentage))
-
-    def _send(self, value: Any) -> None:
-        self._notify("$/progress", types.ProgressParams(self.token, value))
 
 
 class Stage(Enum):
@@ -109,7 +68,7 @@ class RepairJob:
     span: Span
     range: types.Range
     hint: str | None
-    progress: RepairProgress
+    progress: CancellableProgress
     stage: Stage = Stage.WORKING
     is_outdated: bool = False
     task: asyncio.Task[RepairOutcome] | None = None
@@ -166,8 +125,8 @@ class Repairs:
             raise RiskError(f"a text in {document.language_id} cannot be repaired", "repairs are for Python")
         span = asked_span(part, place, self._state.encoding)
         self._make_room(document.uri)
-        request, notify = self._messenger.request, self._messenger.notify
-        progress = RepairProgress(self._state.client.work_done_progress, request, notify, token)
+        supported = self._state.client.work_done_progress
+        progress = CancellableProgress("risk-lsp repair", self._messenger, supported=supported, token=token)
         job = RepairJob(part, span, place, hint, progress)
         job.task = asyncio.get_running_loop().create_task(self._carry_out(job))
         job.task.add_done_callback(lambda _: self._end(job))
