@@ -23,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "risk": {"text", "model", "worker", "probe"},
     "report": {"text", "probe", "risk"},
     "repair": {"text", "worker", "risk", "edits", "sandbox"},
-    "server": {"text", "worker", "probe", "risk", "report", "repair", "sandbox"},
+    "server": {"text", "model", "worker", "probe", "risk", "report", "repair", "sandbox"},
     "cli": {"text", "model", "worker", "probe", "risk", "report", "repair", "sandbox", "server"},
     "__main__": {"cli"},
 }
