@@ -63,7 +63,9 @@ def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]
                 scores[level]["probe"][rows] = risk.probabilities(start, end)
                 if activations.log_probabilities is not None:
                     run = np.stack(tokens.overlapping(start, end)).astype(np.int64)
-                    scores[level]["token probability"][rows] = improbability(activations.log_probabilities, *run)
+                    scores[level]["token probability"][rows] = improbability(
+                        activations.log_probabilities.astype(np.float64), *run
+                    )
     facts = program_facts(data)
     return {level: level_records(level, table, facts, scores[level]) for level, table in tables.items()}
 
