@@ -15,21 +15,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.checkpoints import Progress, find_checkpoint, load_checkpoint, save_checkpoint
 from risk_lsp.lab.training.documents import is_held_out
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.lab.training.fit_probe import FitOptions, batch_loss, runs_of
-from risk_lsp.lab.training.heads import HazardHead, new_head
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
 from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.lab.training.training_record import read_training_record, write_training_record
+from risk_lsp.lab.training.tuned_probe import new_probe, save_tuned_probe
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.torch_devices import fast_number_type
-from risk_lsp.probe.features import LAYOUT, OFF_LINE
+from risk_lsp.probe.features import OFF_LINE
 from risk_lsp.text.model_text import ModelText, Reading
 
 _HEAD_RATE = 1e-3
@@ -37,6 +36,7 @@ _WARM_UP = 40  # steps
 _LEAST_FACTOR = 0.05  # of the rate, at the end
 _SORTED = 400  # programs that are sorted by length before they are cut into steps: less padding
 _SAID_EVERY = 25  # steps
+_STANDARDISED_BY = 200  # programs
 
 
 @dataclass(frozen=True)
@@ -91,17 +91,19 @@ class Tuning:
             raise BadInput("too few labelled problems to tune a model", "give programs of at least 20 problems")
         self._model = _trainable(options)
         width = self._model.config.hidden_size
-        head = new_head("lines", LAYOUT + len(options.layers) * width, options.hidden)
-        assert isinstance(head, HazardHead)
-        self._parts = nn.ModuleDict({"model": self._model, "head": head})
-        self._head = head
+        self._head = new_probe(width, len(options.layers), options.hidden)
+        self._parts = nn.ModuleDict({"model": self._model, "head": self._head})
         self._number_type = fast_number_type(torch.device("cpu"))
         self._residuals: dict[int, torch.Tensor] = {}
         for layer in options.layers:
             self._model.base_model.layers[layer - 1].register_forward_hook(self._keeper(layer))
+        self._standardise()
 
     def run(self) -> Progress:
-        """Tune until the epochs or the minutes are over; writes `out/model` and returns how far it came."""
+        """Tune until the epochs or the minutes are over; returns how far it came.
+
+        Writes `out/model`, and beside it the probe that learnt with it, for `probe fit --probe`.
+        """
         options = self._options
         rates = {"model": options.rate, "head": _HEAD_RATE}
         groups = [
@@ -150,12 +152,23 @@ class Tuning:
         self._parts.train()
         return float(np.mean(losses))
 
+    @torch.inference_mode()
+    def _standardise(self) -> None:
+        """Take out the mean and the spread that features have before the model is tuned."""
+        sample = self._learnt[:: max(1, len(self._learnt) // _STANDARDISED_BY)]
+        parts = (sample[first : first + 8] for first in range(0, len(sample), 8))
+        found = [self._features(self._data.store.select(part), [self._tokens[each] for each in part]) for part in parts]
+        features = torch.cat(found)
+        self._head.encoder.mean.copy_(features.mean(dim=0))
+        self._head.encoder.scale.copy_(features.std(dim=0).clamp(min=1e-3))
+
     def _finished(self, progress: Progress) -> Progress:
         _say(f"validation loss {self.validation_loss():.4f} after {progress.tokens:,} tokens")
         folder = self._options.out / "model"
         self._model.save_pretrained(folder, max_shard_size="45MB")
         for name in ("tokenizer.json", "tokenizer_config.json"):
             shutil.copy(self._options.model / name, folder / name)
+        save_tuned_probe(self._head, self._options.out)
         write_training_record(folder, read_training_record(self._options.model) | {"tuned": self._record(progress)})
         return progress
 
@@ -207,8 +220,7 @@ class Tuning:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self._number_type == torch.bfloat16):
             self._model.base_model(input_ids=tokens, use_cache=False)
         hidden = [self._residuals[layer].float()[mask] for layer in self._options.layers]
-        normalised = [functional.rms_norm(each, each.shape[-1:]) for each in hidden]
-        return torch.cat([torch.from_numpy(batch.features.astype(np.float32)), *normalised], dim=1)
+        return torch.cat([torch.from_numpy(batch.features.astype(np.float32)), *hidden], dim=1)
 
 
 def ranking_loss(hazards: torch.Tensor, batch: FeatureStore) -> torch.Tensor:

@@ -23,6 +23,7 @@ from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_from
 from risk_lsp.lab.training.training_record import read_training_record
+from risk_lsp.lab.training.tuned_probe import ARCHITECTURE, TunedProbe
 from risk_lsp.model.catalogue import catalogue_name
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import locate_model
@@ -43,6 +44,10 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     """Fit a probe as the arguments of `probe fit` say, and write the bundle. Figures are added by `probe evaluate`."""
     if args.threads is not None:
         torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
+    tuned = TunedProbe.at(args.probe) if args.probe else None
+    if tuned is not None:
+        args.architecture, args.layers, args.hidden = ARCHITECTURE, ",".join(map(str, tuned.layers)), tuned.hidden
+        args.reading, args.no_statistics, args.members, args.injected = tuned.reading, True, 1, 0
     data = read_probe_data(args.data, args.per_group)
     training, calibrating = data.of("train"), data.of("calibration")
     model = CodeModel.load(
@@ -56,16 +61,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     recipe = recipe_from(args, model.layer_count)
     layers, statistics = recipe.layers, recipe.statistics
     layout = uses_layout(recipe.options.architecture)
-    learnt = _with_injected(training, args.injected, args.seed)
-    to_learn = _read(model, learnt, layers, args, statistics=statistics, layout=layout)
-    to_learn = replace(to_learn, store=as_wholes(to_learn.store, layout=layout))  # gigabytes: not both are kept
-    head = fit_probe(
-        to_learn,
-        np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
-        recipe.options,
-        on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
-    ).head
-    assert not isinstance(head, MaxPoolHead)  # which no argument asks for
+    head = tuned.head(model.width) if tuned else _fitted(model, training, recipe, args)
     held_out = _read(model, calibrating, layers, args, statistics=statistics, layout=layout)
     manifest = Manifest(
         name=args.name or args.out.name,
@@ -88,6 +84,22 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     write_manifest(manifest, args.out)
     print(f"wrote {args.out}: {manifest.calibration}", file=sys.stderr)
     return manifest
+
+
+def _fitted(model: CodeModel, training: ProbeData, recipe: Recipe, args: argparse.Namespace) -> HazardProbe:
+    """A probe of the recipe, from the training problems."""
+    layout = uses_layout(recipe.options.architecture)
+    learnt = _with_injected(training, args.injected, args.seed)
+    to_learn = _read(model, learnt, recipe.layers, args, statistics=recipe.statistics, layout=layout)
+    to_learn = replace(to_learn, store=as_wholes(to_learn.store, layout=layout))  # gigabytes: not both are kept
+    head = fit_probe(
+        to_learn,
+        np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
+        recipe.options,
+        on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
+    ).head
+    assert not isinstance(head, MaxPoolHead)  # which no argument asks for
+    return head
 
 
 def _with_injected(training: ProbeData, count: int, seed: int) -> ProbeData:
@@ -199,6 +211,7 @@ def _command(args: argparse.Namespace) -> str:
     parts += [f"--members {args.members}"] if args.members > 1 else []
     parts += [f"--reading {args.reading}"] if args.reading != "verbatim" else []
     parts += ["--no-statistics"] if args.no_statistics else []
+    parts += ["--probe ..."] if args.probe else []
     parts += ["--copy-model"] if args.copy_model else []
     parts += [f"--injected {args.injected}"] if args.injected else []
     return " ".join(["risk-lsp probe fit", *parts, f"--per-group {args.per_group}", f"--seed {args.seed}"])

@@ -27,6 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--online", action="store_true", help="let a hub model be downloaded")
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     parser.add_argument("--name", help="name of the bundle (default: the folder's name)")
+    parser.add_argument(
+        "--probe",
+        type=Path,
+        metavar="TUNED",
+        help="take the probe that `train tune` wrote to TUNED, and fit its calibration alone; it says how it reads",
+    )
     parser.add_argument("--layers", help="tapped layers, such as 2,4, or none (default: the middle and the last)")
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="hazard")
     parser.add_argument(
