@@ -17,7 +17,7 @@ import torch
 from risk_lsp.lab.training.calibrate import fit_calibration, token_values
 from risk_lsp.lab.training.documents import is_held_out
 from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_features
-from risk_lsp.lab.training.fit_probe import as_wholes, fit_probe
+from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
