@@ -108,7 +108,9 @@ class _Walker:
 
     def _expression(self, node: ast.expr) -> Iterator[Edit]:
         if isinstance(node, ast.Compare):
-            yield from self._compare(node)
+            for (left, right), operator in zip(pairwise([node.left, *node.comparators]), node.ops, strict=True):
+                sign, others = _COMPARISONS[type(operator)]
+                yield from self._between(left, right, sign, others, "comparison operator")
         elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
             sign, others = _ARITHMETIC[type(node.op)]
             yield from self._between(node.left, node.right, sign, others, "arithmetic operator")
@@ -132,7 +134,10 @@ class _Walker:
 
     def _statement(self, node: ast.stmt) -> Iterator[Edit]:
         if isinstance(node, (ast.If, ast.While)):
-            yield from self._negated(node.test)
+            span, test = self._span(node.test), node.test
+            is_negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+            if not is_negated:
+                yield Edit(span, f"not ({self._cut(span)})", "condition negated")
         if isinstance(node, ast.Return) and node.value is not None:
             yield Edit(self._span(node.value), "None", "return value dropped")
         if isinstance(node, ast.AugAssign) and type(node.op) in _ARITHMETIC:
@@ -143,11 +148,6 @@ class _Walker:
             yield from self._between(node.target, node.value, f"{sign}=", ("=",), "accumulation dropped")
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Break, ast.Continue, ast.Return)):
             yield from self._deleted(node)
-
-    def _compare(self, node: ast.Compare) -> Iterator[Edit]:
-        for (left, right), operator in zip(pairwise([node.left, *node.comparators]), node.ops, strict=True):
-            sign, others = _COMPARISONS[type(operator)]
-            yield from self._between(left, right, sign, others, "comparison operator")
 
     def _between(
         self, left: ast.expr, right: ast.expr, sign: str, others: tuple[str, ...], name: str
@@ -160,11 +160,6 @@ class _Walker:
         at = start + gap.index(sign)
         for other in others:
             yield Edit(Span(at, at + len(sign)), other, name)
-
-    def _negated(self, test: ast.expr) -> Iterator[Edit]:
-        span = self._span(test)
-        if not (isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)):
-            yield Edit(span, f"not ({self._text[span.start : span.end]})", "condition negated")
 
     def _constant(self, node: ast.Constant) -> Iterator[Edit]:
         span, value = self._span(node), node.value
@@ -213,7 +208,9 @@ class _Walker:
 
     def _names(self, scope: ast.AST) -> Iterator[Edit]:
         """Names read in a scope, each exchanged for every other local name of it."""
-        local = sorted(_assigned(scope))
+        names = {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
+        names |= {node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+        local = sorted(names - _BUILTINS - {"self", "cls", "_"})
         for node in ast.walk(scope):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in local:
                 span = self._span(node)
@@ -235,12 +232,6 @@ class _Walker:
 
     def _cut(self, span: Span) -> str:
         return self._text[span.start : span.end]
-
-
-def _assigned(scope: ast.AST) -> set[str]:
-    names = {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
-    names |= {node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return names - _BUILTINS - {"self", "cls", "_"}
 
 
 def _docstrings(tree: ast.Module) -> set[ast.AST]:

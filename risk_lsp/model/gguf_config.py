@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 from risk_lsp.errors import ModelError
@@ -124,14 +124,10 @@ class _Settings:
     def __init__(self, file: GgufFile, family: str) -> None:
         self._file = file
         self._prefix = f"{family}."
-        for name, value in self._own():
-            if name not in _KNOWN:
+        for key, value in file.metadata.items():
+            name = key.removeprefix(self._prefix)
+            if key.startswith(self._prefix) and name not in _KNOWN:
                 raise self.unsupported(name, value)
-
-    def _own(self) -> Iterator[tuple[str, Any]]:
-        for key, value in self._file.metadata.items():
-            if key.startswith(self._prefix):
-                yield key.removeprefix(self._prefix), value
 
     def size(self, name: str, default: int | None = None) -> int:
         value = self._value(name, default)

@@ -63,8 +63,10 @@ class WindowReader:
         ran, due = 0, _AT_ONCE
         resumable = self._resumable()
         few = resumable is not None and len(missing) <= _FEW
-        for part in _parts(missing, 1 if few else _AT_ONCE):
+        size = 1 if few else _AT_ONCE
+        for place in range(0, len(missing), size):
             stop_if_unwanted()
+            part = missing[place : place + size]
             wanted = [windows[index] for index in part]
             fresh = [self._gone_on(resumable, *wanted[0])] if few and resumable else self._from_scratch(wanted)
             for index, rows in zip(part, fresh, strict=True):
@@ -148,7 +150,3 @@ def _joined(before: WindowRows, after: WindowRows, count: int) -> WindowRows:
         joined(before.log_probabilities, after.log_probabilities),
         joined(before.entropies, after.entropies),
     )
-
-
-def _parts(missing: list[int], size: int) -> list[list[int]]:
-    return [missing[first : first + size] for first in range(0, len(missing), size)]

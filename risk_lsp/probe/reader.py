@@ -62,19 +62,10 @@ def with_lines(tensors: Mapping[str, Floats], token: Floats, layout: TokenLayout
     of_line[known] = means
     around = np.zeros_like(token)
     around[on_line] = _with_neighbours(tensors, of_line, layout.line_part)[line]
-    return _mixed(tensors, [token, around, _summaries(tensors, token, layout.part)])
-
-
-def _mixed(tensors: Mapping[str, Floats], parts: list[Floats]) -> Floats:
-    mixed: Floats = np.concatenate(parts, axis=1) @ tensors["mix.weight"].T + tensors["mix.bias"]
-    return gelu(mixed)
-
-
-def _summaries(tensors: Mapping[str, Floats], token: Floats, part: Owners) -> Floats:
-    """Of the part that each token is in, float32[n, hidden]."""
-    known, means = _means(token, part)
-    summaries: Floats = means @ tensors["summary.weight"].T + tensors["summary.bias"]
-    return summaries[np.searchsorted(known, part)]
+    parts, of_part = _means(token, layout.part)
+    summaries = of_part @ tensors["summary.weight"].T + tensors["summary.bias"]
+    beside = np.concatenate([token, around, summaries[np.searchsorted(parts, layout.part)]], axis=1)
+    return gelu(beside @ tensors["mix.weight"].T + tensors["mix.bias"])
 
 
 def _means(rows: Floats, owner: Owners) -> tuple[Owners, Floats]:
@@ -164,14 +155,10 @@ class ProbeReader:
 
         `layout` is that of its tokens; its parts are read each by itself.
         """
-        encoded = np.split(self._encoded(standardised), len(self._members), axis=1)
+        encoded = np.split(gelu(standardised @ self._project.T + self._bias), len(self._members), axis=1)
         hazards = [self._hazards(*each, layout) for each in zip(self._members, encoded, strict=True)]
         found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
         return found
-
-    def _encoded(self, standardised: Floats) -> Floats:
-        """Of all members, side by side: float32[n, members x hidden]."""
-        return gelu(standardised @ self._project.T + self._bias)
 
     def _hazards(self, tensors: Mapping[str, Floats], encoded: Floats, layout: TokenLayout) -> Floats:
         if uses_layout(self.architecture):

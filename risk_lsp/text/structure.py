@@ -41,7 +41,10 @@ class Structure:
 
     def enclosing_function(self, offset: int) -> StructureNode | None:
         """The innermost function or method whose span holds the character at the offset."""
-        return _innermost(self.functions, offset)
+        for place in range(bisect_right(self.functions, offset, key=lambda node: node.span.start), 0, -1):
+            if self.functions[place - 1].span.end > offset:
+                return self.functions[place - 1]
+        return None
 
 
 def parse_structure(text: str, language_id: str) -> Structure:
@@ -72,14 +75,6 @@ def statement_starts(text: str, language_id: str) -> list[int]:
 def _line_starts(text: str) -> list[int]:
     starts = [span.start for span in stripped_line_spans(text) if span.start < span.end]
     return [start for start in starts if start == 0 or text[start - 1] in "\r\n"] or starts
-
-
-def _innermost(nodes: Sequence[StructureNode], offset: int) -> StructureNode | None:
-    """Of nodes in the order of their starts, outer before inner, the last that holds the character at the offset."""
-    for place in range(bisect_right(nodes, offset, key=lambda node: node.span.start), 0, -1):
-        if nodes[place - 1].span.end > offset:
-            return nodes[place - 1]
-    return None
 
 
 def _nodes(
@@ -121,12 +116,8 @@ def code_line_spans(
     if language_id != "python":
         return lines
     statements = (structure or parse_structure(text, language_id)).statements
-    docstrings = [node.span for node in statements if _is_docstring(text, node.span)]
+    docstrings = [node.span for node in statements if _STRING_ALONE.fullmatch(text, *node.span)]
     return [line for line in lines if text[line.start] != "#" and not _inside_any(line, docstrings)]
-
-
-def _is_docstring(text: str, span: Span) -> bool:
-    return _STRING_ALONE.fullmatch(text, span.start, span.end) is not None
 
 
 def _inside_any(line: Span, spans: list[Span]) -> bool:

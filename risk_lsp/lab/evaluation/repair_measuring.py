@@ -168,14 +168,13 @@ class _Trial:
             unknown = [index for index in batch if index not in self._known]
             verdicts = await self._execution.passes([self._found[index].text for index in unknown])
             for index, passed in zip(unknown, verdicts, strict=True):
-                self._known[index] = passed and await self._holds(self._found[index].text)
+                text = self._found[index].text
+                sound = passed and not cuts_code_off(self._text, text)
+                self._known[index] = sound and await self._execution.confirms(text)
             for place, index in enumerate(batch, start=start):
                 if self._known[index]:
                     return place
         return None
-
-    async def _holds(self, text: str) -> bool:
-        return not cuts_code_off(self._text, text) and await self._execution.confirms(text)
 
 
 def _orders(

@@ -128,7 +128,11 @@ class AnswerStore:
         if path.exists():
             for line in path.read_bytes().splitlines(keepends=True):
                 whole = line.endswith(b"\n")
-                self._remember(line)
+                try:
+                    key, text, prompt_tokens, completion_tokens = json.loads(line)
+                except ValueError:
+                    continue  # a line that was cut short
+                self._known[key] = Completion(text, prompt_tokens, completion_tokens)
         if not whole:  # cut short when a run was killed
             self._append(b"\n")
 
@@ -147,10 +151,3 @@ class AnswerStore:
             os.write(descriptor, line)
         finally:
             os.close(descriptor)
-
-    def _remember(self, line: bytes) -> None:
-        try:
-            key, text, prompt_tokens, completion_tokens = json.loads(line)
-        except ValueError:
-            return  # a line that was cut short
-        self._known[key] = Completion(text, prompt_tokens, completion_tokens)

@@ -23,10 +23,6 @@ _SMALL = 2  # a patch of so few lexemes is not worth the search for a smaller on
 Asked = Callable[[], Iterable[str]]
 
 
-def _nobody() -> Iterable[str]:
-    return ()
-
-
 @dataclass(frozen=True)
 class SearchSettings:
     """What the search for one program may cost.
@@ -61,7 +57,7 @@ class PatchSearch:
         self._settings = settings
         self._aligner = LineAligner()
 
-    def patches(self, program: str, prompt_lines: int, asked: Asked = _nobody) -> list[Patch]:
+    def patches(self, program: str, prompt_lines: int, asked: Asked = lambda: ()) -> list[Patch]:
         """Patches of a failing program that passed the screen, smallest first; each is minimal.
 
         `asked` gives programs that may be fixed; it is called where the other sources found no tiny patch.
@@ -180,7 +176,8 @@ class _OneProgram:
 
     def minimised(self, hunks: list[Hunk], source: str) -> None:
         """Cut a set of hunks that works down, by lines and then by lexemes, and keep the result."""
-        lines = [list(group) for _, group in groupby(sorted(hunks, key=_by_line), key=lambda hunk: hunk.line)]
+        by_line = sorted(hunks, key=lambda hunk: (hunk.line, hunk.span))
+        lines = [list(group) for _, group in groupby(by_line, key=lambda hunk: hunk.line)]
         lines.sort(key=lambda group: _by_place(group[0]))
         kept = minimise(lines, lambda sets: self.works([_flat(chosen) for chosen in sets]))
         smallest = tuple(minimise(sorted(_flat(kept), key=_by_place), self.works))
@@ -192,10 +189,6 @@ class _OneProgram:
 
 def _flat(groups: Sequence[Sequence[Hunk]]) -> list[Hunk]:
     return [hunk for group in groups for hunk in group]
-
-
-def _by_line(hunk: Hunk) -> tuple[int, tuple[int, int]]:
-    return (hunk.line, hunk.span)
 
 
 def _by_place(hunk: Hunk) -> tuple[tuple[int, int], int]:

@@ -161,7 +161,9 @@ def fit_head(
         )
     width = data.store.features.shape[1] if columns is None else len(columns)
     head = new_head(options.architecture, width, options.hidden) if make is None else make(width)
-    _standardise(head, data.store.select(training[:: max(1, len(training) // 2000)], columns))
+    features = data.store.select(training[:: max(1, len(training) // 2000)], columns).features.astype(np.float32)
+    head.encoder.mean.copy_(torch.from_numpy(features.mean(axis=0)))
+    head.encoder.scale.copy_(torch.from_numpy(features.std(axis=0).clip(1e-3)))
     average = get_ema_multi_avg_fn(options.averaging)  # type: ignore[no-untyped-call]
     averages = AveragedModel(head, multi_avg_fn=average)
     averaged = cast(SpanHead, averages.module)
@@ -256,12 +258,6 @@ def runs_of(store: FeatureStore) -> Runs:
         for part in (store.token_part, store.line_part)
     )
     return Runs(tokens, lines, torch.from_numpy(store.token_line))
-
-
-def _standardise(head: SpanHead, sample: FeatureStore) -> None:
-    features = sample.features.astype(np.float32)
-    head.encoder.mean.copy_(torch.from_numpy(features.mean(axis=0)))
-    head.encoder.scale.copy_(torch.from_numpy(features.std(axis=0).clip(1e-3)))
 
 
 def _drawn(weights: Floats, programs: NDArray[np.int64], chooser: np.random.Generator) -> NDArray[np.int64]:

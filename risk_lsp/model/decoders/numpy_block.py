@@ -87,7 +87,8 @@ class Block:
 
     def run(self, hidden: Floats, angles: tuple[Floats, Floats], past: KeyValues) -> Floats:
         """The residual stream float32[tokens, width] after this block; `past` grows by these tokens."""
-        return self._fed_forward(hidden + self._attend(hidden, angles, past))
+        found = self._attended(*self._projected(hidden, angles), past)
+        return self._fed_forward(hidden + _linear(found, self._out, self._out_bias))
 
     def step(self, hidden: Floats, angles: tuple[Floats, Floats], pasts: Sequence[KeyValues]) -> Floats:
         """The same for the next token of each of several texts: row i follows `pasts[i]`, which grows by it."""
@@ -117,10 +118,6 @@ class Block:
         np.divide(gate, gated, out=gated)
         gated *= up
         return gated
-
-    def _attend(self, hidden: Floats, angles: tuple[Floats, Floats], past: KeyValues) -> Floats:
-        found = self._attended(*self._projected(hidden, angles), past)
-        return _linear(found, self._out, self._out_bias)
 
     def _projected(self, hidden: Floats, angles: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats]:
         """Queries float32[tokens, heads, head_width], keys and values float32[key_value_heads, tokens, head_width]."""

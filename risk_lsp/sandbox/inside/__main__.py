@@ -67,9 +67,7 @@ def serve(modules: list[str]) -> None:
 def _can_isolate() -> bool:
     """Whether a trial run gets its own namespaces."""
     try:
-        from . import kernel
-
-        kernel.adopt_orphans()
+        launch.adopt_orphans()
         header, _ = ProgramRun(_TRIAL, isolated=True, base=_base()).run()
     except (OSError, AttributeError, launch.LaunchError):
         return False

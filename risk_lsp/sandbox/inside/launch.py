@@ -1,13 +1,26 @@
-"""Starting one program: in namespaces of its own, or merely in a session of its own."""
+"""Starting one program, in namespaces of its own or merely in a session of its own, by Linux calls of the C library.
+
+Python 3.10 has no functions for these calls.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple, NoReturn
 
-from . import kernel
+_CLONE_NEWNS = 0x00020000
+_CLONE_NEWIPC = 0x08000000
+_CLONE_NEWPID = 0x20000000
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
+_MS_BIND, _MS_REC, _MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
+_PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 36, 38, 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+_CAPABILITY_VERSION_3 = 0x20080522
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class LaunchError(Exception):
@@ -27,7 +40,7 @@ def fork_isolated(limits: dict[str, Any], run: Callable[[], int]) -> Launched:
     Killing the namespace's init ends every process in there. It ends by itself, with the program's exit status, once
     the program ends, however many others are left. On the descriptor `report`, which the program never sees, it writes
     the number of the signal that ended the program, or why the namespaces are of no use. The caller must have called
-    `kernel.adopt_orphans` before.
+    `adopt_orphans` before.
     """
     announcements, announcements_end = os.pipe()
     report, report_end = os.pipe()
@@ -35,7 +48,7 @@ def fork_isolated(limits: dict[str, Any], run: Callable[[], int]) -> Launched:
     helper = os.fork()
     if helper == 0:
         try:
-            kernel.unshare(kernel.CLONE_NEWPID | kernel.CLONE_NEWNS | kernel.CLONE_NEWIPC)
+            _unshare(_CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC)
             init = os.fork()
             if init == 0:
                 os.close(announcements_end)
@@ -68,22 +81,22 @@ def _mount_private_tmp(flags: int, options: str) -> None:
     """Cover /tmp with an empty one, in which the interpreter's folders stay where they are if they are below /tmp."""
     folders = sorted({sys.prefix, sys.base_prefix})
     kept = [(folder, os.open(folder, os.O_PATH | os.O_DIRECTORY)) for folder in folders if folder.startswith("/tmp/")]
-    kernel.mount("tmpfs", "/tmp", "tmpfs", flags, options)
+    _mount("tmpfs", "/tmp", "tmpfs", flags, options)
     for folder, descriptor in kept:
         os.makedirs(folder, exist_ok=True)
         os.fchdir(descriptor)  # its old path is covered, and there is no /proc to name a descriptor by
-        kernel.mount(".", folder, "", kernel.MS_BIND | kernel.MS_REC, "")
+        _mount(".", folder, "", _MS_BIND | _MS_REC, "")
         os.close(descriptor)
 
 
 def _be_init(limits: dict[str, Any], run: Callable[[], int], report: int) -> NoReturn:
     """The first process of the namespace: makes the file system private, then waits for the program."""
     try:
-        flags = kernel.MS_NOSUID | kernel.MS_NODEV
-        kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE, "")
+        flags = _MS_NOSUID | _MS_NODEV
+        _mount("none", "/", "", _MS_REC | _MS_PRIVATE, "")
         _mount_private_tmp(flags, f"size={limits['disk']},nr_inodes=4096,mode=1777")
-        kernel.mount("tmpfs", "/proc", "tmpfs", flags | kernel.MS_RDONLY | kernel.MS_NOEXEC, "mode=555")
-        kernel.drop_capabilities()
+        _mount("tmpfs", "/proc", "tmpfs", flags | _MS_RDONLY | _MS_NOEXEC, "mode=555")
+        _drop_capabilities()
         os.chdir("/tmp")
         os.setsid()
         child = os.fork()
@@ -109,3 +122,40 @@ def _leave(run: Callable[[], int]) -> NoReturn:
         status = run()
     finally:
         os._exit(status)
+
+
+def _unshare(flags: int) -> None:
+    """Leave the namespaces that `flags` name. OSError where that is not allowed."""
+    _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def _mount(source: str, target: str, kind: str, flags: int, options: str) -> None:
+    """Mount `kind` at `target`. OSError where that is not allowed."""
+    arguments = (source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), options.encode())
+    _check(_libc.mount(*arguments), f"mount {target}")
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _drop_capabilities() -> None:
+    """Give up every capability for good, across exec too, and keep others of this user from tracing this process."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    nothing = (ctypes.c_uint32 * 6)()
+    _check(_libc.capset(header, nothing), "capset")
+
+
+def _prctl(option: int, value: int) -> None:
+    zero = ctypes.c_ulong(0)
+    _check(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero), f"prctl {option}")
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"{what}: {os.strerror(code)}")

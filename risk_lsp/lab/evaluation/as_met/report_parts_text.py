@@ -136,7 +136,8 @@ def _section(section: Section, found: Mapping[str, Any], command: str) -> Iterab
     yield f"## {section.title}"
     yield section.text
     made = "" if found.get("command", command) == command else f"Made by `{found['command']}`. "
-    yield made + _about(found["about"])
+    about = "; ".join(f"{name}: {_counted(value)}" for name, value in found["about"].items() if value)
+    yield f"{made}{about}."
     for row in section.whole:
         if any(row in rows for rows in columns.values()):
             yield from _table(
@@ -164,11 +165,6 @@ def _table(title: str, rows: Sequence[tuple[str, Sequence[Any]]], first: str, co
     if shown:
         yield title
         yield markdown_table([first, *columns], shown)
-
-
-def _about(about: Mapping[str, Any]) -> str:
-    """What was measured, in words: numbers by what they count, and names."""
-    return "; ".join(f"{name}: {_counted(value)}" for name, value in about.items() if value) + "."
 
 
 def _counted(value: Any) -> str:
