@@ -87,6 +87,12 @@ class Settings:
         "Where lines are shown: in the whole 'document', or only where text was 'generated', as far as can be told.",
         choices=("document", "generated"),
     )
+    place_of_text: str = _setting(
+        "auto",
+        "What kind of text documents are, which decides how often their lines need an edit: 'auto' (git and installed"
+        " libraries tell), or all 'generated' by a model, or all 'atRest', reviewed and kept.",
+        choices=("auto", "generated", "atRest"),
+    )
     inlay_hints: bool = _setting(False, "Write the probability at the end of each line that is shown.")
     code_lens: bool = _setting(False, "Write the probability of each function above it.")
     debounce: float = _setting(

@@ -55,7 +55,8 @@ class Standing:
         """ "41% likely to need an edit", or "1st of 40 lines to read"."""
         if self.why is None:
             return f"{percent(probability)} likely to need an edit"
-        return "no line of code" if self.rank is None else f"{ordinal(self.rank)} of {self.of:,} {things} to read"
+        among = things.removesuffix("s") if self.of == 1 else things
+        return "no line of code" if self.rank is None else f"{ordinal(self.rank)} of {self.of:,} {among} to read"
 
     def to_json(self) -> dict[str, Any]:
         """The same for programs; "why" is there for an order alone."""
@@ -73,6 +74,11 @@ class PlacedRisk:
     places: LinePlaces
     priors: Priors
     outside: str | None
+
+    @property
+    def factors(self) -> NDArray[np.float64]:
+        """The factor of each line's hazards, float64[lines]."""
+        return factors_of(self.priors)[self.places]
 
     @property
     def at_rest(self) -> NDArray[np.bool_]:
@@ -127,6 +133,11 @@ class PlacedRisk:
         return self.outside or next(unmeasured, None)
 
 
+def factors_of(priors: Priors) -> NDArray[np.float64]:
+    """The factors by the number of the place, float64[places]."""
+    return np.array([priors.of(place).factor for place in PLACES], dtype=np.float64)
+
+
 def placed(risk: SpanRisk, lines: LineIndex, places: LinePlaces, priors: Priors, language_id: str) -> PlacedRisk:
     """The risks of a text as they are in these places, int8[lines].
 
@@ -134,7 +145,7 @@ def placed(risk: SpanRisk, lines: LineIndex, places: LinePlaces, priors: Priors,
     a word.
     """
     outside = reason_outside(language_id, lines.count, risk.novelty)
-    factors = np.array([priors.of(place).factor for place in PLACES])
+    factors = factors_of(priors)
     if (factors[np.unique(places)] == 1.0).all():
         return PlacedRisk(risk, lines, places, priors, outside)
     last = np.maximum(risk.starts, risk.ends - 1)

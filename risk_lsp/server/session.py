@@ -10,8 +10,11 @@ from typing import Any
 from lsprotocol import types
 
 from risk_lsp.errors import WorkerError
+from risk_lsp.risk.partial_risk import PartialRisk
+from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.server.configuration import USER_SETTINGS, Configuration, SettingsChanges
 from risk_lsp.server.documents.analysis import Analyzer
+from risk_lsp.server.documents.document_places import DocumentPlaces
 from risk_lsp.server.documents.generated import GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore, default_data_folder
 from risk_lsp.server.documents.line_view import LineViews
@@ -101,10 +104,23 @@ class Session:
     def _new_state(self, agreed: Handshake, command_line: Mapping[str, Any], command: Sequence[str] | None) -> State:
         encoding = PositionEncoding(agreed.encoding)
         regions, attention = GeneratedRegions(), Whereabouts()
+        places = DocumentPlaces(self._place_changed)
 
         def edited(document: Document, edit: Splice) -> None:
             attention.is_at(document.uri, edit.start + len(edit.inserted))
             regions.follow(document, edit, documents.all())
+            places.follow(document, edit)
+
+        async def scored(document: Document, on_part: Callable[[PartialRisk], None]) -> SpanRisk:
+            """Nothing is shown before the place is known: numbers would jump."""
+
+            def take(part: PartialRisk) -> None:
+                if places.is_settled(document.uri):
+                    on_part(part)
+
+            risks = await host.score(document, lambda: attention.place(document), take)
+            await places.settled(document.uri)
+            return risks
 
         documents = OpenDocuments(encoding, edited)
         host = ModelHost(command, self._model_changed)
@@ -115,15 +131,12 @@ class Session:
             configuration=Configuration(command_line, self.client.initialization_options),
             documents=documents,
             host=host,
-            analyzer=Analyzer(
-                documents,
-                lambda document, on_part: host.score(document, lambda: attention.place(document), on_part),
-                lambda analysis: self.publisher.show(analysis),
-            ),
-            views=LineViews(store, regions),
+            analyzer=Analyzer(documents, scored, lambda analysis: self.publisher.show(analysis)),
+            views=LineViews(store, regions, places, lambda: host.priors),
             snooze=Snooze(self._snooze_changed),
             store=store,
             regions=regions,
+            places=places,
             attention=attention,
         )
 
@@ -134,10 +147,11 @@ class Session:
             types.EXIT: lambda _: self.closed.set(),
             types.TEXT_DOCUMENT_DID_OPEN: self._did_open,
             types.TEXT_DOCUMENT_DID_CHANGE: self._did_change,
+            types.TEXT_DOCUMENT_DID_SAVE: self._did_save,
             types.TEXT_DOCUMENT_DID_CLOSE: self._did_close,
             types.NOTEBOOK_DOCUMENT_DID_OPEN: self._did_open_notebook,
             types.NOTEBOOK_DOCUMENT_DID_CHANGE: self._did_change_notebook,
-            types.NOTEBOOK_DOCUMENT_DID_SAVE: lambda _: None,  # nothing on the save path
+            types.NOTEBOOK_DOCUMENT_DID_SAVE: self._did_save_notebook,
             types.NOTEBOOK_DOCUMENT_DID_CLOSE: lambda params: self._close_notebook(params.notebook_document.uri),
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._settings_changes.changed,
             USER_SETTINGS: self._settings_changes.changed_by_user,
@@ -172,6 +186,7 @@ class Session:
     def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         document = document_of(params.text_document)
         if self.state.documents.open(document):
+            self.state.places.look_up(document)
             self.consider(document, 0.0)
 
     def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
@@ -180,6 +195,16 @@ class Session:
             document = self.state.documents.get(uri)
             assert document is not None
             self.consider(document, self.settings.debounce)
+
+    def _did_save(self, params: types.DidSaveTextDocumentParams) -> None:
+        document = self.state.documents.get(params.text_document.uri)
+        if document is not None:
+            self.state.places.look_up(document)
+
+    def _place_changed(self, uri: str) -> None:
+        document = self.state.documents.get(uri)
+        if document is not None:
+            self.publisher.show_again(document)
 
     def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
@@ -194,6 +219,7 @@ class Session:
         self.state.analyzer.forget(uri)
         self.state.views.forget(uri)
         self.state.regions.forget(uri)
+        self.state.places.forget(uri)
         self.state.attention.forget(uri)
 
     def _drop_outdated_repairs(self) -> None:
@@ -207,6 +233,7 @@ class Session:
         self._close_notebook(notebook.uri)
         self._take_over(notebook.documents)
         self.state.documents.open_notebook(notebook)
+        self.state.places.look_up(notebook.document)
         self.consider(notebook.document, 0.0)
 
     def _did_change_notebook(self, params: types.DidChangeNotebookDocumentParams) -> None:
@@ -221,6 +248,11 @@ class Session:
             self.consider(after.document, self.settings.debounce)
         elif after.parts != before.parts:
             self.publisher.show_again(after.document)
+
+    def _did_save_notebook(self, params: types.DidSaveNotebookDocumentParams) -> None:
+        document = self.state.documents.notebook(params.notebook_document.uri)
+        if document is not None:
+            self.state.places.look_up(document)
 
     def _close_notebook(self, uri: str) -> None:
         notebook = self.state.documents.close_notebook(uri)

@@ -13,6 +13,7 @@ from lsprotocol import types
 
 from risk_lsp.server.configuration import Configuration
 from risk_lsp.server.documents.analysis import Analyzer
+from risk_lsp.server.documents.document_places import DocumentPlaces
 from risk_lsp.server.documents.generated import GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore
 from risk_lsp.server.documents.line_view import LineViews
@@ -110,6 +111,7 @@ class State:
     snooze: Snooze
     store: IgnoreStore
     regions: GeneratedRegions
+    places: DocumentPlaces
     attention: Whereabouts
 
     @property

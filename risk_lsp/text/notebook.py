@@ -39,6 +39,11 @@ _LANGUAGE = "python"
 _FRAGMENT = "#cells"  # apart from the notebook's own file, which may be open as a text at the same time
 
 
+def is_notebook(uri: str) -> bool:
+    """Whether this is the URI of a notebook's document, which joins its cells."""
+    return uri.endswith(_FRAGMENT)
+
+
 class Cell(NamedTuple):
     """A cell's place in its notebook; its text is a document of its own."""
 

@@ -22,6 +22,11 @@ export interface Status {
 export interface LinesAnswer {
   version: number;
   lines: (number | null)[];
+  /** What is said of each line: "41%", or "1st" where only the order is known. An older server sends none. */
+  labels?: (string | null)[];
+  places?: string[];
+  /** By place, why its lines have no percentage. */
+  orders?: Record<string, string>;
   /** 0 (not shown) to 4 for each line. */
   steps: number[];
   /** Why the numbers may not hold for this document. */
@@ -31,6 +36,8 @@ export interface LinesAnswer {
 export interface QueryAnswer {
   version: number;
   probabilities: number[];
+  labels?: string[];
+  standings?: { why?: string }[];
 }
 
 export interface Analysed {

@@ -2,45 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.risk.presentation import heat_steps, reason_outside
+from risk_lsp.probe.priors import Place, Priors
+from risk_lsp.risk.placed_risk import PlacedRisk, Standing, few_at_rest, placed, ranks_of
+from risk_lsp.risk.places import LinePlaces, all_lines
+from risk_lsp.risk.presentation import heat_steps
 from risk_lsp.risk.views import line_risks, riskiest_lines
 from risk_lsp.server.documents.analysis import Analysis
+from risk_lsp.server.documents.document_places import DocumentPlaces
 from risk_lsp.server.documents.generated import GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import Ignored, IgnoreStore, ignored_lines
 from risk_lsp.settings import Settings
 from risk_lsp.text.tracking import LineMatch, match_lines
 
-SMALLEST_MOVE = 0.02  # a number that moved by less stays as it is
+SMALLEST_MOVE = 0.02  # a number that moved by less stays as it is; where hazards are smaller, so is this
 IN_HAND = 0.05  # how far a line that is shown may fall below the threshold, or behind others, and stay shown
 
 
-def steady_numbers(
-    fresh: NDArray[np.float64], shown: NDArray[np.float64], known: NDArray[np.bool_], match: LineMatch
-) -> NDArray[np.float64]:
-    """The numbers to show, float64[lines], for fresh ones and those shown before (float64[lines of then]).
+def steady_numbers(fresh: NDArray[np.float64], before: LineView, here: PlacedRisk, match: LineMatch) -> NDArray[Any]:
+    """The numbers to show, float64[lines], for fresh ones and those shown before.
 
-    Lines above the edit keep theirs exactly, if they were `known` (bool[lines of then]) and not just left from before
-    that: a model that reads forwards has seen nothing new there.
+    Lines above the edit keep theirs exactly, if they were known and not just left from before that: a model that reads
+    forwards has seen nothing new there. Lines that are in another place than before keep nothing.
     """
-    before: NDArray[np.float64] = carried(shown, match, np.nan)
-    is_above = (np.arange(len(fresh)) < match.above) & carried(known, match, False)
-    stays = ~np.isnan(fresh) & ~np.isnan(before) & (is_above | (np.abs(fresh - before) < SMALLEST_MOVE))
-    return np.where(stays, before, fresh)
+    shown: NDArray[np.float64] = carried(before.numbers, match, np.nan)
+    shown[carried(before.placed.factors, match, np.nan) != here.factors] = np.nan
+    is_above = (np.arange(len(fresh)) < match.above) & carried(before.known, match, False)
+    is_small = np.abs(fresh - shown) < SMALLEST_MOVE * np.minimum(here.factors, 1.0)
+    stays = ~np.isnan(fresh) & ~np.isnan(shown) & (is_above | is_small)
+    return np.where(stays, shown, fresh)
 
 
-def steady_lines(
-    probabilities: NDArray[np.float64], threshold: float, top: int, shown: NDArray[np.bool_], match: LineMatch
+def chosen_lines(
+    probabilities: NDArray[np.float64], settings: Settings, here: PlacedRisk, is_code: NDArray[np.bool_]
 ) -> list[int]:
-    """The up to `top` lines to show, in the order of the text; `shown`, bool[lines of then], says which were."""
-    in_hand = np.where(carried(shown, match, False), IN_HAND, 0.0)
-    return sorted(riskiest_lines(probabilities + in_hand, top, threshold))
+    """The lines to show, in the order of the text: the likeliest ones, and few of code at rest."""
+    above = riskiest_lines(probabilities, len(probabilities), settings.threshold)
+    return sorted(few_at_rest(above, here.at_rest, is_code)[: settings.max_diagnostics])
 
 
 def carried(values: NDArray[Any], match: LineMatch, missing: float | bool) -> NDArray[Any]:
@@ -59,12 +64,14 @@ class Circumstances:
     ignored: Mapping[int, Ignored] = field(default_factory=dict)
     within: frozenset[int] | None = None  # the only lines that may be shown; None: all
     paused: bool = False
+    places: LinePlaces | None = None  # int8[lines]; None: all lines are generated
+    priors: Priors = field(default_factory=Priors)
 
 
 @dataclass(frozen=True)
 class LineView:
-    """`numbers`, float64[lines]: what is shown for each line, NaN for one of which nothing is read; `chosen`: the lines
-    most worth reading, in the order of the text.
+    """`placed`: the risks in light of the lines' places; `numbers`, float64[lines]: what is shown for each line, NaN
+    for one of which nothing is read; `chosen`: the lines most worth reading, in the order of the text.
 
     Of a part of an analysis, lines that are not known yet keep the number they had in the version before, NaN if there
     is none; `known`, bool[lines], tells them apart.
@@ -72,6 +79,7 @@ class LineView:
 
     analysis: Analysis
     circumstances: Circumstances
+    placed: PlacedRisk
     numbers: NDArray[np.float64]
     chosen: tuple[int, ...]
     known: NDArray[np.bool_]
@@ -103,27 +111,43 @@ class LineView:
     @property
     def outside(self) -> str | None:
         """Why the numbers may not hold."""
-        document = self.analysis.document
-        return reason_outside(document.language_id, document.lines.count, self.analysis.risks.novelty)
+        return self.placed.outside
+
+    @cached_property
+    def ranks(self) -> NDArray[np.int64]:
+        """The rank of each line of code from 1, int64[lines]; 0 for other lines, and for those without a number."""
+        return ranks_of(np.where(_code_mask(self.analysis), self.numbers, np.nan))
+
+    def standing(self, line: int) -> Standing:
+        """What may be said of the number of a line."""
+        return self.placed.of_line(line, self.ranks)
 
 
 def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = None) -> LineView:
     """What to show of an analysis, as much as possible like what was shown of the document before."""
-    known = analysis.known_lines()
-    fresh = np.where(known, line_risks(analysis.risks, analysis.document), np.nan)
-    top, threshold = now.settings.max_diagnostics, now.settings.threshold
-    if before is None:
-        lines = sorted(riskiest_lines(_showable(fresh, now, analysis), top, threshold))
-        return LineView(analysis, now, fresh, tuple(lines), known)
-    match = match_lines(before.analysis.document, analysis.document)
-    numbers = steady_numbers(fresh, before.numbers, before.known, match)
-    if not analysis.is_whole:
-        numbers = np.where(known, numbers, carried(before.numbers, match, np.nan))
-    were_shown = np.zeros(len(before.numbers), dtype=np.bool_)
-    if now.settings == before.circumstances.settings:
-        were_shown[list(before.chosen)] = True
-    lines = steady_lines(_showable(numbers, now, analysis), threshold, top, were_shown, match)
-    return LineView(analysis, now, numbers, tuple(lines), known)
+    document, known, is_code = analysis.document, analysis.known_lines(), _code_mask(analysis)
+    places = all_lines(Place.GENERATED, document.lines.count) if now.places is None else now.places
+    here = placed(analysis.risks, document.lines, places, now.priors, document.language_id)
+    numbers = np.where(known, line_risks(here.risks, document), np.nan)
+    in_hand = np.zeros(len(numbers))
+    if before is not None:
+        match = match_lines(before.analysis.document, document)
+        numbers = steady_numbers(numbers, before, here, match)
+        if not analysis.is_whole:
+            numbers = np.where(known, numbers, carried(before.numbers, match, np.nan))
+        if now.settings == before.circumstances.settings:
+            were_shown = np.zeros(len(before.numbers), dtype=np.bool_)
+            were_shown[list(before.chosen)] = True
+            in_hand = np.where(carried(were_shown, match, False), IN_HAND, 0.0)
+    lines = chosen_lines(_showable(numbers, now, analysis) + in_hand, now.settings, here, is_code)
+    return LineView(analysis, now, here, numbers, tuple(lines), known)
+
+
+def _code_mask(analysis: Analysis) -> NDArray[np.bool_]:
+    """bool[lines]: which hold more than a comment or docstring."""
+    found = np.zeros(analysis.document.lines.count, dtype=np.bool_)
+    found[list(analysis.code_lines)] = True
+    return found
 
 
 def _without(numbers: NDArray[np.float64], circumstances: Circumstances) -> NDArray[np.float64]:
@@ -146,17 +170,29 @@ def _showable(numbers: NDArray[np.float64], circumstances: Circumstances, analys
 class LineViews:
     """Makes views, each in the light of the one before, and keeps the newest ones of every document."""
 
-    def __init__(self, store: IgnoreStore, regions: GeneratedRegions) -> None:
+    def __init__(
+        self, store: IgnoreStore, regions: GeneratedRegions, places: DocumentPlaces, priors: Callable[[], Priors]
+    ) -> None:
         self._store = store
         self._regions = regions
+        self._places = places
+        self._priors = priors
         self._newest: dict[str, LineView] = {}
         self._whole: dict[str, LineView] = {}
 
     def make(self, analysis: Analysis, settings: Settings, paused: bool) -> LineView:
         """The view of an analysis that is new, or shown under new circumstances."""
         uri = analysis.document.uri
-        within = self._regions.lines(analysis.document) if settings.scope == "generated" else None
-        now = Circumstances(settings, ignored_lines(analysis.document, self._store), within, paused)
+        document = analysis.document
+        generated = self._regions.lines(document)
+        now = Circumstances(
+            settings=settings,
+            ignored=ignored_lines(document, self._store),
+            within=generated if settings.scope == "generated" else None,
+            paused=paused,
+            places=self._places.lines(document, settings.place_of_text, generated),
+            priors=self._priors(),
+        )
         view = self._newest[uri] = line_view(analysis, now, self._newest.get(uri))
         if analysis.is_whole:
             self._whole[uri] = view

@@ -9,6 +9,7 @@ from typing import Any
 
 from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError, log_failure
 from risk_lsp.probe.locate import bundle_path
+from risk_lsp.probe.priors import Priors
 from risk_lsp.risk.partial_risk import WORKER_COMMAND, PartialRisk, risk_from_arrays
 from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.risk.span_risk import SpanRisk
@@ -39,11 +40,17 @@ class ModelHost:
         self._settled = asyncio.Event()
         self._applying = asyncio.Lock()
         self._reference: ReferenceTable = ReferenceTable(())
+        self._priors = Priors()
 
     @property
     def reference(self) -> ReferenceTable:
         """What probabilities have meant for the loaded bundle; empty while none is loaded."""
         return self._reference
+
+    @property
+    def priors(self) -> Priors:
+        """What the loaded bundle says of the places of lines."""
+        return self._priors
 
     @property
     def state(self) -> WorkerState:
@@ -166,6 +173,7 @@ class ModelHost:
             self._settled.set()
         if state is WorkerState.READY and self._supervisor is not None:
             self._reference = _reference_of(self._supervisor.description)
+            self._priors = _priors_of(self._supervisor.description)
         self._on_change(state, failure)
 
 
@@ -188,6 +196,10 @@ def _resolved(bundle: str) -> str:
         return str(bundle_path(bundle).absolute())
     except RiskError:
         return bundle
+
+
+def _priors_of(description: dict[str, Any]) -> Priors:
+    return Priors.from_json(description["places"]) if "places" in description else Priors()
 
 
 def _reference_of(description: dict[str, Any]) -> ReferenceTable:

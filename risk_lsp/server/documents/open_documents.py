@@ -84,6 +84,11 @@ class OpenDocuments:
             self.close(notebook.document.uri)
         return notebook
 
+    def notebook(self, uri: str) -> Document | None:
+        """The document of a notebook, None if that is not open."""
+        notebook = self._notebooks.get(uri)
+        return None if notebook is None else notebook.document
+
     def is_cell(self, uri: str) -> bool:
         """Whether this is a cell of an open notebook."""
         return uri in self._owners

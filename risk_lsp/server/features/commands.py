@@ -14,12 +14,9 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from risk_lsp.errors import RiskError
-from risk_lsp.probe.priors import Place
 from risk_lsp.report.check import CheckOptions, LineRisk, file_report
 from risk_lsp.report.html_report import html_report
 from risk_lsp.report.wording import Tool
-from risk_lsp.risk.placed_risk import placed
-from risk_lsp.risk.places import all_lines
 from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.server.command_table import COMMANDS
 from risk_lsp.server.documents.line_view import LineView
@@ -155,8 +152,6 @@ def _page_of(view: LineView, bundle: str | None, reference: ReferenceTable) -> s
     document, threshold = view.analysis.document, view.circumstances.settings.threshold
     options = CheckOptions(top=view.circumstances.settings.max_diagnostics, threshold=threshold)
     name = Path(Path(unquote(urlsplit(document.uri).path)).name)
-    places = all_lines(Place.GENERATED, document.lines.count)
-    here = placed(view.analysis.risks, document.lines, places, options.priors, document.language_id)
-    found = file_report(here, name, document.language_id, options, reference)
+    found = file_report(view.placed, name, document.language_id, options, reference)
     found = replace(found, worth_reading=heard(found.worth_reading), findings=heard(found.findings))
     return html_report([found], Tool(bundle or "unknown", "", ""), reference, threshold=threshold)

@@ -11,7 +11,6 @@ from lsprotocol import types
 
 from risk_lsp.risk.presentation import ReferenceTable, percent
 from risk_lsp.risk.views import document_risk
-from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.ignored_lines import Ignored
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.features.diagnostics import driving_spans
@@ -50,6 +49,7 @@ PLAIN_TEXT = Markup(False, str, str, str)
 
 
 _WORTH_EXPLAINING = 0.01
+_RANKS_WORTH_EXPLAINING = 10
 _IGNORED = {
     Ignored.SOURCE: "This line is ignored by a comment (risk: ignore).",
     Ignored.STORED: "This line is ignored, as you asked for; a code action here ends that.",
@@ -72,16 +72,20 @@ def hover_of(
     span = stripped_line_span(document, line)
     is_blank = span.start == span.end
     anchor = offset if is_blank else min(max(offset, span.start), span.end - 1)
-    paragraphs = [_around(view.analysis, anchor, markup)]
+    around = _around(view, anchor, markup)
+    paragraphs = [around] if around else []
     if line in view.ignored:
         paragraphs = [markup.text(_IGNORED[view.ignored[line]]), *paragraphs]
     elif not is_blank and np.isnan(view.numbers[line]):
-        why = "The model does not read comments." if view.known[line] else "This line is still being scored."
-        paragraphs = [markup.text(why), *paragraphs]
+        reason = "The model does not read comments." if view.known[line] else "This line is still being scored."
+        paragraphs = [markup.text(reason), *paragraphs]
     elif not is_blank:
         paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
+    why = view.placed.whole.why if is_blank else view.standing(line).why
     if view.outside is not None:
         paragraphs.append(markup.text(f"Outside its calibrated range: {view.outside}."))
+    elif why is not None:
+        paragraphs.append(markup.text(f"No percentage: {why}."))
     return types.Hover(_contents(paragraphs, markup), None if is_blank else range_of(part, span, encoding))
 
 
@@ -92,34 +96,47 @@ def note(text: str, markdown: bool) -> types.Hover:
 
 
 def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:
-    probability = float(view.numbers[line])
-    meaning = reference.sentence(probability)
     first = _probability(view, line, span, markup)
+    is_percent = view.standing(line).gives == "percent"
+    meaning = reference.sentence(float(view.numbers[line])) if is_percent else None
     return [first] if meaning is None else [first, markup.text(meaning[:1].upper() + meaning[1:] + ".")]
 
 
 def _probability(view: LineView, line: int, span: Span, markup: Markup) -> str:
-    """How likely, and what drives it. Many clients show a line's diagnostic above its hover: what that says is not said
-    again, but the hover makes sense alone, too."""
-    analysis, probability = view.analysis, float(view.numbers[line])
-    number = markup.bold(percent(probability))
-    tokens = [analysis.document.text[token.start : token.end] for token in driving_spans(analysis, span)]
-    if not tokens or probability < _WORTH_EXPLAINING:
-        return f"{number} likely to need an edit"
+    """How likely, or its rank, and what drives it. Many clients show a line's diagnostic above its hover: what that
+    says is not said again, but the hover makes sense alone, too."""
+    standing, probability = view.standing(line), float(view.numbers[line])
+    number = markup.bold(standing.short(probability))
+    tokens = [view.analysis.document.text[token.start : token.end] for token in driving_spans(view.placed, span)]
+    if standing.gives == "percent":
+        sentence, chance = f"{number} likely to need an edit", f"Most of the {number} chance of an edit comes"
+        is_worth_it = probability >= _WORTH_EXPLAINING
+    elif standing.rank is None:
+        return "No line of code"
+    else:
+        rest = standing.sentence(probability).removeprefix(standing.short(probability))
+        sentence, chance = f"{number}{rest}", f"Most of what makes it the {number} comes"
+        is_worth_it = standing.rank <= _RANKS_WORTH_EXPLAINING
+    if not tokens or not is_worth_it:
+        return sentence
     words = ", ".join(markup.code(token) for token in tokens)
-    if line in view.shown:
-        return f"Most of the {number} chance of an edit comes from {words}"
-    return f"{number} likely to need an edit, most of it from {words}"
+    return f"{chance} from {words}" if line in view.shown else f"{sentence}, most of it from {words}"
 
 
-def _around(analysis: Analysis, offset: int, markup: Markup) -> str:
-    parts = []
+def _around(view: LineView, offset: int, markup: Markup) -> str:
+    """The function's number and the document's, as far as they are known; an order has none for the document."""
+    analysis, parts = view.analysis, []
     function = analysis.structure.enclosing_function(offset)
     if function is not None and analysis.knows([function.span])[0]:
-        risk = analysis.risks.probability(function.span.start, function.span.end)
-        parts.append(f"{function.kind.capitalize()} {markup.code(function.name)}: {percent(risk)}")
-    whole = percent(document_risk(analysis.risks)) if analysis.is_whole else "still being scored"
-    parts.append(f"{'document' if parts else 'Document'}: {whole}")
+        ranked = view.placed.functions(analysis.structure)
+        risk, standing = next(each for each in ranked if each[0].node == function)
+        number = standing.short(risk.probability)
+        if standing.gives == "order":
+            number = standing.sentence(risk.probability, "functions") if analysis.is_whole else ""
+        parts += [f"{function.kind.capitalize()} {markup.code(function.name)}: {number}"] if number else []
+    if view.placed.whole.gives == "percent":
+        whole = percent(document_risk(view.placed.risks)) if analysis.is_whole else "still being scored"
+        parts.append(f"{'document' if parts else 'Document'}: {whole}")
     return ", ".join(parts)
 
 

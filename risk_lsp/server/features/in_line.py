@@ -9,8 +9,6 @@ from collections.abc import Iterable
 
 from lsprotocol import types
 
-from risk_lsp.risk.presentation import percent
-from risk_lsp.risk.views import function_risks
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import range_of
 from risk_lsp.text.document import Document, Part
@@ -22,29 +20,31 @@ _NO_COMMAND = ""  # to clients: text alone
 
 
 def inlay_hints(view: LineView, part: Part, where: types.Range, encoding: PositionEncoding) -> list[types.InlayHint]:
-    """The probability at the end of each line of the part that is shown, for lines in a range."""
+    """The probability or rank at the end of each line of the part that is shown, for lines in a range."""
     document = part.document
     hints = []
     for before, line in _where_now(view.analysis.document, document, view.shown).items():
         if line in part.lines and where.start.line <= line - part.first_line <= where.end.line:
             _, behind = stripped_line_span(document, line)
             end = range_of(part, Span(behind, behind), encoding).end
-            label = percent(float(view.numbers[before]))
-            hints.append(types.InlayHint(end, label, tooltip="likely to need an edit", padding_left=True))
+            standing, probability = view.standing(before), float(view.numbers[before])
+            label = standing.short(probability)
+            tooltip = standing.sentence(probability).removeprefix(label).strip()
+            hints.append(types.InlayHint(end, label, tooltip=tooltip, padding_left=True))
     return hints
 
 
 def code_lenses(view: LineView, part: Part, encoding: PositionEncoding) -> list[types.CodeLens]:
-    """The probability of each function of the part, at the line where it starts."""
+    """The probability or rank of each function of the part, at the line where it starts."""
     document = part.document
     then = view.analysis.document
-    functions = function_risks(view.analysis.risks, view.analysis.structure)
-    starts = [then.lines.line_of(function.node.span.start) for function in functions]
+    functions = view.placed.functions(view.analysis.structure)
+    starts = [then.lines.line_of(function.node.span.start) for function, _ in functions]
     now = _where_now(then, document, starts)
     lenses = []
-    for start, function in zip(starts, functions, strict=True):
+    for start, (function, standing) in zip(starts, functions, strict=True):
         if now.get(start) in part.lines:
-            title = f"{percent(function.probability)} likely to need an edit"
+            title = standing.sentence(function.probability, "functions")
             place = range_of(part, stripped_line_span(document, now[start]), encoding)
             lenses.append(types.CodeLens(place, types.Command(title, _NO_COMMAND)))
     return lenses

@@ -21,6 +21,7 @@ from risk_lsp.server.features.code_actions import Action, code_actions
 from risk_lsp.server.features.diagnostics import diagnostics_of
 from risk_lsp.server.features.hover import hover_of, note
 from risk_lsp.server.features.in_line import code_lenses, inlay_hints
+from risk_lsp.server.features.number_answers import lines_answer, query_answer
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import offset_of, position_of, span_of
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
@@ -96,31 +97,20 @@ class Questions:
     # These pick the snapshot before the next message is handled: it may be an edit.
 
     def query(self, params: Any) -> Step:
-        """`riskLsp/query`, from {uri, ranges} to {version, probabilities}, one for each range in their order."""
+        """`riskLsp/query`, from {uri, ranges} to what is known of each range, in their order."""
         part = self.part_of(_uri_of(params))
         ranges = params.get("ranges")
         if not isinstance(ranges, list):
             raise JsonRpcInvalidParams("params need ranges, a list of LSP ranges")
         spans = [span_of(part, _range_of(value, place), self._state.encoding) for place, value in enumerate(ranges)]
         analysis = yield barrier(QUERY, self.analysis_of), (part.document,), None
-        probabilities = analysis.risks.probabilities([span.start for span in spans], [span.end for span in spans])
-        return {"version": part.version, "probabilities": probabilities.tolist()}
+        return query_answer(self.view(analysis), part, spans)
 
     def lines(self, params: Any) -> Step:
-        """`riskLsp/lines`, from {uri} to {version, lines, steps, outside}.
-
-        `lines` has one probability for each line, or null; `steps` are for a heat map; `outside` is null, or says why
-        the numbers may not hold.
-        """
+        """`riskLsp/lines`, from {uri} to what is known of each line."""
         part = self.part_of(_uri_of(params))
-        view = self.view((yield barrier(LINES, self.analysis_of), (part.document,), None))
-        lines = slice(part.lines.start, part.lines.stop)
-        return {
-            "version": part.version,
-            "lines": [None if value != value else value for value in view.probabilities.tolist()[lines]],
-            "steps": list(view.steps[lines]),
-            "outside": view.outside,
-        }
+        analysis = yield barrier(LINES, self.analysis_of), (part.document,), None
+        return lines_answer(self.view(analysis), part)
 
     def diagnostic(self, params: types.DocumentDiagnosticParams) -> Generator[Any, Any, Any]:
         """Diagnostics for a client that pulls.

@@ -95,7 +95,7 @@ def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
     return {
         **({"diagnosticProvider": provider} if pull else {}),
         "positionEncoding": encoding,
-        "textDocumentSync": {"openClose": True, "change": _INCREMENTAL},
+        "textDocumentSync": {"openClose": True, "change": _INCREMENTAL, "save": True},
         "notebookDocumentSync": {
             "notebookSelector": [_PYTHON_CELLS],
             "save": True,

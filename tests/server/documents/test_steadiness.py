@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.priors import Prior, Priors
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.server.documents.analysis import Analysis, DocumentLayout
 from risk_lsp.server.documents.ignored_lines import Ignored
@@ -97,6 +98,29 @@ def test_a_pause_hides_what_was_shown_and_forgets_nothing() -> None:
     paused = show({"y": 0.0, "a": 0.28}, view, paused=True)
     assert (paused.shown, set(paused.steps)) == ((), {0})
     assert show({"z": 0.0, "a": 0.28}, paused).shown == (1,)
+
+
+def in_places(*places: int) -> dict[str, Any]:
+    """These places of the lines, of which code at rest (2) has a hundredth of the hazards."""
+    return {"places": np.array(places, np.int8), "priors": Priors(at_rest=Prior(0.01))}
+
+
+def test_a_line_that_comes_to_another_place_gets_its_number_at_once() -> None:
+    first = show({"a": 0.4, "b": 0.4}, **in_places(0, 0))
+    second = show({"a": 0.4, "b": 0.4}, first, **in_places(0, 2))
+    assert second.numbers.round(4).tolist() == [0.4, 0.0051]
+
+
+def test_where_numbers_are_smaller_smaller_moves_are_followed() -> None:
+    first = show({"a": 0.4, "b": 0.4, "c": 0.4}, **in_places(2, 2, 2))
+    second = show({"x": 0.1, "b": 0.41, "c": 0.46}, first, **in_places(2, 2, 2))
+    assert second.numbers.round(5).tolist() == [0.00105, 0.0051, 0.00614]
+    assert second.ranks.tolist() == [3, 2, 1]
+
+
+def test_code_at_rest_shows_one_line_for_fifty_and_leaves_room_for_others() -> None:
+    places = {**in_places(2, 2, 0), "priors": Priors()}
+    assert show({"a": 0.9, "b": 0.8, "c": 0.5}, **places).chosen == (0, 2)
 
 
 @given(st.lists(st.lists(PROBABILITY, min_size=4, max_size=4), min_size=1, max_size=6))

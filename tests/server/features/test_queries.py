@@ -45,8 +45,13 @@ async def test_every_line_has_a_probability_and_a_blank_one_null(client: LspClie
     assert await client.request("riskLsp/lines", {"uri": URI}) == {
         "version": 4,
         "lines": [0.0, None, pytest.approx(BUG), None],
+        "labels": ["<1%", None, "63%", None],
         "steps": [0, 0, 3, 0],
         "outside": None,
+        "ranks": [2, None, 1, None],
+        "of": 2,
+        "places": ["generated"] * 4,
+        "orders": {},
     }
 
 
@@ -55,6 +60,9 @@ async def test_ranges_are_answered_in_order(client: LspClient) -> None:
     answer = await client.request("riskLsp/query", {"uri": URI, "ranges": ranges})
     assert answer["version"] == 4
     assert answer["probabilities"] == pytest.approx([BUG, 1 - math.exp(-0.2), 0.0, 0.0])
+    assert [standing["rank"] for standing in answer["standings"]] == [1, 1, 2, None]
+    assert answer["labels"] == ["63%", "18%", "<1%", "<1%"]
+    assert answer["sentences"][0] == "63% likely to need an edit"
 
 
 async def test_ranges_count_in_the_agreed_encoding(client: LspClient) -> None:

@@ -31,14 +31,14 @@ function M.RiskQuery(args)
   if not range then
     return
   end
-  require('risk_lsp.selection').query(bufnr, range, function(error, probability)
+  require('risk_lsp.selection').query(bufnr, range, function(error, _, sentence)
     if error then
       message.warn(error.message)
       return
     end
     local lines = args.line1 == args.line2 and ('line %d'):format(args.line1)
       or ('lines %d to %d'):format(args.line1, args.line2)
-    message.info(('%s likely to need an edit (%s)'):format(message.percent(probability), lines))
+    message.info(('%s (%s)'):format(sentence, lines))
   end)
 end
 

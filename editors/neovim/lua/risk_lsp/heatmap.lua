@@ -2,7 +2,6 @@
 local M = {}
 
 local lines = require('risk_lsp.lines')
-local message = require('risk_lsp.message')
 local options = require('risk_lsp.options')
 
 M.NAMESPACE = vim.api.nvim_create_namespace('risk_lsp_heatmap')
@@ -18,12 +17,12 @@ local HAS_0_10 = vim.fn.has('nvim-0.10') == 1
 local is_shown = false
 
 ---@param step integer
----@param probability number
+---@param label string
 ---@param line string
 ---@return table
-local function mark(step, probability, line)
+local function mark(step, label, line)
   local bar = { BARS[step], 'RiskLspBar' .. step }
-  local percentage = { (' %4s '):format(message.percent(probability)), 'RiskLspPercent' }
+  local percentage = { (' %4s '):format(label), 'RiskLspPercent' }
   return {
     end_col = #line,
     invalidate = HAS_0_10 and true or nil, -- a deleted line takes its mark along
@@ -45,10 +44,10 @@ local function draw(bufnr, found)
     return
   end
   local texts = vim.api.nvim_buf_get_lines(bufnr, 0, -1, false)
-  for number, probability in ipairs(found.lines) do
-    local step = found.steps[number] or 0
-    if step > 0 and probability ~= vim.NIL and texts[number] then
-      local details = mark(step, probability, texts[number])
+  for number in ipairs(found.lines) do
+    local step, label = found.steps[number] or 0, lines.label(found, number)
+    if step > 0 and label and texts[number] then
+      local details = mark(step, label, texts[number])
       vim.api.nvim_buf_set_extmark(bufnr, M.NAMESPACE, number - 1, 0, details)
     end
   end

@@ -6,6 +6,7 @@ local client = require('risk_lsp.client')
 ---@class risk_lsp.Lines
 ---@field version integer of the text that the numbers belong to
 ---@field lines (number|userdata)[] one per line, vim.NIL for a line without a number
+---@field labels (string|userdata)[] what is said of each: "41%", or "1st" where only the order is known
 ---@field steps integer[] how strongly to show each line, 0 to 4
 ---@field outside? string why the numbers may not hold here
 
@@ -61,6 +62,18 @@ function M.is_current(bufnr)
   return known[bufnr] ~= nil and known[bufnr].version == client.version(bufnr)
 end
 
+--- What is said of a line, from 1; nil where it has no number.
+---@param found risk_lsp.Lines
+---@param number integer
+---@return string?
+function M.label(found, number)
+  local probability, label = found.lines[number], found.labels[number]
+  if probability == nil or probability == vim.NIL then
+    return
+  end
+  return label and label ~= vim.NIL and label or require('risk_lsp.message').percent(probability)
+end
+
 --- Ask for a buffer's numbers, if anybody wants them. Failures are silent: another result will follow an edit.
 ---@param bufnr integer
 function M.refresh(bufnr)
@@ -76,6 +89,7 @@ function M.refresh(bufnr)
       result.outside = nil
     end
     result.steps = result.steps or {}
+    result.labels = result.labels or {} -- an older server sends none
     set(bufnr, result)
   end)
 end

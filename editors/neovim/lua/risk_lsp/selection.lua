@@ -37,15 +37,21 @@ function M.of_command(bufnr, args)
   return position.of_lines(bufnr, args.line1, args.line2, encoding(bufnr))
 end
 
---- Ask for the probability that a range has to be edited.
+--- Ask what is said of a range: in a word, such as "41%", and in a sentence.
 ---@param bufnr integer
 ---@param range risk_lsp.Range
----@param on_answer fun(error: { code: integer, message: string }?, probability: number?)
+---@param on_answer fun(error: { code: integer, message: string }?, label: string?, sentence: string?)
 ---@return boolean sent
 function M.query(bufnr, range, on_answer)
   local params = { uri = vim.uri_from_bufnr(bufnr), ranges = { range } }
   return client.request(bufnr, 'riskLsp/query', params, function(error, result)
-    on_answer(error, result and result.probabilities[1])
+    if error or not result then
+      on_answer(error)
+      return
+    end
+    local percent = require('risk_lsp.message').percent(result.probabilities[1])
+    local labels, sentences = result.labels or {}, result.sentences or {} -- an older server sends none
+    on_answer(nil, labels[1] or percent, sentences[1] or percent .. ' likely to need an edit')
   end)
 end
 

@@ -3,7 +3,6 @@ local M = {}
 
 local client = require('risk_lsp.client')
 local lines = require('risk_lsp.lines')
-local message = require('risk_lsp.message')
 local progress = require('risk_lsp.progress')
 local selection = require('risk_lsp.selection')
 local state = require('risk_lsp.state')
@@ -12,7 +11,7 @@ local is_used = false
 
 ---@class risk_lsp.AskedSelection
 ---@field key string
----@field probability? number
+---@field label? string
 
 ---@type risk_lsp.AskedSelection
 local asked = { key = '' }
@@ -25,7 +24,7 @@ end
 --- One question at a time; the selection that there is when its answer comes is asked about next. A text that is not scored
 --- yet is not asked about: that would have it scored before its quiet period is over.
 ---@param bufnr integer
----@return number?
+---@return string?
 local function of_selection(bufnr)
   local range = selection.selected(bufnr)
   if not range then
@@ -35,26 +34,25 @@ local function of_selection(bufnr)
   local numbers = { bufnr, client.version(bufnr), from.line, from.character, to.line, to.character }
   local key = table.concat(numbers, ' ')
   if key == asked.key then
-    return asked.probability
+    return asked.label
   end
   if not is_asking and lines.is_current(bufnr) then
     is_asking = true
     asked = { key = key }
     local mine = asked
-    is_asking = selection.query(bufnr, range, function(_, probability)
+    is_asking = selection.query(bufnr, range, function(_, label)
       is_asking = false
-      mine.probability = probability
+      mine.label = label
       redraw()
     end)
   end
 end
 
 ---@param bufnr integer
----@return number?
+---@return string?
 local function of_cursor_line(bufnr)
   if lines.is_current(bufnr) then
-    local probability = lines.get(bufnr).lines[vim.api.nvim_win_get_cursor(0)[1]]
-    return probability ~= vim.NIL and probability or nil
+    return lines.label(lines.get(bufnr), vim.api.nvim_win_get_cursor(0)[1])
   end
 end
 
@@ -65,7 +63,7 @@ local function is_current_window()
   return current == nil or current == vim.api.nvim_get_current_win()
 end
 
---- "risk 41%": the selection's probability, or else the cursor line's; "risk starting" and the like when there is none;
+--- "risk 41%", or "risk 1st": the selection's number, or else the cursor line's; "risk starting" and the like when there is none;
 --- empty where the server does not work.
 ---@return string
 function M.text()
@@ -84,13 +82,13 @@ function M.text()
   if now == 'ready' or now == 'analysing' then
     local is_selecting = is_current_window()
       and vim.api.nvim_get_mode().mode:find('^[vV\22]') ~= nil
-    local probability
+    local label
     if is_selecting and client.get(bufnr) then
-      probability = of_selection(bufnr)
+      label = of_selection(bufnr)
     else
-      probability = of_cursor_line(bufnr)
+      label = of_cursor_line(bufnr)
     end
-    return 'risk ' .. (probability and message.percent(probability) or '…')
+    return 'risk ' .. (label or '…')
   end
   return 'risk ' .. now
 end

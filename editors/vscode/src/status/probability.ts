@@ -9,6 +9,7 @@ import {
 } from 'vscode';
 import { config, SECTION } from '../config';
 import { isScored } from '../documents';
+import { percent } from '../percent';
 import { LINES, type LinesAnswer, QUERY, type QueryAnswer } from '../protocol';
 import type { AnalysedDocument, Answer, Server } from '../server/server';
 import { probabilityView } from './probabilityView';
@@ -18,10 +19,10 @@ import { QuietPeriod } from './quietPeriod';
 const DEBOUNCE_MS = 80;
 
 interface Found {
-  /** Null for a line without one: it is blank, or ignored. */
-  probability: number | null;
-  /** Why it may not hold. */
-  outside: string | null;
+  /** "41%", or "1st"; null for a line without a number: it is blank, or ignored. */
+  label: string | null;
+  /** Why it is no percentage, or may not hold. */
+  why: string | null;
 }
 
 /** The probability of the selection, or of the cursor's line, in the status bar. No question runs the model. */
@@ -113,16 +114,17 @@ export class ProbabilityItem implements Disposable {
     if (lines === 'later' || lines === 'none') {
       return lines;
     }
-    const { outside } = lines.value;
     if (selection.isEmpty) {
-      return { value: { probability: lines.value.lines[selection.active.line] ?? null, outside } };
+      return { value: lineFound(lines.value, selection.active.line) };
     }
     const range = { start: plain(selection.start), end: plain(selection.end) };
     const answer = await this.server.ask<QueryAnswer>(QUERY, { uri, ranges: [range] });
     if (answer === 'later' || answer === 'none') {
       return answer;
     }
-    return { value: { probability: answer.value.probabilities[0] ?? null, outside } };
+    const { labels, probabilities, standings } = answer.value;
+    const label = labels?.[0] ?? orPercent(probabilities[0]);
+    return { value: { label, why: standings?.[0]?.why ?? lines.value.outside } };
   }
 
   private async linesOf(uri: string, version: number): Promise<Answer<LinesAnswer>> {
@@ -140,12 +142,21 @@ export class ProbabilityItem implements Disposable {
     return this.server.isRunning && ['ready', 'analysing'].includes(this.server.status.state);
   }
 
-  private show(isLine: boolean, { probability, outside }: Found): void {
-    const view = probabilityView(isLine, probability, outside);
+  private show(isLine: boolean, { label, why }: Found): void {
+    const view = probabilityView(isLine, label, why);
     this.item.text = view.text;
     this.item.tooltip = view.tooltip;
     this.item.show();
   }
+}
+
+function lineFound({ labels, lines, orders, outside, places }: LinesAnswer, line: number): Found {
+  const label = labels?.[line] ?? orPercent(lines[line]);
+  return { label, why: outside ?? orders?.[places?.[line] ?? ''] ?? null };
+}
+
+function orPercent(probability: number | null | undefined): string | null {
+  return probability === null || probability === undefined ? null : percent(probability);
 }
 
 function plain({ line, character }: Position): { line: number; character: number } {
