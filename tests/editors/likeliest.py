@@ -22,7 +22,8 @@ class Likeliest:
 @lru_cache
 def likeliest(file: Path, count: int = 3) -> Likeliest:
     """Ask the server's command line, RISK_LSP, for the `count` likeliest lines."""
-    command = [os.environ["RISK_LSP"], "check", str(file), "--format", "json", "--top", str(count), "--no-cache"]
+    command = [os.environ["RISK_LSP"], "check", str(file), "--place", "generated", "--format", "json"]
+    command += ["--top", str(count), "--no-cache"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     found = json.loads(done.stdout)["files"][0]["worth_reading"]
     lowest = min(each["probability"] for each in found)

@@ -8,6 +8,12 @@ test.each(['63%', '\\>99%'])('below a hint that says %s the hover does not', (nu
   expect(withoutNumber(said)).toBe(`Most of it comes from ${REST}`);
 });
 
+test('below a hint that says 1st of 40 the hover does not', () => {
+  expect(withoutNumber(`Most of what makes it the **1st** comes from ${REST}`)).toBe(
+    `Most of it comes from ${REST}`,
+  );
+});
+
 test.each(['**22%** likely to need an edit, most of it from `x`', 'Document: 63%'])(
   'what does not repeat a hint stays as it is: %s',
   (said) => {
