@@ -1,5 +1,6 @@
 /** How the server's hover begins on a line that has a hint; see risk_lsp/server/features/hover.py. */
-const BEGINNING = /^Most of (the \*\*[^*]+\*\* chance of an edit|what makes it the \*\*[^*]+\*\*) comes from /;
+const BEGINNING =
+  /^Most of (the \*\*[^*]+\*\* chance of an edit|what makes it the \*\*[^*]+\*\*) comes from /;
 
 /** What the hover says below the hint's message, which has told the number already. */
 export function withoutNumber(markdown: string): string {
