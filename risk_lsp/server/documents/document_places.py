@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pygls.uris import to_fs_path
 
+from risk_lsp.errors import log_failure
 from risk_lsp.probe.priors import Place
 from risk_lsp.risk.places import PLACES, UNKNOWN, LinePlaces, TextPlace, all_lines, places_of
-from risk_lsp.server.wire.barrier import log_failure
 from risk_lsp.text.document import Document
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.notebook import is_notebook
