@@ -22,6 +22,7 @@ from scipy.special import logsumexp
 
 from risk_lsp.edits.candidates import candidates
 from risk_lsp.lab.evaluation.repair_measuring import FailingProgram, failing_programs
+from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.model.infilling import preferences
 from risk_lsp.repair.embedded import FEATURES, features
 from risk_lsp.repair.execution import Execution, ProblemTests
@@ -50,8 +51,7 @@ def main() -> None:
         *failing_programs(args.data, "natural", "train", args.count, 1),
         *failing_programs(args.data, "humanevalfix", "train", args.count, 1),
     ]
-    args.work.touch()
-    known = {json.loads(line)["id"] for line in args.work.read_text("utf-8").splitlines()}
+    known = {record["id"] for _, record in read_appended(args.work)}
     engine = Engine.load(threads=1)
     with args.work.open("a", encoding="utf-8") as file:
         for program in programs:
@@ -59,7 +59,7 @@ def main() -> None:
                 record = asyncio.run(_measured(program, engine))
                 file.write(json.dumps({"id": program.id, "group": program.problem.group, **record}) + "\n")
                 file.flush()
-    records = [json.loads(line) for line in args.work.read_text("utf-8").splitlines()]
+    records = [record for _, record in read_appended(args.work)]
     args.out.write_text(json.dumps(_fitted(records), indent=1) + "\n", encoding="utf-8")
 
 

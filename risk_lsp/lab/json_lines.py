@@ -12,7 +12,7 @@ from typing import IO, Any, TypeVar
 from risk_lsp.errors import BadInput
 
 Record = TypeVar("Record")
-_KIND_NAMES: dict[type, str] = {str: "a text", int: "a whole number", bool: "true or false"}
+_KIND_NAMES: dict[type, str] = {str: "a text", int: "a whole number", bool: "true or false", list: "a list"}
 
 
 class Fields:
@@ -38,6 +38,10 @@ class Fields:
     def optional(self, name: str, kind: type[Record]) -> Record | None:
         """The field's value, or None where it is absent or null."""
         return None if self._record.get(name) is None else self.get(name, kind)
+
+    def nullable(self, name: str, kind: type[Record]) -> Record | None:
+        """The field's value, or None where it is null; unlike an optional one it may not be absent."""
+        return None if self._record.get(name, ...) is None else self.get(name, kind)
 
     def translated(self, translate: Callable[[dict[str, Any]], dict[str, Any]]) -> Fields:
         """The same record in other words."""

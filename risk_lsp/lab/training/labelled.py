@@ -22,13 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.json_lines import read_lines
+from risk_lsp.lab.json_lines import Fields, read_fields
 from risk_lsp.lab.training.shared_programs import Split, split_of
 from risk_lsp.text.spans import Span
 
 _FORMAT = 'see "labelled programs" in docs/probe.md'
 _WEAKLY_TESTED = 0.5
-_FIELDS: dict[str, type] = {"id": str, "group": str, "benchmark": str, "text": str, "scored": list, "passed": bool}
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class LabelledProgram:
 
 def read_labelled(path: Path) -> list[LabelledProgram]:
     """The programs of a .jsonl or .jsonl.xz file. BadInput names the file and line of a record that is wrong."""
-    return [_parsed(record, where) for where, record in read_lines(path)]
+    return [_program_of(fields) for fields in read_fields(path, _FORMAT)]
 
 
 def natural_weights(programs: Sequence[LabelledProgram], failing_share: dict[str, float]) -> list[float]:
@@ -105,47 +104,31 @@ def failing_shares(programs: Sequence[LabelledProgram]) -> dict[str, float]:
     return {group: passed.count(False) / len(passed) for group, passed in outcomes.items()}
 
 
-def _parsed(record: dict[str, Any], where: str) -> LabelledProgram:
-    for name, kind in _FIELDS.items():
-        if type(record.get(name)) is not kind:
-            raise BadInput(f"{where} is not a labelled program: {name!r} is missing or not a {kind.__name__}", _FORMAT)
-    if "edited" not in record:
-        raise BadInput(f"{where} is not a labelled program: 'edited' is missing", _FORMAT)
-    text, edited = record["text"], record["edited"]
-    if not (edited is None or isinstance(edited, list)):
-        raise BadInput(f"{where} is not a labelled program: 'edited' is neither a list nor null", _FORMAT)
+def _program_of(fields: Fields) -> LabelledProgram:
+    text, edited = fields.get("text", str), fields.nullable("edited", list)
+
+    def span(value: Any) -> Span:
+        if not isinstance(value, list) or len(value) != 2 or not all(type(offset) is int for offset in value):
+            raise fields.error(f"{value!r} is not a span")
+        if not 0 <= value[0] <= value[1] <= len(text):
+            raise fields.error(f"span {value} leaves its text of {len(text)} characters")
+        return Span(*value)
+
     return LabelledProgram(
-        id=record["id"],
-        group=record["group"],
-        benchmark=record["benchmark"],
+        id=fields.get("id", str),
+        group=fields.get("group", str),
+        benchmark=fields.get("benchmark", str),
         text=text,
-        scored=_span(record["scored"], text, where),
-        edited=None if edited is None else tuple(_span(span, text, where) for span in edited),
-        passed=record["passed"],
-        task_id=_text(record, "task_id", where),
-        model=_text(record, "model", where),
-        source=_text(record, "source", where),
-        asked=_text(record, "asked", where),
-        kind=_text(record, "kind", where),
-        weak_tests=record.get("weak_tests") is True,
+        scored=span(fields.get("scored", list)),
+        edited=None if edited is None else tuple(map(span, edited)),
+        passed=fields.get("passed", bool),
+        task_id=fields.get("task_id", str, default=""),
+        model=fields.get("model", str, default=""),
+        source=fields.get("source", str, default=""),
+        asked=fields.get("asked", str, default=""),
+        kind=fields.get("kind", str, default=""),
+        weak_tests=fields.get("weak_tests", bool, default=False),
     )
-
-
-def _text(record: dict[str, Any], name: str, where: str) -> str:
-    """An optional text."""
-    value = record.get(name, "")
-    if not isinstance(value, str):
-        raise BadInput(f"{where} is not a labelled program: {name!r} is not a str", _FORMAT)
-    return value
-
-
-def _span(value: Any, text: str, where: str) -> Span:
-    if not isinstance(value, list) or len(value) != 2 or not all(type(offset) is int for offset in value):
-        raise BadInput(f"{where}: {value!r} is not a span", _FORMAT)
-    span = Span(*value)
-    if not 0 <= span.start <= span.end <= len(text):
-        raise BadInput(f"{where}: span {value} leaves its text of {len(text)} characters", _FORMAT)
-    return span
 
 
 INDEX_FILE = "index.json"
