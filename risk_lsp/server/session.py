@@ -66,11 +66,11 @@ class Session:
             self.state, self.questions, self.messenger, self.refresher, self.tell_status, pull=pull
         )
         self.repairs = Repairs(self.state, self.questions, self.messenger, self.data_folder)
-        self._progress = LoadingProgress(self.client.work_done_progress, self.messenger.request, self.messenger.notify)
+        self._progress = LoadingProgress(self.client.work_done_progress, self.messenger)
         self.fetches = ModelFetches(self.messenger, shows_progress=self.client.work_done_progress)
         self._choice = ChoiceWatch()
         self._following: asyncio.Task[None] | None = None
-        self._status = StatusReporter(self.messenger.notify) if self.client.wants_status else None
+        self._status = StatusReporter(self.messenger) if self.client.wants_status else None
         self._settings_changes = SettingsChanges(self)
         self._is_initialized = False  # until then a server may send next to nothing
         self._register()

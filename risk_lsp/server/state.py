@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from lsprotocol import types
 
@@ -20,6 +19,7 @@ from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ModelHost
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
 from risk_lsp.server.wire.handshake import Client
+from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.settings import Settings
 from risk_lsp.text.positions import PositionEncoding
 from risk_lsp.worker.supervisor import WorkerState
@@ -55,10 +55,6 @@ class Snooze:
             self._timer = None
 
 
-Request = Callable[[str, Any, Callable[[Any], None]], None]  # method, params, what to do with the result
-Notify = Callable[[str, Any], None]  # method, params
-
-
 class LoadingProgress:
     """At most one work-done progress at a time, shown only by clients that can.
 
@@ -66,15 +62,14 @@ class LoadingProgress:
     cancelled future behind that the answer then trips over.
     """
 
-    def __init__(self, supported: bool, request: Request, notify: Notify) -> None:
+    def __init__(self, supported: bool, messenger: Messenger) -> None:
         self._supported = supported
-        self._request = request
-        self._notify = notify
+        self._messenger = messenger
         self._token: str | None = None  # of the loading that is going on
         self._shown = False
 
     def begin(self, message: str) -> None:
-        """The model starts to load."""
+        """Show that the model loads."""
         if not self._supported or self._token is not None:
             return
         token = self._token = str(uuid.uuid4())
@@ -84,17 +79,18 @@ class LoadingProgress:
                 self._shown = True
                 self._send(token, types.WorkDoneProgressBegin(title="risk-lsp", message=message))
 
-        self._request("window/workDoneProgress/create", types.WorkDoneProgressCreateParams(token), created)
+        params = types.WorkDoneProgressCreateParams(token)
+        self._messenger.request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params, created)
 
     def end(self) -> None:
-        """The model has loaded, or will not."""
+        """Take the progress from the screen: the model has loaded, or will not."""
         token, shown = self._token, self._shown
         self._token, self._shown = None, False
         if token is not None and shown:
             self._send(token, types.WorkDoneProgressEnd())
 
     def _send(self, token: str, value: types.WorkDoneProgressBegin | types.WorkDoneProgressEnd) -> None:
-        self._notify("$/progress", types.ProgressParams(token, value))
+        self._messenger.notify(types.PROGRESS, types.ProgressParams(token, value))
 
 
 @dataclass(frozen=True)
@@ -154,15 +150,15 @@ def status_of(enabled: bool, until: float | None, host: ModelHost, remark: str |
 class StatusReporter:
     """Sends the status to a client that wants it, whenever it differs from what was sent last."""
 
-    def __init__(self, notify: Callable[[str, Any], None]) -> None:
-        self._notify = notify
+    def __init__(self, messenger: Messenger) -> None:
+        self._messenger = messenger
         self._sent: Status | None = None
 
     def report(self, status: Status) -> None:
         """Send the status if it is news."""
         if status != self._sent:
             self._sent = status
-            self._notify(STATUS, asdict(status))
+            self._messenger.notify(STATUS, asdict(status))
 
 
 def _sentence(text: str) -> str:

@@ -9,7 +9,6 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from functools import cache, partial
 from queue import Empty, SimpleQueue
 from typing import IO, Any, Protocol
 
@@ -22,21 +21,18 @@ from risk_lsp.worker.messages import Message, pack, read_message
 
 _NICENESS = 5  # hovers, and what else waits for a core, come first; where nothing else runs it costs nothing
 _NICENESS_ON_BATTERY = 10
+_PARENT_CHECK_SECONDS = 1.0
+_QUIET_SECONDS = 1.0
 
 
 def step_back() -> int:
     """Lower this process's priority where the platform lets it; returns by how much it was asked to."""
-    niceness = _NICENESS_ON_BATTERY if _on_battery() else _NICENESS
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    niceness = _NICENESS if battery is None or battery.power_plugged is not False else _NICENESS_ON_BATTERY
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
             os.nice(niceness)
     return niceness
-
-
-def _on_battery() -> bool:
-    """False where no platform tells."""
-    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
-    return battery is not None and battery.power_plugged is False
 
 
 def give_back_free_memory() -> None:
@@ -45,21 +41,10 @@ def give_back_free_memory() -> None:
     glibc keeps freed memory below the highest block in use: a small array that outlives a pass can hold the whole
     heap below it.
     """
-    trim = _trim()
-    if trim is not None:
-        trim(0)
-
-
-@cache
-def _trim() -> Callable[[int], int] | None:
-    if not sys.platform.startswith("linux"):
-        return None
-    # musl has none, and returns memory by itself.
-    return getattr(ctypes.CDLL(None), "malloc_trim", None)
-
-
-_PARENT_CHECK_SECONDS = 1.0
-_QUIET_SECONDS = 1.0
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # musl has none, and returns memory by itself
+        if trim is not None:
+            trim(0)
 
 
 Answer = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -124,21 +109,24 @@ class _Worker:
             scorer = self._load(self._messages.get().fields["options"])
             description = scorer.describe()
         except Exception as error:
-            self._send(Message("failed", _explain(error)))
+            self._write(pack(Message("failed", _explain(error))))
             return 1
-        self._send(Message("ready", {"description": description}))
+        self._write(pack(Message("ready", {"description": description})))
         while True:
-            self._answer(scorer, self._next_request())
-
-    def _next_request(self) -> Message:
-        try:
-            return self._messages.get(timeout=_QUIET_SECONDS)
-        except Empty:  # not after every answer: while somebody types, the next pass needs the same memory again
-            give_back_free_memory()
-            return self._messages.get()
+            try:
+                request = self._messages.get(timeout=_QUIET_SECONDS)
+            except Empty:  # not after every answer: while somebody types, the next pass needs the same memory again
+                give_back_free_memory()
+                request = self._messages.get()
+            self._answer(scorer, request)
 
     def _answer(self, scorer: HostedScorer, request: Message) -> None:
         request_id = request.fields["id"]
+
+        def send_part(part: Answer) -> None:
+            header, arrays = part
+            self._write(pack(Message("part", {"id": request_id, "header": header}, arrays)))
+
         try:
             with cancellable(lambda: request_id in self._cancelled):
                 stop_if_unwanted()
@@ -146,20 +134,13 @@ class _Worker:
                     header, arrays = scorer.answer(request.fields["question"], request.fields["parameters"])
                 else:
                     text, language_id, at = (request.fields[name] for name in ("text", "language_id", "at"))
-                    header, arrays = scorer.score(text, language_id, at, partial(self._send_part, request_id))
+                    header, arrays = scorer.score(text, language_id, at, send_part)
             frame = pack(Message("result", {"id": request_id, "header": header}, arrays))
         except Exception as error:
             refused = isinstance(error, BadInput)
             frame = pack(Message("error", {"id": request_id, **_explain(error), "refused": refused}))
         self._cancelled.discard(request_id)
         self._write(frame)
-
-    def _send_part(self, request_id: int, part: Answer) -> None:
-        header, arrays = part
-        self._send(Message("part", {"id": request_id, "header": header}, arrays))
-
-    def _send(self, message: Message) -> None:
-        self._write(pack(message))
 
     def _write(self, frame: bytes) -> None:
         try:

@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from risk_lsp.errors import RiskError
 from risk_lsp.text.comments import lines_ignored_in_source
@@ -49,7 +48,10 @@ class IgnoreStore:
             anchors = self._anchors(path)
             if line not in find_anchors(anchors, hashed).values():
                 self._write(path, [*anchors, anchor][-_LINES_AT_MOST:])
-                self._drop_oldest_files()
+                files = list(self._folder.glob("*.json"))
+                if (surplus := len(files) - _FILES_AT_MOST) > 0:
+                    for oldest in sorted(files, key=lambda file: file.stat().st_mtime_ns)[:surplus]:
+                        oldest.unlink(missing_ok=True)
 
     def remove(self, document: Document, line: int) -> bool:
         """Forget a line; False if it was not remembered. Raises RiskError if that cannot be written down."""
@@ -106,13 +108,6 @@ class IgnoreStore:
                 os.unlink(name)
             raise
 
-    def _drop_oldest_files(self) -> None:
-        files = list(self._folder.glob("*.json"))
-        if len(files) > _FILES_AT_MOST:
-            files.sort(key=lambda path: path.stat().st_mtime_ns)
-            for path in files[: len(files) - _FILES_AT_MOST]:
-                path.unlink(missing_ok=True)
-
 
 def default_data_folder() -> Path:
     """The user's data folder for this program."""
@@ -122,21 +117,21 @@ def default_data_folder() -> Path:
 
 
 def _read(path: Path) -> list[LineAnchor]:
+    """The lines of a file; none of one that was not written here, or is damaged."""
     try:
         content = json.loads(path.read_text(encoding="ascii"))
         if content["format"] != _FORMAT:
             raise ValueError
-        return [_anchor(entry) for entry in content["lines"]][-_LINES_AT_MOST:]
+        anchors = []
+        for entry in content["lines"][-_LINES_AT_MOST:]:
+            before, after, text, line = entry["before"], entry["after"], entry["content"], entry["line"]
+            if not all(isinstance(value, str) for value in (text, *before, *after)) or type(line) is not int:
+                raise ValueError
+            anchors.append(LineAnchor(text, tuple(before), tuple(after), line))
+        return anchors
     except (OSError, ValueError, TypeError, KeyError):
         logger.warning("%s cannot be read; the lines that it remembered are shown", path)
         return []
-
-
-def _anchor(entry: dict[str, Any]) -> LineAnchor:
-    before, after, content, line = entry["before"], entry["after"], entry["content"], entry["line"]
-    if not all(isinstance(value, str) for value in (content, *before, *after)) or type(line) is not int:
-        raise ValueError
-    return LineAnchor(content, tuple(before), tuple(after), line)
 
 
 class Ignored(str, Enum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -36,7 +37,6 @@ class ModelHost:
         self._on_change = on_change
         self._supervisor: Supervisor | None = None
         self._options: dict[str, Any] = {}
-        self._problem: ModelError | None = None
         self._settled = asyncio.Event()
         self._applying = asyncio.Lock()
         self._reference: ReferenceTable = ReferenceTable(())
@@ -71,7 +71,10 @@ class ModelHost:
             if not settings.enabled:
                 await self._stop()
             elif self._supervisor is None:
-                await self._start(options)
+                self._options = options
+                self._supervisor = Supervisor(options, command=self._command or WORKER_COMMAND)
+                self._supervisor.on_change(self._changed)
+                await self._supervisor.start()
             elif options != self._options:
                 self._options = options
                 await self._supervisor.restart(options)
@@ -132,7 +135,10 @@ class ModelHost:
             except LoadInterrupted:
                 continue  # the next worker may come to be ready
             except WorkerError as error:
-                raise self._told_apart(supervisor, error) from None
+                if supervisor.state in (WorkerState.READY, WorkerState.FAILED, WorkerState.STOPPED):
+                    # No new worker follows: another try would not help.
+                    raise ModelError(error.message, error.hint) from None
+                raise
 
     async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
         """Ask the worker something else, as soon as the model is ready; see `Supervisor.ask`.
@@ -149,18 +155,6 @@ class ModelHost:
             raise ModelError(self.explanation() or "the model is not running", "start it with riskLsp.restart")
         return supervisor
 
-    def _told_apart(self, supervisor: Supervisor, error: WorkerError) -> ModelError | WorkerError:
-        """A WorkerError is one that a new worker follows; where none does, another try would not help."""
-        if supervisor.state in (WorkerState.READY, WorkerState.FAILED, WorkerState.STOPPED):
-            return ModelError(error.message, error.hint)
-        return error
-
-    async def _start(self, options: dict[str, Any]) -> None:
-        self._options = options
-        self._supervisor = Supervisor(options, command=self._command or WORKER_COMMAND)
-        self._supervisor.on_change(self._changed)
-        await self._supervisor.start()
-
     async def _stop(self) -> None:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
@@ -172,15 +166,23 @@ class ModelHost:
         else:
             self._settled.set()
         if state is WorkerState.READY and self._supervisor is not None:
-            self._reference = _reference_of(self._supervisor.description)
-            self._priors = _priors_of(self._supervisor.description)
+            try:
+                self._reference = ReferenceTable.from_manifest(self._supervisor.description.get("reference", {}))
+            except BundleError as error:
+                logger.warning("no reference sentences: %s", error)
+                self._reference = ReferenceTable(())
+            places = self._supervisor.description.get("places")
+            self._priors = Priors() if places is None else Priors.from_json(places)
         self._on_change(state, failure)
 
 
 def worker_options(settings: Settings) -> dict[str, Any]:
     """What the worker is started with; paths are absolute because it runs in another folder."""
+    bundle = settings.bundle
+    with contextlib.suppress(RiskError):  # the worker says what is wrong with a name that cannot be resolved
+        bundle = str(bundle_path(bundle).absolute())
     return {
-        "bundle": _resolved(settings.bundle),
+        "bundle": bundle,
         "threads": settings.threads or None,
         "cache_bytes": settings.cache_megabytes * 1_000_000,
         "disk_cache_bytes": settings.disk_cache_megabytes * 1_000_000,
@@ -188,23 +190,3 @@ def worker_options(settings: Settings) -> dict[str, Any]:
         "dtype": settings.dtype,
         "offline": settings.offline,
     }
-
-
-def _resolved(bundle: str) -> str:
-    """The bundle's folder; a name that cannot be resolved stays, for the worker to say what is wrong with it."""
-    try:
-        return str(bundle_path(bundle).absolute())
-    except RiskError:
-        return bundle
-
-
-def _priors_of(description: dict[str, Any]) -> Priors:
-    return Priors.from_json(description["places"]) if "places" in description else Priors()
-
-
-def _reference_of(description: dict[str, Any]) -> ReferenceTable:
-    try:
-        return ReferenceTable.from_manifest(description.get("reference", {}))
-    except BundleError as error:
-        logger.warning("no reference sentences: %s", error)
-        return ReferenceTable(())

@@ -47,9 +47,13 @@ async def carry_out(job: RepairJob, state: State, messenger: Messenger, folder: 
 
     Nothing but an edit that the person accepts changes anything. Raises RiskError if the repair cannot be looked for.
     """
-    hint = job.hint if job.hint is not None else await _ask_for_hint(job, messenger)
+    hint = job.hint
     if hint is None:
-        return RepairOutcome("cancelled")
+        job.progress.report("waiting for your hint", 0.0)
+        answer = await messenger.ask(ASK_HINT, {"uri": job.part.uri, "range": job.range})
+        hint = answer.get("hint") if isinstance(answer, dict) else None
+        if not isinstance(hint, str) or not hint.strip():  # the person gives none after all
+            return RepairOutcome("cancelled")
     judge = await find_judge(job, state, messenger, ConsentStore(folder / "tests"))
     settings, document = state.settings, job.part.document
     name = PurePosixPath(unquote(urlsplit(job.part.uri).path)).name
@@ -63,14 +67,6 @@ async def carry_out(job: RepairJob, state: State, messenger: Messenger, folder: 
     if hint and settings.repair_provider == "embedded":
         words = f"{words} ({_HINT_UNREAD})"
     return await offer_repair(job, state, messenger, result, name, words)
-
-
-async def _ask_for_hint(job: RepairJob, messenger: Messenger) -> str | None:
-    """The person's words; None if they chose to give none after all."""
-    job.progress.report("waiting for your hint", 0.0)
-    answer = await messenger.ask(ASK_HINT, {"uri": job.part.uri, "range": job.range})
-    hint = answer.get("hint") if isinstance(answer, dict) else None
-    return hint if isinstance(hint, str) and hint.strip() else None
 
 
 async def _search(
@@ -150,18 +146,13 @@ def _url(settings: Settings) -> str | None:
     if not settings.repair_model:
         raise RepairError("no model is named for the endpoint", "name one in the setting repairModel")
     url = settings.repair_endpoint or os.environ.get("OPENAI_BASE_URL") or None
-    if settings.offline and not _is_local(url or _OPENAI):
-        host = urlsplit(url or _OPENAI).hostname
+    host = urlsplit(url or _OPENAI).hostname or ""
+    is_local = host == "localhost"
+    with contextlib.suppress(ValueError):
+        is_local = is_local or ip_address(host).is_loopback
+    if settings.offline and not is_local:
         raise RepairError(f"{host} is on the network and risk-lsp is offline", "set offline to false to allow it")
     return url
-
-
-def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _key(state: State, messenger: Messenger, url: str) -> str | None:

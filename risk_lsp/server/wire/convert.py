@@ -22,7 +22,13 @@ def document_of(item: types.TextDocumentItem) -> Document:
 
 def changes_of(events: Iterable[types.TextDocumentContentChangeEvent]) -> list[TextChange]:
     """The edits of one notification, in order."""
-    return [_change_of(event) for event in events]
+    changes = []
+    for event in events:
+        start = end = None  # the whole text
+        if isinstance(event, types.TextDocumentContentChangePartial):
+            start, end = _own_position(event.range.start), _own_position(event.range.end)
+        changes.append(TextChange(start, end, event.text))
+    return changes
 
 
 def notebook_of(params: types.DidOpenNotebookDocumentParams) -> Notebook:
@@ -37,15 +43,18 @@ def notebook_change_of(params: types.DidChangeNotebookDocumentParams) -> Noteboo
     version, cells = params.notebook_document.version, params.change.cells
     if cells is None:
         return NotebookChange(version)
-    structure = cells.structure
-    return NotebookChange(
-        version,
-        splice=_splice_of(structure.array) if structure is not None else None,
-        opened=[document_of(item) for item in (structure.did_open or ())] if structure is not None else (),
-        closed=[item.uri for item in (structure.did_close or ())] if structure is not None else (),
-        kinds=[_cell_of(cell) for cell in (cells.data or ())],
-        edits=[_cell_edit_of(content) for content in (cells.text_content or ())],
-    )
+    splice, opened, closed = None, [], []
+    if cells.structure is not None:
+        array = cells.structure.array
+        splice = CellSplice(array.start, array.delete_count, [_cell_of(cell) for cell in (array.cells or ())])
+        opened = [document_of(item) for item in (cells.structure.did_open or ())]
+        closed = [item.uri for item in (cells.structure.did_close or ())]
+    kinds = [_cell_of(cell) for cell in (cells.data or ())]
+    edits = [
+        CellEdit(content.document.uri, content.document.version, changes_of(content.changes))
+        for content in (cells.text_content or ())
+    ]
+    return NotebookChange(version, splice=splice, opened=opened, closed=closed, kinds=kinds, edits=edits)
 
 
 def position_of(value: object) -> types.Position | None:
@@ -68,12 +77,12 @@ def range_from_json(value: object) -> types.Range:
 
 def range_of(part: Part, span: Span, encoding: PositionEncoding) -> types.Range:
     """A span of the part's document, in lines of the part, as the client counts it."""
-    return types.Range(_place_of(part, span.start, encoding), _place_of(part, span.end, encoding))
+    ends = [part.from_document(to_position(part.document, offset, encoding)) for offset in (span.start, span.end)]
+    return types.Range(*(types.Position(end.line, end.character) for end in ends))
 
 
 def span_of(part: Part, range_: types.Range, encoding: PositionEncoding) -> Span:
-    """A client's range as offsets into the part's document, clamped to the part; one that runs backwards is turned
-    round."""
+    """A client's range as offsets into the part's document, clamped to the part. One that runs backwards is turned."""
     start = offset_of(part, range_.start, encoding)
     end = offset_of(part, range_.end, encoding)
     return Span(min(start, end), max(start, end))
@@ -85,7 +94,10 @@ def offset_of(part: Part, position: types.Position, encoding: PositionEncoding) 
 
 
 def asked_span(part: Part, range_: types.Range, encoding: PositionEncoding) -> Span:
-    """What a person means by a range: an empty one means its line. Raises RiskError for a blank one."""
+    """What a person means by a range, without the white space around; an empty one means its line.
+
+    Raises RiskError if there is nothing but white space.
+    """
     span = span_of(part, range_, encoding)
     if span.start == span.end:
         lines = part.document.lines
@@ -114,27 +126,5 @@ def _cell_of(cell: types.NotebookCell) -> Cell:
     return Cell(cell.document, cell.kind is types.NotebookCellKind.Code)
 
 
-def _splice_of(array: types.NotebookCellArrayChange) -> CellSplice:
-    return CellSplice(array.start, array.delete_count, [_cell_of(cell) for cell in (array.cells or ())])
-
-
-def _cell_edit_of(content: types.NotebookDocumentCellContentChanges) -> CellEdit:
-    return CellEdit(content.document.uri, content.document.version, changes_of(content.changes))
-
-
-def _place_of(part: Part, offset: int, encoding: PositionEncoding) -> types.Position:
-    return _protocol_position(part.from_document(to_position(part.document, offset, encoding)))
-
-
-def _change_of(event: types.TextDocumentContentChangeEvent) -> TextChange:
-    if isinstance(event, types.TextDocumentContentChangePartial):
-        return TextChange(_own_position(event.range.start), _own_position(event.range.end), event.text)
-    return TextChange(None, None, event.text)
-
-
 def _own_position(position: types.Position) -> Position:
     return Position(position.line, position.character)
-
-
-def _protocol_position(position: Position) -> types.Position:
-    return types.Position(position.line, position.character)

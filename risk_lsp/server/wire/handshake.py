@@ -28,9 +28,7 @@ SERVER_NAME = "risk-lsp"
 _POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 _INCREMENTAL = 2
 _PYTHON_CELLS = {"notebook": "*", "cells": [{"language": "python"}]}
-
-
-_TEXT_DOCUMENT = ("capabilities", "textDocument")
+_REFRESHED = ("inlayHint", "codeLens", "diagnostics")  # below `workspace`, what a client can take anew
 # What a client can do for repairs: ask for a hint, ask its own model, keep a secret, show an explanation itself.
 _OFFERS = ("hint", "chat", "secret", "explanation")
 
@@ -55,22 +53,35 @@ def shake_hands(connection: Connection, buffer: MessageBuffer) -> Handshake | No
             if unreadable is not None:
                 connection.write(frame(unreadable))
                 continue
-            if message.get("method") == "exit":
+            method, params = message.get("method"), message.get("params")
+            if method == "exit":
                 return None
-            if (params := _initialize_params(message)) is not None:
-                agreed = _agree(params)
-                result = {
-                    "capabilities": agreed.capabilities,
-                    "serverInfo": {"name": SERVER_NAME, "version": __version__},
-                }
+            if "method" not in message or "id" not in message:  # notifications and responses get no answer
+                continue
+            if method != "initialize":
+                refusal = (SERVER_NOT_INITIALIZED, "the server has not been initialized yet")
+                connection.write(frame(error_response(message["id"], *refusal)))
+            elif not isinstance(params, dict):
+                refusal = (INVALID_PARAMS, "initialize: params must be an object")
+                connection.write(frame(error_response(message["id"], *refusal)))
+            else:
+                agreed = agree(params)
+                info = {"name": SERVER_NAME, "version": __version__}
+                result = {"capabilities": agreed.capabilities, "serverInfo": info}
                 connection.write(frame({"jsonrpc": "2.0", "id": message["id"], "result": result}))
                 return agreed
-            if (refusal := _refusal(message)) is not None:
-                connection.write(frame(refusal))
         chunk = connection.read()
         if not chunk:
             return None
         buffer.feed(chunk)
+
+
+def agree(params: dict[str, Any]) -> Handshake:
+    """What is agreed with a client that sends these `initialize` params."""
+    client = params.get("capabilities")
+    known = client if isinstance(client, dict) else {}
+    encoding = choose_encoding(known)
+    return Handshake(params, encoding, server_capabilities(encoding, pulls_diagnostics(known)))
 
 
 def choose_encoding(client_capabilities: dict[str, Any]) -> str:
@@ -112,28 +123,6 @@ def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
     }
 
 
-def _agree(params: dict[str, Any]) -> Handshake:
-    client = params.get("capabilities")
-    known = client if isinstance(client, dict) else {}
-    encoding = choose_encoding(known)
-    return Handshake(params, encoding, server_capabilities(encoding, pulls_diagnostics(known)))
-
-
-def _initialize_params(message: dict[str, Any]) -> dict[str, Any] | None:
-    is_request = message.get("method") == "initialize" and "id" in message
-    params = message.get("params") if is_request else None
-    return params if isinstance(params, dict) else None
-
-
-def _refusal(message: dict[str, Any]) -> dict[str, Any] | None:
-    """The answer to anything that came before a usable `initialize`; notifications and responses get none."""
-    if "id" not in message or "method" not in message:
-        return None
-    if message.get("method") == "initialize":
-        return error_response(message["id"], INVALID_PARAMS, "initialize: params must be an object")
-    return error_response(message["id"], SERVER_NOT_INITIALIZED, "the server has not been initialized yet")
-
-
 @dataclass(frozen=True)
 class Client:
     """The client's features that change what the server does.
@@ -151,7 +140,7 @@ class Client:
     code_action_literals: bool
     document_changes: bool
     apply_edit: bool
-    refreshes: frozenset[str]
+    refreshes: frozenset[str]  # what it takes anew when the server says so
     wants_status: bool
     wants_analysed: bool
     annotates_edits: bool
@@ -160,46 +149,34 @@ class Client:
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Client:
         """Read the params of `initialize`; what is missing counts as not supported."""
+
+        def says(*path: str) -> bool:
+            return _at(params, "capabilities", *path) is True
+
         process_id = params.get("processId")
-        formats = _at(params, *_TEXT_DOCUMENT, "hover", "contentFormat")
+        # In order of preference; a client that names none is taken to show plain text.
+        formats = _at(params, "capabilities", "textDocument", "hover", "contentFormat")
+        known = [name for name in formats if name in ("markdown", "plaintext")] if isinstance(formats, list) else []
+        literals = _at(params, "capabilities", "textDocument", "codeAction", "codeActionLiteralSupport")
+        annotations = _at(params, "capabilities", "workspace", "workspaceEdit", "changeAnnotationSupport")
+        document_changes = says("workspace", "workspaceEdit", "documentChanges")
         return cls(
             process_id=process_id if type(process_id) is int else None,
             initialization_options=params.get("initializationOptions"),
-            markdown_hover=_prefers_markdown(formats),
-            work_done_progress=_at(params, "capabilities", "window", "workDoneProgress") is True,
-            configuration=_at(params, "capabilities", "workspace", "configuration") is True,
-            registers_configuration_changes=(
-                _at(params, "capabilities", "workspace", "didChangeConfiguration", "dynamicRegistration") is True
-            ),
-            code_action_literals=_at(params, *_TEXT_DOCUMENT, "codeAction", "codeActionLiteralSupport") is not None,
-            document_changes=_at(params, "capabilities", "workspace", "workspaceEdit", "documentChanges") is True,
-            apply_edit=_at(params, "capabilities", "workspace", "applyEdit") is True,
-            refreshes=_refreshes(params),
-            wants_status=_at(params, "capabilities", "experimental", SECTION, "status") is True,
-            wants_analysed=_at(params, "capabilities", "experimental", SECTION, "analysed") is True,
-            annotates_edits=_annotates_edits(params),
-            offers=frozenset(
-                name for name in _OFFERS if _at(params, "capabilities", "experimental", SECTION, name) is True
-            ),
+            markdown_hover=known[:1] == ["markdown"],
+            work_done_progress=says("window", "workDoneProgress"),
+            configuration=says("workspace", "configuration"),
+            registers_configuration_changes=says("workspace", "didChangeConfiguration", "dynamicRegistration"),
+            code_action_literals=literals is not None,
+            document_changes=document_changes,
+            apply_edit=says("workspace", "applyEdit"),
+            refreshes=frozenset(name for name in _REFRESHED if says("workspace", name, "refreshSupport")),
+            wants_status=says("experimental", SECTION, "status"),
+            wants_analysed=says("experimental", SECTION, "analysed"),
+            # Annotated edits have a place among versioned ones only.
+            annotates_edits=isinstance(annotations, Mapping) and document_changes,
+            offers=frozenset(name for name in _OFFERS if says("experimental", SECTION, name)),
         )
-
-
-def _annotates_edits(params: Mapping[str, Any]) -> bool:
-    """Whether annotated edits may be sent, which have a place among versioned ones only."""
-    edits = _at(params, "capabilities", "workspace", "workspaceEdit")
-    return isinstance(_at(edits, "changeAnnotationSupport"), Mapping) and _at(edits, "documentChanges") is True
-
-
-def _refreshes(params: Mapping[str, Any]) -> frozenset[str]:
-    """The names below `workspace` whose answers the client takes anew when the server says so."""
-    names = ("inlayHint", "codeLens", "diagnostics")
-    return frozenset(name for name in names if _at(params, "capabilities", "workspace", name, "refreshSupport") is True)
-
-
-def _prefers_markdown(formats: object) -> bool:
-    """The formats are in order of preference; a client that names none is taken to show plain text."""
-    known = [name for name in formats if name in ("markdown", "plaintext")] if isinstance(formats, list) else []
-    return known[:1] == ["markdown"]
 
 
 def _at(value: object, *path: str) -> object:
