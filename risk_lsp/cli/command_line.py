@@ -86,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def print_error(error: RiskError) -> None:
-    """What is wrong, and the way out, on stderr. A name in it, whatever it holds, stays on its line."""
+    """Print what is wrong, and the way out, to stderr. Line breaks in names are made visible."""
     from risk_lsp.report.wording import printable
 
     print(f"error: {printable(error.message)}", file=sys.stderr)
@@ -95,7 +95,7 @@ def print_error(error: RiskError) -> None:
 
 
 class _LazyParser(argparse.ArgumentParser):
-    """A parser that asks for its options when it is used: most commands' modules are never imported."""
+    """A parser that imports its command's module when it is used, so that those of other commands are not."""
 
     command: Command | None = None
     below: dict[str, _LazyParser]  # commands whose words go on from this one's

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options that say which bundle is loaded, and how it runs."""
+    """Add the options that say which bundle is loaded, and how it runs."""
     bundle = parser.add_argument_group("model")
     bundle.add_argument("--bundle", metavar="PATH", help="a bundle's name or folder (default: see risk-lsp models)")
     bundle.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
@@ -37,7 +37,7 @@ def load_engine(args: argparse.Namespace) -> Engine:
 
 
 def add_place_argument(parser: argparse.ArgumentParser) -> None:
-    """The option that says what kind of text all files are."""
+    """Add the option that says what kind of text all files are."""
     parser.add_argument(
         "--place",
         type=place,
@@ -47,7 +47,7 @@ def add_place_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def place(text: str) -> Place:
-    """The place that is called so; ArgumentTypeError for another name."""
+    """The place of this name; ArgumentTypeError for an unknown one."""
     from risk_lsp.probe.priors import Place
 
     names = {each.value.replace("_", "-"): each for each in Place}
@@ -57,12 +57,12 @@ def place(text: str) -> Place:
 
 
 def add_cache_argument(parser: argparse.ArgumentParser) -> None:
-    """The option that leaves out what is kept of earlier runs."""
+    """Add the option to neither read nor keep results of earlier runs."""
     parser.add_argument("--no-cache", action="store_true", help="score again what was scored before, and keep nothing")
 
 
 def cached_scorer(engine: Engine, args: argparse.Namespace) -> Scorer:
-    """The engine, behind what is on disk of earlier runs."""
+    """The engine behind a cache on disk, which knows the texts of earlier runs."""
     from risk_lsp.risk.disk_cache import CachedScorer, DiskCache, cache_folder
 
     if args.no_cache:
@@ -72,7 +72,7 @@ def cached_scorer(engine: Engine, args: argparse.Namespace) -> Scorer:
 
 
 def reference_of(engine: Engine) -> ReferenceTable:
-    """What the bundle's probabilities have meant."""
+    """How often lines were edited, by the probability that the bundle gave them."""
     from risk_lsp.risk.presentation import ReferenceTable
 
     return ReferenceTable.from_manifest(engine.manifest.reference)

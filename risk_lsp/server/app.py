@@ -155,7 +155,7 @@ async def _run_session(
 
 
 def _set_up_logging(level: str) -> None:
-    """Log to standard error. pygls logs the text of messages below WARNING, and that text is the user's source."""
+    """Log to standard error, but nothing from pygls below WARNING: it logs messages, which hold the user's source."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("risk_lsp").setLevel(level.upper())
     logging.getLogger("pygls").setLevel(logging.WARNING)

@@ -18,8 +18,8 @@ _LONGEST_MINUTES = 7 * 24 * 60
 class Argument:
     """One argument of a command.
 
-    `name` is its word in the usage, and `rule` says what it has to be. `read` makes the function's argument of the JSON
-    value, which is None where the client sent none, and raises ValueError for a value against the rule.
+    `name` is its word in the usage, and `rule` says what it has to be. `read` takes the JSON value, or None where the
+    client sent none, and returns what the function takes; it raises ValueError for a value against the rule.
     """
 
     name: str
@@ -47,7 +47,7 @@ class LspCommand:
         return function
 
     def read(self, values: object) -> list[Any]:
-        """The function's arguments from a client's. Raises ValueError, which says what was expected."""
+        """The function's arguments, from what a client sent. Raises ValueError, which says what was expected."""
         given = values if isinstance(values, list) else []
         read = []
         for place, argument in enumerate(self.arguments):

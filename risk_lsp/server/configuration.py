@@ -40,7 +40,7 @@ class Configuration:
         return self._put_in_force()
 
     def update_user(self, raw: object) -> tuple[str, ...]:
-        """Take the user's own settings anew, below what else the client sent; returns the same as `update`."""
+        """Replace the user's own settings, which lie below what else the client sent; returns the same as `update`."""
         self._user, self._problems = self._read_user(raw)
         return self._put_in_force()
 
@@ -59,7 +59,7 @@ class Configuration:
 
 
 class SettingsChanges:
-    """Hears of changes of the settings, and does what they ask for."""
+    """Receives changes of the settings, and does what follows from them."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -78,7 +78,7 @@ class SettingsChanges:
             self._pull()
 
     def stop(self) -> None:
-        """Put nothing in force any more."""
+        """Give up changes that are still being put in force."""
         for task in self._tasks:
             task.cancel()
 
@@ -117,7 +117,7 @@ class SettingsChanges:
         task.add_done_callback(self._tasks.discard)
 
     async def _put_in_force(self, before: Settings, after: Settings) -> None:
-        """Do what a change of settings asks for; only one of the model's own settings needs a new worker."""
+        """Do what follows from a change; the worker is replaced only if it runs with other settings now."""
         session, state = self._session, self._session.state
         try:
             await state.host.apply(after)

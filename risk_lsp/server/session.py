@@ -268,7 +268,7 @@ class Session:
                 self.publisher.take_back([uri])
 
     def consider(self, document: Document, quiet: float) -> None:
-        """Have the document scored after `quiet` seconds without an edit, unless settings or a pause are against it."""
+        """Have the document scored after `quiet` seconds without an edit, unless settings or a pause forbid it."""
         self._drop_outdated_repairs()
         if not self.settings.enabled or self.state.snooze.is_on:
             return
@@ -288,7 +288,7 @@ class Session:
     # Pauses
 
     def _snooze_changed(self) -> None:
-        """Show nothing, or everything again; what was edited in the pause is scored now."""
+        """Show nothing from now on, or everything again; texts that were edited in the pause are scored now."""
         if self.state.snooze.is_on:
             for document in self.state.documents.all():
                 self.publisher.show_nothing(document)

@@ -1,4 +1,4 @@
-"""What the parts of one session share, and how the server is: its status, a pause, a progress bar while it loads."""
+"""What the parts of one session share, and what the client sees of its state: status, pause, progress of loading."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from risk_lsp.worker.supervisor import WorkerState
 
 
 class Snooze:
-    """At most one pause at a time; `changed` is called when one begins, moves or ends."""
+    """A pause, in which nothing is shown. `changed` is called when one begins, moves or ends."""
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
@@ -49,7 +49,7 @@ class Snooze:
         self._changed()
 
     def cancel(self) -> None:
-        """Stop the clock."""
+        """Stop the clock of a pause, which then does not end by itself."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -58,8 +58,8 @@ class Snooze:
 class LoadingProgress:
     """At most one work-done progress at a time, shown only by clients that can.
 
-    The client's answer is taken by callback and never awaited in a task: a task cancelled while it waits would leave a
-    cancelled future behind that the answer then trips over.
+    The client's answer is taken by callback. If a task waited for it and were cancelled, it would leave a cancelled
+    future behind, over which the answer would fail.
     """
 
     def __init__(self, supported: bool, messenger: Messenger) -> None:
@@ -130,7 +130,7 @@ class Status:
 
 
 def status_of(enabled: bool, until: float | None, host: ModelHost, remark: str | None) -> Status:
-    """The status as it is now; `remark` is a sentence worth knowing about the numbers shown last."""
+    """The status as it is now. `until` is when a pause ends; `remark` is a sentence about the numbers shown last."""
     bundle = host.bundle_name
     if not enabled:
         return Status("off", "Turned off by the setting enabled.", bundle)

@@ -1,4 +1,4 @@
-"""The child's side of the worker process: messages in on stdin, scores out on stdout, out of the editor's way."""
+"""The worker's own side: it reads messages from stdin, writes answers to stdout, and leaves the cores to others."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def step_back() -> int:
 
 
 def give_back_free_memory() -> None:
-    """Return what was freed; where the platform has no way to ask for that, nothing happens.
+    """Return freed memory to the system, where the platform has a way to do that.
 
     glibc keeps freed memory below the highest block in use: a small array that outlives a pass can hold the whole
     heap below it.
@@ -56,7 +56,7 @@ class HostedScorer(Protocol):
     def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
         """A JSON header and named arrays for one text. Raises BadInput for a text that cannot be scored.
 
-        What is known before the whole is may be given to `on_part`, the surroundings of the character `at` first.
+        `on_part` may be given what is known before the whole, the surroundings of the character `at` first.
         """
         ...
 
@@ -83,7 +83,7 @@ def run_worker(load: Callable[[dict[str, Any]], HostedScorer]) -> int:
 
 
 class _Worker:
-    """Answers on the main thread what another thread hears, so that the end and cancellations are noticed at once."""
+    """Answers on the main thread; another thread reads, so that the end and cancellations are noticed at once."""
 
     def __init__(self, load: Callable[[dict[str, Any]], HostedScorer], outgoing: IO[bytes]) -> None:
         self._load = load
@@ -163,7 +163,7 @@ def _take_over_pipes() -> tuple[IO[bytes], IO[bytes]]:
 
 
 def _exit_with_parent(parent: int) -> None:
-    """Exit when the parent is gone, should somebody else hold our stdin open."""
+    """Exit when the parent is gone, even if another process holds our stdin open."""
     never = threading.Event()
     while os.getppid() == parent:
         never.wait(_PARENT_CHECK_SECONDS)

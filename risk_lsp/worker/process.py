@@ -42,8 +42,8 @@ PartCallback = Callable[[ScoredArrays], None]
 class Request:
     """A question for the worker; the future is cancelled if the caller no longer waits.
 
-    `fields` makes what the message of this `kind` holds, besides its id, when the question is asked. `length` is how
-    many characters the question has, and `on_part` gets what is known before the whole answer.
+    `kind` is the message's, and `fields` gives what it holds besides the id, at the time when the question is asked.
+    `length` is how many characters the question has; `on_part` gets what is known before the whole answer.
     """
 
     id: int
@@ -60,7 +60,7 @@ class Request:
 
 
 class LoadRefused(Exception):
-    """The worker said that it cannot load, or cannot even be started; trying again would not help."""
+    """The worker cannot be started, or says that it cannot load; trying again would not help."""
 
     def __init__(self, error: WorkerError) -> None:
         super().__init__(str(error))
@@ -114,8 +114,8 @@ class WorkerProcess:
     async def answer(self, request: Request, seconds: float) -> None:
         """Have one question answered.
 
-        Raises WorkerError, which is the answer, too, if the worker does not survive the question or takes longer than
-        `seconds`.
+        Raises WorkerError if the worker does not survive the question, or takes longer than `seconds`; the asker gets
+        that error, too.
         """
         try:
             await self._send(Message(request.kind, {"id": request.id, **request.fields()}))

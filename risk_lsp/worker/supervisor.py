@@ -36,10 +36,11 @@ StateCallback = Callable[[WorkerState, "WorkerError | None"], None]
 
 @dataclass(frozen=True)
 class Timings:
-    """All in seconds.
+    """How long things may take, in seconds.
 
-    A worker that takes longer is killed: `load` to be ready, `request` and `request_per_character` for its texts. The
-    pause before a restart doubles from `backoff` to `longest_backoff`; `healthy` seconds of service reset it.
+    A worker is killed that is not ready after `load`, or takes longer over a text than `request` and
+    `request_per_character`. The pause before a restart doubles from `backoff` to `longest_backoff`; `healthy` seconds
+    of service reset it.
     """
 
     load: float = 900.0
@@ -127,8 +128,8 @@ class Supervisor:
     ) -> ScoredArrays:
         """Score a text, once the worker is ready; of the texts that wait, the newest is the next.
 
-        What the scorer knows before the whole goes to `on_part`, which must not raise, on the event loop; the
-        surroundings of a character come first, whose offset `at` gives when the worker begins.
+        `on_part` is called on the event loop with what the scorer knows before the whole; it must not raise. `at` is
+        called when the worker begins, for the offset of the character whose surroundings come first.
 
         Raises BadInput if the scorer refuses the text; LoadInterrupted if the worker ends before it is ready;
         WorkerError if the worker is stopped or cannot load, or dies, fails or takes too long over this text. Cancelling

@@ -1,4 +1,4 @@
-"""Lines that a person does not want to hear about, by a comment or remembered: hashes in their data folder."""
+"""Lines that a person ignores: by a comment, or remembered as hashes in their data folder."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class IgnoreStore:
         return self._folder / f"{hash_of(document.uri)}.json"
 
     def _anchors(self, path: Path) -> list[LineAnchor]:
-        """What a document's file holds; nothing where there is none or it cannot be read."""
+        """What a document's file holds; nothing if there is none or it cannot be read."""
         try:
             stat = path.stat()
         except OSError:
@@ -117,7 +117,7 @@ def default_data_folder() -> Path:
 
 
 def _read(path: Path) -> list[LineAnchor]:
-    """The lines of a file; none of one that was not written here, or is damaged."""
+    """The lines that a file remembers; none if it is damaged or was not written here."""
     try:
         content = json.loads(path.read_text(encoding="ascii"))
         if content["format"] != _FORMAT:
@@ -135,7 +135,7 @@ def _read(path: Path) -> list[LineAnchor]:
 
 
 class Ignored(str, Enum):
-    """What has a line ignored."""
+    """Why a line is ignored: a comment in the source, or the store."""
 
     SOURCE = "source"
     STORED = "stored"

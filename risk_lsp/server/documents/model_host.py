@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 class ModelHost:
-    """Runs the worker while settings say so and scores one text at a time.
+    """Runs the worker while the settings say so, and has it score texts.
 
     `on_change(state, failure)` is called on the event loop whenever the worker's state changes.
     """
@@ -114,11 +114,11 @@ class ModelHost:
     async def score(
         self, document: Document, at: Callable[[], int], on_part: Callable[[PartialRisk], None]
     ) -> SpanRisk:
-        """The document's risks, as soon as the model is ready; of a long one, `on_part` sees what is known before.
+        """The document's risks, as soon as the model is ready. `on_part` gets what is known of a long document before.
 
-        `at`, asked when the work begins, is the offset whose surroundings come first.
+        `at` is asked when the work begins, for the offset whose surroundings come first.
         Raises WorkerError if the worker went away over this text, BadInput if it refused the text, and ModelError if
-        it failed over the text and lives on, or there is no model to wait for.
+        it failed over the text and lives on, or if there is no model to wait for.
         """
 
         def pass_on(part: ScoredArrays) -> None:
@@ -177,7 +177,7 @@ class ModelHost:
 
 
 def worker_options(settings: Settings) -> dict[str, Any]:
-    """What the worker is started with; paths are absolute because it runs in another folder."""
+    """The options that the worker starts with. Paths are absolute because it runs in another folder."""
     bundle = settings.bundle
     with contextlib.suppress(RiskError):  # the worker says what is wrong with a name that cannot be resolved
         bundle = str(bundle_path(bundle).absolute())

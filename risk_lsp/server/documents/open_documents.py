@@ -1,4 +1,4 @@
-"""The open documents as our own immutable snapshots, where in them a person is, and which are scored."""
+"""The open documents as immutable snapshots, where in them a person is, and which of them are scored."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class OpenDocuments:
         return True
 
     def change(self, uri: str, version: int, changes: Sequence[TextChange]) -> bool:
-        """Apply one notification's edits, each after `on_edit` has seen it; False if the document is not open."""
+        """Apply one notification's edits; `on_edit` sees each before. Returns False if the document is not open."""
         document = self._documents.get(uri)
         if document is None:
             logger.warning("an edit of a document that is not open was ignored")
@@ -94,7 +94,7 @@ class OpenDocuments:
         return uri in self._owners
 
     def part(self, uri: str) -> Part | None:
-        """What the client knows by this URI, as it is now; None if it is not open, or a cell without Python."""
+        """What the client knows by this URI, as it is now; None if it is not open or is a cell without Python."""
         owner = self._owners.get(uri)
         if owner is not None:
             return self._notebooks[owner].part(uri)
@@ -138,7 +138,7 @@ class OpenDocuments:
         return notebook
 
     def _note_difference(self, before: Notebook, after: Notebook) -> None:
-        """Tell of a change of whole cells as one edit."""
+        """Report a change of whole cells as one edit."""
         if after.document is not before.document:
             rewritten = TextChange(None, None, after.document.text)
             self._on_edit(before.document, edit_of(before.document, rewritten, self.encoding))
@@ -157,11 +157,11 @@ class Whereabouts:
         self._places: dict[str, int] = {}
 
     def is_at(self, uri: str, offset: int) -> None:
-        """Something was done or asked there."""
+        """Take note that something was done or asked there."""
         self._places[uri] = offset
 
     def is_within(self, uri: str, span: Span) -> None:
-        """Something was asked about all of the span, which holds what is on the screen."""
+        """Take note that something was asked about all of the span, which holds what is on the screen."""
         if not span.start <= self._places.get(uri, 0) <= span.end:
             self._places[uri] = span.start
 

@@ -1,4 +1,4 @@
-"""What the commands do, but for repairs and explanations; each function is named in `server/command_table.py`."""
+"""What the commands do, except those of repairs and explanations; `server/command_table.py` names each function."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CommandRunner:
         self._commands = {command.name: (command, command.load()) for command in COMMANDS}
 
     def execute(self, params: object) -> Generator[Any, Any, Any]:
-        """Answer one request, in pygls's sense; the function has begun before the next message is read."""
+        """Answer one request. A generator in pygls's sense: the function has begun before the next message is read."""
         fields = params if isinstance(params, Mapping) else {}
         name = fields.get("command")
         if not isinstance(name, str) or name not in self._commands:
@@ -71,7 +71,7 @@ def analyse_now(session: Session, uri: str) -> None:
 
 
 def snooze(session: Session, minutes: float) -> None:
-    """Show nothing for so long; 0 ends the pause."""
+    """Show nothing for so many minutes; 0 ends the pause."""
     session.state.snooze.set(minutes)
 
 
@@ -83,7 +83,7 @@ async def restart(session: Session) -> None:
 
 
 def ignore_line(session: Session, uri: str, line: int, place: str) -> None:
-    """Have a line of the document, counted from 0, ignored by a comment in the "source", or "stored"."""
+    """Ignore a line, counted from 0: "source" writes a comment behind it, "stored" remembers it in the data folder."""
     part = session.questions.part_of(uri)
     if place == "source":
         _insert_comment(session, part, line)
@@ -116,12 +116,12 @@ def stop_ignoring(session: Session, uri: str, line: int) -> bool:
 
 
 def mark_generated(session: Session, uri: str, place: types.Range) -> None:
-    """Take it from the person that a model wrote this part of the document."""
+    """Mark a part of the document as written by a model."""
     _mark(session, uri, place, session.state.regions.mark)
 
 
 def unmark_generated(session: Session, uri: str, place: types.Range) -> None:
-    """Take it from the person that no model wrote this part of the document."""
+    """Mark a part of the document as not written by a model."""
     _mark(session, uri, place, session.state.regions.unmark)
 
 

@@ -33,7 +33,7 @@ class Judge(NamedTuple):
 
 
 async def find_judge(job: RepairJob, state: State, messenger: Messenger, store: ConsentStore) -> Judge:
-    """The tests of the text that is repaired, after the person has agreed that they run."""
+    """Find the tests of the text that is repaired, and ask the person, once, whether they may run."""
     settings, uri = state.settings, job.part.uri
     if not settings.trusted:
         return Judge(None, NOT_TRUSTED)
@@ -89,7 +89,7 @@ async def _ask_for_consent(plan: TestPlan, messenger: Messenger) -> str:
 
 
 class ConsentStore:
-    """The answers that hold for good: one small file for each plan, named by its identity, without its command."""
+    """The answers that are remembered: a small file for each plan, named by its identity; it has no command in it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

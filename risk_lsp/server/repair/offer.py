@@ -27,7 +27,7 @@ async def offer_repair(
     """Offer the best repair of a result to the person, and apply it if they accept.
 
     `name` is the text's in a diff, and `words` say what was found. A client that annotates edits has each change
-    confirmed by the person; any other one shows them a diff first. Raises RiskError if the client refuses to.
+    confirmed by the person; any other one shows them a diff first. Raises RiskError if the client refuses a request.
     """
     if result.status == "passing":
         return RepairOutcome("passing", words)

@@ -1,4 +1,4 @@
-"""The repairs that a client asks for: one at a time for each document, beside everything else, and ended when asked."""
+"""The repairs that a client asks for: one at a time for each document, and how they begin and end."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ OUTDATED = RepairOutcome(
 
 @dataclass
 class RepairJob:
-    """A repair that somebody asked for, of one snapshot. If `hint` is None, the person is to be asked for it."""
+    """A repair of one snapshot, as it was asked for. If `hint` is None, the person is asked for it."""
 
     part: Part
     span: Span

@@ -93,10 +93,10 @@ async def _search(
 
 
 class RepairRecord(TreeStore):
-    """A record that a repair can do without: where it cannot be written, the log says so."""
+    """A record that may fail to be written; the log says so, and the repair goes on."""
 
     def save(self, tree: RepairTree) -> None:
-        """Write the tree, if that can be done."""
+        """Write the tree, or log why it cannot be written."""
         try:
             super().save(tree)
         except RepairError as error:
@@ -142,7 +142,7 @@ async def provider_of(state: State, messenger: Messenger) -> AsyncIterator[Provi
 
 
 def _url(settings: Settings) -> str | None:
-    """The endpoint's base URL, None for the service's own. Raises RepairError if it may not be asked."""
+    """The endpoint's base URL, None for OpenAI's own. Raises RepairError if the settings do not allow to ask it."""
     if not settings.repair_model:
         raise RepairError("no model is named for the endpoint", "name one in the setting repairModel")
     url = settings.repair_endpoint or os.environ.get("OPENAI_BASE_URL") or None
@@ -156,7 +156,7 @@ def _url(settings: Settings) -> str | None:
 
 
 async def _key(state: State, messenger: Messenger, url: str) -> str | None:
-    """The key from the editor's secret store, or else from the environment. Neither logged nor kept."""
+    """The key from the editor's secret store, or else from the environment. It is neither logged nor kept."""
     if "secret" in state.client.offers:
         try:
             answer = await messenger.ask(SECRET, {"endpoint": url})
@@ -169,7 +169,7 @@ async def _key(state: State, messenger: Messenger, url: str) -> str | None:
 
 
 def _endpoint_chats(settings: Settings, url: str | None, key: str | None) -> list[EndpointChat]:
-    """The model that repairs, and the one that says what is wrong, if that is another."""
+    """The model that repairs, and, if that is another, the one that says what is wrong."""
     try:
         from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
     except ModuleNotFoundError as error:

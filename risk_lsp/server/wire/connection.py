@@ -67,7 +67,7 @@ def frame(message: dict[str, Any]) -> bytes:
 
 
 def parse_message(body: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """The message in a body, and the error response to send instead when there is none."""
+    """The message in a body, and None; or {} and the error response, if the body holds no message."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -93,7 +93,7 @@ def _content_length(header: bytes) -> int:
 
 @dataclass(frozen=True)
 class Connection:
-    """Blocking reads and writes; `read` returns b"" at the end of the stream, both raise OSError when it breaks.
+    """Blocking reads and writes. `read` returns b"" at the end of the stream; both raise OSError if it breaks.
 
     `takes_some` says whether `write` would take `select.PIPE_BUF` bytes without blocking.
     """
@@ -186,7 +186,7 @@ def start_reading(
 
 
 class Outbox:
-    """pygls's writer. It never blocks: what the client does not take at once is written by a thread of its own.
+    """The writer that pygls sends with. It never blocks: a thread writes what the client does not take at once.
 
     `on_broken` is called, on any thread, when the client is gone or has stopped reading.
     """
@@ -202,7 +202,7 @@ class Outbox:
         self._thread.start()
 
     def write(self, data: bytes) -> None:
-        """Send a message, after those before it. A broken connection is not an error here."""
+        """Send bytes, after those before. Nothing happens if the connection is broken."""
         if self._is_broken:
             return
         if self._waiting == 0 and len(data) <= select.PIPE_BUF and self._connection.takes_some():
@@ -216,7 +216,7 @@ class Outbox:
         self._queue.put(data)
 
     def close(self, seconds: float = 1.0) -> None:
-        """Wait until everything is written, but not for long."""
+        """Wait until everything is written, at most so many seconds."""
         self._queue.put(None)
         self._thread.join(seconds)
 

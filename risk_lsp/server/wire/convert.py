@@ -58,7 +58,7 @@ def notebook_change_of(params: types.DidChangeNotebookDocumentParams) -> Noteboo
 
 
 def position_of(value: object) -> types.Position | None:
-    """A position from plain JSON; None if it is none, or has numbers that the protocol does not."""
+    """A position from plain JSON; None for anything else, or for numbers that the protocol does not allow."""
     line, character = (value.get("line"), value.get("character")) if isinstance(value, Mapping) else (None, None)
     if type(line) is not int or type(character) is not int:
         return None
@@ -76,13 +76,13 @@ def range_from_json(value: object) -> types.Range:
 
 
 def range_of(part: Part, span: Span, encoding: PositionEncoding) -> types.Range:
-    """A span of the part's document, in lines of the part, as the client counts it."""
+    """A span of the part's document as the client's range, which counts lines from the start of the part."""
     ends = [part.from_document(to_position(part.document, offset, encoding)) for offset in (span.start, span.end)]
     return types.Range(*(types.Position(end.line, end.character) for end in ends))
 
 
 def span_of(part: Part, range_: types.Range, encoding: PositionEncoding) -> Span:
-    """A client's range as offsets into the part's document, clamped to the part. One that runs backwards is turned."""
+    """A client's range as offsets into the part's document, clamped to the part. Its ends may come in any order."""
     start = offset_of(part, range_.start, encoding)
     end = offset_of(part, range_.end, encoding)
     return Span(min(start, end), max(start, end))
@@ -113,7 +113,7 @@ def asked_span(part: Part, range_: types.Range, encoding: PositionEncoding) -> S
 def edit_inserting(
     part: Part, insertion: Insertion, encoding: PositionEncoding, versioned: bool
 ) -> types.WorkspaceEdit:
-    """An edit that inserts text; `versioned` for clients that check that it is of the version they show."""
+    """An edit that inserts text. If `versioned`, it names the version, which the client checks."""
     place = range_of(part, Span(insertion.offset, insertion.offset), encoding)
     edit = types.TextEdit(place, insertion.text)
     if not versioned:

@@ -1,4 +1,4 @@
-"""The answer to `initialize`, given before anything heavy is imported.
+"""The answer to `initialize`, before anything heavy is imported, and what it tells of the client.
 
 Importing the protocol library takes longer than an editor likes to wait for an answer, so the first messages are
 handled on plain JSON; the library is imported afterwards and told what was agreed.
@@ -35,7 +35,7 @@ _OFFERS = ("hint", "chat", "secret", "explanation")
 
 @dataclass(frozen=True)
 class Handshake:
-    """What was agreed: the client's `initialize` params as sent, and the position encoding chosen."""
+    """What was agreed: the client's `initialize` params as sent, the position encoding, the server's capabilities."""
 
     params: dict[str, Any]
     encoding: str
@@ -93,7 +93,7 @@ def choose_encoding(client_capabilities: dict[str, Any]) -> str:
 
 
 def pulls_diagnostics(client_capabilities: dict[str, Any]) -> bool:
-    """Whether the client asks for diagnostics, and asks again when told that they changed. No other may pull."""
+    """Whether the client asks for diagnostics itself, and again when it hears that they changed."""
     text_document, workspace = client_capabilities.get("textDocument"), client_capabilities.get("workspace")
     can_pull = isinstance(text_document, dict) and isinstance(text_document.get("diagnostic"), dict)
     diagnostics = workspace.get("diagnostics") if isinstance(workspace, dict) else None

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class Messenger(LanguageServer):
-    """One client's end of the protocol."""
+    """The server's end of the connection to one client."""
 
     protocol: RiskProtocol
 
@@ -59,7 +59,7 @@ class Messenger(LanguageServer):
         self.protocol.send_request(method, params).add_done_callback(answered)
 
     async def ask(self, method: str, params: Any) -> Any:
-        """The client's answer to a request, which cancelling takes back. Raises RiskError if the client refuses it."""
+        """Send a request and wait for the answer; cancelling cancels the request. Raises RiskError if it is refused."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def answered(future: Future[Any]) -> None:
@@ -87,7 +87,7 @@ class Messenger(LanguageServer):
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, diagnostics, version))
 
     def tell(self, level: types.MessageType, text: str, kind: str | None = None) -> None:
-        """Show a message to the person; of those of one `kind` at most one a minute, the others are logged."""
+        """Show a message to the person. Messages of one `kind` are shown once a minute at most, and else logged."""
         if kind is not None:
             now = time.monotonic()
             if now - self._noticed.get(kind, -_SECONDS_BETWEEN_NOTICES) < _SECONDS_BETWEEN_NOTICES:
@@ -107,7 +107,7 @@ def barrier(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     A handler may be a function, a coroutine function, or a generator function in pygls's sense: it runs at once up to
     its `yield handler, args, kwargs`, and goes on with that handler's result.
 
-    Errors meant for people keep their message; of others the response says which handler failed, and the log where.
+    Errors meant for people keep their message. Of any other one the response names the handler, and the log the place.
     """
     if inspect.iscoroutinefunction(handler):
 

@@ -1,7 +1,7 @@
-"""pygls's protocol with what it leaves out: one answer to every request, no popups, no copies of documents.
+"""pygls's protocol, mended: every request has one answer, nothing pops up, and no documents are copied.
 
-`receive` takes message bodies and is the only way in; it never raises. All that the server relies on of pygls without
-pygls's promise, the names that begin with an underscore, is in this module.
+`receive` takes message bodies and is the only way in; it never raises. The server uses some names of pygls that begin
+with an underscore and may change; this is the only module that does.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _ANSWERS_AWAITED = 100  # of our own requests; a client that answers none must n
 
 
 class PlainResponse(JsonRPCResponseMessage):
-    """The response to a request of our own making, with its result as sent."""
+    """The response to one of our own `riskLsp/` requests; its result stays as it was sent."""
 
 
 class RiskProtocol(LanguageServerProtocol):
@@ -91,7 +91,7 @@ class RiskProtocol(LanguageServerProtocol):
     def receive(self, bodies: Sequence[bytes]) -> None:
         """Handle message bodies that arrived together.
 
-        A request that one behind it takes back is not begun; pygls would run it, and only then hear of that.
+        A request that a later one of them cancels is not begun; pygls would run it first.
         """
         parsed = [parse_message(body) for body in bodies]
         cancelled = _cancellations([message for message, _ in parsed])
@@ -106,7 +106,7 @@ class RiskProtocol(LanguageServerProtocol):
                 log_failure("a message", error)
 
     def _dispatch(self, message: dict[str, Any], place: int, cancelled: dict[Any, int]) -> dict[str, Any] | None:
-        """Hand a message to its handler; the result is the error response to one that is not handled at all."""
+        """Hand a message to its handler; returns the error response to a request that has none."""
         method, message_id = message.get("method"), message.get("id")
         if (reason := _malformed(message)) is not None:
             return error_response(None, INVALID_REQUEST, reason)
@@ -143,8 +143,10 @@ class RiskProtocol(LanguageServerProtocol):
         return super().structure_message({**data, "jsonrpc": self.VERSION})
 
     def _is_answer(self, message_id: object) -> bool:
-        """Whether a response is to a request of ours that is open. pygls would take one with the id of a request of the
-        client's for the answer to that."""
+        """Whether a response answers a request of ours that is open.
+
+        pygls would also take a response with the id of one of the client's requests, and answer that with it.
+        """
         if not isinstance(message_id, str) or message_id not in self._asked:
             return False
         del self._asked[message_id]
@@ -170,7 +172,7 @@ class RiskProtocol(LanguageServerProtocol):
     def _run_generator(
         self, future: Future[Any] | None, *, gen: Generator[Any, Any, Any], result_future: Future[Any]
     ) -> None:
-        """Go on with a handler. What goes wrong once its request was cancelled is of no interest to anybody."""
+        """Go on with a handler. Errors are dropped once its request was cancelled."""
         if future is not None and result_future.cancelled() and not future.cancelled():
             future.exception()
         super()._run_generator(future, gen=gen, result_future=result_future)
@@ -183,7 +185,7 @@ class RiskProtocol(LanguageServerProtocol):
         args: tuple[Any, ...] | None = None,
         kwargs: dict[str, Any] | None = None,
     ) -> None:
-        """Run a handler. pygls would keep what the steps of a generator gave, whole analyses, for ever."""
+        """Run a handler. pygls would keep the results of a generator's steps, which are whole analyses, for ever."""
 
         def done(future: Any) -> None:
             if self._request_futures.get(msg_id) is future:
@@ -193,7 +195,7 @@ class RiskProtocol(LanguageServerProtocol):
         super()._execute_handler(msg_id, handler, done, args, kwargs)
 
     def _handle_cancel_notification(self, msg_id: Any) -> None:
-        """Cancel a request of the client's; pygls would cancel ours, too, and fail over what is no id."""
+        """Cancel a request of the client's. pygls would cancel ours, too, and fail over an id that is none."""
         if isinstance(msg_id, int | str) and msg_id not in self._asked:
             super()._handle_cancel_notification(msg_id)
 
@@ -211,7 +213,7 @@ class RiskProtocol(LanguageServerProtocol):
         callback: Callable[[Any], None] | None = None,
         msg_id: str | int | None = None,
     ) -> Future[Any]:
-        """Send a request. Of those that the client leaves unanswered only the newest are remembered."""
+        """Send a request. If the client leaves many unanswered, the oldest are forgotten."""
         own_id = str(msg_id or uuid.uuid4())
         self._asked[own_id] = None
         if len(self._asked) > _ANSWERS_AWAITED:
@@ -223,7 +225,7 @@ class RiskProtocol(LanguageServerProtocol):
 
 
 def _cancellations(messages: Sequence[dict[str, Any]]) -> dict[Any, int]:
-    """Where among messages requests are taken back for the last time, by their ids."""
+    """For each request that messages cancel, by its id, the index of the last message that does."""
     places: dict[Any, int] = {}
     for place, message in enumerate(messages):
         params = message.get("params")
@@ -240,7 +242,7 @@ def _is_notification(method: object) -> bool:
 
 
 def _malformed(message: dict[str, Any]) -> str | None:
-    """What keeps a message from being a request, a notification or a response, none of which can then be answered."""
+    """Why a message is no request, notification or response, if it is none; it then has no id to answer to."""
     method, message_id = message.get("method"), message.get("id")
     if "method" in message and not isinstance(method, str):
         return "the method of a message is a string"
