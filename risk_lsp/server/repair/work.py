@@ -22,8 +22,7 @@ from risk_lsp.repair.test_plan import TestPlan
 from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.sandbox.isolation import SandboxError
-from risk_lsp.server.repair.judge import ConsentStore, find_judge
-from risk_lsp.server.repair.offer import offer_repair
+from risk_lsp.server.repair.dialogs import ConsentStore, find_judge, offer_repair
 from risk_lsp.server.repair.queue import RepairJob, RepairOutcome
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.messenger import Messenger
