@@ -57,11 +57,11 @@ class Fields:
 
 def read_fields(path: Path, hint: str) -> Iterator[Fields]:
     """The records of a file. BadInput for what cannot be read, with `hint`."""
-    for where, record in read_lines(path):
+    for where, record in read_objects(path):
         yield Fields(record, where, hint)
 
 
-def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a file of JSON Lines, each with its place. BadInput for what cannot be read."""
     number = 0
     try:
@@ -88,7 +88,7 @@ def read_appended(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if whole < len(data):
         with path.open("r+b") as file:
             file.truncate(whole)
-    yield from read_lines(path)
+    yield from read_objects(path)
 
 
 def _open_text(path: Path) -> IO[str]:

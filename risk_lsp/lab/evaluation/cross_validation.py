@@ -21,7 +21,7 @@ from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import MaxPoolHead, pooled_probabilities
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
 from risk_lsp.lab.training.shared_programs import k_folds, leave_one_benchmark_out, split_of
-from risk_lsp.lab.training.spans import Level, shared_weights
+from risk_lsp.lab.training.span_tables import Level, shared_weights
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.reader import uses_layout
@@ -65,7 +65,7 @@ def benchmark_folds(study: Study) -> Iterator[Fold]:
         yield Fold(name, mask)
 
 
-def judge(
+def judge_folds(
     study: Study,
     folds: list[Fold],
     recipe: Recipe,

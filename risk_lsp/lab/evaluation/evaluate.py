@@ -19,7 +19,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.conditions import measures_of
 from risk_lsp.lab.evaluation.as_met.report_parts import Bench, measure_part, with_part
 from risk_lsp.lab.evaluation.as_met.report_parts_text import SIDE_BY_SIDE, parts_markdown
-from risk_lsp.lab.evaluation.cross_validation import Judged, benchmark_folds, judge, problem_folds
+from risk_lsp.lab.evaluation.cross_validation import Judged, benchmark_folds, judge_folds, problem_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
     TRIVIAL,
@@ -37,7 +37,7 @@ from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_of
 from risk_lsp.lab.training.shared_programs import split_of
-from risk_lsp.lab.training.spans import LEVELS, Level
+from risk_lsp.lab.training.span_tables import LEVELS, Level
 from risk_lsp.risk.engine import Engine
 
 _QUICK_RESAMPLES = 20
@@ -108,7 +108,7 @@ def _folds(
     answers = _answers(study, args, messages)
     unfitted, about = black_box_scores(study, args.samples, answers, args.reflect_model)
     store = FoldStore(args.cache and args.cache / "folds", study, engine.model.weights_hash, recipe)
-    by_problem = judge(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted, store)
+    by_problem = judge_folds(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted, store)
     return {
         "bundle": engine.manifest.name,
         "recipe": engine.manifest.command,
@@ -167,7 +167,7 @@ def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Scores, store: FoldS
     if len({program.benchmark for program in study.data.programs}) < 2:
         return {"benchmarks_out": {}, "benchmarks_mean": {}}
     found = {
-        fold.name: _statistics(judge(study, [fold], recipe, unfitted, store), resamples, seed)
+        fold.name: _statistics(judge_folds(study, [fold], recipe, unfitted, store), resamples, seed)
         for seed, fold in enumerate(benchmark_folds(study))
     }
     everywhere = [level for level in LEVELS if all(level in statistics for statistics in found.values())]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.edits.candidates import Candidate, candidates, cuts_code_off
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.json_lines import read_lines
+from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.patches.problems import problems_by_id
 from risk_lsp.lab.patches.programs import Sample, read_samples
 from risk_lsp.lab.training.shared_programs import Split, split_of
@@ -72,7 +72,7 @@ def _injected(folder: Path, problems: dict[str, Problem]) -> list[FailingProgram
         raise BadInput(f"{folder} holds no {_FIX}", _HINT)
     return [
         _failing("humanevalfix", problems[record["task_id"]], "people", record["program"], record["prompt_lines"])
-        for _, record in read_lines(path)
+        for _, record in read_objects(path)
         if record["task_id"] in problems and record["verified"] is False
     ]
 

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from risk_lsp.lab.evaluation.figures import BASE_RATE, HITS, PROBE
-from risk_lsp.lab.evaluation.readings import (
-    read_benchmarks,
-    read_calibration,
-    read_data,
-    read_lines,
-    read_order,
-    read_reflection,
-    read_siblings,
-    read_unread,
+from risk_lsp.lab.evaluation.sentences import (
+    benchmark_sentences,
+    calibration_sentences,
+    data_sentences,
+    line_sentences,
+    order_sentences,
+    reflection_sentences,
+    sibling_sentences,
+    unread_sentences,
 )
-from risk_lsp.lab.training.spans import LEVELS
+from risk_lsp.lab.training.span_tables import LEVELS
 
 _SKILL = (
     ("bss_raw", "BSS raw"),
@@ -65,30 +65,30 @@ def _folds(found: Mapping[str, Any]) -> Iterable[str]:
     folds = found["five_folds"]
     return [
         "## What was measured",
-        read_data(found),
+        data_sentences(found),
         "\n".join(_data_table(found["data"])),
         _TERMS.strip(),
         "## Problems held out: five folds",
-        read_lines(folds["line"]),
+        line_sentences(folds["line"]),
         *_levels(folds),
         "### Reading a failing program by its lines",
-        read_order(folds["line"]),
+        order_sentences(folds["line"]),
         _table(folds["line"]["techniques"], _ORDER),
         "### Calibration",
-        read_calibration(folds),
+        calibration_sentences(folds),
         _by_level(folds, PROBE, _MAPS),
         *(f"![{title}]({path})" for title, path in found["plots"].items()),
         "## Benchmarks held out",
-        read_benchmarks(found["benchmarks_out"]),
+        benchmark_sentences(found["benchmarks_out"]),
         *_benchmarks(found["benchmarks_out"], found["benchmarks_mean"]),
         "## Problems that the model never read",
-        read_unread(found),
+        unread_sentences(found),
         _by_level(found["unread"], PROBE),
         "## The bundle as it is shipped, on the test problems",
         _by_level(found["shipped"], PROBE),
         "## The rivals",
-        read_siblings(found["siblings"]),
-        read_reflection(found["reflection"]),
+        sibling_sentences(found["siblings"]),
+        reflection_sentences(found["reflection"]),
     ]
 
 

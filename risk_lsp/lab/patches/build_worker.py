@@ -17,7 +17,7 @@ from risk_lsp.lab.patches.known_fixes import ReferenceTask, records_of_repair, r
 from risk_lsp.lab.patches.labels import fixed_by, labelled_record, record_of, sample_id
 from risk_lsp.lab.patches.programs import Repair, Sample
 from risk_lsp.lab.patches.search import PatchSearch, SearchSettings
-from risk_lsp.lab.patches.variants import Candidate, CandidatePool
+from risk_lsp.lab.patches.variants import PassingProgram, ProgramPool
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.screening import screen_for
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, Verdict, judge
@@ -109,15 +109,15 @@ def records_of(
 ) -> Iterator[dict[str, Any]]:
     """The records of a problem's pending programs, as they are found; those near to a passing program come first."""
     problem = task.problem
-    pool = CandidatePool([Candidate(program, "passing program") for program in task.passing])
+    pool = ProgramPool([PassingProgram(program, "passing program") for program in task.passing])
     if problem.reference:
-        pool.add(Candidate(problem.reference, "reference"))
+        pool.add(PassingProgram(problem.reference, "reference"))
     for program in task.fixed:
-        pool.add(Candidate(program, "fixed program"))
+        pool.add(PassingProgram(program, "fixed program"))
     failing = []
     for sample in task.pending:
         if sample.verified is None and _judged(sandbox, problem, sample.program).passed:
-            pool.add(Candidate(sample.program, "passing program"))
+            pool.add(PassingProgram(sample.program, "passing program"))
             yield labelled_record(problem, sample, passed=True)
         else:
             failing.append(sample)
@@ -131,7 +131,7 @@ def records_of(
         label = task.known.get(sample_id(sample))
         if label is not None and (known := _known(label, sandbox, problem, sample)) is not None:
             if "patch" in known:
-                pool.add(Candidate(known["patch"]["fixed"], "fixed program"))
+                pool.add(PassingProgram(known["patch"]["fixed"], "fixed program"))
             yield known
             continue
         started, runs = time.monotonic(), screen.runs
@@ -147,7 +147,7 @@ def records_of(
             **asked.record(),
         }
         if patch is not None:
-            pool.add(Candidate(patch.fixed, "fixed program"))
+            pool.add(PassingProgram(patch.fixed, "fixed program"))
         screen.forget()
         yield record
 

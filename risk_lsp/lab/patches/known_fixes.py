@@ -20,7 +20,7 @@ from risk_lsp.edits.slips import Edit, small_edits
 from risk_lsp.lab.patches.labels import labelled_record
 from risk_lsp.lab.patches.programs import Kind, Repair, Sample
 from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
-from risk_lsp.lab.patches.variants import CandidatePool
+from risk_lsp.lab.patches.variants import ProgramPool
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.screening import screen_for
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge
@@ -160,7 +160,7 @@ def _needed(repair: Repair, sandbox: Sandbox) -> tuple[Patch, dict[str, Any]] | 
     if verdict.passed or not judge(sandbox, problem, fixed.program).passed:
         return None
     screen = screen_for(sandbox, problem, cpu_seconds=TEST_LIMITS.cpu_seconds)
-    search = PatchSearch(screen, CandidatePool(()), problem.entry_point, SearchSettings())
+    search = PatchSearch(screen, ProgramPool(()), problem.entry_point, SearchSettings())
     patch = search.needed_of(broken.program, broken.prompt_lines, fixed.program, _SOURCE)
     sandbox.limits = TEST_LIMITS
     if patch is None or not judge(sandbox, problem, patch.fixed).passed:

@@ -10,7 +10,7 @@ from risk_lsp.edits.candidates import superseded_statements
 from risk_lsp.edits.hunks import Difference, Hunk, Size, apply_hunks, edited_spans, size_of
 from risk_lsp.edits.lexemes import Code, LineAligner, read_code
 from risk_lsp.edits.renaming import renamed_like
-from risk_lsp.lab.patches.variants import CandidatePool, edited, line_swaps, minimise, paired
+from risk_lsp.lab.patches.variants import ProgramPool, edited, line_swaps, minimise, paired
 from risk_lsp.sandbox.screening import Screen
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.python_grammar import parses
@@ -50,7 +50,7 @@ class Patch:
 class PatchSearch:
     """Searches patches for the failing programs of one problem."""
 
-    def __init__(self, screen: Screen, pool: CandidatePool, entry_point: str | None, settings: SearchSettings) -> None:
+    def __init__(self, screen: Screen, pool: ProgramPool, entry_point: str | None, settings: SearchSettings) -> None:
         self._screen = screen
         self._pool = pool
         self._keep = {entry_point} if entry_point else set()

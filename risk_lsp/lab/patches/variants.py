@@ -19,25 +19,25 @@ from risk_lsp.text.spans import Span
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PassingProgram:
     """A passing program. `source` says where it is from: "passing program", "reference" or "fixed program"."""
 
     program: str
     source: str
 
 
-class CandidatePool:
+class ProgramPool:
     """The passing programs of one problem; those whose code is equal count once."""
 
-    def __init__(self, candidates: Iterable[Candidate]) -> None:
-        self._entries: dict[tuple[tuple[int, tuple[str, ...]], ...], tuple[Candidate, Counter[str]]] = {}
+    def __init__(self, candidates: Iterable[PassingProgram]) -> None:
+        self._entries: dict[tuple[tuple[int, tuple[str, ...]], ...], tuple[PassingProgram, Counter[str]]] = {}
         for candidate in candidates:
             self.add(candidate)
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def add(self, candidate: Candidate) -> None:
+    def add(self, candidate: PassingProgram) -> None:
         """Add a passing program, for example one that has just been fixed."""
         code = read_code(candidate.program)
         key = tuple((line.level, line.words) for line in code.lines)
@@ -49,7 +49,7 @@ class CandidatePool:
         profile = _profile(read_code(program), bound_names(program))
         return min((_distance(profile, other) for _, other in self._entries.values()), default=0)
 
-    def nearest(self, program: str, count: int) -> list[Candidate]:
+    def nearest(self, program: str, count: int) -> list[PassingProgram]:
         """The candidates that share most with `program`, own names counting half; nearest first."""
         profile = _profile(read_code(program), bound_names(program))
         scored = ((_distance(profile, other), index) for index, (_, other) in enumerate(self._entries.values()))

@@ -20,7 +20,7 @@ from risk_lsp.lab.training.documents import (
     standard_library,
     worth_learning,
 )
-from risk_lsp.lab.training.packing import pack, save_tokenizer, train_tokenizer
+from risk_lsp.lab.training.packing import pack_documents, save_tokenizer, train_tokenizer
 from risk_lsp.lab.training.shared_programs import model_written_documents
 
 _PACKAGE_LIST = Path(__file__).with_name("packages.txt")
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     command = "risk-lsp corpus build" + "".join(
         f" --{name} {getattr(args, name.replace('-', '_'))}" for name in _RECORDED
     )
-    manifest = pack(documents, tokenizer, args.out, fim_share=args.fim_share, seed=args.seed, command=command)
+    manifest = pack_documents(documents, tokenizer, args.out, fim_share=args.fim_share, seed=args.seed, command=command)
     for name, stream in manifest["streams"].items():
         print(f"{name}: {stream['tokens']:,} tokens in {len(stream['shards'])} files", file=sys.stderr)
     return 0

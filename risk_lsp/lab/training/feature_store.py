@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.lab.training.feature_matrix import FeatureCache, read_features
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.lab.training.spans import touched
+from risk_lsp.lab.training.span_tables import touched
 from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.features import LAYOUT, OFF_LINE, token_layout, token_lines

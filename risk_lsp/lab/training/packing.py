@@ -102,7 +102,7 @@ class _Stream:
         self.tokens += len(ids)
 
 
-def pack(
+def pack_documents(
     documents: Iterable[TrainingDocument],
     tokenizer: Tokenizer,
     folder: Path,
@@ -157,7 +157,7 @@ def pack(
     return manifest
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_corpus(folder: Path) -> dict[str, Any]:
     """The manifest of a packed corpus; BadInput when there is none or it is of another version."""
     path = folder / "manifest.json"
     if not path.is_file():
@@ -175,7 +175,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def read_stream(folder: Path, name: str) -> TokenIds:
     """All token ids of one stream, uint16[tokens], its shards checked against the manifest."""
-    entry = read_manifest(folder)["streams"].get(name)
+    entry = read_corpus(folder)["streams"].get(name)
     if entry is None:
         raise BadInput(f"the packed corpus in {folder} has no stream {name!r}", "its manifest.json lists the streams")
     shards = []
@@ -244,7 +244,7 @@ class Streams:
     @classmethod
     def read(cls, folder: Path, model_written_share: float) -> Streams:
         """Streams "library" and "model-written" of `folder`; a missing one leaves its share to the other."""
-        present = read_manifest(folder)["streams"]
+        present = read_corpus(folder)["streams"]
         shares = {"library": 1.0 - model_written_share, "model-written": model_written_share}
         found = {name: share for name, share in shares.items() if name in present and share > 0}
         if not found or "held-out" not in present:

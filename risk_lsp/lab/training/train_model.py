@@ -16,7 +16,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.checkpoints import Progress, find_checkpoint, load_checkpoint, save_checkpoint
-from risk_lsp.lab.training.packing import Sequences, Streams, read_manifest
+from risk_lsp.lab.training.packing import Sequences, Streams, read_corpus
 
 
 def rate_factor(progress: float, *, warm_up: float = 0.02, decay: float = 0.35) -> float:
@@ -114,7 +114,7 @@ def train(options: TrainingOptions) -> Progress:
     if options.threads:
         torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    manifest = read_manifest(options.corpus)
+    manifest = read_corpus(options.corpus)
     streams = Streams.read(options.corpus, options.model_written_share)
     streams.held_out_batches(_HELD_OUT_BATCH, options.length, 1)  # too little of it is told now, not when all is done
     model = new_model(options.shape, manifest["vocabulary_size"], manifest["end_of_text"]).to(options.device)
@@ -157,9 +157,7 @@ def save_model(model: Qwen3ForCausalLM, options: TrainingOptions, progress: Prog
         "progress": asdict(progress),
         "options": {key: str(value) if isinstance(value, Path) else value for key, value in asdict(options).items()},
         "corpus": {
-            key: value
-            for key, value in read_manifest(options.corpus).items()
-            if key in ("streams", "sources", "command")
+            key: value for key, value in read_corpus(options.corpus).items() if key in ("streams", "sources", "command")
         },
     }
     record["options"].pop("corpus"), record["options"].pop("out")

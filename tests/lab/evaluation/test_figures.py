@@ -17,10 +17,15 @@ from risk_lsp.lab.evaluation.figures import (
     level_statistics,
     mean_figures,
 )
-from risk_lsp.lab.evaluation.readings import read_benchmarks, read_calibration, read_lines, read_order
 from risk_lsp.lab.evaluation.reliability import Rescaled
 from risk_lsp.lab.evaluation.report_text import evaluation_markdown
-from risk_lsp.lab.training.spans import LEVELS
+from risk_lsp.lab.evaluation.sentences import (
+    benchmark_sentences,
+    calibration_sentences,
+    line_sentences,
+    order_sentences,
+)
+from risk_lsp.lab.training.span_tables import LEVELS
 
 # Six programs of four lines; the first three fail, each for its last line.
 PROGRAM = np.repeat(np.arange(6), 4)
@@ -115,38 +120,38 @@ def test_within_failing_programs_the_others_do_not_count(line: dict[str, Any]) -
 
 
 def test_the_reading_of_lines_says_how_far_the_probe_is_above_trivial_features(line: dict[str, Any]) -> None:
-    assert "that much is more than where a line stands" in read_lines(line)
+    assert "that much is more than where a line stands" in line_sentences(line)
 
 
 def test_the_reading_admits_that_trivial_features_tell_more_and_that_a_rival_wins(line: dict[str, Any]) -> None:
     weak = figures(records(scores={TRIVIAL: GOOD, "rival": GOOD, PROBE: BLIND}))
 
-    assert "tells more than the probe does" in read_lines(weak)
-    assert "a higher AUC has trivial features and rival" in read_lines(weak)
-    assert "not surely better than always saying the base rate" in read_lines(weak)
+    assert "tells more than the probe does" in line_sentences(weak)
+    assert "a higher AUC has trivial features and rival" in line_sentences(weak)
+    assert "not surely better than always saying the base rate" in line_sentences(weak)
 
 
 def test_the_reading_admits_an_advantage_that_may_be_chance() -> None:
-    assert "which may be chance" in read_lines(figures(records(scores={TRIVIAL: GOOD, PROBE: GOOD})))
+    assert "which may be chance" in line_sentences(figures(records(scores={TRIVIAL: GOOD, PROBE: GOOD})))
 
 
 def test_the_reading_of_the_order_names_what_is_saved(line: dict[str, Any]) -> None:
-    assert "after 25% of the program, and from the top after 100%: 75% less to read" in read_order(line)
+    assert "after 25% of the program, and from the top after 100%: 75% less to read" in order_sentences(line)
 
 
 def test_the_reading_of_calibration_names_the_worst_level(line: dict[str, Any]) -> None:
     off = figures(records(scores={TRIVIAL: GOOD, PROBE: np.minimum(GOOD + 0.2, 1)}))
 
     levels: dict[str, Any] = {**dict.fromkeys(LEVELS, line), "program": off}
-    assert "worst for programs: there the numbers should be read as an order" in read_calibration(levels)
+    assert "worst for programs: there the numbers should be read as an order" in calibration_sentences(levels)
 
 
 def test_the_reading_of_benchmarks_names_those_without_skill(line: dict[str, Any]) -> None:
     bad = figures(records(scores={TRIVIAL: GOOD, PROBE: 1 - GOOD}))
 
-    text = read_benchmarks({"one": {"line": line}, "two": {"line": bad}})
+    text = benchmark_sentences({"one": {"line": line}, "two": {"line": bad}})
     assert "On two the unscaled probabilities are worse than the base rate would be." in text
-    assert read_benchmarks({}) == "There is only one benchmark, so none was left out."
+    assert benchmark_sentences({}) == "There is only one benchmark, so none was left out."
 
 
 def part(**statistics: list[float]) -> LevelStatistics:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from risk_lsp.lab.patches.variants import Candidate, CandidatePool
+from risk_lsp.lab.patches.variants import PassingProgram, ProgramPool
 
 FAILING = "def total(values):\n    result = 0\n    for value in values:\n        result -= value\n    return result\n"
 NEAR = "def total(xs):\n    s = 0\n    for x in xs:\n        s += x\n    return s\n"
 FAR = "def total(values):\n    return sum(values)\n"
 
 
-def pool(*programs: str) -> CandidatePool:
-    return CandidatePool([Candidate(program, "passing program") for program in programs])
+def pool(*programs: str) -> ProgramPool:
+    return ProgramPool([PassingProgram(program, "passing program") for program in programs])
 
 
 def nearest(*programs: str, count: int = 9) -> list[str]:
@@ -32,9 +32,9 @@ def test_programs_that_differ_in_comments_and_blank_lines_count_once() -> None:
 def test_a_program_that_has_just_been_fixed_is_a_candidate_too() -> None:
     candidates = pool(FAR)
     fixed = FAILING.replace("-=", "+=")
-    candidates.add(Candidate(fixed, "fixed program"))
+    candidates.add(PassingProgram(fixed, "fixed program"))
 
-    assert candidates.nearest(FAILING, 1) == [Candidate(fixed, "fixed program")]
+    assert candidates.nearest(FAILING, 1) == [PassingProgram(fixed, "fixed program")]
 
 
 def test_the_distance_is_that_of_the_nearest_and_none_without_candidates() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from risk_lsp.edits.hunks import apply_hunks
 from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
-from risk_lsp.lab.patches.variants import Candidate, CandidatePool
+from risk_lsp.lab.patches.variants import PassingProgram, ProgramPool
 from risk_lsp.sandbox.isolation import Limits
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.screening import screen_for
@@ -64,7 +64,7 @@ SAMPLE = pytest.mark.parametrize("program", FAILING.values(), ids=FAILING)
 
 
 def best_patch(sandbox: Sandbox, program: str, passing: tuple[str, ...] = (PASSING,)) -> Patch:
-    pool = CandidatePool([Candidate(text, "passing program") for text in passing])
+    pool = ProgramPool([PassingProgram(text, "passing program") for text in passing])
     search = PatchSearch(screen_for(sandbox, PROBLEM), pool, "largest_gap", SearchSettings())
     patch = search.patches(program, PROMPT.count("\n"))[0]
     sandbox.close()

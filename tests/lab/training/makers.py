@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from risk_lsp.lab.training.documents import TrainingDocument
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
-from risk_lsp.lab.training.packing import pack, save_tokenizer
+from risk_lsp.lab.training.packing import pack_documents, save_tokenizer
 from risk_lsp.lab.training.shared_programs import Split, split_of
 from risk_lsp.text.spans import Span
 
@@ -29,7 +29,9 @@ def document(text: str, *, kind: str = "library", held_out: bool = False, source
 def save_corpus(folder: Path, tokenizer: Tokenizer, documents: Iterable[TrainingDocument], **options: Any) -> Path:
     """A packed corpus with its tokenizer."""
     save_tokenizer(tokenizer, folder)
-    pack(documents, tokenizer, folder, **{"fim_share": 0.0, "seed": 1, "command": "risk-lsp corpus build", **options})
+    pack_documents(
+        documents, tokenizer, folder, **{"fim_share": 0.0, "seed": 1, "command": "risk-lsp corpus build", **options}
+    )
     return folder
 
 

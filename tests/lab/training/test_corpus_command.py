@@ -10,7 +10,7 @@ import pytest
 from risk_lsp.cli.command_line import build_parser
 from risk_lsp.lab.training import corpus_command
 from risk_lsp.lab.training.documents import TrainingDocument
-from risk_lsp.lab.training.packing import END_OF_TEXT, read_manifest, read_stream
+from risk_lsp.lab.training.packing import END_OF_TEXT, read_corpus, read_stream
 from risk_lsp.model.tokenizer import load_tokenizer
 from tests.lab.training.makers import document, group_in, write_records
 from tests.probe.tiny import SAMPLE
@@ -73,12 +73,12 @@ def test_an_existing_tokenizer_is_used_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_manifest_holds_the_command_without_places_on_this_machine(tmp_path: Path) -> None:
-    assert read_manifest(build(tmp_path))["command"] == (
+    assert read_corpus(build(tmp_path))["command"] == (
         "risk-lsp corpus build --vocabulary 300 --per-group 24 --per-source 8000000 --fim-share 0.0 --seed 1"
     )
 
 
 def test_the_same_seed_gives_the_same_corpus(tmp_path: Path) -> None:
-    first, second = (read_manifest(build(tmp_path / name))["streams"] for name in ("first", "second"))
+    first, second = (read_corpus(build(tmp_path / name))["streams"] for name in ("first", "second"))
 
     assert first == second

@@ -19,7 +19,7 @@ from risk_lsp.lab.training.packing import (
     FIM_MIDDLE,
     FIM_PREFIX,
     FIM_SUFFIX,
-    read_manifest,
+    read_corpus,
     read_stream,
     special_ids,
 )
@@ -96,7 +96,7 @@ def test_a_stream_longer_than_a_shard_comes_back_whole(
     monkeypatch.setattr(packing, "SHARD_TOKENS", 10)
     save_corpus(tmp_path, tokenizer, [document(text) for text in TEXTS])
 
-    shards = read_manifest(tmp_path)["streams"]["library"]["shards"]
+    shards = read_corpus(tmp_path)["streams"]["library"]["shards"]
     assert len(shards) > 2 and {shard["tokens"] for shard in shards[:-1]} == {10}
     ids = read_stream(tmp_path, "library").tolist()
     assert [put_back(tokenizer, each) for each in documents_of(tokenizer, ids)] == TEXTS
@@ -105,7 +105,7 @@ def test_a_stream_longer_than_a_shard_comes_back_whole(
 def test_the_manifest_counts_the_tokens_of_every_stream_and_source(tokenizer: Tokenizer, tmp_path: Path) -> None:
     save_corpus(tmp_path, tokenizer, [document(TEXTS[0], source="a"), document(TEXTS[2], source="b")])
 
-    manifest = read_manifest(tmp_path)
+    manifest = read_corpus(tmp_path)
     assert manifest["streams"]["library"]["tokens"] == len(read_stream(tmp_path, "library"))
     assert manifest["sources"] == [
         {"source": source, "licence": "MIT", "tokens": len(tokenizer.encode(text).ids)}
@@ -139,7 +139,7 @@ def test_a_stream_that_is_not_there_is_refused_by_name(tokenizer: Tokenizer, tmp
 
 def test_a_folder_without_a_corpus_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no packed corpus"):
-        read_manifest(tmp_path)
+        read_corpus(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_manifest_that_cannot_be_read_is_refused(tmp_path: Path, content: str,
     (tmp_path / "manifest.json").write_text(content)
 
     with pytest.raises(BadInput, match=reason):
-        read_manifest(tmp_path)
+        read_corpus(tmp_path)
 
 
 def test_a_vocabulary_beyond_sixteen_bits_is_refused(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_vocabulary_beyond_sixteen_bits_is_refused(tmp_path: Path) -> None:
     large = Tokenizer(models.WordLevel({str(index): index for index in range(2**16 + 1)}, unk_token="0"))
 
     with pytest.raises(BadInput, match="65,536"):
-        packing.pack([], large, tmp_path, fim_share=0, seed=1, command="")
+        packing.pack_documents([], large, tmp_path, fim_share=0, seed=1, command="")
 
 
 def test_the_manifest_is_json_that_others_can_read(tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 from torch._dynamo.utils import counters
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.packing import Sequences, Streams, read_manifest
+from risk_lsp.lab.training.packing import Sequences, Streams, read_corpus
 from risk_lsp.lab.training.train_model import ModelShape, TrainingOptions, held_out_loss, new_model, train
 from risk_lsp.model.code_model import CodeModel
 from tests.lab.training.makers import document, save_corpus
@@ -52,7 +52,7 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_the_held_out_loss_falls_far_below_that_of_a_fresh_model(trained: Run) -> None:
-    manifest, streams = read_manifest(trained.options.corpus), Streams.read(trained.options.corpus, 0.3)
+    manifest, streams = read_corpus(trained.options.corpus), Streams.read(trained.options.corpus, 0.3)
     fresh = held_out_loss(
         new_model(SHAPE, manifest["vocabulary_size"], manifest["end_of_text"]), streams, trained.options
     )

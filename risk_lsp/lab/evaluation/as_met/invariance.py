@@ -22,7 +22,7 @@ Indices = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Pair:
+class ChangedPair:
     """A text before and after a change; `lines` int64[n, 2] are lines that both hold, by their places in each."""
 
     text: int
@@ -32,7 +32,7 @@ class Pair:
     lines: Indices
 
 
-def changed_pairs(texts: Sequence[str]) -> list[Pair]:
+def changed_pairs(texts: Sequence[str]) -> list[ChangedPair]:
     """Each text with each harmless change that it admits; texts that do not parse have none."""
     changes = harmless_changes()
     found = []
@@ -46,12 +46,12 @@ def changed_pairs(texts: Sequence[str]) -> list[Pair]:
             if changed is not None and changed != text:
                 after = passage_of(changed)
                 lines = _same_lines(before, after, keeps_lines=change.keeps_lines)
-                found.append(Pair(number, change.name, before, after, lines))
+                found.append(ChangedPair(number, change.name, before, after, lines))
     return found
 
 
 def measure_invariance(
-    pairs: Sequence[Pair], kinds: Sequence[str], columns: Sequence[Column], resamples: int
+    pairs: Sequence[ChangedPair], kinds: Sequence[str], columns: Sequence[Column], resamples: int
 ) -> dict[str, dict[str, Any]]:
     """How far log-odds move, by column, and there for all pairs, by kind of text, and by change.
 
@@ -78,7 +78,7 @@ def measure_invariance(
     return found
 
 
-def _moves(pairs: Sequence[Pair], column: Column) -> tuple[Floats, list[Floats]]:
+def _moves(pairs: Sequence[ChangedPair], column: Column) -> tuple[Floats, list[Floats]]:
     """|change of log-odds| of each pair's text float64[pairs], and of each of its lines."""
     passages = {pair.text: pair.before for pair in pairs}
     before = dict(zip(passages, column.answers(list(passages.values())), strict=True))

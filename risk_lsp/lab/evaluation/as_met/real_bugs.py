@@ -18,9 +18,9 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import Column, Passage, passage_of
 from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, shortened
 from risk_lsp.lab.evaluation.program_metrics import ProgramValues, program_aucs, program_hits
-from risk_lsp.lab.json_lines import read_lines
+from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.training.shared_programs import is_measured_alone, split_of
-from risk_lsp.lab.training.spans import touched
+from risk_lsp.lab.training.span_tables import touched
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import parse_structure
@@ -45,7 +45,7 @@ class RealBug:
 
 
 @dataclass(frozen=True)
-class Scope:
+class BugScope:
     """A function with a changed line, or all that stands outside of functions, and the bug that it is part of.
 
     `rows` bool[lines] tells the scope's lines among those of its bug's passage, `changed` bool[lines] the changed ones.
@@ -111,7 +111,7 @@ def measure_real_bugs(bugs: Sequence[RealBug], columns: Sequence[Column], resamp
     }
 
 
-def scopes_of(bug: int, passage: Passage, edited: Sequence[Span]) -> Iterator[Scope]:
+def scopes_of(bug: int, passage: Passage, edited: Sequence[Span]) -> Iterator[BugScope]:
     """The outermost functions, and the rest of the text, that hold both changed lines and others."""
     starts = passage.lines[:, 0]
     changed = touched(starts, passage.lines[:, 1], edited)
@@ -124,13 +124,13 @@ def scopes_of(bug: int, passage: Passage, edited: Sequence[Span]) -> Iterator[Sc
         rows = (starts >= function.span.start) & (starts < end)
         outside &= ~rows
         if changed[rows].any() and not changed[rows].all():
-            yield Scope(bug, rows, changed[rows])
+            yield BugScope(bug, rows, changed[rows])
     if changed[outside].any() and not changed[outside].all():
-        yield Scope(bug, outside, changed[outside])
+        yield BugScope(bug, outside, changed[outside])
 
 
 def _bugs(path: Path, source: str) -> Iterator[RealBug]:
-    for _, record in read_lines(path):
+    for _, record in read_objects(path):
         held_back = source == _LEARNT_FROM and not is_measured_alone(record["group"])
         # An error of another kind mostly means that the fix gave a function another name or other parameters.
         other_kind = source.endswith("_history") and record["err"] != "AssertionError"
@@ -145,7 +145,7 @@ def _bugs(path: Path, source: str) -> Iterator[RealBug]:
             yield RealBug(record["group"], source, text, tuple(edited))
 
 
-def _values(scopes: Sequence[Scope], answers: Sequence[Any]) -> dict[str, Floats]:
+def _values(scopes: Sequence[BugScope], answers: Sequence[Any]) -> dict[str, Floats]:
     """Each measure of each scope, float64[scopes]."""
     scores = [answers[scope.bug].lines[scope.rows] for scope in scopes]
     flat, changed = np.concatenate(scores), np.concatenate([scope.changed for scope in scopes])
@@ -163,7 +163,7 @@ def _values(scopes: Sequence[Scope], answers: Sequence[Any]) -> dict[str, Floats
     }
 
 
-def _random_values(scopes: Sequence[Scope]) -> dict[str, Floats]:
+def _random_values(scopes: Sequence[BugScope]) -> dict[str, Floats]:
     """The mean of each measure over all orders of a scope's lines."""
     sizes = [(len(scope.changed), int(scope.changed.sum())) for scope in scopes]
     return {
@@ -174,7 +174,7 @@ def _random_values(scopes: Sequence[Scope]) -> dict[str, Floats]:
     }
 
 
-def _weights(scopes: Sequence[Scope]) -> Floats:
+def _weights(scopes: Sequence[BugScope]) -> Floats:
     """1 for each bug, shared by its scopes; there is one bug of a problem in each source."""
     bugs = np.array([scope.bug for scope in scopes])
     return np.asarray(1.0 / np.bincount(bugs)[bugs], dtype=np.float64)

@@ -19,9 +19,9 @@ from risk_lsp.lab.evaluation.as_met.conditions import (
     some_problems,
     with_and_without_statement,
 )
+from risk_lsp.lab.evaluation.as_met.held_out_sources import measure_sources, source_of
 from risk_lsp.lab.evaluation.as_met.invariance import changed_pairs, measure_invariance
 from risk_lsp.lab.evaluation.as_met.real_bugs import measure_real_bugs, read_real_bugs
-from risk_lsp.lab.evaluation.as_met.sources import measure_sources, source_of
 from risk_lsp.lab.evaluation.as_met.well_kept import Shelf, measure_well_kept, read_shelf
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import ProbeData

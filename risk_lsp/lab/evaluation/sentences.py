@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from risk_lsp.lab.evaluation.figures import BASE_RATE, PROBE, TRIVIAL
-from risk_lsp.lab.training.spans import LEVELS
+from risk_lsp.lab.training.span_tables import LEVELS
 
 Techniques = Mapping[str, Mapping[str, list[float | None]]]
 
 
-def read_data(found: Mapping[str, Any]) -> str:
+def data_sentences(found: Mapping[str, Any]) -> str:
     """Which programs, labels, model and recipe."""
     data = found["data"]
     unknown = data["failing"] - data["with_known_fix"]
@@ -28,7 +28,7 @@ def _seeds(members: int) -> str:
     return ", from one seed" if members == 1 else f", from {members} seeds"
 
 
-def read_lines(line: Mapping[str, Any]) -> str:
+def line_sentences(line: Mapping[str, Any]) -> str:
     """How good the probe is at the level that people see, and whether that is more than trivial."""
     techniques: Techniques = line["techniques"]
     probe = techniques[PROBE]
@@ -52,7 +52,7 @@ def read_lines(line: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def read_order(line: Mapping[str, Any]) -> str:
+def order_sentences(line: Mapping[str, Any]) -> str:
     """What a reader of one failing program gains."""
     probe = line["techniques"][PROBE]
     if "lines_read" not in probe:
@@ -66,7 +66,7 @@ def read_order(line: Mapping[str, Any]) -> str:
     )
 
 
-def read_calibration(levels: Mapping[str, Any]) -> str:
+def calibration_sentences(levels: Mapping[str, Any]) -> str:
     """Whether one map holds at every level."""
     errors = {level: _value(levels[level]["techniques"][PROBE]["ece_raw"]) for level in LEVELS if level in levels}
     worst = max(errors, key=lambda level: errors[level])
@@ -76,7 +76,7 @@ def read_calibration(levels: Mapping[str, Any]) -> str:
     )
 
 
-def read_benchmarks(found: Mapping[str, Any]) -> str:
+def benchmark_sentences(found: Mapping[str, Any]) -> str:
     """The honest test: a benchmark that was left out is what a user's repository is."""
     if not found:
         return "There is only one benchmark, so none was left out."
@@ -94,7 +94,7 @@ def read_benchmarks(found: Mapping[str, Any]) -> str:
     return sentence
 
 
-def read_unread(found: Mapping[str, Any]) -> str:
+def unread_sentences(found: Mapping[str, Any]) -> str:
     """What remains when the language model saw no program of the problem either."""
     everywhere = _value(found["five_folds"]["line"]["techniques"][PROBE]["auc"])
     unread = found["unread"]["line"]["techniques"][PROBE]["auc"]
@@ -105,7 +105,7 @@ def read_unread(found: Mapping[str, Any]) -> str:
     )
 
 
-def read_siblings(siblings: Mapping[str, Any]) -> str:
+def sibling_sentences(siblings: Mapping[str, Any]) -> str:
     """How many programs the multisampling baseline could be given."""
     if not siblings["programs"]:
         return "Multisampling: no samples were given (`--samples`), so it was not measured."
@@ -115,7 +115,7 @@ def read_siblings(siblings: Mapping[str, Any]) -> str:
     )
 
 
-def read_reflection(reflection: Mapping[str, Any]) -> str:
+def reflection_sentences(reflection: Mapping[str, Any]) -> str:
     """Whether a model was asked."""
     if not reflection["programs"]:
         return (

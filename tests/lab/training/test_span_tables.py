@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.lab.evaluation.figures import ProgramFacts, level_records
-from risk_lsp.lab.training.spans import LEVELS, LabelledText, Level, level_spans, shared_weights, span_tables, touched
+from risk_lsp.lab.training.span_tables import (
+    LEVELS,
+    LabelledText,
+    Level,
+    level_spans,
+    shared_weights,
+    span_tables,
+    touched,
+)
 from risk_lsp.text.spans import Span
 
 TEXT = '''\

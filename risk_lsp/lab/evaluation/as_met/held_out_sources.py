@@ -20,7 +20,7 @@ from risk_lsp.lab.evaluation.as_met.conditions import (
     some_problems,
     with_and_without_statement,
 )
-from risk_lsp.lab.evaluation.cross_validation import Fold, Judged, judge
+from risk_lsp.lab.evaluation.cross_validation import Fold, Judged, judge_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
     TRIVIAL,
@@ -32,7 +32,7 @@ from risk_lsp.lab.evaluation.figures import (
 from risk_lsp.lab.evaluation.study import FoldStore, read_study
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
-from risk_lsp.lab.training.spans import Level
+from risk_lsp.lab.training.span_tables import Level
 from risk_lsp.risk.engine import Engine
 
 FEWEST_PROBLEMS = 20  # of a source that is left out
@@ -71,7 +71,7 @@ def measure_sources(
     parts: dict[str, list[dict[Level, LevelStatistics]]] = {name: [] for name in (LABELLED, ASKED, BARE)}
     rows: dict[str, dict[Level, LevelStatistics]] = {}
     for seed, source in enumerate(judged_sources):
-        judged = judge(study, [source_fold(whole, conditions, source)], recipe, {LENGTH: lengths}, store)
+        judged = judge_folds(study, [source_fold(whole, conditions, source)], recipe, {LENGTH: lengths}, store)
         for condition, found in parts.items():
             figures = _statistics(judged, conditions == condition, resamples, seed)
             if len(figures) == len(_LEVELS):
