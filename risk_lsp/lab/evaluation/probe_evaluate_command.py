@@ -11,8 +11,8 @@ import numpy as np
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.figures import LevelRecords, statistics_by_level
 from risk_lsp.lab.evaluation.reliability import ReliabilityRow, reliability_table
+from risk_lsp.lab.span_tables import LEVELS, Level
 from risk_lsp.lab.training.labelled import DATA_HELP
-from risk_lsp.lab.training.span_tables import LEVELS, Level
 
 # The classes that the hover quotes: wide where lines are many and alike, so that each holds enough of them.
 REFERENCE_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.45, 0.55, 0.65, 1.0)

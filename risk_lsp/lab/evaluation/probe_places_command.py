@@ -15,10 +15,10 @@ from risk_lsp.cli.engine_options import at_least_one, probability
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import line_table, passage_of
 from risk_lsp.lab.evaluation.as_met.well_kept import LibraryFile, library_files
+from risk_lsp.lab.span_tables import shared_weights
 from risk_lsp.lab.training.documents import LIBRARIES_TO_MEASURE, licence_of
 from risk_lsp.lab.training.labelled import DATA_HELP, ProbeData
 from risk_lsp.lab.training.library_programs import SOURCE as LIBRARY_CODE
-from risk_lsp.lab.training.span_tables import shared_weights
 from risk_lsp.probe.priors import Place, Prior, Priors
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import LONGEST

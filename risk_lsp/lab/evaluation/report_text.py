@@ -16,7 +16,7 @@ from risk_lsp.lab.evaluation.sentences import (
     sibling_sentences,
     unread_sentences,
 )
-from risk_lsp.lab.training.span_tables import LEVELS
+from risk_lsp.lab.span_tables import LEVELS
 
 _SKILL = (
     ("bss_raw", "BSS raw"),

@@ -17,8 +17,8 @@ from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray
 from risk_lsp.lab.evaluation.study import Study
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.programs import Sample, read_samples
+from risk_lsp.lab.span_tables import LEVELS, Level, SpanTable
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.lab.training.span_tables import LEVELS, Level, SpanTable
 from risk_lsp.report.progress import shown_progress
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from risk_lsp.lab.evaluation.figures import BASE_RATE, PROBE, TRIVIAL
-from risk_lsp.lab.training.span_tables import LEVELS
+from risk_lsp.lab.span_tables import LEVELS
 
 Techniques = Mapping[str, Mapping[str, list[float | None]]]
 

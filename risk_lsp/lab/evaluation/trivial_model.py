@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from risk_lsp.lab.evaluation.metrics import FloatArray
 from risk_lsp.lab.evaluation.reliability import logistic_regression
-from risk_lsp.lab.training.span_tables import SpanTable
+from risk_lsp.lab.span_tables import SpanTable
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 

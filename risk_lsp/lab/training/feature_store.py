@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from risk_lsp.lab.span_tables import touched
 from risk_lsp.lab.training.feature_matrix import FeatureCache, read_features
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.lab.training.span_tables import touched
 from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.features import LAYOUT, OFF_LINE, token_layout, token_lines

@@ -23,7 +23,7 @@ from risk_lsp.lab.evaluation.probe_evaluate_command import (
     update_between_markers,
 )
 from risk_lsp.lab.evaluation.reliability import rescaled
-from risk_lsp.lab.training.span_tables import LEVELS, Level
+from risk_lsp.lab.span_tables import LEVELS, Level
 
 # Four programs of four lines; the first two fail, each for one line. The probe sees it in the first, and puts three
 # lines before it in the second.

@@ -25,7 +25,7 @@ from risk_lsp.lab.evaluation.sentences import (
     line_sentences,
     order_sentences,
 )
-from risk_lsp.lab.training.span_tables import LEVELS
+from risk_lsp.lab.span_tables import LEVELS
 
 # Six programs of four lines; the first three fail, each for its last line.
 PROGRAM = np.repeat(np.arange(6), 4)

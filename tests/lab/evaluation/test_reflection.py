@@ -12,7 +12,7 @@ from risk_lsp.lab.evaluation.rivals import (
     reflections_of_table,
     span_reflections,
 )
-from risk_lsp.lab.training.span_tables import SpanTable
+from risk_lsp.lab.span_tables import SpanTable
 from risk_lsp.text.spans import Span
 
 TEXT = 'def f(a):\n    """Double it."""\n    b = a + a\n    return b\n'

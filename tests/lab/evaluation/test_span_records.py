@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from risk_lsp.lab.evaluation.study import make_study, score_programs
+from risk_lsp.lab.span_tables import LEVELS
 from risk_lsp.lab.training.feature_store import collect_features
-from risk_lsp.lab.training.span_tables import LEVELS
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.risk.engine import Engine
 from risk_lsp.text.model_text import READINGS, Reading

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.trivial_model import FEATURES, trivial_feature_table, trivial_features
-from risk_lsp.lab.training.span_tables import SpanTable
+from risk_lsp.lab.span_tables import SpanTable
 from risk_lsp.text.spans import Span
 
 TEXT = "def f(x):\n    if x:\n        return 1\n    return 2\n"

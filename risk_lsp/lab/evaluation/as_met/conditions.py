@@ -15,8 +15,8 @@ from risk_lsp.lab.evaluation.as_met.columns import LENGTH, Column, Passage, line
 from risk_lsp.lab.evaluation.figures import LevelRecords, level_records, statistics_by_level
 from risk_lsp.lab.evaluation.study import program_facts
 from risk_lsp.lab.patches.labels import with_intent
+from risk_lsp.lab.span_tables import Level, SpanTable
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
-from risk_lsp.lab.training.span_tables import Level, SpanTable
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans

@@ -30,9 +30,9 @@ from risk_lsp.lab.evaluation.figures import (
     mean_figures,
 )
 from risk_lsp.lab.evaluation.study import FoldStore, read_study
+from risk_lsp.lab.span_tables import Level
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
-from risk_lsp.lab.training.span_tables import Level
 from risk_lsp.risk.engine import Engine
 
 FEWEST_PROBLEMS = 20  # of a source that is left out
