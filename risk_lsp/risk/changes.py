@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -56,7 +57,7 @@ class Git:
     def run(self, *arguments: str) -> bytes:
         """What the command prints. Raises BadInput if git is missing, GitFailure if it refuses or takes too long."""
         settings = [part for setting in self._settings for part in ("-c", setting)]
-        command = ["git", "--no-pager", "--literal-pathspecs", *settings, *arguments]
+        command = [_program(), "--no-pager", "--literal-pathspecs", *settings, *arguments]
         try:
             done = subprocess.run(
                 command,
@@ -67,8 +68,6 @@ class Git:
                 check=False,
                 timeout=None if self._deadline is None else self._deadline - time.monotonic(),
             )
-        except FileNotFoundError as error:
-            raise BadInput("git is not installed", "install it, or leave out --diff") from error
         except subprocess.TimeoutExpired as error:
             raise GitFailure(f"git {arguments[0]} takes too long", "see what git does there") from error
         if done.returncode != 0:
@@ -84,6 +83,15 @@ class Git:
             if "=" in name:  # it could not be told from its value
                 raise BadInput(f"the git setting {name} has a name with =", "rename that filter, or leave out --diff")
         return filters
+
+
+def _program() -> str:
+    """The git that is installed. A relative folder of PATH would be one of the repository, and a git in it not ours."""
+    folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
+    found = shutil.which("git", path=os.pathsep.join(folders)) if folders else None
+    if found is None:
+        raise BadInput("git is not installed", "install it, or leave out --diff")
+    return found
 
 
 # Whatever is configured: no programs of others, no colours, no look into submodules.

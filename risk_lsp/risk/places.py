@@ -60,12 +60,13 @@ def is_installed(path: Path) -> bool:
 _PATHS_AT_MOST = 200  # that git is told by name; for more, it looks at the whole repository
 
 
-def places_of(paths: Sequence[Path], seconds: float = 10.0) -> list[TextPlace]:
+def places_of(paths: Sequence[Path], seconds: float = 10.0, *, ask_git: bool = True) -> list[TextPlace]:
     """The place of each file, in order.
 
     Installed libraries are at rest. In a git work tree, tracked lines that are as in the last commit are at rest,
     tracked lines that differ are changed, and an untracked file is generated. Any other file is generated. Git is
-    asked once for each repository, for at most `seconds`; where it fails, the file counts as outside of a repository.
+    asked once for each repository, for at most `seconds`; where it fails, or may not be asked, the file counts as
+    outside of a repository.
     """
     found: dict[Path, TextPlace] = {}
     by_root: dict[Path, list[Path]] = defaultdict(list)
@@ -73,7 +74,7 @@ def places_of(paths: Sequence[Path], seconds: float = 10.0) -> list[TextPlace]:
     for file in dict.fromkeys(files):
         if is_installed(file):
             found[file] = TextPlace(Place.AT_REST)
-        elif (root := _work_tree(file)) is not None:
+        elif ask_git and (root := _work_tree(file)) is not None:
             by_root[root].append(file)
     for root, inside in by_root.items():
         found.update(_places_in_work_tree(root, inside, seconds))

@@ -139,5 +139,7 @@ class SettingsChanges:
             state.analyzer.rescore_all(forgive=True)
         if before != after:
             for document in state.documents.all():
+                if before.trusted != after.trusted:
+                    session.look_up_place(document)
                 session.consider(document, 0.0)
             session.publisher.show_all()

@@ -186,7 +186,7 @@ class Session:
     def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         document = document_of(params.text_document)
         if self.state.documents.open(document):
-            self.state.places.look_up(document)
+            self.look_up_place(document)
             self.consider(document, 0.0)
 
     def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
@@ -199,7 +199,11 @@ class Session:
     def _did_save(self, params: types.DidSaveTextDocumentParams) -> None:
         document = self.state.documents.get(params.text_document.uri)
         if document is not None:
-            self.state.places.look_up(document)
+            self.look_up_place(document)
+
+    def look_up_place(self, document: Document) -> None:
+        """Ask where a document's lines are. Where nothing of the workspace may be run, git does not look into it."""
+        self.state.places.look_up(document, ask_git=self.settings.trusted)
 
     def _place_changed(self, uri: str) -> None:
         document = self.state.documents.get(uri)
@@ -233,7 +237,7 @@ class Session:
         self._close_notebook(notebook.uri)
         self._take_over(notebook.documents)
         self.state.documents.open_notebook(notebook)
-        self.state.places.look_up(notebook.document)
+        self.look_up_place(notebook.document)
         self.consider(notebook.document, 0.0)
 
     def _did_change_notebook(self, params: types.DidChangeNotebookDocumentParams) -> None:
@@ -252,7 +256,7 @@ class Session:
     def _did_save_notebook(self, params: types.DidSaveNotebookDocumentParams) -> None:
         document = self.state.documents.notebook(params.notebook_document.uri)
         if document is not None:
-            self.state.places.look_up(document)
+            self.look_up_place(document)
 
     def _close_notebook(self, uri: str) -> None:
         notebook = self.state.documents.close_notebook(uri)

@@ -104,6 +104,18 @@ def test_a_filter_whose_name_could_hide_its_value_is_refused(repository: Reposit
     assert not has_sung(canary)
 
 
+@pytest.mark.parametrize("folder", [".", "", "bin"])
+def test_a_git_of_the_repository_itself_is_not_run(
+    repository: Repository, canary: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = repository.write(f"{folder or '.'}/git", canary.read_text())
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([folder, os.environ["PATH"]]))
+    monkeypatch.chdir(repository.folder)
+    changes_since("HEAD", repository.folder)
+    assert not has_sung(canary)
+
+
 def test_looking_does_not_write_to_the_repository(repository: Repository) -> None:
     os.utime(repository.folder / "a.py", (1, 1))  # git would note in its index that nothing changed
     before = {path: path.stat().st_mtime_ns for path in (repository.folder / ".git").rglob("*")}

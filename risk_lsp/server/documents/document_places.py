@@ -58,14 +58,16 @@ class DocumentPlaces:
     def __init__(
         self,
         on_change: Callable[[str], None],
-        ask: Callable[[Sequence[Path], float], Sequence[TextPlace]] = places_of,
+        ask: Callable[[Sequence[Path], bool], Sequence[TextPlace]] = lambda paths, ask_git: places_of(
+            paths, _SECONDS, ask_git=ask_git
+        ),
     ) -> None:
         self._on_change = on_change
         self._ask = ask
         self._known: dict[str, _Known] = {}
 
-    def look_up(self, document: Document) -> None:
-        """Ask where a document's lines are, as it was just opened or saved."""
+    def look_up(self, document: Document, *, ask_git: bool) -> None:
+        """Ask where a document's lines are, as it was just opened or saved; of git only if it may be run there."""
         known = self._known.setdefault(document.uri, _Known())
         path = to_fs_path(document.uri) if document.uri.startswith("file:") else None
         if path is None:
@@ -73,7 +75,7 @@ class DocumentPlaces:
         if known.asking is not None:
             known.asking.cancel()
         known.edits = []
-        known.asking = asyncio.get_running_loop().create_task(self._look_up(known, document, Path(path)))
+        known.asking = asyncio.get_running_loop().create_task(self._look_up(known, document, Path(path), ask_git))
 
     def is_settled(self, uri: str) -> bool:
         """Whether nothing is being asked about the document."""
@@ -114,10 +116,10 @@ class DocumentPlaces:
         if known is not None and known.asking is not None:
             known.asking.cancel()
 
-    async def _look_up(self, known: _Known, document: Document, path: Path) -> None:
+    async def _look_up(self, known: _Known, document: Document, path: Path, ask_git: bool) -> None:
         before = known.place, known.changed
         try:
-            (found,) = await asyncio.to_thread(self._ask, [path], _SECONDS)
+            (found,) = await asyncio.to_thread(self._ask, [path], ask_git)
             known.place, known.changed = _as_document(found, document)
             if known.changed is not None:
                 for lines, edit in known.edits:

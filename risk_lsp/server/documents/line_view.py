@@ -22,7 +22,8 @@ from risk_lsp.server.documents.ignored_lines import Ignored, IgnoreStore, ignore
 from risk_lsp.settings import Settings
 from risk_lsp.text.tracking import LineMatch, match_lines
 
-SMALLEST_MOVE = 0.02  # a number that moved by less stays as it is; where hazards are smaller, so is this
+SMALLEST_MOVE = 0.02  # a number that moved by less stays as it is
+SMALLEST_SHARE = 0.1  # the same where a place has a factor, and so numbers of another size: a share of the number
 IN_HAND = 0.05  # how far a line that is shown may fall below the threshold, or behind others, and stay shown
 
 
@@ -35,7 +36,7 @@ def steady_numbers(fresh: NDArray[np.float64], before: LineView, here: PlacedRis
     shown: NDArray[np.float64] = carried(before.numbers, match, np.nan)
     shown[carried(before.placed.factors, match, np.nan) != here.factors] = np.nan
     is_above = (np.arange(len(fresh)) < match.above) & carried(before.known, match, False)
-    is_small = np.abs(fresh - shown) < SMALLEST_MOVE * np.minimum(here.factors, 1.0)
+    is_small = np.abs(fresh - shown) < np.where(here.factors == 1.0, SMALLEST_MOVE, SMALLEST_SHARE * shown)
     stays = ~np.isnan(fresh) & ~np.isnan(shown) & (is_above | is_small)
     return np.where(stays, shown, fresh)
 

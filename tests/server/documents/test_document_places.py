@@ -49,13 +49,13 @@ class Desk:
         self.places = DocumentPlaces(self.told.append, self._ask)
         self.document = document(uri=uri)
 
-    def _ask(self, paths: Sequence[Path], seconds: float) -> list[TextPlace]:
+    def _ask(self, paths: Sequence[Path], ask_git: bool) -> list[TextPlace]:
         self.may_answer.wait(10)
         self.asked += paths
         return [self.found for _ in paths]
 
     async def look(self) -> None:
-        self.places.look_up(self.document)
+        self.places.look_up(self.document, ask_git=True)
         await self.places.settled(self.document.uri)
 
     def type(self, text: str) -> None:
@@ -187,7 +187,7 @@ async def test_a_document_that_was_closed_is_forgotten() -> None:
 async def test_a_document_that_is_closed_while_git_is_asked_hears_nothing() -> None:
     desk = Desk(AT_REST)
     desk.may_answer.clear()
-    desk.places.look_up(desk.document)
+    desk.places.look_up(desk.document, ask_git=True)
     desk.places.forget(URI)
     desk.may_answer.set()
     await asyncio.sleep(0.1)

@@ -111,7 +111,7 @@ def test_a_line_that_comes_to_another_place_gets_its_number_at_once() -> None:
     assert second.numbers.round(4).tolist() == [0.4, 0.0051]
 
 
-def test_where_numbers_are_smaller_smaller_moves_are_followed() -> None:
+def test_where_a_place_has_a_factor_a_tenth_of_a_number_is_a_move() -> None:
     first = show({"a": 0.4, "b": 0.4, "c": 0.4}, **in_places(2, 2, 2))
     second = show({"x": 0.1, "b": 0.41, "c": 0.46}, first, **in_places(2, 2, 2))
     assert second.numbers.round(5).tolist() == [0.00105, 0.0051, 0.00614]

@@ -128,6 +128,20 @@ async def test_the_server_asks_to_hear_of_saves(client: LspClient) -> None:
     assert (await client.initialize())["textDocumentSync"]["save"] is True
 
 
+async def test_without_trust_git_is_not_run_and_with_it_it_is(client: LspClient, repository: Repository) -> None:
+    uri = await opened(client, repository.folder / "a.py", trusted=False)
+    assert (await client.diagnostics(uri, 1))[0]["message"] == "63% likely to need an edit"
+    before = len(client.received)
+    client.notify("riskLsp/userSettings", {"trusted": True})
+
+    ranks = [message["params"] for message in client.received[before:]]
+    while not any("1st" in str(each) for each in ranks):
+        await client.notification("textDocument/publishDiagnostics", after=before)
+        before = len(client.received)
+        ranks = client.all_of("textDocument/publishDiagnostics")
+    assert ranks[-1]["diagnostics"][0]["message"] == "1st of 4 lines to read"
+
+
 async def test_the_setting_outweighs_git(client: LspClient, repository: Repository) -> None:
     uri = await opened(client, repository.folder / "a.py", placeOfText="generated")
 
