@@ -12,6 +12,10 @@ local function styles()
   return { 'on', 'off', 'text', 'line' }
 end
 
+local function models(lead)
+  return require('risk_lsp.models').complete(lead)
+end
+
 local commands = {
   RiskQuery = { range = true, desc = 'Probability that the range has to be edited' },
   RiskNext = { count = 1, desc = 'Go to the next risky line' },
@@ -24,6 +28,7 @@ local commands = {
   RiskExplain = { range = true, desc = 'Show the tokens behind the probability of the range' },
   RiskAnalyse = { desc = 'Score the buffer at once' },
   RiskReport = { nargs = '?', complete = 'file', desc = 'Write the HTML report and open it' },
+  RiskModels = { nargs = '?', complete = models, desc = 'Choose the model that gives the numbers' },
   RiskRestart = { desc = 'Restart the server' },
 }
 

@@ -52,3 +52,36 @@ export interface ExplainAnswer {
 export interface ReportAnswer {
   html: string;
 }
+
+/** A model that can be chosen. */
+export interface ModelOffer {
+  name: string;
+  state: 'built-in' | 'here' | 'gone' | 'to fetch';
+  /** Bytes. */
+  size: number;
+  in_use: boolean;
+  licence: string | null;
+  source: string | null;
+  path: string | null;
+  /** The bundle that reads it. */
+  bundle: string | null;
+  tokens_per_second: number | null;
+}
+
+export interface ModelList {
+  models: ModelOffer[];
+  /** Folder of the bundle that the person chose. */
+  chosen: string;
+  /** The setting `bundle`, where it goes before the choice. */
+  setting: string | null;
+}
+
+export interface FetchedModel {
+  status: 'fetched' | 'declined' | 'failed';
+  message: string;
+}
+
+export interface AddedModel {
+  name: string;
+  bundle: string | null;
+}

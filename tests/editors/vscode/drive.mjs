@@ -3,6 +3,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { askingChecks } from './asking.mjs';
+import { choosingChecks } from './choosing.mjs';
 import { conclude } from './lib/checks.mjs';
 import { Endpoint } from './lib/endpoint.mjs';
 import { makeFolders } from './lib/folders.mjs';
@@ -27,6 +28,7 @@ try {
     ...personChecks(window, run.folders),
     ...repairChecks(window, run.folders, root),
     ...askingChecks(window, run.folders, endpoint, artefacts),
+    ...choosingChecks(window, run.folders, root),
     ...realModelChecks(window, run.folders, root),
   ]);
   const command = scripted(run, { watched: true });

@@ -8,6 +8,8 @@ M.NAME = 'risk_lsp'
 local HAS_0_10 = vim.fn.has('nvim-0.10') == 1
 local HAS_0_11 = vim.fn.has('nvim-0.11') == 1
 
+local tokens = 0 -- of progress, so far
+
 ---@alias risk_lsp.OnResult fun(result: any)
 
 --- The client attached to a buffer; without a buffer, any.
@@ -78,7 +80,8 @@ end
 ---@param command string
 ---@param arguments any[]
 ---@param on_result? risk_lsp.OnResult
-function M.execute(bufnr, command, arguments, on_result)
+---@param how? { reports_progress: boolean } a command that does is answered when all is done
+function M.execute(bufnr, command, arguments, on_result, how)
   local client = M.get(bufnr)
   if not client then
     M.say_not_attached()
@@ -90,6 +93,10 @@ function M.execute(bufnr, command, arguments, on_result)
     return
   end
   local params = { command = command, arguments = arguments }
+  if how and how.reports_progress then
+    tokens = tokens + 1
+    params.workDoneToken = 'risk_lsp-' .. tokens
+  end
   M.request(bufnr, 'workspace/executeCommand', params, function(error, result)
     if error then
       message.warn(error.message)

@@ -150,6 +150,10 @@ function M.RiskReport(args)
   end)
 end
 
+function M.RiskModels(args)
+  require('risk_lsp.models').choose(here(), args.args)
+end
+
 function M.RiskRestart()
   require('risk_lsp.lifecycle').restart()
 end

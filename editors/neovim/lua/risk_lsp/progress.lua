@@ -1,11 +1,11 @@
---- How far a repair is, in the line below the last window and for status lines: what a client of another kind shows by itself.
+--- How far a repair or a fetched model is, in the line below the last window and for status lines: what a client of another kind shows by itself.
 local M = {}
 
 local client = require('risk_lsp.client')
 
-local TITLE = 'risk-lsp repair'
+local REPAIR, MODEL = 'risk-lsp repair', 'risk-lsp model'
 
----@type table<string|integer, string> what each repair that runs does, by token
+---@type table<string|integer, string> the title of what runs, by token
 local running = {}
 
 ---@param text string
@@ -17,21 +17,21 @@ end
 ---@param token string|integer
 ---@param value { kind: string, title?: string, message?: string, percentage?: integer }
 local function told(token, value)
-  if value.kind == 'begin' and value.title == TITLE then
-    running[token] = ''
+  if value.kind == 'begin' and (value.title == REPAIR or value.title == MODEL) then
+    running[token] = value.title
   elseif not running[token] then
     return
   end
+  local title = running[token]
   if value.kind == 'end' then
     running[token] = nil
-    show(('%s: %s'):format(TITLE, value.message or 'ended'))
-    return
+    show(('%s: %s'):format(title, value.message or 'ended'))
+  else
+    show(('%s: %s (%d%%)'):format(title, value.message or '', value.percentage or 0))
   end
-  running[token] = ('%s (%d%%)'):format(value.message or '', value.percentage or 0)
-  show(('%s: %s'):format(TITLE, running[token]))
 end
 
---- Follow the server's repairs. Before Neovim 0.10 nothing tells of them.
+--- Follow the server's repairs and fetched models. Before Neovim 0.10 nothing tells of them.
 ---@param group integer of autocommands
 function M.follow(group)
   running = {}
@@ -52,7 +52,7 @@ end
 --- Whether a repair is being looked for.
 ---@return boolean
 function M.is_repairing()
-  return next(running) ~= nil
+  return vim.tbl_contains(vim.tbl_values(running), REPAIR)
 end
 
 return M

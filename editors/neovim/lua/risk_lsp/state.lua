@@ -14,7 +14,7 @@ local NONE = { state = 'none', message = 'the server is not running' }
 M.current = NONE
 
 -- While one of these lasts, numbers are not shown.
-local HIDING = { none = true, paused = true, failed = true, off = true }
+local HIDING = { none = true, starting = true, paused = true, failed = true, off = true }
 
 ---@param now risk_lsp.State
 local function change(now)

@@ -1,5 +1,6 @@
 import { commands, Disposable, type LogOutputChannel, type SecretStorage, window } from 'vscode';
 import type { HeatMap } from '../heatmap/heatmap';
+import { chooseModel } from '../models/choose';
 import { EXPLAIN } from '../protocol';
 import { setKey } from '../repair/key';
 import { here } from '../repair/requests';
@@ -34,6 +35,7 @@ export function registerCommands(
     repairWithHint: () => onSelection(server, 'riskLsp.repairWithHint'),
     explain: () => onSelection(server, EXPLAIN),
     setEndpointKey: () => setKey(secrets),
+    chooseModel: () => chooseModel(server),
     restart: () => server.restart(),
     showMenu: () => showMenu(server),
     showLog: () => log.show(),

@@ -37,7 +37,7 @@ export class HeatMap implements Disposable {
 
   private serverChanged(): void {
     const isRunning =
-      this.server.isRunning && !['paused', 'off', 'failed'].includes(this.server.status.state);
+      this.server.isRunning && !['starting', 'paused', 'off', 'failed'].includes(this.server.status.state);
     if (isRunning !== this.wasRunning) {
       this.wasRunning = isRunning;
       this.refreshAll();

@@ -2,6 +2,7 @@ import { type Disposable, EventEmitter, type ExtensionContext, type LogOutputCha
 import { type LanguageClient, LSPErrorCodes, ResponseError, State } from 'vscode-languageclient/node';
 import type { ServerSettings } from '../config';
 import { ANALYSED, type Analysed, STATUS, type Status, USER_SETTINGS } from '../protocol';
+import { withProgress } from '../repair/progress';
 import { createClient } from './client';
 import { locateServer, ServerNotFound } from './locate';
 
@@ -100,6 +101,25 @@ export class Server implements Disposable {
       throw new Error(this.status.message);
     }
     return this.client.sendRequest<T>('workspace/executeCommand', { command, arguments: parameters });
+  }
+
+  /** Run a command that shows how far it is, and can be cancelled; undefined if it was. Throws as `execute`. */
+  async executeWithProgress<T>(command: string, ...parameters: unknown[]): Promise<T | undefined> {
+    const client = this.client;
+    if (!client || !this.isRunning) {
+      throw new Error(this.status.message);
+    }
+    return withProgress(client, async (workDoneToken, cancellation) => {
+      const params = { command, arguments: parameters, workDoneToken };
+      try {
+        return await client.sendRequest<T>('workspace/executeCommand', params, cancellation);
+      } catch (error) {
+        if (isForLater(error)) {
+          return undefined;
+        }
+        throw error;
+      }
+    });
   }
 
   /** The document's URI as the server knows it. */

@@ -39,6 +39,7 @@ function actions(server: Server): Action[] {
     action('$(graph) Show report', 'risk-lsp.showReport'),
     action(`$(flame) Turn the heat map ${config.heatMap() ? 'off' : 'on'}`, 'risk-lsp.toggleHeatMap'),
     snooze,
+    action('$(server) Choose a model...', 'risk-lsp.chooseModel'),
     settings,
     log,
     restart,

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Ids of the servers whose home is `home`: those that this run started. */
 export function serverProcesses(home) {
   return processes().filter((id) => {
-    const isServer = /risk-lsp\0serve|scripted_server/.test(read(id, 'cmdline'));
+    const isServer = /risk-lsp\0serve|scripted_server|model_choice\0serve/.test(read(id, 'cmdline'));
     return isServer && read(id, 'environ').split('\0').includes(`HOME=${home}`);
   });
 }
