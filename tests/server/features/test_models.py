@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sys
@@ -313,9 +314,8 @@ async def begin_endless_fetch(start: Start, hub: Hub, folder: Path) -> tuple[Per
     client = await start()
     client.replies[QUESTION] = lambda params: params["actions"][0]
     send_fetch(client, "big")
-    await client.message(
-        lambda m: m.get("method") == "$/progress" and m["params"]["value"].get("message", "").startswith("big: ")
-    )
+    while not ModelStore().partial_size(big):
+        await asyncio.sleep(0.01)
     return client, big
 
 
