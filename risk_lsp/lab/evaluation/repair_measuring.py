@@ -16,7 +16,7 @@ from risk_lsp.edits.candidates import Candidate, candidates, cuts_code_off
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.patches.problems import problems_by_id
-from risk_lsp.lab.patches.programs import Sample, read_samples
+from risk_lsp.lab.patches.programs import Sample, end_of_given, read_samples
 from risk_lsp.lab.training.shared_programs import Split, split_of
 from risk_lsp.model.infilling import preferences
 from risk_lsp.repair.embedded import HAZARD_FEATURES, RankingWeights, fitted_weights, masses
@@ -25,7 +25,6 @@ from risk_lsp.repair.request import changed_lines
 from risk_lsp.repair.watching import Evidence
 from risk_lsp.risk.engine import Engine
 from risk_lsp.sandbox.verdicts import Problem
-from risk_lsp.text.lines import LineIndex
 
 SetName = Literal["humanevalfix", "natural"]
 _FIX = "repairs_humanevalfix.jsonl.xz"
@@ -99,9 +98,7 @@ def _failures(folder: Path) -> Iterator[Sample]:
 
 
 def _failing(set_name: SetName, problem: Problem, model: str, text: str, prompt_lines: int) -> FailingProgram:
-    lines = LineIndex(text)
-    given = lines.start(prompt_lines) if prompt_lines < lines.count else len(text)
-    return FailingProgram(set_name, problem, model, text, given)
+    return FailingProgram(set_name, problem, model, text, end_of_given(text, prompt_lines))
 
 
 ORDERS = ("guided", "uniform", "without the probe", "probe alone")

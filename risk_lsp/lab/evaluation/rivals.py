@@ -107,7 +107,13 @@ def read_siblings(paths: Iterable[Path], programs: Sequence[LabelledProgram]) ->
         for sample in read_samples(path):
             if (sample.task_id, sample.model) in wanted:
                 known[sample.task_id, sample.model].append(sample)
-    lines = {key: [_code_lines(sample) for sample in sorted(samples, key=_place)] for key, samples in known.items()}
+    lines = {
+        key: [
+            code_lines(sample.program, Span(sample.given, len(sample.program)))
+            for sample in sorted(samples, key=_place)
+        ]
+        for key, samples in known.items()
+    }
     return [_others(program, lines.get((program.task_id, program.model), [])) for program in programs]
 
 
@@ -117,12 +123,6 @@ def _others(program: LabelledProgram, candidates: list[list[str]]) -> list[list[
     if own in found:  # samples are distinct, so one that is equal is the program itself
         found.remove(own)
     return found[:SIBLINGS]
-
-
-def _code_lines(sample: Sample) -> list[str]:
-    lines = LineIndex(sample.program)
-    given = lines.start(sample.prompt_lines) if sample.prompt_lines < lines.count else len(sample.program)
-    return code_lines(sample.program, Span(given, len(sample.program)))
 
 
 def _place(sample: Sample) -> bytes:

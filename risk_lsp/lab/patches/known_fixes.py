@@ -48,7 +48,7 @@ class ReferenceTask:
 
 
 def records_with_bugs(task: ReferenceTask, sandbox: Sandbox) -> Iterator[dict[str, Any]]:
-    """The record of the reference, if it passes, and those of programs with one bug each, every one on another line."""
+    """The record of the reference, if it passes, and of programs with one bug each, no two on the same line."""
     problem, reference = task.problem, task.problem.reference
     sandbox.limits = TEST_LIMITS
     if reference is None or not judge(sandbox, problem, reference).passed:
@@ -170,10 +170,8 @@ def _needed(repair: Repair, sandbox: Sandbox) -> tuple[Patch, dict[str, Any]] | 
 
 def _whole(broken: Sample, fixed: Sample) -> tuple[Patch, dict[str, Any]] | None:
     """All of a small fix; None for one that changes no code, or much of it."""
-    lines = LineIndex(broken.program)
-    given = lines.start(broken.prompt_lines) if broken.prompt_lines < lines.count else len(broken.program)
     code = read_code(broken.program)
-    hunks = tuple(Difference(code, read_code(fixed.program), given, LineAligner()).hunks())
+    hunks = tuple(Difference(code, read_code(fixed.program), broken.given, LineAligner()).hunks())
     size = size_of(hunks)
     if not hunks or size.lines > max(_FEW_LINES, _SMALL_SHARE * len(code.lines)):
         return None

@@ -14,11 +14,11 @@ from typing import Any
 from risk_lsp.edits.hunks import Hunk, apply_hunks, edited_spans
 from risk_lsp.edits.lexemes import read_code
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.patches.search import Patch
 from risk_lsp.sandbox.verdicts import Problem
-from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.python_grammar import parses, syntax_tree
 from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans
@@ -86,7 +86,7 @@ _FEW_ASSERTS = 5
 
 
 def has_weak_tests(problem: Problem, sample: Sample) -> bool:
-    """Whether it says little that the program passed: its tests make few checks, or it fails stricter ones."""
+    """Whether a pass tells little of a program: the tests make few checks, or it fails stricter ones."""
     if sample.kind != "sampled":
         return False
     if sample.plus is not None:
@@ -109,8 +109,7 @@ def labelled_record(problem: Problem, sample: Sample, passed: bool, patch: Patch
     "edited" is [] for a program that passed and null for a failing one without a patch. Offsets are into "text", which
     shows what was asked and leaves the problem's prelude out.
     """
-    lines = LineIndex(sample.program)
-    given = lines.start(sample.prompt_lines) if sample.prompt_lines < lines.count else len(sample.program)
+    given = sample.given
     dropped = given if problem.prelude else 0
     text, header = with_intent(sample.program[dropped:], (problem.text or problem.prompt).strip())
     shift = header - dropped
@@ -190,12 +189,11 @@ def read_labels(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
 
 def _labels(path: Path) -> list[dict[str, Any]]:
     try:
-        with lzma.open(path, "rt", encoding="utf-8") as file:
-            header, *labels = (json.loads(line) for line in file)
+        header, *labels = (record for _, record in read_objects(path))
         if header["format_version"] != _FORMAT_VERSION:
             raise BadInput(f"{path} has format version {header['format_version']}", f"this reads {_FORMAT_VERSION}")
         return [label for label in labels if label["id"] and label["passed"] in (True, False)]
-    except (OSError, EOFError, ValueError, KeyError, TypeError, lzma.LZMAError) as error:
+    except (ValueError, KeyError) as error:
         raise BadInput(f"{path} holds no labels: {error}", "give what `patches build` wrote as labels") from None
 
 
@@ -204,8 +202,7 @@ def fixed_by(problem: Problem, sample: Sample, label: dict[str, Any]) -> str | N
     patch = label.get("patch")
     if patch is None:
         return None
-    lines = LineIndex(sample.program)
-    given = lines.start(sample.prompt_lines) if sample.prompt_lines < lines.count else len(sample.program)
+    given = sample.given
     shift = labelled_record(problem, sample, passed=False)["scored"][0] - given
     hunks = [
         Hunk(Span(start - shift, end - shift), replacement, order, (), 0, 0, 0, 0)
@@ -217,7 +214,7 @@ def fixed_by(problem: Problem, sample: Sample, label: dict[str, Any]) -> str | N
 
 
 def record_of(problem: Problem, sample: Sample, label: dict[str, Any], fixed: str | None) -> dict[str, Any]:
-    """The whole record of a failing program, as the search that the label is from gave it; `fixed`: see `fixed_by`."""
+    """The whole record of a failing program, from the label that a search gave it; `fixed` is as from `fixed_by`."""
     record = labelled_record(problem, sample, passed=False)
     record |= {name: label[name] for name in _KEPT if name in label}
     return record if fixed is None else record | {"patch": {**label["patch"], "fixed": fixed}}

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from risk_lsp.lab.json_lines import Fields, read_fields
 from risk_lsp.sandbox.verdicts import Problem
+from risk_lsp.text.lines import LineIndex
 
 # sampled: a model wrote it. repair: somebody repaired it, or it is what came of that. injected: its bug was put in on
 # purpose. reference: a solution that a problem came with.
@@ -47,6 +48,17 @@ class Sample:
     plus: bool | None = None
     failure: str = ""
     kind: Kind = "sampled"
+
+    @property
+    def given(self) -> int:
+        """The offset where what the model wrote begins."""
+        return end_of_given(self.program, self.prompt_lines)
+
+
+def end_of_given(program: str, prompt_lines: int) -> int:
+    """The offset behind the lines that were given to a model; the end of the program where it wrote nothing."""
+    lines = LineIndex(program)
+    return lines.start(prompt_lines) if prompt_lines < lines.count else len(program)
 
 
 def read_samples(path: Path | str) -> Iterator[Sample]:

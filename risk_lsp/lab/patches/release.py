@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.data_card import data_card, statistics_of
 
 _PART_RECORDS = 2000
@@ -23,7 +24,7 @@ _SETTINGS = "settings.json"
 class BuildStore:
     """The folder of a build under way. A context manager; BadInput if it was begun with other settings.
 
-    Each run writes parts of its own. A last line that was cut short when a run was killed is passed over.
+    Each run writes parts of its own. A last line that was cut short when a run was killed is removed.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
@@ -46,10 +47,7 @@ class BuildStore:
     def records(self) -> Iterator[dict[str, Any]]:
         """Every record so far, oldest first."""
         for path in self._parts():
-            with path.open(encoding="utf-8") as lines:
-                for line in lines:
-                    if line.endswith("\n"):
-                        yield json.loads(line)
+            yield from (record for _, record in read_appended(path))
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record; it survives the end of this process at once."""

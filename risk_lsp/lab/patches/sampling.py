@@ -1,4 +1,4 @@
-"""Samples of a model's programs: what is missing is written by the model and appended; resumable."""
+"""Samples of a model's programs: the model writes what a file lacks, and each program is appended to it at once."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def _record(problem: Problem, written: Written, options: SamplingOptions) -> dic
 
 
 def _seed(options: SamplingOptions, problem: Problem, index: int) -> int:
-    """Of the program of that number, from 0: 31 bits that depend on nothing else, so that a run that goes on agrees."""
+    """The seed of a problem's program number `index`, 31 bits: a run that goes on finds the same one."""
     digest = sha256(f"{options.seed or 0}:{problem.task_id}:{index}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 

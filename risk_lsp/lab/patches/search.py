@@ -10,6 +10,7 @@ from risk_lsp.edits.candidates import superseded_statements
 from risk_lsp.edits.hunks import Difference, Hunk, Size, apply_hunks, edited_spans, size_of
 from risk_lsp.edits.lexemes import Code, LineAligner, read_code
 from risk_lsp.edits.renaming import renamed_like
+from risk_lsp.lab.patches.programs import end_of_given
 from risk_lsp.lab.patches.variants import ProgramPool, edited, line_swaps, minimise, paired
 from risk_lsp.sandbox.screening import Screen
 from risk_lsp.text.lines import LineIndex
@@ -71,7 +72,7 @@ class PatchSearch:
         return sorted(one.found, key=lambda patch: patch.size)
 
     def needed_of(self, program: str, prompt_lines: int, fixed: str, source: str) -> Patch | None:
-        """What is needed of the difference to a program that passes; None where the difference does not work."""
+        """The smallest part of the difference to a passing program that works; None where all of it does not."""
         one = self._one(program, prompt_lines)
         hunks = Difference(one.code, read_code(fixed), one.given, self._aligner).hunks()
         if not hunks or not one.works([hunks])[0]:
@@ -80,8 +81,7 @@ class PatchSearch:
         return one.found[0]
 
     def _one(self, program: str, prompt_lines: int) -> _OneProgram:
-        lines = LineIndex(program)
-        given = lines.start(prompt_lines) if prompt_lines < lines.count else len(program)
+        given = end_of_given(program, prompt_lines)
         return _OneProgram(self._screen, self._aligner, program, given, self._settings.budget)
 
     def _differences(self, one: _OneProgram) -> list[tuple[str, list[Hunk]]]:
@@ -143,7 +143,7 @@ class _OneProgram:
 
     @property
     def could_be_smaller(self) -> bool:
-        """Whether it is worth going on, and may be."""
+        """Whether a smaller patch is worth looking for, and the budget allows it."""
         return self.smallest > _SMALL and self._screen.effort < self._limit
 
     @property

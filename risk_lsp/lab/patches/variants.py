@@ -99,7 +99,7 @@ def edited(program: str, given: int, suspects: set[int]) -> list[Edit]:
 
 
 def line_swaps(differences: Sequence[Sequence[Hunk]]) -> list[Swap]:
-    """What differs in one place each: what most of the programs have in common first, then the smaller."""
+    """Differences in one place each, those that most of the programs have in common first, then the smaller ones."""
     swaps = Counter(swap for hunks in differences for swap in set(_places(hunks)))
     first = {_key(swap): swap for swap in reversed(list(swaps))}
     votes: Counter[tuple[tuple[Span, str], ...]] = Counter()

@@ -1,4 +1,4 @@
-"""Fitting of the one monotone map that turns sums of hazards into probabilities, on problems the probe never saw."""
+"""Fits the one monotone map from sums of hazards to probabilities, on problems that the probe never saw."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _level(
     labels: NDArray[np.bool_],
     weights: NDArray[np.float64],
 ) -> _Level:
-    """Without the spans that weigh nothing."""
+    """The spans of one level that weigh something."""
     used = weights > 0
     kept = used[spans]
     return _Level(hazards[kept], totals[kept], (np.cumsum(used) - 1)[spans[kept]], labels[used], weights[used])

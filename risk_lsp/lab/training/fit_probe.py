@@ -22,7 +22,7 @@ from risk_lsp.probe.reader import ARCHITECTURES
 
 
 def as_wholes(store: FeatureStore, *, layout: bool) -> FeatureStore:
-    """The same programs, one part each. `layout`: whether the first LAYOUT features are where tokens stand."""
+    """The same programs, each read as one part. `layout`: whether the first LAYOUT features say where tokens stand."""
     features = store.features
     if layout:
         on_line = store.token_line != OFF_LINE

@@ -140,7 +140,7 @@ class LineHazardHead(HazardHead):
         return functional.softplus(self.output(mixed).squeeze(-1))
 
     def read_lines(self, of_line: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-        """What stands in lines float32[n, hidden], `counts` of each text -> the same with what stands around them."""
+        """Lines float32[n, hidden], `counts` of them in each text -> the same lines with what stands around them."""
         return _with_neighbours(self.layers, of_line, counts, self.dropout)
 
 
@@ -217,7 +217,7 @@ def tensors_of(head: nn.Module) -> dict[str, NDArray[np.float32]]:
 
 
 def reader_of(head: HazardProbe) -> ProbeReader:
-    """The fitted head as it is used from then on."""
+    """The reader that runs a fitted head without torch."""
     members = len(head.members) if isinstance(head, HazardEnsemble) else 1
     return ProbeReader(head.architecture, tensors_of(head), members)
 

@@ -83,8 +83,8 @@ def test_programs_without_a_label_are_left_to_per_problem(tmp_path: Path, inputs
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"not compressed", "holds no labels"),
-        (lzma.compress(b"not JSON\n"), "holds no labels"),
+        (b"not compressed", "cannot be read"),
+        (lzma.compress(b"not JSON\n"), "is not JSON"),
         (lzma.compress(b""), "holds no labels"),
         (lzma.compress(b'{"format_version": 99}\n'), "has format version 99"),
     ],
