@@ -9,30 +9,12 @@ import ast
 from collections.abc import Iterator
 from itertools import pairwise
 
-from risk_lsp.edits.slips import Edit
+from risk_lsp.edits.slips import ARITHMETIC, COMPARISONS, Edit, operator_edits
 from risk_lsp.text.python_grammar import NodeSpans
 from risk_lsp.text.spans import Span
 
-_COMPARISONS = {
-    ast.Lt: "<",
-    ast.LtE: "<=",
-    ast.Gt: ">",
-    ast.GtE: ">=",
-    ast.Eq: "==",
-    ast.NotEq: "!=",
-    ast.In: "in",
-    ast.NotIn: "not in",
-}
 _ORDERS = ("<", "<=", ">", ">=", "==", "!=")
-_ARITHMETIC = {
-    ast.Add: "+",
-    ast.Sub: "-",
-    ast.Mult: "*",
-    ast.Div: "/",
-    ast.FloorDiv: "//",
-    ast.Mod: "%",
-    ast.Pow: "**",
-}
+_ARITHMETIC_SIGNS = ("+", "-", "*", "/", "//", "%", "**")
 _ORDERED_OPERATORS = (ast.Sub, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow)
 _WRAPPERS = ("abs", "len", "set", "sorted", "list", "int", "str", "float", "sum", "max", "min", "tuple", "reversed")
 _SUFFIXES = (".lower()", ".upper()", ".strip()", ".split()", ".copy()", "[::-1]", "[1:]", "[:-1]", "[0]", "[-1]")
@@ -188,24 +170,18 @@ class _Surgeon:
             yield Edit(Span(one.start, two.end), both, "call added on both sides")
 
     def _operators(self, node: ast.expr) -> Iterator[Edit]:
+        """An operator exchanged for any other of its kind."""
         if isinstance(node, ast.Compare):
             for (left, right), kind in zip(pairwise([node.left, *node.comparators]), node.ops, strict=True):
-                sign = _COMPARISONS.get(type(kind))
+                sign, _ = COMPARISONS[type(kind)]
                 if sign in _ORDERS:
-                    yield from self._between(left, right, sign, _ORDERS, "comparison operator")
-        elif isinstance(node, ast.BinOp) and (sign := _ARITHMETIC.get(type(node.op))):
-            yield from self._between(node.left, node.right, sign, _ARITHMETIC.values(), "arithmetic operator")
-
-    def _between(self, left: ast.expr, right: ast.expr, sign: str, others: object, operator: str) -> Iterator[Edit]:
-        start, end = self._places.span(left).end, self._places.span(right).start
-        gap = self._text[start:end]
-        if gap.count(sign) != 1 or "#" in gap:
-            return
-        at = start + gap.index(sign)
-        assert isinstance(others, (tuple, type({}.values())))
-        for other in others:
-            if other != sign:
-                yield Edit(Span(at, at + len(sign)), other, operator)
+                    others = [other for other in _ORDERS if other != sign]
+                    yield from operator_edits(self._places, left, right, sign, others, "comparison operator")
+        elif isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+            sign, _ = ARITHMETIC[type(node.op)]
+            if sign in _ARITHMETIC_SIGNS:
+                others = [other for other in _ARITHMETIC_SIGNS if other != sign]
+                yield from operator_edits(self._places, node.left, node.right, sign, others, "arithmetic operator")
 
     def _names(self, parent: ast.AST, node: ast.expr) -> Iterator[Edit]:
         """A function or method exchanged for one of its family; keywords of a call; texts."""

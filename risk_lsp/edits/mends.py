@@ -7,7 +7,7 @@ import builtins
 from collections.abc import Iterator
 
 from risk_lsp.edits.lexemes import read_code
-from risk_lsp.edits.slips import Edit
+from risk_lsp.edits.slips import Edit, local_names
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.python_grammar import NodeSpans, syntax_tree
 from risk_lsp.text.spans import Span
@@ -95,14 +95,10 @@ class _Mends:
 
 
 def _bound(scope: ast.AST) -> set[str]:
-    """Names that are assigned, taken as parameters, or imported."""
-    names: set[str] = set()
+    """Names that are assigned, taken as parameters, imported or defined."""
+    names = local_names(scope)
     for node in ast.walk(scope):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            names.add(node.id)
-        elif isinstance(node, ast.arg):
-            names.add(node.arg)
-        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
             names |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node is not scope:
             names.add(node.name)

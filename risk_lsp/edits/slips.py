@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -27,7 +27,8 @@ class Edit(NamedTuple):
         return text[: self.span.start] + self.replacement + text[self.span.end :]
 
 
-_COMPARISONS: dict[type[ast.cmpop], tuple[str, tuple[str, ...]]] = {
+# Each operator: how it is written, and what a slip of the pen makes of it.
+COMPARISONS: dict[type[ast.cmpop], tuple[str, tuple[str, ...]]] = {
     ast.Lt: ("<", ("<=", ">")),
     ast.LtE: ("<=", ("<", ">=")),
     ast.Gt: (">", (">=", "<")),
@@ -39,7 +40,7 @@ _COMPARISONS: dict[type[ast.cmpop], tuple[str, tuple[str, ...]]] = {
     ast.Is: ("is", ("is not",)),
     ast.IsNot: ("is not", ("is",)),
 }
-_ARITHMETIC: dict[type[ast.operator], tuple[str, tuple[str, ...]]] = {
+ARITHMETIC: dict[type[ast.operator], tuple[str, tuple[str, ...]]] = {
     ast.Add: ("+", ("-",)),
     ast.Sub: ("-", ("+",)),
     ast.Mult: ("*", ("+", "**")),
@@ -83,6 +84,30 @@ def small_edits(text: str, within: Span | None = None) -> list[Edit]:
     return sorted(set(found))
 
 
+def operator_edits(
+    places: NodeSpans, left: ast.expr, right: ast.expr, sign: str, others: Iterable[str], name: str
+) -> Iterator[Edit]:
+    """The operator `sign` between two nodes exchanged for each of `others`, past brackets that close or open there.
+
+    None where it cannot be told which characters are the operator's. name: of the edits' kind.
+    """
+    start, end = places.span(left).end, places.span(right).start
+    gap = places.text[start:end]
+    if gap.count(sign) != 1 or "#" in gap:
+        return
+    at = start + gap.index(sign)
+    for other in others:
+        yield Edit(Span(at, at + len(sign)), other, name)
+
+
+def local_names(scope: ast.AST) -> set[str]:
+    """Names that are assigned in a scope, or taken as parameters."""
+    names = {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
+    return names | {
+        node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
 class _Walker:
     """Walks one program; knows where its nodes stand in code points."""
 
@@ -109,15 +134,15 @@ class _Walker:
     def _expression(self, node: ast.expr) -> Iterator[Edit]:
         if isinstance(node, ast.Compare):
             for (left, right), operator in zip(pairwise([node.left, *node.comparators]), node.ops, strict=True):
-                sign, others = _COMPARISONS[type(operator)]
-                yield from self._between(left, right, sign, others, "comparison operator")
-        elif isinstance(node, ast.BinOp) and type(node.op) in _ARITHMETIC:
-            sign, others = _ARITHMETIC[type(node.op)]
-            yield from self._between(node.left, node.right, sign, others, "arithmetic operator")
+                sign, others = COMPARISONS[type(operator)]
+                yield from operator_edits(self._places, left, right, sign, others, "comparison operator")
+        elif isinstance(node, ast.BinOp) and type(node.op) in ARITHMETIC:
+            sign, others = ARITHMETIC[type(node.op)]
+            yield from operator_edits(self._places, node.left, node.right, sign, others, "arithmetic operator")
         elif isinstance(node, ast.BoolOp):
             sign, other = ("and", "or") if isinstance(node.op, ast.And) else ("or", "and")
             for left, right in pairwise(node.values):
-                yield from self._between(left, right, sign, (other,), "boolean operator")
+                yield from operator_edits(self._places, left, right, sign, (other,), "boolean operator")
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
             yield Edit(Span(self._span(node).start, self._span(node.operand).start), "", "sign or negation dropped")
         elif isinstance(node, ast.Constant):
@@ -140,26 +165,14 @@ class _Walker:
                 yield Edit(span, f"not ({self._cut(span)})", "condition negated")
         if isinstance(node, ast.Return) and node.value is not None:
             yield Edit(self._span(node.value), "None", "return value dropped")
-        if isinstance(node, ast.AugAssign) and type(node.op) in _ARITHMETIC:
-            sign, others = _ARITHMETIC[type(node.op)]
-            yield from self._between(
-                node.target, node.value, f"{sign}=", tuple(f"{o}=" for o in others), "arithmetic operator"
+        if isinstance(node, ast.AugAssign) and type(node.op) in ARITHMETIC:
+            sign, others = ARITHMETIC[type(node.op)]
+            yield from operator_edits(
+                self._places, node.target, node.value, f"{sign}=", tuple(f"{o}=" for o in others), "arithmetic operator"
             )
-            yield from self._between(node.target, node.value, f"{sign}=", ("=",), "accumulation dropped")
+            yield from operator_edits(self._places, node.target, node.value, f"{sign}=", ("=",), "accumulation dropped")
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Break, ast.Continue, ast.Return)):
             yield from self._deleted(node)
-
-    def _between(
-        self, left: ast.expr, right: ast.expr, sign: str, others: tuple[str, ...], name: str
-    ) -> Iterator[Edit]:
-        """Exchange an operator that stands between two nodes, past any brackets that close or open there."""
-        start, end = self._span(left).end, self._span(right).start
-        gap = self._text[start:end]
-        if gap.count(sign) != 1 or "#" in gap:
-            return
-        at = start + gap.index(sign)
-        for other in others:
-            yield Edit(Span(at, at + len(sign)), other, name)
 
     def _constant(self, node: ast.Constant) -> Iterator[Edit]:
         span, value = self._span(node), node.value
@@ -208,9 +221,7 @@ class _Walker:
 
     def _names(self, scope: ast.AST) -> Iterator[Edit]:
         """Names read in a scope, each exchanged for every other local name of it."""
-        names = {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
-        names |= {node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-        local = sorted(names - _BUILTINS - {"self", "cls", "_"})
+        local = sorted(local_names(scope) - _BUILTINS - {"self", "cls", "_"})
         for node in ast.walk(scope):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in local:
                 span = self._span(node)

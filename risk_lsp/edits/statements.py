@@ -8,7 +8,7 @@ import difflib
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from risk_lsp.edits.slips import Edit
+from risk_lsp.edits.slips import Edit, local_names
 from risk_lsp.text.python_grammar import NodeSpans
 from risk_lsp.text.spans import Span
 
@@ -104,7 +104,7 @@ class _Statements:
 
     def renamed(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Edit]:
         """Names that nothing binds, exchanged for the nearest that something does."""
-        bound = _bound(function)
+        bound = local_names(function)
         for node in ast.walk(function):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in bound:
                 for other in difflib.get_close_matches(node.id, sorted(bound), n=3, cutoff=0.5):
@@ -122,7 +122,7 @@ class _Statements:
                 for other in _others_for(source):
                     yield self._replaced(dict.fromkeys(spans, other), "constant everywhere")
         exchanged = [("True", "False")] if {"True", "False"} <= set(places) else []
-        names = sorted({node.id for node in ast.walk(function) if isinstance(node, ast.Name)} & _bound(function))
+        names = sorted({node.id for node in ast.walk(function) if isinstance(node, ast.Name)} & local_names(function))
         exchanged += combinations(names[:_MOST_NAMES], 2)
         for one, other in exchanged:
             if one in places and other in places:
@@ -195,9 +195,3 @@ def _others_for(source: str) -> tuple[str, ...]:
     if source[:1] in "'\"":
         return ("''", "' '") if len(source) <= 3 else ()
     return {"True": ("False",), "False": ("True",), "None": ("[]", "0", "-1")}.get(source, ())
-
-
-def _bound(function: ast.AST) -> set[str]:
-    names = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    names |= {node.arg for node in ast.walk(function) if isinstance(node, ast.arg)}
-    return names

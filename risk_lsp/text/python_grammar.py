@@ -124,7 +124,7 @@ class NodeSpans:
 
     def __init__(self, text: str) -> None:
         self.lines = LineIndex(text)
-        self._text = text
+        self.text = text
         self._ascii = text.isascii()
 
     def span(self, node: ast.expr | ast.stmt) -> Span:
@@ -135,12 +135,12 @@ class NodeSpans:
     def source(self, node: ast.expr | ast.stmt) -> str:
         """The text of a node."""
         span = self.span(node)
-        return self._text[span.start : span.end]
+        return self.text[span.start : span.end]
 
     def offset(self, line: int, column: int) -> int:
         """Code-point offset of a line (from 1) and UTF-8 column."""
         start = self.lines.start(line - 1)
         if self._ascii:
             return start + column
-        content = self._text[start : self.lines.content_end(line - 1)]
+        content = self.text[start : self.lines.content_end(line - 1)]
         return start + len(content.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "surrogatepass"))
