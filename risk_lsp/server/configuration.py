@@ -132,7 +132,7 @@ class SettingsChanges:
         session.refresher.want(kind for kind, has_changed in in_line.items() if has_changed)
         if not after.enabled:
             if before.enabled:
-                session.clear_all()
+                session.events.clear_all()
             return
         if worker_options(before) != worker_options(after):
             state.views.forget_all()
@@ -140,6 +140,6 @@ class SettingsChanges:
         if before != after:
             for document in state.documents.all():
                 if before.trusted != after.trusted:
-                    session.look_up_place(document)
-                session.consider(document, 0.0)
+                    session.events.look_up_place(document)
+                session.events.consider(document, 0.0)
             session.publisher.show_all()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,13 @@ from risk_lsp.risk.partial_risk import PartialRisk
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.server.configuration import USER_SETTINGS, Configuration, SettingsChanges
 from risk_lsp.server.documents.analysis import Analyzer
+from risk_lsp.server.documents.document_events import DocumentEvents
 from risk_lsp.server.documents.document_places import DocumentPlaces
 from risk_lsp.server.documents.generated import GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore, default_data_folder
 from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ModelHost
-from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts, reason_not_scored
+from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
 from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner
 from risk_lsp.server.features.model_choice import ChoiceWatch
@@ -27,7 +28,6 @@ from risk_lsp.server.features.model_fetch import ModelFetches
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs
 from risk_lsp.server.state import LoadingProgress, Snooze, State, StatusReporter, status_of
-from risk_lsp.server.wire.convert import changes_of, document_of, notebook_change_of, notebook_of
 from risk_lsp.server.wire.handshake import Client, Handshake
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.settings import Settings
@@ -66,6 +66,7 @@ class Session:
             self.state, self.questions, self.messenger, self.refresher, self.tell_status, pull=pull
         )
         self.repairs = Repairs(self.state, self.questions, self.messenger, self.data_folder)
+        self.events = DocumentEvents(self.state, self.publisher, self.repairs)
         self._progress = LoadingProgress(self.client.work_done_progress, self.messenger)
         self.fetches = ModelFetches(self.messenger, shows_progress=self.client.work_done_progress)
         self._choice = ChoiceWatch()
@@ -145,18 +146,11 @@ class Session:
             types.INITIALIZED: self._initialized,
             types.SHUTDOWN: self._shutdown,
             types.EXIT: lambda _: self.closed.set(),
-            types.TEXT_DOCUMENT_DID_OPEN: self._did_open,
-            types.TEXT_DOCUMENT_DID_CHANGE: self._did_change,
-            types.TEXT_DOCUMENT_DID_SAVE: self._did_save,
-            types.TEXT_DOCUMENT_DID_CLOSE: self._did_close,
-            types.NOTEBOOK_DOCUMENT_DID_OPEN: self._did_open_notebook,
-            types.NOTEBOOK_DOCUMENT_DID_CHANGE: self._did_change_notebook,
-            types.NOTEBOOK_DOCUMENT_DID_SAVE: self._did_save_notebook,
-            types.NOTEBOOK_DOCUMENT_DID_CLOSE: lambda params: self._close_notebook(params.notebook_document.uri),
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._settings_changes.changed,
             USER_SETTINGS: self._settings_changes.changed_by_user,
             types.WORKSPACE_EXECUTE_COMMAND: CommandRunner(self).execute,
             types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._cancel_shown,
+            **self.events.handlers(),
             **self.questions.handlers(),
         }
         for method, handler in handlers.items():
@@ -171,7 +165,7 @@ class Session:
         self._settings_changes.start()
 
     async def _shutdown(self, _: object) -> None:
-        self.clear_all()
+        self.events.clear_all()
         self._status = None  # what follows is not news
         self.refresher.stop()
         await self.stop()
@@ -181,115 +175,12 @@ class Session:
         self.repairs.cancel_shown(params)
         self.fetches.cancel_shown(params.token)
 
-    # Documents
-
-    def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
-        document = document_of(params.text_document)
-        if self.state.documents.open(document):
-            self.look_up_place(document)
-            self.consider(document, 0.0)
-
-    def _did_change(self, params: types.DidChangeTextDocumentParams) -> None:
-        uri, version = params.text_document.uri, params.text_document.version
-        if self.state.documents.change(uri, version, changes_of(params.content_changes)):
-            document = self.state.documents.get(uri)
-            assert document is not None
-            self.consider(document, self.settings.debounce)
-
-    def _did_save(self, params: types.DidSaveTextDocumentParams) -> None:
-        document = self.state.documents.get(params.text_document.uri)
-        if document is not None:
-            self.look_up_place(document)
-
-    def look_up_place(self, document: Document) -> None:
-        """Ask where a document's lines are. Where nothing of the workspace may be run, git does not look into it."""
-        self.state.places.look_up(document, ask_git=self.settings.trusted)
+    # What changes what is shown
 
     def _place_changed(self, uri: str) -> None:
         document = self.state.documents.get(uri)
         if document is not None:
             self.publisher.show_again(document)
-
-    def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
-        uri = params.text_document.uri
-        if not self.state.documents.is_cell(uri):
-            self._forget(uri)
-            self.publisher.take_back([uri])
-
-    def _forget(self, uri: str) -> None:
-        """Drop a document and all that is known of it."""
-        self.state.documents.close(uri)
-        self._drop_outdated_repairs()
-        self.state.analyzer.forget(uri)
-        self.state.views.forget(uri)
-        self.state.regions.forget(uri)
-        self.state.places.forget(uri)
-        self.state.attention.forget(uri)
-
-    def _drop_outdated_repairs(self) -> None:
-        for job in self.repairs.jobs:
-            job.cancel_if_outdated(self.state.documents)
-
-    # Notebooks
-
-    def _did_open_notebook(self, params: types.DidOpenNotebookDocumentParams) -> None:
-        notebook = notebook_of(params)
-        self._close_notebook(notebook.uri)
-        self._take_over(notebook.documents)
-        self.state.documents.open_notebook(notebook)
-        self.look_up_place(notebook.document)
-        self.consider(notebook.document, 0.0)
-
-    def _did_change_notebook(self, params: types.DidChangeNotebookDocumentParams) -> None:
-        change = notebook_change_of(params)
-        self._take_over(document.uri for document in change.opened)
-        changed = self.state.documents.change_notebook(params.notebook_document.uri, change)
-        if changed is None:
-            return
-        before, after = changed
-        self.publisher.take_back(part.uri for part in before.parts if after.part(part.uri) is None)
-        if after.document is not before.document:
-            self.consider(after.document, self.settings.debounce)
-        elif after.parts != before.parts:
-            self.publisher.show_again(after.document)
-
-    def _did_save_notebook(self, params: types.DidSaveNotebookDocumentParams) -> None:
-        document = self.state.documents.notebook(params.notebook_document.uri)
-        if document is not None:
-            self.look_up_place(document)
-
-    def _close_notebook(self, uri: str) -> None:
-        notebook = self.state.documents.close_notebook(uri)
-        if notebook is not None:
-            self._forget(notebook.document.uri)
-            self.publisher.take_back(part.uri for part in notebook.parts)
-
-    def _take_over(self, cells: Iterable[str]) -> None:
-        """Forget the texts of their own that these cells were until now."""
-        for uri in cells:
-            if self.state.documents.get(uri) is not None:
-                self._forget(uri)
-                self.publisher.take_back([uri])
-
-    def consider(self, document: Document, quiet: float) -> None:
-        """Have the document scored after `quiet` seconds without an edit, unless settings or a pause forbid it."""
-        self._drop_outdated_repairs()
-        if not self.settings.enabled or self.state.snooze.is_on:
-            return
-        if reason_not_scored(document, self.settings) is None:
-            self.state.analyzer.schedule(document.uri, quiet)
-            return
-        self.state.analyzer.forget(document.uri)
-        self.publisher.show_nothing(document)
-
-    def clear_all(self) -> None:
-        """Stop all scoring and take all diagnostics back."""
-        self.state.analyzer.forget_all()
-        self.state.views.forget_all()
-        for document in self.state.documents.all():
-            self.publisher.show_nothing(document)
-
-    # Pauses
 
     def _snooze_changed(self) -> None:
         """Show nothing from now on, or everything again; texts that were edited in the pause are scored now."""
@@ -298,7 +189,7 @@ class Session:
                 self.publisher.show_nothing(document)
         self.publisher.show_all()
         for document in self.state.documents.all():
-            self.consider(document, 0.0)
+            self.events.consider(document, 0.0)
         self.tell_status()
 
     # The model

@@ -108,11 +108,18 @@ def wait_for(path: Path) -> None:
 
 
 def load(options: dict[str, Any]) -> ScriptedScorer:
-    """Like a bundle: "missing" cannot be loaded, "gated" takes until the file `release` exists."""
+    """Like a bundle: "missing" cannot be loaded, "gated" takes until the file `release` exists.
+
+    The file `dies`, if there is one, has the number of loads that end the process.
+    """
     folder = Path(sys.argv[1])
     (folder / "pid").write_text(str(os.getpid()), encoding="ascii")
     with (folder / "loads").open("a", encoding="utf-8") as loads:
         loads.write(f"{options}\n")
+    dies = folder / "dies"
+    if dies.exists() and (left := int(dies.read_text("ascii"))):
+        dies.write_text(str(left - 1), encoding="ascii")
+        os.kill(os.getpid(), signal.SIGKILL)
     name = Path(options["bundle"]).name
     if name == "missing":
         raise BundleError("no probe bundle here", "check the setting bundle")

@@ -122,6 +122,20 @@ async def test_a_text_that_brings_the_worker_down_is_left_alone_and_others_are_s
     assert len(await client.diagnostics(URI, 2)) == 1
 
 
+async def test_a_text_that_waits_is_not_blamed_for_workers_that_end_while_they_load(
+    client: LspClient, tmp_path: Path
+) -> None:
+    await client.initialize("emacs30-eglot", initializationOptions={"debounce": 0.0})
+    client.open(URI, "STALL\n")
+    while not runs(tmp_path):
+        await client.hover(URI, line=0)
+    client.open(OTHER, TEXT)
+    assert "is being scored" in await hover_text(client, OTHER)
+    (tmp_path / "dies").write_text("3", encoding="ascii")
+    os.kill(worker_pid(tmp_path), signal.SIGKILL)
+    assert len(await client.diagnostics(OTHER, 1)) == 1
+
+
 async def test_a_text_that_the_model_refuses_is_explained(client: LspClient) -> None:
     await client.initialize("emacs30-eglot")
     client.open(URI, "REFUSE\n")
