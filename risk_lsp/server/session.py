@@ -27,9 +27,10 @@ from risk_lsp.server.features.model_choice import ChoiceWatch
 from risk_lsp.server.features.model_fetch import ModelFetches
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs
-from risk_lsp.server.state import LoadingProgress, Snooze, State, StatusReporter, status_of
+from risk_lsp.server.state import Snooze, State, StatusReporter, status_of
 from risk_lsp.server.wire.handshake import Client, Handshake
 from risk_lsp.server.wire.messenger import Messenger
+from risk_lsp.server.wire.work_done import WorkDoneProgress
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
 from risk_lsp.text.positions import PositionEncoding
@@ -67,7 +68,7 @@ class Session:
         )
         self.repairs = Repairs(self.state, self.questions, self.messenger, self.data_folder)
         self.events = DocumentEvents(self.state, self.publisher, self.repairs)
-        self._progress = LoadingProgress(self.client.work_done_progress, self.messenger)
+        self._loading: WorkDoneProgress | None = None
         self.fetches = ModelFetches(self.messenger, shows_progress=self.client.work_done_progress)
         self._choice = ChoiceWatch()
         self._following: asyncio.Task[None] | None = None
@@ -160,7 +161,7 @@ class Session:
 
     def _initialized(self, _: types.InitializedParams) -> None:
         self._is_initialized = True
-        self._show_progress()
+        self._show_loading()
         self.tell_status()
         self._settings_changes.start()
 
@@ -208,7 +209,7 @@ class Session:
             self.state.analyzer.rescore_all(forgive=True)
 
     def _model_changed(self, state: WorkerState, failure: WorkerError | None) -> None:
-        self._show_progress()
+        self._show_loading()
         self.tell_status()
         if state is WorkerState.RESTARTING:
             if failure is not None:
@@ -218,11 +219,17 @@ class Session:
         if state is WorkerState.FAILED:
             self.messenger.tell(types.MessageType.Error, f"risk-lsp: the model could not be loaded: {failure}")
 
-    def _show_progress(self) -> None:
-        if not self.state.host.is_loading():
-            self._progress.end()
-        elif self._is_initialized:
-            self._progress.begin("loading the model")
+    def _show_loading(self) -> None:
+        """Show that a model loads, as long as it does."""
+        is_loading = self.state.host.is_loading()
+        if is_loading and self._loading is None and self._is_initialized:
+            supported = self.client.work_done_progress
+            self._loading = WorkDoneProgress(
+                "risk-lsp", self.messenger, supported=supported, stage="loading the model", cancellable=False
+            )
+        elif not is_loading and self._loading is not None:
+            self._loading.end()
+            self._loading = None
 
     def tell_status(self) -> None:
         """Tell the client how the server is, if it wants to know."""

@@ -1,14 +1,11 @@
-"""What the parts of one session share, and what the client sees of its state: status, pause, progress of loading."""
+"""What the parts of one session share, and what the client hears of it: pause and status."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-
-from lsprotocol import types
 
 from risk_lsp.server.configuration import Configuration
 from risk_lsp.server.documents.analysis import Analyzer
@@ -53,44 +50,6 @@ class Snooze:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-class LoadingProgress:
-    """At most one work-done progress at a time, shown only by clients that can.
-
-    The client's answer is taken by callback. If a task waited for it and were cancelled, it would leave a cancelled
-    future behind, over which the answer would fail.
-    """
-
-    def __init__(self, supported: bool, messenger: Messenger) -> None:
-        self._supported = supported
-        self._messenger = messenger
-        self._token: str | None = None  # of the loading that is going on
-        self._shown = False
-
-    def begin(self, message: str) -> None:
-        """Show that the model loads."""
-        if not self._supported or self._token is not None:
-            return
-        token = self._token = str(uuid.uuid4())
-
-        def created(_: object) -> None:
-            if self._token == token:
-                self._shown = True
-                self._send(token, types.WorkDoneProgressBegin(title="risk-lsp", message=message))
-
-        params = types.WorkDoneProgressCreateParams(token)
-        self._messenger.request(types.WINDOW_WORK_DONE_PROGRESS_CREATE, params, created)
-
-    def end(self) -> None:
-        """Take the progress from the screen: the model has loaded, or will not."""
-        token, shown = self._token, self._shown
-        self._token, self._shown = None, False
-        if token is not None and shown:
-            self._send(token, types.WorkDoneProgressEnd())
-
-    def _send(self, token: str, value: types.WorkDoneProgressBegin | types.WorkDoneProgressEnd) -> None:
-        self._messenger.notify(types.PROGRESS, types.ProgressParams(token, value))
 
 
 @dataclass(frozen=True)

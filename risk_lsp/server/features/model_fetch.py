@@ -17,7 +17,7 @@ from pygls.exceptions import JsonRpcRequestCancelled
 from risk_lsp.errors import ModelError, RiskError, log_failure
 from risk_lsp.model.catalogue import CatalogueModel, catalogue_model
 from risk_lsp.server.wire.messenger import Messenger
-from risk_lsp.server.wire.work_done import CancellableProgress
+from risk_lsp.server.wire.work_done import WorkDoneProgress
 
 NOT_NOW = "Not now"
 _SECONDS_BETWEEN_REPORTS = 0.2
@@ -65,7 +65,7 @@ class ModelFetches:
         self._messenger = messenger
         self._shows_progress = shows_progress
         self._task: asyncio.Task[FetchOutcome] | None = None
-        self._progress: CancellableProgress | None = None
+        self._progress: WorkDoneProgress | None = None
 
     def begin(self, name: str, token: int | str | None) -> Any:
         """Ask for consent and fetch a model of the catalogue. The answer comes when all is done if the request brought
@@ -73,7 +73,7 @@ class ModelFetches:
         wanted = catalogue_model(name)
         if self._task is not None:
             raise RiskError("a model is being fetched already", "wait for it, or cancel its progress")
-        progress = CancellableProgress("risk-lsp model", self._messenger, supported=self._shows_progress, token=token)
+        progress = WorkDoneProgress("risk-lsp model", self._messenger, supported=self._shows_progress, token=token)
         task = asyncio.get_running_loop().create_task(self._outcome(wanted, progress))
         self._task, self._progress = task, progress
         task.add_done_callback(lambda _: self._end(task, progress, tells=token is None))
@@ -93,7 +93,7 @@ class ModelFetches:
             self._task.cancel()
             await asyncio.wait([self._task])
 
-    async def _outcome(self, wanted: CatalogueModel, progress: CancellableProgress) -> FetchOutcome:
+    async def _outcome(self, wanted: CatalogueModel, progress: WorkDoneProgress) -> FetchOutcome:
         try:
             return await self._fetched(wanted, progress)
         except RiskError as error:
@@ -102,7 +102,7 @@ class ModelFetches:
             log_failure("fetching a model", error)
             return FetchOutcome("failed", f"{wanted.name} was not fetched; the server's log says where it failed")
 
-    async def _fetched(self, wanted: CatalogueModel, progress: CancellableProgress) -> FetchOutcome:
+    async def _fetched(self, wanted: CatalogueModel, progress: WorkDoneProgress) -> FetchOutcome:
         from risk_lsp.model.store import ModelStore
 
         store = ModelStore()
@@ -151,7 +151,7 @@ class ModelFetches:
             ) from None
         return chosen is not None and bool(chosen.title == fetch)
 
-    def _end(self, task: asyncio.Task[FetchOutcome], progress: CancellableProgress, *, tells: bool) -> None:
+    def _end(self, task: asyncio.Task[FetchOutcome], progress: WorkDoneProgress, *, tells: bool) -> None:
         self._task = self._progress = None
         outcome = _outcome_of(task)
         progress.end(outcome.status)

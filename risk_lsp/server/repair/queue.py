@@ -20,7 +20,7 @@ from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import asked_span
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, Messenger
-from risk_lsp.server.wire.work_done import CancellableProgress
+from risk_lsp.server.wire.work_done import WorkDoneProgress
 from risk_lsp.text.document import Part
 from risk_lsp.text.spans import Span
 
@@ -68,7 +68,7 @@ class RepairJob:
     span: Span
     range: types.Range
     hint: str | None
-    progress: CancellableProgress
+    progress: WorkDoneProgress
     stage: Stage = Stage.WORKING
     is_outdated: bool = False
     task: asyncio.Task[RepairOutcome] | None = None
@@ -126,7 +126,7 @@ class Repairs:
         span = asked_span(part, place, self._state.encoding)
         self._make_room(document.uri)
         supported = self._state.client.work_done_progress
-        progress = CancellableProgress("risk-lsp repair", self._messenger, supported=supported, token=token)
+        progress = WorkDoneProgress("risk-lsp repair", self._messenger, supported=supported, token=token)
         job = RepairJob(part, span, place, hint, progress)
         job.task = asyncio.get_running_loop().create_task(self._carry_out(job))
         job.task.add_done_callback(lambda _: self._end(job))

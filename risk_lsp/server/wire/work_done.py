@@ -1,4 +1,4 @@
-"""Work-done progress that the person can cancel."""
+"""Work-done progress in the client."""
 
 from __future__ import annotations
 
@@ -11,18 +11,30 @@ if TYPE_CHECKING:
     from risk_lsp.server.wire.messenger import Messenger
 
 
-class CancellableProgress:
-    """Progress under the client's own token, or one that is created for it where the client can show it.
+class WorkDoneProgress:
+    """Progress under the client's own token, or under one that is created for it if it can show progress.
 
-    Answers are taken by callback and never awaited in a task: a task cancelled while it waits would leave a cancelled
-    future behind that the answer then trips over.
+    `stage` says what is done first. Progress that is `cancellable` has a percentage and a button.
+
+    The client's answer is taken by callback. If a task waited for it and were cancelled, it would leave a cancelled
+    future behind, over which the answer would fail.
     """
 
-    def __init__(self, title: str, messenger: Messenger, *, supported: bool, token: int | str | None) -> None:
+    def __init__(
+        self,
+        title: str,
+        messenger: Messenger,
+        *,
+        supported: bool,
+        token: int | str | None = None,
+        stage: str = "starting",
+        cancellable: bool = True,
+    ) -> None:
         self.token: int | str = str(uuid.uuid4()) if token is None else token
         self._title = title
         self._messenger = messenger
-        self._newest: tuple[str, int] = ("starting", 0)
+        self._cancellable = cancellable
+        self._newest: tuple[str, int] = (stage, 0)
         self._shown = False
         self._ended = False
         if token is not None:
@@ -48,7 +60,10 @@ class CancellableProgress:
         if not self._ended:
             self._shown = True
             stage, percentage = self._newest
-            self._send(types.WorkDoneProgressBegin(self._title, cancellable=True, message=stage, percentage=percentage))
+            begin = types.WorkDoneProgressBegin(self._title, message=stage)
+            if self._cancellable:
+                begin.cancellable, begin.percentage = True, percentage
+            self._send(begin)
 
     def _send(self, value: Any) -> None:
-        self._messenger.notify("$/progress", types.ProgressParams(self.token, value))
+        self._messenger.notify(types.PROGRESS, types.ProgressParams(self.token, value))
