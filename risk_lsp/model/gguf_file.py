@@ -232,7 +232,7 @@ class _Header(_Cursor):
 
 
 def _checked_tensors(header: _Header, gguf: Any) -> dict[str, GgufTensor]:
-    """Tensors by name, each of a known type and within the file, no two over each other."""
+    """Tensors by name: each is of a known type and within the file, and no two overlap."""
     tensors: dict[str, GgufTensor] = {}
     for name, sizes, kind, offset in header.tensors:
         if name in tensors:

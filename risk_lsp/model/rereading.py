@@ -1,4 +1,7 @@
-"""Reading one window with a memory of those before: what is known is recalled, and what was edited is gone on from."""
+"""Reads windows of a text with a memory of earlier ones.
+
+The rows of a known window are recalled. Of an edited window only the tokens behind its unchanged beginning are run.
+"""
 
 from __future__ import annotations
 
@@ -31,11 +34,11 @@ class ResumableHost(Host, Protocol):
         ...
 
     def extend(self, token_ids: NDArray[Any], past: Any, layers: Sequence[int], *, to_end: bool) -> Run:
-        """Run the tokens that follow `past`, one of this host's, which grows by them."""
+        """Run the tokens that follow `past`, which this host made and which grows by them."""
         ...
 
     def joined(self, first: Any, second: Any) -> Any:
-        """Rows of `final` of two runs as those of one."""
+        """The rows of `final` of two runs, one after the other, as those of one run."""
         ...
 
 
@@ -80,7 +83,7 @@ class WindowReader:
         return [rows for rows in found if rows is not None]
 
     def _resumable(self) -> ResumableHost | None:
-        """The host, if runs can be gone on from: some block has to run, which keeps count of the tokens."""
+        """The host if it can continue earlier runs of these layers; None if it cannot, or no block has to run."""
         host: Any = self._host
         return (
             host
@@ -97,7 +100,9 @@ class WindowReader:
         ]
 
     def _gone_on(self, host: ResumableHost, tokens: NDArray[np.int64], keep: int) -> WindowRows:
-        """The rows of a window, of which only what follows the tokens that it shares with an earlier one is run."""
+        """The rows of a window; of its tokens only those are run that an earlier window does not share from its start
+        on.
+        """
         known = self._memory.resumable(tokens, keep, self._layers, statistics=self._statistics)
         before, shared = known if known is not None else (None, 0)
         # At least one token is run, or there would be nothing to keep.
@@ -117,7 +122,7 @@ class WindowReader:
     def _rows(
         self, residuals: dict[int, NDArray[Any]], final: Any, tokens: NDArray[np.int64], keep: int, ran_from: int
     ) -> WindowRows:
-        """Rows of the tokens from `keep` on, or from `ran_from` if that is later, where the residuals begin."""
+        """Rows of the tokens from `keep` on, without those before `ran_from`, the token that `residuals` begin with."""
         first = max(keep, ran_from)
         values = np.empty((len(tokens) - first, len(self._layers), self._host.width), dtype=np.float32)
         for column, layer in enumerate(self._layers):
@@ -131,7 +136,7 @@ class WindowReader:
 def kept_statistics(
     host: Host, final: Any, tokens: NDArray[np.int64], first: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Log-probabilities and entropies of tokens[first:]; 0 for a first token that nothing comes before."""
+    """Log-probabilities and entropies in nats of tokens[first:], float32 each; 0 for a token that nothing precedes."""
     predicted = max(first, 1)
     nothing = np.zeros(predicted - first, dtype=np.float32)
     log_probabilities, entropies = host.statistics(final[predicted - 1 : len(tokens) - 1], tokens[predicted:])
@@ -139,7 +144,7 @@ def kept_statistics(
 
 
 def _joined(before: WindowRows, after: WindowRows, count: int) -> WindowRows:
-    """The first `count` rows of one and all of the other."""
+    """The first `count` rows of `before`, then all rows of `after`."""
 
     def joined(first: NDArray[Any] | None, second: NDArray[Any] | None) -> NDArray[Any] | None:
         return None if first is None or second is None else np.concatenate([first[:count], second])

@@ -1,4 +1,4 @@
-"""A text longer than a model's context as overlapping windows, and what each gave the last time."""
+"""Cuts a text that is longer than a model's context into overlapping windows, and remembers what each window gave."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class WindowMemory:
         return best if best is not None and best[1] > 0 else None
 
     def offer(self, window: Resumable, instead_of: Resumable | None) -> None:
-        """Keep a window to go on from, in the place of the one that it went on from."""
+        """Keep a window that later ones can continue from, in the place of the one that it continued itself."""
         if instead_of is not None:
             self._resumable = deque(
                 (each for each in self._resumable if each is not instead_of), maxlen=self._resumable.maxlen

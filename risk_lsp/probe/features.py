@@ -95,7 +95,7 @@ def token_layout(
 def place_columns(
     number: NDArray[np.integer], count: NDArray[np.integer]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The columns of lines with these numbers, from 0, in parts of `count` lines: what they are is in token_layout."""
+    """The columns of a line's place (see token_layout) for lines of these numbers, from 0, in parts of `count`."""
     return (
         np.log1p(np.minimum(number, _MANY_LINES)),
         np.log1p(np.minimum(count - 1 - number, _MANY_LINES)),

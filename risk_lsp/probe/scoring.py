@@ -30,7 +30,7 @@ def novelty_table(distances: list[float]) -> dict[str, Any]:
 
 
 def novelty_of(distance: float, table: dict[str, Any]) -> float | None:
-    """Share of the calibration texts that were less unlike the rest than this one, in [0, 1]; None without a table."""
+    """The share of calibration texts that are more like the average than this text, in [0, 1]; None without a table."""
     quantiles = table.get("quantiles")
     if quantiles is None:
         return None
@@ -85,7 +85,7 @@ def read_tokens(
 
 
 def text_distance(reader: ProbeReader, text: str, activations: Activations, *, statistics: bool) -> float:
-    """How far what the model makes of one text is from what the probe was fitted to."""
+    """The novelty distance of one text: how far its features are from those that the probe was fitted to."""
     standardised, _ = _standardised(reader, text, sections(text), activations, statistics=statistics)
     return novelty_distance(standardised[:, _layout_width(reader) :])
 

@@ -26,7 +26,7 @@ class KeyValues:
         return 0 if self.keys is None else self.keys.shape[1]
 
     def extend(self, keys: Floats, values: Floats) -> tuple[Floats, Floats]:
-        """Add those of the next tokens; returns those of all."""
+        """Add keys and values of the next tokens; returns those of all tokens so far."""
         if self.keys is not None and self.values is not None:
             keys = np.concatenate([self.keys, keys], axis=1)
             values = np.concatenate([self.values, values], axis=1)
@@ -39,7 +39,7 @@ class KeyValues:
             self.keys, self.values = self.keys[:, :tokens], self.values[:, :tokens]
 
     def copy(self) -> KeyValues:
-        """One that can go on by itself; the arrays, which nobody writes to, are shared."""
+        """A copy that grows by itself; it shares the arrays, which nobody writes to."""
         copy = KeyValues()
         copy.keys, copy.values = self.keys, self.values
         return copy
@@ -54,7 +54,7 @@ class NumpyPast(list[KeyValues]):
         return sum(array.nbytes for each in self for array in (each.keys, each.values) if array is not None)
 
     def first(self, tokens: int) -> NumpyPast:
-        """Those of the first `tokens` tokens, that can be gone on from by themselves."""
+        """A copy for the first `tokens` tokens, which grows by itself."""
         cut = NumpyPast(each.copy() for each in self)
         for each in cut:
             each.crop(tokens)

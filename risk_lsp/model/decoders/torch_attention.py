@@ -77,13 +77,15 @@ class TorchPast:
         return sum(each.nbytes for pair in self._blocks.values() for each in pair)
 
     def first(self, tokens: int) -> TorchPast:
-        """Those of the first `tokens` tokens, that can be gone on from by themselves; the memory is shared."""
+        """A copy for the first `tokens` tokens, which grows by itself and shares the memory."""
         cut = TorchPast()
         cut._blocks = {block: (keys[:, :tokens], values[:, :tokens]) for block, (keys, values) in self._blocks.items()}
         return cut
 
     def extend(self, block: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Add those of the next tokens, given as [tokens, key_value_heads, head_width]; returns those of all."""
+        """Add those of the next tokens, given as [tokens, key_value_heads, head_width]; returns those of all tokens so
+        far.
+        """
         keys, values = keys.transpose(0, 1), values.transpose(0, 1)
         if block in self._blocks:
             known_keys, known_values = self._blocks[block]

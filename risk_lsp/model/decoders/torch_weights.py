@@ -34,7 +34,7 @@ class Weights(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of what only whole tensors need: no `copy` follows."""
+        """Release what only `copy` needs; `rows` still works."""
         ...
 
 
@@ -46,7 +46,7 @@ def open_weights(folder: ModelFolder, shape: DecoderShape) -> Weights:
 
 
 class SafetensorsWeights:
-    """See Weights."""
+    """The tensors of safetensors files; see Weights."""
 
     def __init__(self, files: Sequence[Path], name: str) -> None:
         self._model = name
@@ -111,7 +111,7 @@ class SafetensorsWeights:
 
 
 class GgufWeights:
-    """See Weights. Values are those that the file's numbers of few bits stand for."""
+    """The tensors of a GGUF file, dequantised; see Weights."""
 
     def __init__(self, file: GgufFile, shape: DecoderShape) -> None:
         self._file = file

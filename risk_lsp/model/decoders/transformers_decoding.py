@@ -30,7 +30,7 @@ class TransformersPast:
         return sum(each.nbytes for keys_values in self._kept() for each in keys_values)
 
     def first(self, tokens: int) -> TransformersPast:
-        """Those of the first `tokens` tokens alone, that can be gone on from by themselves."""
+        """A copy for the first `tokens` tokens, which grows by itself."""
         cut = TransformersPast(self._config)
         for block, (keys, values) in enumerate(self._kept()):
             cut.cache.update(keys[..., :tokens, :], values[..., :tokens, :], block)
