@@ -10,10 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from risk_lsp.worker.messages import Message
 from risk_lsp.worker.process import WorkerProcess
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
 from tests.faults.conftest import Start
@@ -95,14 +95,14 @@ async def test_a_stop_that_comes_along_with_the_loaded_model_is_not_lost(
     command = [sys.executable, "-m", "tests.server.scripted_worker", str(tmp_path)]
     supervisor = Supervisor({"bundle": "any"}, command=command)
     stopping: list[asyncio.Task[None]] = []
-    receive = WorkerProcess.receive
+    load = WorkerProcess.load
 
-    async def receive_and_stop(process: WorkerProcess) -> Message:
-        message = await receive(process)
+    async def load_and_stop(process: WorkerProcess, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+        loaded = await load(process, options, seconds)
         stopping.append(asyncio.ensure_future(supervisor.stop()))
-        return message
+        return loaded
 
-    monkeypatch.setattr(WorkerProcess, "receive", receive_and_stop)
+    monkeypatch.setattr(WorkerProcess, "load", load_and_stop)
     await supervisor.start()
     while not stopping:
         await asyncio.sleep(0.01)

@@ -24,7 +24,8 @@ from risk_lsp.repair.workbench import SearchProgress
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.risk.partial_risk import WORKER_COMMAND
 from risk_lsp.text.spans import Span
-from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
+from risk_lsp.worker.process import ScoredArrays
+from risk_lsp.worker.supervisor import Supervisor, WorkerState
 from tests.repair.models import FIXED_SUM, SUM
 from tests.sandbox.processes import descendants
 
