@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import zip_longest
 from typing import Any
 
 _LONGEST_MINUTES = 7 * 24 * 60
@@ -18,13 +19,14 @@ _LONGEST_MINUTES = 7 * 24 * 60
 class Argument:
     """One argument of a command.
 
-    `name` is its word in the usage, and `rule` says what it has to be. `read` takes the JSON value, or None where the
-    client sent none, and returns what the function takes; it raises ValueError for a value against the rule.
+    `name` is its word in the usage, and `rule` says what it has to be. `accepts` tells whether a JSON value is that; a
+    missing one is None. `convert` makes of it what the function takes, and may raise ValueError, too.
     """
 
     name: str
     rule: str
-    read: Callable[[Any], Any]
+    accepts: Callable[[Any], bool]
+    convert: Callable[[Any], Any] = lambda value: value
 
 
 @dataclass(frozen=True)
@@ -50,53 +52,35 @@ class LspCommand:
         """The function's arguments, from what a client sent. Raises ValueError, which says what was expected."""
         given = values if isinstance(values, list) else []
         read = []
-        for place, argument in enumerate(self.arguments):
+        for argument, value in zip_longest(self.arguments, given[: len(self.arguments)]):
             try:
-                read.append(argument.read(given[place] if place < len(given) else None))
+                if not argument.accepts(value):
+                    raise ValueError
+                read.append(argument.convert(value))
             except ValueError:
                 usage = ", ".join(argument.name for argument in self.arguments)
                 raise ValueError(f"{self.name}: expected the arguments [{usage}]; {argument.rule}") from None
         return read
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError
-    return value
-
-
-def _line(value: Any) -> int:
-    if type(value) is not int or value < 0:
-        raise ValueError
-    return value
-
-
-def _minutes(value: Any) -> float:
-    if type(value) not in (int, float) or not 0 <= value <= _LONGEST_MINUTES:
-        raise ValueError
-    return float(value)
-
-
-def _place(value: Any) -> str:
-    if value not in ("source", "stored"):
-        raise ValueError
-    return str(value)
-
-
-def _range(value: Any) -> Any:
+def _range_of(value: Any) -> Any:
     from risk_lsp.server.wire.convert import range_from_json  # with the protocol library
 
     return range_from_json(value)
 
 
-URI = Argument("uri", "the URI is a string", _text)
-LINE = Argument("line", "the line is a whole number from 0", _line)
-RANGE = Argument("range", "the range is an LSP range", _range)
-MINUTES = Argument("minutes", f"minutes are a number from 0 to {_LONGEST_MINUTES}", _minutes)
-PLACE = Argument('"source" or "stored"', 'the last argument is "source" or "stored"', _place)
-NAME = Argument("name", "the name is a string", _text)
-PATH = Argument("path", "the path is a string", _text)
-HINT = Argument("hint", "the last argument is a text", lambda value: None if value is None else _text(value))
+URI = Argument("uri", "the URI is a string", lambda value: isinstance(value, str))
+NAME = Argument("name", "the name is a string", lambda value: isinstance(value, str))
+PATH = Argument("path", "the path is a string", lambda value: isinstance(value, str))
+HINT = Argument("hint", "the last argument is a text", lambda value: value is None or isinstance(value, str))
+LINE = Argument("line", "the line is a whole number from 0", lambda value: type(value) is int and value >= 0)
+RANGE = Argument("range", "the range is an LSP range", lambda value: isinstance(value, dict), _range_of)
+WHERE = Argument('"source" or "stored"', 'the last argument is "source" or "stored"', ("source", "stored").__contains__)
+MINUTES = Argument(
+    "minutes",
+    f"minutes are a number from 0 to {_LONGEST_MINUTES}",
+    lambda value: type(value) in (int, float) and 0 <= value <= _LONGEST_MINUTES,
+)
 
 IGNORE_LINE = "riskLsp.ignoreLine"
 STOP_IGNORING = "riskLsp.stopIgnoring"
@@ -111,7 +95,7 @@ _MODELS = "risk_lsp.server.features.model_choice"
 COMMANDS = (
     LspCommand("riskLsp.analyseNow", (URI,), f"{_ACTIONS}:analyse_now"),
     LspCommand("riskLsp.snooze", (MINUTES,), f"{_ACTIONS}:snooze"),
-    LspCommand(IGNORE_LINE, (URI, LINE, PLACE), f"{_ACTIONS}:ignore_line"),
+    LspCommand(IGNORE_LINE, (URI, LINE, WHERE), f"{_ACTIONS}:ignore_line"),
     LspCommand(STOP_IGNORING, (URI, LINE), f"{_ACTIONS}:stop_ignoring"),
     LspCommand("riskLsp.markGenerated", (URI, RANGE), f"{_ACTIONS}:mark_generated"),
     LspCommand("riskLsp.unmarkGenerated", (URI, RANGE), f"{_ACTIONS}:unmark_generated"),
