@@ -32,7 +32,7 @@ LABORATORY = (
     *("lab", "lab.json_lines", "lab.span_tables"),
     *("lab.patches", "lab.training", "lab.deriving", "lab.evaluation", "lab.commands"),
 )
-COMMON = {"errors", "settings", "__init__"}
+COMMON = {"errors", "files", "settings", "__init__"}
 MOST_MODULES = 20
 
 HOMES: dict[str, set[str]] = {

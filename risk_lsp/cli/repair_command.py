@@ -7,13 +7,13 @@ import asyncio
 import codecs
 import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from platformdirs import user_state_path
 
 from risk_lsp.errors import BadInput, RepairError
+from risk_lsp.files import write_whole
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.repair.chat import ChatProvider
 from risk_lsp.repair.embedded import EmbeddedProvider
@@ -222,13 +222,5 @@ def _apply(result: RepairResult, path: Path, text: str) -> None:
     place = path.resolve()
     before = place.read_bytes()
     mark = codecs.BOM_UTF8 if before.startswith(codecs.BOM_UTF8) else b""
-    descriptor, name = tempfile.mkstemp(dir=place.parent, prefix=".risk-lsp-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(mark + result.offers[0].text.encode("utf-8"))
-        os.chmod(name, place.stat().st_mode & 0o7777)
-        os.replace(name, place)
-    except BaseException:
-        os.unlink(name)
-        raise
+    write_whole(place, mark + result.offers[0].text.encode("utf-8"), place.stat().st_mode & 0o7777)
     print(f"written: {path}", file=sys.stderr)

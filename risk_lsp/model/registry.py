@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from risk_lsp.errors import ModelError
+from risk_lsp.files import write_whole
 
 _FORMAT = 1
 REGISTRY_FILE = "registry.json"
@@ -103,22 +102,14 @@ def read_registry(folder: Path) -> list[StoredModel]:
 def write_registry(folder: Path, models: Iterable[StoredModel]) -> None:
     """Replace the registry of the store in `folder`. ModelError where it cannot be written."""
     value = {"format": _FORMAT, "models": [model.to_json() for model in models]}
-    write_whole(folder / REGISTRY_FILE, json.dumps(value, indent=1) + "\n")
+    write_setting(folder / REGISTRY_FILE, json.dumps(value, indent=1) + "\n")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that nobody ever reads a half of it. ModelError where it cannot be written."""
+def write_setting(path: Path, text: str) -> None:
+    """Write a small file of the store, and its folder. ModelError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(name, path)
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(name)
-            raise
+        write_whole(path, text.encode())
     except OSError as error:
         raise ModelError(
             f"{path} cannot be written: {error.strerror}",

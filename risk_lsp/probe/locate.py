@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from risk_lsp.errors import BundleError
-from risk_lsp.model.registry import store_folder, write_whole
+from risk_lsp.model.registry import store_folder, write_setting
 
 DEFAULT, BUILT_IN = "default", "built-in"
 CHOICE_FILE = "in-use.json"  # beside the models of this user, where no workspace writes
@@ -64,7 +64,7 @@ def choose_bundle(chosen: str | None) -> None:
     """Make a shipped bundle, or the one at an absolute path, this user's default; None undoes the choice."""
     path = store_folder() / CHOICE_FILE
     if chosen is not None:
-        write_whole(path, json.dumps({"bundle": chosen}) + "\n")
+        write_setting(path, json.dumps({"bundle": chosen}) + "\n")
         return
     try:
         path.unlink(missing_ok=True)

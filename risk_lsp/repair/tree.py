@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from risk_lsp.errors import BadInput, RepairError
+from risk_lsp.files import write_whole
 
 if TYPE_CHECKING:
     from risk_lsp.repair.request import RepairRequest
@@ -206,14 +205,7 @@ class TreeStore:
         """Write the tree; a reader sees the old one or the new one, never a part. RepairError if that fails."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".tree-")
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    json.dump(tree.to_json(), file)
-                os.replace(name, self.path)
-            except BaseException:
-                os.unlink(name)
-                raise
+            write_whole(self.path, json.dumps(tree.to_json()).encode())
         except OSError as error:
             raise RepairError(f"{self.path} cannot be written: {error}", "name another place for the record") from error
 

@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +15,7 @@ from platformdirs import user_cache_path
 
 from risk_lsp import __version__
 from risk_lsp.errors import RiskError
+from risk_lsp.files import write_whole
 from risk_lsp.probe.manifest import Manifest
 from risk_lsp.risk.partial_risk import risk_from_arrays
 from risk_lsp.risk.span_risk import Scorer, SpanRisk
@@ -66,14 +66,7 @@ class DiskCache:
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-                try:
-                    file.write(content)
-                    file.close()
-                    os.replace(file.name, path)  # readers see all of it or nothing
-                except OSError:
-                    os.unlink(file.name)
-                    raise
+            write_whole(path, content)
         except OSError as error:
             logger.debug("risks are not kept in %s: %s", self._folder, error.strerror)
             return

@@ -6,13 +6,12 @@ import contextlib
 import fcntl
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
 from risk_lsp.errors import RiskError
+from risk_lsp.files import write_whole
 from risk_lsp.text.comments import lines_ignored_in_source
 from risk_lsp.text.document import Document
 from risk_lsp.text.tracking import LineAnchor, anchor_of, find_anchors, hash_of, hashed_lines
@@ -98,15 +97,7 @@ class IgnoreStore:
             path.unlink(missing_ok=True)
             return
         content = json.dumps({"format": _FORMAT, "lines": [anchor._asdict() for anchor in anchors]})
-        descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=".new")
-        try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(content)
-            os.replace(name, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(name)
-            raise
+        write_whole(path, content.encode("ascii"))
 
 
 def default_data_folder() -> Path:

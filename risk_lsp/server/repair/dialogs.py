@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +11,7 @@ from lsprotocol import types
 from pygls.uris import to_fs_path
 
 from risk_lsp.errors import RiskError
+from risk_lsp.files import write_whole
 from risk_lsp.repair.request import Offer, RepairResult, unified_diff
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.risk.presentation import percent
@@ -114,15 +112,7 @@ class ConsentStore:
         """Keep an answer. One that cannot be written down is asked for again the next time."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
-            try:
-                with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                    file.write(answer)
-                os.replace(name, self._path(plan))
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(name)
-                raise
+            write_whole(self._path(plan), answer.encode("ascii"))
         except OSError as error:
             logger.warning("the answer about tests could not be kept in %s: %s", self._folder, error.strerror)
 
