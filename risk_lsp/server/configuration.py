@@ -135,8 +135,7 @@ class SettingsChanges:
                 session.events.clear_all()
             return
         if worker_options(before) != worker_options(after):
-            state.views.forget_all()
-            state.analyzer.rescore_all(forgive=True)
+            session.start_over()
         if before != after:
             for document in state.documents.all():
                 if before.trusted != after.trusted:

@@ -203,10 +203,14 @@ class Session:
             await host.restart()
             is_other = True
         if is_other:
-            self.state.views.forget_all()
-            for document in self.state.documents.all():
-                self.publisher.show_nothing(document)
-            self.state.analyzer.rescore_all(forgive=True)
+            self.start_over()
+
+    def start_over(self) -> None:
+        """Take back all that was shown, and have all documents scored anew."""
+        self.state.views.forget_all()
+        for document in self.state.documents.all():
+            self.publisher.show_nothing(document)
+        self.state.analyzer.rescore_all(forgive=True)
 
     def _model_changed(self, state: WorkerState, failure: WorkerError | None) -> None:
         self._show_loading()

@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 class ModelHost:
     """Runs the worker while the settings say so, and has it score texts.
 
-    `on_change(state, failure)` is called on the event loop whenever the worker's state changes.
+    `on_change(state, failure)` is called on the event loop whenever the worker's state changes. `loads_another` says
+    that a worker with other options is on its way: what the one before it said no longer holds.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class ModelHost:
         self._options: dict[str, Any] = {}
         self._settled = asyncio.Event()
         self._applying = asyncio.Lock()
+        self.loads_another = False
         self._reference: ReferenceTable = ReferenceTable(())
         self._priors = Priors()
 
@@ -60,7 +62,9 @@ class ModelHost:
     @property
     def bundle_name(self) -> str | None:
         """What the loaded bundle calls itself; None while none is loaded."""
-        name = None if self._supervisor is None else self._supervisor.description.get("name")
+        if self._supervisor is None or self.loads_another:
+            return None
+        name = self._supervisor.description.get("name")
         return name if isinstance(name, str) else None
 
     async def apply(self, settings: Settings) -> bool:
@@ -77,6 +81,7 @@ class ModelHost:
                 await self._supervisor.start()
             elif options != self._options:
                 self._options = options
+                self.loads_another = True
                 await self._supervisor.restart(options)
                 return True
             return False
@@ -165,6 +170,7 @@ class ModelHost:
             self._settled.clear()
         else:
             self._settled.set()
+            self.loads_another = False
         if state is WorkerState.READY and self._supervisor is not None:
             try:
                 self._reference = ReferenceTable.from_manifest(self._supervisor.description.get("reference", {}))

@@ -116,12 +116,14 @@ class Questions:
         """Diagnostics for a client that pulls.
 
         The answer waits until the planned run is done, or knows a part; the client hears later that there is more. An
-        edit before that ends the waiting.
+        edit before that ends the waiting. While another model is loaded, the client is told to drop what it has.
         """
         state, uri = self._state, params.text_document.uri
         part = state.documents.part(uri)
         items: list[types.Diagnostic] = []
-        if part is not None and not state.snooze.is_on and self._reason_not_scored(part.document) is None:
+        is_void = state.host.loads_another and params.previous_result_id is not None
+        is_hidden = is_void or state.snooze.is_on
+        if part is not None and not is_hidden and self._reason_not_scored(part.document) is None:
             outcome = yield barrier("pull", self._in_its_time), (part,), None
             if outcome is None:  # the client keeps what it has, and has asked anew for its own edit
                 raise JsonRpcException("the document changed meanwhile", _SERVER_CANCELLED, {"retriggerRequest": False})

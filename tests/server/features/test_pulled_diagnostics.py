@@ -103,3 +103,16 @@ async def test_turning_the_server_off_answers_who_waits(client: LspClient) -> No
     await reconfigure(client, {"enabled": False})
     for message_id in (pulled, asked):
         await client.message(lambda message, wanted=message_id: message.get("id") == wanted)  # type: ignore[misc]
+
+
+async def test_what_another_model_said_is_taken_back_while_the_new_one_loads(client: LspClient, tmp_path: Path) -> None:
+    await start(client)
+    first = await pull(client)
+    seen = len(client.received)
+    client.notify("riskLsp/userSettings", {"debounce": 0.0, "bundle": "/gated"})
+    await client.notification(REFRESH, seen)
+    assert (await pull(client, first["resultId"]))["items"] == []
+    seen = len(client.received)
+    (tmp_path / "release").touch()
+    await client.notification(REFRESH, seen)
+    assert len((await pull(client))["items"]) == 1

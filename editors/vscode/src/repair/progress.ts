@@ -1,13 +1,10 @@
-import { randomUUID } from 'node:crypto';
-import { type CancellationToken, type Progress, ProgressLocation, window } from 'vscode';
-import {
-  type HandleWorkDoneProgressSignature,
-  type LanguageClient,
-  type ProgressToken,
-  WorkDoneProgress,
-  type WorkDoneProgressBegin,
-  type WorkDoneProgressEnd,
-  type WorkDoneProgressReport,
+import { type Progress, ProgressLocation, window } from 'vscode';
+import type {
+  HandleWorkDoneProgressSignature,
+  ProgressToken,
+  WorkDoneProgressBegin,
+  WorkDoneProgressEnd,
+  WorkDoneProgressReport,
 } from 'vscode-languageclient/node';
 
 type Change = WorkDoneProgressBegin | WorkDoneProgressReport | WorkDoneProgressEnd;
@@ -39,30 +36,6 @@ export function cancellableProgress(cancel: (token: ProgressToken) => void) {
       known.end();
     }
   };
-}
-
-/** Run `work`, which reports under the token that it gets, with a message that has a button to cancel it. */
-export function withProgress<T>(
-  client: LanguageClient,
-  work: (token: ProgressToken, cancellation: CancellationToken) => Promise<T>,
-): Thenable<T> {
-  const token = randomUUID();
-  const options = { location: ProgressLocation.Notification, cancellable: true, title: 'risk-lsp' };
-  return window.withProgress(options, async (progress, cancellation) => {
-    let percentage = 0;
-    const listening = client.onProgress(WorkDoneProgress.type, token, (change: Change) => {
-      if (change.kind !== 'end') {
-        const increment = Math.max(0, (change.percentage ?? percentage) - percentage);
-        percentage += increment;
-        progress.report({ message: change.message ?? '', increment });
-      }
-    });
-    try {
-      return await work(token, cancellation);
-    } finally {
-      listening.dispose();
-    }
-  });
 }
 
 function show(begin: WorkDoneProgressBegin, cancel: () => void): Shown {

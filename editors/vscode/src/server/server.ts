@@ -1,8 +1,14 @@
+import { randomUUID } from 'node:crypto';
 import { type Disposable, EventEmitter, type ExtensionContext, type LogOutputChannel, Uri } from 'vscode';
-import { type LanguageClient, LSPErrorCodes, ResponseError, State } from 'vscode-languageclient/node';
+import {
+  type LanguageClient,
+  LSPErrorCodes,
+  ResponseError,
+  State,
+  WorkDoneProgress,
+} from 'vscode-languageclient/node';
 import type { ServerSettings } from '../config';
 import { ANALYSED, type Analysed, STATUS, type Status, USER_SETTINGS } from '../protocol';
-import { withProgress } from '../repair/progress';
 import { createClient } from './client';
 import { locateServer, ServerNotFound } from './locate';
 
@@ -109,17 +115,19 @@ export class Server implements Disposable {
     if (!client || !this.isRunning) {
       throw new Error(this.status.message);
     }
-    return withProgress(client, async (workDoneToken, cancellation) => {
-      const params = { command, arguments: parameters, workDoneToken };
-      try {
-        return await client.sendRequest<T>('workspace/executeCommand', params, cancellation);
-      } catch (error) {
-        if (isForLater(error)) {
-          return undefined;
-        }
-        throw error;
+    const workDoneToken = randomUUID();
+    const params = { command, arguments: parameters, workDoneToken };
+    const listening = client.onProgress(WorkDoneProgress.type, workDoneToken, () => {}); // the middleware shows it
+    try {
+      return await client.sendRequest<T>('workspace/executeCommand', params);
+    } catch (error) {
+      if (isForLater(error)) {
+        return undefined;
       }
-    });
+      throw error;
+    } finally {
+      listening.dispose();
+    }
   }
 
   /** The document's URI as the server knows it. */
