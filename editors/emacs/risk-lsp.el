@@ -71,7 +71,7 @@ Interactively that is the region, or else the current line."
   (let* ((range (list :start (eglot--pos-to-lsp-position begin) :end (eglot--pos-to-lsp-position end)))
          (answer (jsonrpc-request (eglot--current-server-or-lose) :riskLsp/query
                                   (list :uri (risk-lsp--uri) :ranges (vector range)))))
-    (message "%s" (if-let ((sentences (plist-get answer :sentences)))
+    (message "%s" (if-let* ((sentences (plist-get answer :sentences)))
                       (aref sentences 0)
                     (format "%s likely to need an edit"
                             (risk-lsp--percent (aref (plist-get answer :probabilities) 0)))))))

@@ -16,13 +16,14 @@ local function marks(bufnr)
 end
 
 -- The heat map of a server that answered so.
-local function answer(t, bufnr, lines, steps)
+local function answer(t, bufnr, lines, steps, labels)
   local client = require('risk_lsp.client')
   local real = client.request
   client.request = function(_, _, _, on_answer)
+    local version = client.version(bufnr)
     on_answer(
       nil,
-      { version = client.version(bufnr), lines = lines, steps = steps, outside = vim.NIL }
+      { version = version, lines = lines, labels = labels, steps = steps, outside = vim.NIL }
     )
     return true
   end
@@ -58,6 +59,17 @@ return function(t)
       return vim.trim(mark.text)
     end, marks(bufnr))
     t.equal(texts, { '▁  10%', '▃  25%', '▅  50%', '▇ >99%' }, 'texts')
+  end)
+
+  t.test('where only the order is known, ranks stand beside the bars', function()
+    local bufnr = t.open('a = 1\nb = 2\n\nc = 3\n')
+    t.wait_for_diagnostics(bufnr)
+    local labels = { '2nd', '1st', vim.NIL, '3rd' }
+    answer(t, bufnr, { 0.02, 0.4, vim.NIL, 0.01 }, { 1, 3, 0, 0 }, labels)
+    local texts = vim.tbl_map(function(mark)
+      return vim.trim(mark.text)
+    end, marks(bufnr))
+    t.equal(texts, { '▁  2nd', '▅  1st' }, 'texts')
   end)
 
   t.test('the line style tints the line as well', function()
