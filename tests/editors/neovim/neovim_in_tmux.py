@@ -19,7 +19,8 @@ CACHE = ROOT / ".cache/editors"
 EXAMPLE = ROOT / "examples/interval_merging.py"
 SUITES = {"0.12": "forky", "0.10": "trixie"}
 
-BAR = re.compile(r"[▁▃▅▇] +[<>]?\d+%")
+NUMBER = r"[<>]?\d+(?:%|st|nd|rd|th)"
+BAR = re.compile(rf"[▁▃▅▇] +{NUMBER}")
 BACKGROUND = re.compile(r"48;2;\d+;\d+;\d+")
 INIT = """
 vim.o.swapfile = false
@@ -87,7 +88,7 @@ def has_tints(terminal: Terminal) -> bool:
 def test_the_heat_map_is_at_the_right_of_risky_lines(neovim: tuple[str, Terminal]) -> None:
     name, terminal = neovim
     terminal.wait_for("the heat map", lambda: BAR.search(terminal.screen()))
-    terminal.wait_for_text(r"risk [<>]?\d+%")
+    terminal.wait_for_text(f"risk {NUMBER}")
     columns = {len(line.rstrip()) for line in terminal.screen().split("\n") if BAR.search(line)}
     assert max(columns) <= 100
     keep(terminal, f"{name}-text")
@@ -98,7 +99,7 @@ def test_the_heat_map_is_at_the_right_of_risky_lines(neovim: tuple[str, Terminal
     keep(terminal, f"{name}-line", "Neovim")
 
     terminal.type("Vjj")
-    terminal.wait_for_text(r"risk [<>]?\d+%")
+    terminal.wait_for_text(f"risk {NUMBER}")
     keep(terminal, f"{name}-selection")
     terminal.press("Escape")
     terminal.type("K")
@@ -121,7 +122,7 @@ def test_the_text_does_not_move_while_typing(neovim: tuple[str, Terminal]) -> No
     terminal.press("Escape")
     terminal.type("dd")
     terminal.wait_for("the old text", lambda: beginnings() == before)
-    terminal.wait_for_text(r"risk [<>]?\d+%")
+    terminal.wait_for_text(f"risk {NUMBER}")
     assert beginnings() == before
 
 

@@ -40,10 +40,9 @@ return function(t)
       return lines.is_current(bufnr) and lines.get(bufnr)
     end)
     t.equal(lines.lines[3], vim.NIL, 'number of a blank line')
-    local percent = require('risk_lsp.message').percent
     local shown = {}
     for _, mark in ipairs(marks(bufnr)) do
-      t.matches(mark.text, vim.pesc(percent(lines.lines[mark.row + 1])))
+      t.matches(mark.text, vim.pesc(lines.labels[mark.row + 1]))
       shown[mark.row + 1] = true
     end
     for number, step in ipairs(lines.steps) do

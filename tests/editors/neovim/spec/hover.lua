@@ -1,5 +1,5 @@
 return function(t)
-  t.test('hover holds a probability', function()
+  t.test('hover holds a probability, or a rank', function()
     local bufnr = t.open('def area(width, height):\n    return width * height\n')
     t.wait_for_diagnostics(bufnr)
     vim.api.nvim_win_set_cursor(0, { 2, 6 })
@@ -12,7 +12,7 @@ return function(t)
         end
       end
     end)
-    t.matches(text, '%d%%.*chance of an edit')
+    t.matches(text, 'Most of .*%d%S+.* comes from')
     t.matches(text, 'area')
   end)
 end

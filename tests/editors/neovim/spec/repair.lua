@@ -101,7 +101,7 @@ return function(t)
     t.wait_for_diagnostics(bufnr)
     vim.cmd(LINE .. 'RiskExplain')
     local shown = t.wait('the window', floating_text)
-    t.matches(shown, 'likely to need an edit')
+    t.matches(shown, 'The tokens that carry most of it')
     t.matches(shown, 'in line 9')
   end)
 end

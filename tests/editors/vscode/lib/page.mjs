@@ -162,7 +162,7 @@ export class Window {
   async hover(text) {
     const place = this.page.locator('.editor-instance .view-line span span', { hasText: text }).last();
     const hover = this.page
-      .locator(HOVER, { hasText: /likely to need an edit|chance of an edit/, ...WHOLE })
+      .locator(HOVER, { hasText: /likely to need an edit|chance of an edit|lines? to read|makes it the/, ...WHOLE })
       .first();
     await this.hold(place, {}, hover);
     return hover.innerText();
