@@ -50,6 +50,7 @@ report: $(PATCHES)/index.json ## the whole evaluation again: docs/evaluation.md 
 
 bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes on a quiet machine)
 	$(BIN)/python -m benchmarks.bench --out .cache/bench
+	$(BIN)/python -m benchmarks.decoder --out .cache/bench
 
 fuzz: $(VENV)/installed-dev ## fuzzers at full length: 100,000 edits, 10,000 messages, 2,000 damaged inputs (minutes)
 	$(BIN)/python -m tests.attacks.fuzz_documents

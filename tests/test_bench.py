@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import faults
+from benchmarks import decoder, faults
 from benchmarks.bench.figures import Figure, markdown, percentile
 from benchmarks.moved_probabilities import BAR, compare, moved
+from risk_lsp.model.decoders.decoder_shape import decoder_shape
+from tests.model.conftest import save_family
+from tests.model.gguf_files import write_gguf
 from tests.risk.scorers import WordScorer
 
 SMALL_BUGS = Path(__file__).parent / "fixtures" / "small_bugs"
@@ -62,3 +65,38 @@ def test_figures_of_faults_are_found_in_what_pytest_prints() -> None:
     printed = "....  [100%]\ntest_a_full_disk_is_named: one error, nothing half written\n14 passed in 3.2s\n"
 
     assert faults.markdown(printed).splitlines()[2:] == ["| a full disk is named | one error, nothing half written |"]
+
+
+def test_the_benchmark_of_decoders_measures_a_gguf_file(tmp_path: Path) -> None:
+    file = write_gguf(save_family(tmp_path / "tiny", "Llama"), tmp_path / "tiny.gguf")
+
+    found = [*decoder.reading(file, 2, threads=1, rounds=1), *decoder.writing(file, threads=1, rounds=1)]
+
+    assert [figure.unit for figure in found] == [
+        *("tokens/s", "GFLOP/s", "%", "MB", "MB"),
+        *("tokens/s", "tokens/s", "tokens/s", "MB"),
+    ]
+    assert all(figure.median > 0 for figure in found)
+    assert "2 of 3 layers" in found[0].name
+
+
+def test_the_work_of_a_pass_is_that_of_its_products() -> None:
+    config = {
+        "model_type": "llama",
+        "hidden_act": "silu",
+        "num_hidden_layers": 3,
+        "hidden_size": 8,
+        "intermediate_size": 16,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "vocab_size": 9,
+        "max_position_embeddings": 64,
+        "rms_norm_eps": 1e-6,
+        "tie_word_embeddings": True,
+    }
+    shape = decoder_shape(config)
+    assert shape is not None
+    weights = 8 * (8 + 2 * 4) + 8 * 8 + 3 * 8 * 16
+    between = 2 * 2 * 4 * (1 + 2 + 3)  # two heads of four, scores and sums, of three tokens
+
+    assert decoder._pass_flops(shape, 2, [3]) == 2 * 2 * (3 * weights + between)
