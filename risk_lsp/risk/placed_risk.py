@@ -91,8 +91,7 @@ class PlacedRisk:
 
     def orders(self) -> dict[str, str]:
         """For each place in the text whose lines give an order alone: why."""
-        present = [PLACES[number] for number in np.unique(self.places).tolist()]
-        reasons = {place.value: self._why([place]) for place in present}
+        reasons = {place.value: self._why([place]) for place in self._places_in(range(self.lines.count))}
         return {name: why for name, why in reasons.items() if why is not None}
 
     def of_line(self, line: int, ranks: NDArray[np.int64]) -> Standing:
@@ -125,8 +124,15 @@ class PlacedRisk:
         return self._standing(range(self.lines.count), None, None)
 
     def _standing(self, lines: range, rank: int | None, of: int | None) -> Standing:
-        places = [PLACES[number] for number in np.unique(self.places[lines.start : lines.stop])]
+        places = self._places_in(lines)
         return Standing(places[0] if len(places) == 1 else None, rank, of, self._why(places))
+
+    def _places_in(self, lines: range) -> list[Place]:
+        """The places of neighbouring lines; that of a blank one says nothing, unless all are blank."""
+        part = slice(lines.start, lines.stop)
+        has_content = self.lines.stripped[part, 0] < self.lines.stripped[part, 1]
+        places = self.places[part][has_content] if has_content.any() else self.places[part]
+        return [PLACES[number] for number in np.unique(places).tolist()]
 
     def _why(self, places: Sequence[Place]) -> str | None:
         unmeasured = (_UNMEASURED[place] for place in places if not self.priors.of(place).measured)

@@ -87,6 +87,12 @@ def test_one_line_of_an_unmeasured_place_takes_the_percentage_from_all_around_it
     assert (risk.whole.gives, risk.whole.place) == ("order", None)
 
 
+def test_a_blank_line_in_another_place_takes_no_percentage_away() -> None:
+    risk = placed(ONE_A_LINE, LINES, np.array([GENERATED, GENERATED, GENERATED, AT_REST], np.int8), PRIORS, "python")
+
+    assert (risk.whole.gives, risk.orders()) == ("percent", {})
+
+
 def test_a_span_has_the_rank_of_the_first_to_read_of_its_lines() -> None:
     risk = placed_lines(AT_REST, AT_REST, AT_REST)
     ranks = ranks_of(np.array([0.1, 0.2, np.nan, np.nan]))
