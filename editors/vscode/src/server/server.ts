@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { type Disposable, EventEmitter, type ExtensionContext, type LogOutputChannel, Uri } from 'vscode';
 import {
   type LanguageClient,
@@ -46,6 +45,8 @@ export class Server implements Disposable {
   isWanted = false;
   /** Whether the server that runs now has said how it is; an older one never does. */
   private hasSpoken = false;
+  /** Of progress, so far. */
+  private tokens = 0;
 
   constructor(
     private readonly context: ExtensionContext,
@@ -115,7 +116,8 @@ export class Server implements Disposable {
     if (!client || !this.isRunning) {
       throw new Error(this.status.message);
     }
-    const workDoneToken = randomUUID();
+    this.tokens += 1;
+    const workDoneToken = `risk-lsp-${this.tokens}`;
     const params = { command, arguments: parameters, workDoneToken };
     const listening = client.onProgress(WorkDoneProgress.type, workDoneToken, () => {}); // the middleware shows it
     try {
