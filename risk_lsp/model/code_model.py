@@ -15,10 +15,10 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Activations, Encoding
 from risk_lsp.model.gguf_tokenizer import gguf_tokenizer
 from risk_lsp.model.host import Host, Run, load_host
-from risk_lsp.model.rereading import WindowReader, kept_statistics
 from risk_lsp.model.sources import ModelFolder, locate_model
 from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
 from risk_lsp.model.weights import hash_weights
+from risk_lsp.model.window_runs import WindowReader, kept_statistics
 from risk_lsp.model.windows import Window, WindowMemory, WindowRows, plan_windows
 
 # Enough to keep the device busy, and every core of it until near the end; more costs memory.

@@ -36,7 +36,7 @@ def test_the_embedded_default_answers(program: Path, command: list[str]) -> None
     ended = without_extras(*command, str(program), *(["L2"] if command == ["query"] else []))
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert "%" in ended.stdout or "probability" in ended.stdout
+    assert program.name in ended.stdout
 
 
 def test_the_self_test_passes_and_says_what_is_not_installed() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from risk_lsp.model.decoders.decoder_shape import DecoderShape
-from risk_lsp.model.decoders.torch_linear import Linear
 from risk_lsp.model.decoders.torch_weights import Weights
 
 _ROWS_AT_ONCE = 1024  # of a product: more are no faster, and what they give no longer fits in the cache
@@ -120,3 +119,38 @@ def _rotated(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     rotated[..., :half].addcmul_(heads[..., half:], sines[..., :half], value=-1)
     rotated[..., half:].addcmul_(heads[..., :half], sines[..., half:])
     return rotated
+
+
+_ROWS_OF_A_BATCH = 256  # for which the layout is chosen; it serves other numbers as well
+
+
+class Linear:
+    """Maps [rows, columns] to [rows, outputs] by a weight [outputs, columns] and a bias, if there is one.
+
+    On processors the weight is kept in the blocks that oneDNN computes with, or it would be reordered for each product.
+    That costs half of the time where rows are few.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
+        self.outputs, self.columns = weight.shape
+        self.dtype = weight.dtype
+        self._packed = weight.device.type == "cpu" and _has_kernels(weight.dtype)
+        self._weight = _onednn()._reorder_linear_weight(weight, _ROWS_OF_A_BATCH) if self._packed else weight
+        self._bias = bias
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """The products of contiguous rows in the weight's number type."""
+        if not self._packed:
+            return functional.linear(rows, self._weight, self._bias)
+        found: Tensor = _onednn()._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
+        return found
+
+
+def _has_kernels(dtype: torch.dtype) -> bool:
+    if not hasattr(_onednn(), "_linear_pointwise") or not torch._C._has_mkldnn:
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(_onednn()._is_mkldnn_bf16_supported()))
+
+
+def _onednn() -> Any:
+    return torch.ops.mkldnn

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from risk_lsp.model.decoders.torch_linear import Linear
+from risk_lsp.model.decoders.torch_block import Linear
 
 _ROWS_AT_ONCE = 256
 _WORDS_AT_ONCE = 8192  # 8 MiB of float32 with as many rows: they stay in the cache while they are worked on
