@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import Any
 
 from risk_lsp import __version__
@@ -98,11 +99,11 @@ class _LazyParser(argparse.ArgumentParser):
     """A parser that imports its command's module when it is used, so that those of other commands are not."""
 
     command: Command | None = None
-    below: dict[str, _LazyParser]  # commands whose words go on from this one's
+    below: Mapping[str, _LazyParser] = MappingProxyType({})  # commands whose words go on from this one's
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse has it, with the command's options."""
-        if args and args[0] in getattr(self, "below", {}):
+        """Parse as argparse does, with the command's options."""
+        if args and args[0] in self.below:
             return self.below[args[0]].parse_known_args(args[1:], namespace)
         if self.command is not None:
             implementation = import_module(self.command.module)
@@ -135,7 +136,7 @@ def build_parser(commands: Sequence[Command] | None = None) -> argparse.Argument
         if group and group[0] in whole:
             longer = _LazyParser(prog=f"risk-lsp {command.words}", description=command.help)
             longer.command = command
-            whole[group[0]].below = {name: longer}
+            whole[group[0]].below = {**whole[group[0]].below, name: longer}
             continue
         if group:
             if group[0] not in groups:

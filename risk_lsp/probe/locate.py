@@ -48,7 +48,7 @@ def shipped_bundles() -> dict[str, Path]:
 
 def chosen_bundle() -> str | None:
     """The bundle that this user has chosen: the name of a shipped one or an absolute path; None without a choice."""
-    path = store_folder() / CHOICE_FILE
+    path = choice_file()
     try:
         chosen = json.loads(path.read_text("utf-8"))["bundle"]
     except (FileNotFoundError, NotADirectoryError):
@@ -60,9 +60,14 @@ def chosen_bundle() -> str | None:
     return chosen
 
 
+def choice_file() -> Path:
+    """The file that says which bundle this user has chosen; there is none without a choice."""
+    return store_folder() / CHOICE_FILE
+
+
 def choose_bundle(chosen: str | None) -> None:
     """Make a shipped bundle, or the one at an absolute path, this user's default; None undoes the choice."""
-    path = store_folder() / CHOICE_FILE
+    path = choice_file()
     if chosen is not None:
         write_setting(path, json.dumps({"bundle": chosen}) + "\n")
         return
@@ -70,15 +75,6 @@ def choose_bundle(chosen: str | None) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise BundleError(f"{path} cannot be removed: {error.strerror}", "remove it yourself") from None
-
-
-def choice_stamp() -> tuple[int, int, int] | None:
-    """Differs from an earlier one if the choice was made anew since; takes microseconds. None without a choice."""
-    try:
-        found = (store_folder() / CHOICE_FILE).stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def _weight_folders() -> tuple[Path, Path]:

@@ -114,10 +114,15 @@ def _serve(connection: Connection, options: ServerOptions, command: Sequence[str
     except KeyboardInterrupt:
         return 130
     finally:
-        try:
-            sys.stderr.flush()
-        except OSError:  # the interpreter flushes once more at its end, and that must not become the exit status
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+        let_go_of_the_log()
+
+
+def let_go_of_the_log() -> None:
+    """Drop what cannot be written of the log: the interpreter flushes it at its end, which would change the status."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 async def _run_session(

@@ -19,11 +19,10 @@ from risk_lsp.server.documents.document_places import DocumentPlaces
 from risk_lsp.server.documents.generated import GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore, default_data_folder
 from risk_lsp.server.documents.line_view import LineViews
-from risk_lsp.server.documents.model_host import ModelHost
+from risk_lsp.server.documents.model_host import ChoiceWatch, ModelHost
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
 from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner
-from risk_lsp.server.features.model_choice import ChoiceWatch
 from risk_lsp.server.features.model_fetch import ModelFetches
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs

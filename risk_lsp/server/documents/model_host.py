@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError, log_failure
-from risk_lsp.probe.locate import bundle_path
+from risk_lsp.probe.locate import bundle_path, choice_file
 from risk_lsp.probe.priors import Priors
 from risk_lsp.risk.partial_risk import WORKER_COMMAND, PartialRisk, risk_from_arrays
 from risk_lsp.risk.presentation import ReferenceTable
@@ -19,6 +20,7 @@ from risk_lsp.text.document import Document
 from risk_lsp.worker.process import ScoredArrays
 from risk_lsp.worker.supervisor import LoadInterrupted, Supervisor, WorkerState
 
+_SECONDS_BETWEEN_LOOKS = 1.0
 _LOADING = (WorkerState.STARTING, WorkerState.RESTARTING)
 
 logger = logging.getLogger(__name__)
@@ -180,6 +182,29 @@ class ModelHost:
             places = self._supervisor.description.get("places")
             self._priors = Priors() if places is None else Priors.from_json(places)
         self._on_change(state, failure)
+
+
+class ChoiceWatch:
+    """Notices that another bundle was chosen, by this server or any other program of this user."""
+
+    def __init__(self) -> None:
+        self._file = choice_file()
+        self._stamp = self._look()
+
+    def has_changed(self) -> bool:
+        """Whether another bundle was chosen since the last time that this was true. Looks at most once a second."""
+        if time.monotonic() - self._looked < _SECONDS_BETWEEN_LOOKS:
+            return False
+        before, self._stamp = self._stamp, self._look()
+        return before != self._stamp
+
+    def _look(self) -> tuple[int, int, int] | None:
+        self._looked = time.monotonic()
+        try:
+            found = self._file.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
 
 
 def worker_options(settings: Settings) -> dict[str, Any]:

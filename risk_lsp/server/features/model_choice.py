@@ -1,39 +1,19 @@
-"""The commands about models, each named in `server/command_table.py`, and a watch on which bundle the person chose.
+"""The commands about models, each named in `server/command_table.py`.
 
 What reads and fetches models is imported by the first command that needs it, in a thread.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.locate import DEFAULT, bundle_path, choice_stamp
+from risk_lsp.probe.locate import DEFAULT, bundle_path
 from risk_lsp.server.features.model_fetch import aside
 
 if TYPE_CHECKING:
     from risk_lsp.server.session import Session
-
-_SECONDS_BETWEEN_LOOKS = 1.0
-
-
-class ChoiceWatch:
-    """Notices that another bundle was chosen, by this server or any other program of this user."""
-
-    def __init__(self) -> None:
-        self._stamp = choice_stamp()
-        self._looked = time.monotonic()
-
-    def has_changed(self) -> bool:
-        """Whether another bundle was chosen since the last time that this was true. Looks at most once a second."""
-        now = time.monotonic()
-        if now - self._looked < _SECONDS_BETWEEN_LOOKS:
-            return False
-        self._looked = now
-        before, self._stamp = self._stamp, choice_stamp()
-        return before != self._stamp
 
 
 async def list_models(session: Session) -> dict[str, Any]:
