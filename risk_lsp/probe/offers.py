@@ -12,7 +12,15 @@ from risk_lsp.errors import BadInput, ModelError, RiskError
 from risk_lsp.model.catalogue import catalogue
 from risk_lsp.model.registry import StoredModel
 from risk_lsp.model.store import ModelStore
-from risk_lsp.probe.locate import BUILT_IN, DEFAULT, bundle_path, choose_bundle, default_bundle_path, shipped_bundles
+from risk_lsp.probe.locate import (
+    BUILT_IN,
+    DEFAULT,
+    bundle_path,
+    choose_bundle,
+    chosen_bundle,
+    default_bundle_path,
+    shipped_bundles,
+)
 from risk_lsp.probe.manifest import read_manifest
 
 _PROGRAM = (
@@ -26,8 +34,8 @@ class ModelOffer:
     """One model that a person can choose.
 
     size: bytes to fetch, or on disk. partial: bytes that a broken-off fetch has left. state: "built-in", "here", "gone"
-    (it was added, and its file is no longer there), or "to fetch". bundle: the shipped bundle that reads it, None where
-    there is none. in_use: whether "default" means it.
+    (it was added, and its file is no longer there), or "to fetch". bundle: the shipped bundle that reads it, or the
+    folder of the chosen one, None where nothing does. in_use: whether "default" means it.
     """
 
     name: str
@@ -56,7 +64,7 @@ def model_offers(store: ModelStore) -> list[ModelOffer]:
 
 def _offers(store: ModelStore) -> Iterator[ModelOffer]:
     used = _hash_in_use()
-    readers = bundles_by_hash()
+    readers = _readers()
     built_in = default_bundle_path()
     manifest = read_manifest(built_in)
     files = [file for file in built_in.rglob("*") if file.is_file()]
@@ -167,16 +175,26 @@ def _bundle_of_model(name: str, store: ModelStore) -> str | None:
     hashes += [] if stored is None else [stored.weights_hash]
     if not hashes:
         return None
-    readers = bundles_by_hash()
+    readers = _readers()
     for weights_hash in hashes:
         if weights_hash in readers:
             return readers[weights_hash]
-    ready = ", ".join(sorted(readers.values())) or "none"
+    ready = ", ".join(sorted(shipped_bundles())) or "none"
     raise ModelError(
         f"no bundle reads the model {name}, so it cannot say what is likely to be edited",
         f"fit one: risk-lsp probe fit FOLDER --model {name} --data PROGRAMS, then risk-lsp models use FOLDER;"
         f" shipped beside the built-in one: {ready}",
     )
+
+
+def _readers() -> dict[str, str]:
+    """What reads each model, by the model's hash: the bundle that the person chose, by its folder, and shipped ones."""
+    try:
+        chosen = chosen_bundle()
+        own = {} if chosen is None else {read_manifest(bundle_path(chosen)).host.weights_hash: chosen}
+    except RiskError:
+        own = {}
+    return {**own, **bundles_by_hash()}
 
 
 def _hash_in_use() -> str | None:

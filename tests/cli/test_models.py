@@ -223,6 +223,15 @@ def test_a_bundle_of_the_person_s_own_is_chosen_by_its_folder(
     assert str(tiny_bundle) in capsys.readouterr().out
 
 
+def test_a_model_that_a_chosen_folder_reads_is_listed_with_it_and_can_be_chosen_again(
+    models: Runner, gguf_model: Path, precise_bundle: Path
+) -> None:
+    models("add", gguf_model, "--name", "mine")
+    models("use", precise_bundle)
+    assert listed(models)["mine"]["bundle"] == str(precise_bundle)
+    assert models("use", "mine").code == 0
+
+
 def test_default_goes_back_to_the_built_in_one(models: Runner, tiny_bundle: Path) -> None:
     models("use", tiny_bundle)
     assert str(default_bundle_path()) in models("use", "default").out
