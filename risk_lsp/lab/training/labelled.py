@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import Fields, read_fields
-from risk_lsp.lab.training.shared_programs import Split, split_of
+from risk_lsp.lab.training.shared_programs import Split, is_measured_alone, split_of
 from risk_lsp.text.spans import Span
 
 _FORMAT = 'see "labelled programs" in docs/probe.md'
@@ -163,6 +163,10 @@ def _read_index(path: Path) -> dict[str, Any]:
     return index
 
 
+_HISTORIES = frozenset({"pylib_history", "thealgorithms_history"})
+_MEASURES = _HISTORIES | {"humanevalfix"}
+_PARTLY_MEASURES = "condefects"
+
 DATA_HELP = "labelled programs: a .jsonl file, a folder of such files, or what `patches build` wrote"
 
 
@@ -207,11 +211,23 @@ def read_probe_data(path: Path, per_group: int, *, injected: bool = True) -> Pro
     """Labelled programs from a .jsonl file or a folder; at most `per_group` passing and as many failing of a problem.
 
     A folder holds what `patches build` wrote, or .jsonl and .jsonl.xz files. Without `injected`, programs whose bug was
-    put in by machine are left out.
+    put in by machine are left out. Pairs of a bug and its fix that only measure are always left out, and so are other
+    programs of the functions whose history measures.
     """
     programs, shares, labels = _read(path)
-    kept = [program for program in programs if injected or program.kind != "injected"]
+    alone = {program.group for program in programs if program.benchmark in _HISTORIES}
+    kept = [
+        program
+        for program in programs
+        if (injected or program.kind != "injected") and program.group not in alone and not _only_measures(program)
+    ]
     return _weighted(kept, shares, per_group, labels)
+
+
+def _only_measures(program: LabelledProgram) -> bool:
+    return program.benchmark in _MEASURES or (
+        program.benchmark == _PARTLY_MEASURES and is_measured_alone(program.group)
+    )
 
 
 def _read(path: Path) -> tuple[list[LabelledProgram], dict[str, float], str]:

@@ -19,6 +19,7 @@ from risk_lsp.lab.training.labelled import (
     read_labelled,
     read_probe_data,
 )
+from risk_lsp.lab.training.shared_programs import is_measured_alone
 from risk_lsp.text.spans import Span
 from tests.lab.training.makers import group_in, program, write_labelled
 
@@ -123,6 +124,19 @@ def test_without_a_known_share_every_program_of_a_problem_weighs_the_same() -> N
 
 def test_a_problem_without_passing_programs_weighs_one_too() -> None:
     assert natural_weights(of_outcomes([("a", False), ("a", False)]), {"a": 0.9}) == [0.5, 0.5]
+
+
+def test_pairs_that_only_measure_are_never_read(tmp_path: Path) -> None:
+    groups = [f"bug/{number}" for number in range(30)]
+    pairs = [replace(program("x = 1\n", group=group, id=group), benchmark="condefects") for group in groups]
+    history = replace(program("x = 1\n", group="lib/f", id="pair"), benchmark="pylib_history")
+    of_the_same_function = program("x = 1\n", group="lib/f", id="bug")
+    other = program("x = 1\n", group="lib/g", id="other")
+    write_labelled([*pairs, history, of_the_same_function, other], tmp_path / "programs.jsonl")
+
+    found = {program.id for program in read_probe_data(tmp_path / "programs.jsonl", 8).programs}
+
+    assert found == {"other", *(group for group in groups if not is_measured_alone(group))}
 
 
 def test_of_the_passing_programs_of_a_problem_one_with_weak_tests_weighs_half() -> None:
