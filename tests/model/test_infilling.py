@@ -1,20 +1,29 @@
-"""What the embedded default would write: in a span's place, and token by token."""
+"""What a model would write: in a span's place, and token by token."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.infilling import Infiller, preferences
-from risk_lsp.probe.locate import default_bundle_path
+from tests.probe.tiny import save_model
 
 TEXT = "def add(first, second):\n    return first + second\n\n\ndef twice(number):\n    return number * 2\n"
 
 
 @pytest.fixture(scope="module")
-def model() -> CodeModel:
-    return CodeModel.load(default_bundle_path() / "model", threads=1)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model with random weights whose tokenizer has the tokens for filling in the middle."""
+    # This seed gives a model that ends lines soon.
+    return save_model(tmp_path_factory.mktemp("models") / "tiny", context=512, seed=9)
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> CodeModel:
+    return CodeModel.load(folder, threads=1)
 
 
 def test_infills_of_a_line_stay_on_it_the_likeliest_first(model: CodeModel) -> None:
@@ -43,8 +52,8 @@ def test_infills_at_the_ends_of_a_text(model: CodeModel) -> None:
     infiller.fill("", 0, 0, count=1, max_tokens=4)
 
 
-def test_a_model_without_its_head_fills_nothing_in() -> None:
-    headless = CodeModel.load(default_bundle_path() / "model", threads=1, top_layer=2)
+def test_a_model_without_its_head_fills_nothing_in(folder: Path) -> None:
+    headless = CodeModel.load(folder, threads=1, top_layer=2)
 
     assert not Infiller(headless).can_fill
     assert Infiller(headless).fill(TEXT, 0, 3, count=2, max_tokens=4) == []

@@ -156,8 +156,7 @@ def test_of_many_texts_those_that_are_not_kept_are_scored_together_and_once_each
 def test_risks_of_another_probe_reading_number_format_or_language_are_not_taken(manifest: Manifest) -> None:
     other = replace(manifest, probe_hash="sha256:0")
     prefixes = [
-        key_prefix(replace(manifest, reading="normal-1"), "cpu float32"),
-        key_prefix(manifest, "cpu float32"),
+        *(key_prefix(replace(manifest, reading=reading), "cpu float32") for reading in READINGS),
         key_prefix(manifest, "cuda bfloat16"),
         key_prefix(other, "cpu float32"),
     ]
