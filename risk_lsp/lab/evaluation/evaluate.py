@@ -35,7 +35,7 @@ from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_pr
 from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.span_tables import LEVELS, Level
 from risk_lsp.lab.training.fit_probe import Recipe
-from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
+from risk_lsp.lab.training.labelled import NATURAL, ProbeData, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_of
 from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.risk.engine import Engine
@@ -52,7 +52,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
         torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
     args.out.mkdir(parents=True, exist_ok=True)
     found = _known(args.out / "evaluation.json")
-    data = read_probe_data(args.data, args.per_group, injected=False).where(lambda _: True)
+    data = read_probe_data(args.data, args.per_group, kinds=NATURAL).where(lambda _: True)
     resamples = _QUICK_RESAMPLES if args.quick else args.resamples
     bench = Bench(data, args.bugs, args.texts, args.cache, resamples)
     for number, bundle in enumerate(args.bundle or [None]):

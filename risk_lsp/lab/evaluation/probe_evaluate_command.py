@@ -149,11 +149,11 @@ def run(args: argparse.Namespace) -> int:
 
     from risk_lsp.lab.evaluation.reliability import plot_reliability
     from risk_lsp.lab.evaluation.study import score_programs
-    from risk_lsp.lab.training.labelled import read_probe_data
+    from risk_lsp.lab.training.labelled import WRITTEN, read_probe_data
     from risk_lsp.probe.manifest import write_manifest
     from risk_lsp.risk.engine import Engine
 
-    data = read_probe_data(args.data, args.per_group)
+    data = read_probe_data(args.data, args.per_group, kinds=WRITTEN)
     calibrating, testing = data.of("calibration"), data.of("test")
     engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
     calibration, test = score_programs(engine, calibrating), score_programs(engine, testing)

@@ -18,7 +18,6 @@ from risk_lsp.lab.evaluation.as_met.well_kept import LibraryFile, library_files
 from risk_lsp.lab.span_tables import shared_weights
 from risk_lsp.lab.training.documents import LIBRARIES_TO_MEASURE, licence_of
 from risk_lsp.lab.training.labelled import DATA_HELP, ProbeData
-from risk_lsp.lab.training.library_programs import SOURCE as LIBRARY_CODE
 from risk_lsp.probe.priors import Place, Prior, Priors
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import LONGEST
@@ -136,11 +135,11 @@ def run(args: argparse.Namespace) -> int:
     """Fit, write and print; returns the exit code."""
     from dataclasses import replace
 
-    from risk_lsp.lab.training.labelled import read_probe_data
+    from risk_lsp.lab.training.labelled import WRITTEN, read_probe_data
     from risk_lsp.probe.manifest import write_manifest
 
-    data = read_probe_data(args.data, args.per_group, injected=False)
-    calibrating = data.of("calibration").where(lambda program: program.source != LIBRARY_CODE)
+    data = read_probe_data(args.data, args.per_group, kinds=WRITTEN)
+    calibrating = data.of("calibration")
     engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads)
     files = files_at_rest(args.files)
     priors = fit_priors(engine, calibrating, files, args.rate_at_rest)

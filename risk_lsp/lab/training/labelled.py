@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -35,7 +35,8 @@ class LabelledProgram:
     """One program with the spans its fix touches; `edited` is None where the fix is unknown.
 
     `source` is the kind of source that its problem is from, empty where that is the benchmark. `asked` is what was
-    asked, in words. `kind` is "injected" if its bug was put in by machine. `weak_tests`: the
+    asked, in words. `kind`: "sampled" from a model, "repair" for a bug and its
+    fix, "injected" if the bug was put in by machine, "reference" for a solution that was given. `weak_tests`: the
     tests that it passed are few or check little.
     """
 
@@ -163,6 +164,9 @@ def _read_index(path: Path) -> dict[str, Any]:
     return index
 
 
+# Kinds of programs as a model wrote them: only these tell how often a line of such has to be edited.
+WRITTEN = frozenset({"", "sampled"})
+NATURAL = WRITTEN | {"repair"}  # bugs that nobody put in
 _HISTORIES = frozenset({"pylib_history", "thealgorithms_history"})
 _MEASURES = _HISTORIES | {"humanevalfix"}
 _PARTLY_MEASURES = "condefects"
@@ -207,19 +211,19 @@ class ProbeData:
         )
 
 
-def read_probe_data(path: Path, per_group: int, *, injected: bool = True) -> ProbeData:
+def read_probe_data(path: Path, per_group: int, *, kinds: Collection[str] | None = None) -> ProbeData:
     """Labelled programs from a .jsonl file or a folder; at most `per_group` passing and as many failing of a problem.
 
-    A folder holds what `patches build` wrote, or .jsonl and .jsonl.xz files. Without `injected`, programs whose bug was
-    put in by machine are left out. Pairs of a bug and its fix that only measure are always left out, and so are other
-    programs of the functions whose history measures.
+    A folder holds what `patches build` wrote, or .jsonl and .jsonl.xz files. `kinds`: of programs, by default all.
+    Pairs of a bug and its fix that only measure are always left out, and so are other programs of the functions whose
+    history measures.
     """
     programs, shares, labels = _read(path)
     alone = {program.group for program in programs if program.benchmark in _HISTORIES}
     kept = [
         program
         for program in programs
-        if (injected or program.kind != "injected") and program.group not in alone and not _only_measures(program)
+        if (kinds is None or program.kind in kinds) and program.group not in alone and not _only_measures(program)
     ]
     return _weighted(kept, shares, per_group, labels)
 

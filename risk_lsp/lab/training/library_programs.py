@@ -112,7 +112,16 @@ def _pieces(documents: list[TrainingDocument], chooser: random.Random) -> Iterat
             library = document.source.partition("==")[0]
             group = f"library/{library}/{document.path}/{name}"
             yield LabelledProgram(
-                group, group, SOURCE, text, Span(0, len(text)), (), passed=True, model=library, source=SOURCE
+                group,
+                group,
+                SOURCE,
+                text,
+                Span(0, len(text)),
+                (),
+                passed=True,
+                model=library,
+                source=SOURCE,
+                kind="reference",
             )
 
 

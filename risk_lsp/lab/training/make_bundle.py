@@ -20,7 +20,7 @@ from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_featur
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
-from risk_lsp.lab.training.labelled import ProbeData, read_probe_data
+from risk_lsp.lab.training.labelled import WRITTEN, ProbeData, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_from
 from risk_lsp.lab.training.training_record import read_training_record
 from risk_lsp.lab.training.tuned_probe import ARCHITECTURE, TunedProbe
@@ -48,8 +48,8 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     if tuned is not None:
         args.architecture, args.layers, args.hidden = ARCHITECTURE, ",".join(map(str, tuned.layers)), tuned.hidden
         args.reading, args.no_statistics, args.members, args.injected = tuned.reading, True, 1, 0
-    data = read_probe_data(args.data, args.per_group)
-    training, calibrating = data.of("train"), data.of("calibration")
+    training = read_probe_data(args.data, args.per_group).of("train")
+    calibrating = read_probe_data(args.data, args.per_group, kinds=WRITTEN).of("calibration")
     model = CodeModel.load(
         args.model,
         revision=args.revision,
