@@ -18,7 +18,7 @@ import torch
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.conditions import measures_of
 from risk_lsp.lab.evaluation.as_met.part_sections import SIDE_BY_SIDE, parts_markdown
-from risk_lsp.lab.evaluation.as_met.report_parts import Bench, measure_part, with_part
+from risk_lsp.lab.evaluation.as_met.report_parts import SOURCES, Bench, measure_part, with_part
 from risk_lsp.lab.evaluation.cross_validation import Judged, benchmark_folds, judge_folds, problem_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
@@ -41,6 +41,7 @@ from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.risk.engine import Engine
 
 _QUICK_RESAMPLES = 20
+_FITTED_AGAIN = (SIDE_BY_SIDE, SOURCES)
 
 
 def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
@@ -60,6 +61,12 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
         recipe = partial(_recipe, engine, args)
         for part in args.parts:
             try:
+                if part in _FITTED_AGAIN and "tuned" in engine.manifest.trained_on.get("model", {}):
+                    raise BadInput(
+                        f"{part} fits probes without some of the programs, and the model of {engine.manifest.name}"
+                        " was tuned on them",
+                        "leave the part out of --parts, or tune a model without those programs",
+                    )
                 if part == SIDE_BY_SIDE:
                     folds = _folds(engine, data, recipe(), args, resamples, messages)
                     found |= folds if number == 0 else {}

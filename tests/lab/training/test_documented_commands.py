@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.cli.command_line import build_parser
-from risk_lsp.lab.training.probe_fit_command import recipe_of
+from risk_lsp.lab.training.probe_fit_command import recipe_from, recipe_of
 from risk_lsp.probe.manifest import read_manifest
 
 ROOT = Path(__file__).parents[3]
@@ -35,28 +36,23 @@ def test_every_command_can_be_given_as_it_is_written(document: str) -> None:
         assert build_parser().parse_args(words).run, words
 
 
-def test_the_documented_tuning_is_that_of_the_shipped_model() -> None:
-    tuned = read_manifest(ROOT / "probe_weights/default").trained_on["model"]["tuned"]["options"]
-    (words,) = [each for each in commands("docs/training.md") if each[:2] == ["train", "tune"]]
-    args = build_parser().parse_args(words)
-
-    assert [int(layer) for layer in args.layers.split(",")] == tuned["layers"]
-    for name in ("frozen", "rate", "epochs", "minutes", "ranking", "reading", "seed"):
-        assert getattr(args, name) == tuned[name], name
-
-
-def test_the_documented_origin_is_that_of_the_shipped_model() -> None:
-    origin = read_manifest(ROOT / "probe_weights/default").trained_on["model"]["derived_from"]
-    words, _in_eight_bits = [each for each in commands("docs/training.md") if each[:2] == ["train", "derive"]]
-    args = build_parser().parse_args(words)
-
-    assert (args.layers, args.licence) == (origin["layers"], origin["licence"])
-
-
-def test_the_documented_fit_takes_the_tuned_probe_into_the_bundle() -> None:
+def test_the_documented_fit_is_that_of_the_shipped_probe() -> None:
     manifest = read_manifest(ROOT / "probe_weights/default")
-    (words,) = [each for each in commands("docs/training.md") if each[:2] == ["probe", "fit"]]
+    layers = manifest.trained_on["model"]["options"]["shape"]["layers"]
+    words, _from_a_pretrained_model = [each for each in commands("docs/training.md") if each[:2] == ["probe", "fit"]]
+
+    assert recipe_from(build_parser().parse_args(words), layers) == recipe_of(manifest, layers)
+
+
+def test_the_documented_training_is_that_of_the_shipped_model() -> None:
+    manifest = json.loads((ROOT / "probe_weights/default/manifest.json").read_text("utf-8"))
+    options = manifest["trained_on"]["model"]["options"]
+    words, _on_a_gpu = [each for each in commands("docs/training.md") if each[:2] == ["train", "model"]]
     args = build_parser().parse_args(words)
 
-    assert args.probe is not None and args.copy_model and manifest.host.kind == "bundled"
-    assert recipe_of(manifest, manifest.trained_on["model"]["derived_from"]["layers"]).per_group == args.per_group
+    assert (args.minutes, args.layers, args.width, args.micro_batch) == (
+        options["minutes"],
+        options["shape"]["layers"],
+        options["shape"]["width"],
+        options["micro_batch"],
+    )

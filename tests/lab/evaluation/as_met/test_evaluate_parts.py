@@ -162,3 +162,16 @@ def test_a_source_is_judged_by_a_probe_that_saw_neither_its_problems_nor_any_cop
     assert fold.apart is not None
     assert fold.held_out.tolist() == [True, True, False, False, True, False]
     assert (~(fold.held_out | fold.apart)).tolist() == [False, False, False, True, False, False]
+
+
+def test_a_bundle_whose_model_was_tuned_is_not_fitted_again_without_what_it_saw(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tuned = shutil.copytree(folder / "first", tmp_path / "tuned")
+    manifest = json.loads((tuned / "manifest.json").read_text())
+    manifest["trained_on"]["model"]["tuned"] = {"split": "train"}
+    (tuned / "manifest.json").write_text(json.dumps(manifest))
+    words = ("evaluate", tmp_path / "report", "--data", folder / "programs.jsonl", "--bundle", tuned)
+
+    assert main([*map(str, words), "--parts", "sources"]) == 2
+    assert "sources fits probes without some of the programs" in capsys.readouterr().err
