@@ -163,7 +163,14 @@ def test_ctrl_c_keeps_what_has_come(offered: CatalogueModel, hub: Hub, tmp_path:
     environment = {"HF_ENDPOINT": hub.url, "RISK_LSP_MODELS": str(tmp_path / "store"), "PATH": ""}
     root = Path(__file__).parents[2]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd=root
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        cwd=root,
+        # A shell in the background has its commands ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         while json.loads(process.stdout.readline())["done"] < len(content) - 1:
