@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.model.hub import Hub
+from tests.model.hub import hub as hub_at_work
 
 # How long an example takes says how busy the machine is, nothing about the code.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +34,14 @@ FIXTURES = Path(__file__).parent / "fixtures"
 def own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Risks that tests leave on disk are kept apart from the user's; other processes inherit that."""
     os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A stand-in for the hub, asked instead of it."""
+    with hub_at_work() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
 
 
 @pytest.fixture(scope="session", autouse=True)

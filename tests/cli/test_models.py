@@ -23,7 +23,6 @@ from risk_lsp.probe.locate import default_bundle_path
 from risk_lsp.probe.manifest import HostModel
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
-from tests.model.hub import hub as hub_at_work
 from tests.probe.tiny import change_manifest, save_model, save_tiny_bundle
 
 
@@ -70,14 +69,6 @@ def models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Captu
         return Outcome(code, captured.out, captured.err)
 
     return run
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A stand-in for the hub, asked instead of it."""
-    with hub_at_work() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        yield server
 
 
 @pytest.fixture

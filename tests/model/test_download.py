@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +13,14 @@ from risk_lsp.model import download
 from risk_lsp.model.catalogue import catalogue_model
 from risk_lsp.model.download import fetch_file, file_url, partial_file
 from tests.model.hub import Hub
-from tests.model.hub import hub as hub_at_work
 
 CONTENT = os.urandom(3_000_000)
 
 
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A stand-in for the hub, asked instead of it, and no pauses between tries."""
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another try follows at once."""
     monkeypatch.setattr(download, "_PAUSES", (0.0, 0.0))
-    with hub_at_work() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        yield server
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,6 @@ from risk_lsp.model.store import ModelStore
 from risk_lsp.model.weights import hash_weights
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
-from tests.model.hub import hub as hub_at_work
 
 
 @pytest.fixture
@@ -34,14 +33,6 @@ def store(tmp_path: Path) -> ModelStore:
 def gguf_model(model_folder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small GGUF file."""
     return write_gguf(model_folder("Llama"), tmp_path_factory.mktemp("gguf") / "tiny.Q4_K_M.gguf")
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A stand-in for the hub, asked instead of it."""
-    with hub_at_work() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        yield server
 
 
 @pytest.fixture

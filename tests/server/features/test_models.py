@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from risk_lsp.probe.locate import choose_bundle
 from risk_lsp.probe.manifest import HostModel
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
-from tests.model.hub import hub as hub_at_work
 from tests.probe.tiny import save_model, save_tiny_bundle
 from tests.server.lsp_client import ResponseError
 from tests.server.person import Person
@@ -52,14 +51,6 @@ def bundles(gguf_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny = save_model(tmp_path_factory.mktemp("same") / "tiny", seed=8)
     shutil.rmtree(save_tiny_bundle(folder / "precise", tiny, host=lambda _: host) / "model")
     return folder
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A stand-in for the hub, asked instead of it."""
-    with hub_at_work() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        yield server
 
 
 @pytest.fixture
