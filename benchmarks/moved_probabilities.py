@@ -26,8 +26,8 @@ from benchmarks.bench.hosts import other_engines
 from risk_lsp.lab.training.labelled import DATA_HELP, read_probe_data
 from risk_lsp.model.windows import WindowMemory
 from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.presentation import document_risk, line_risks
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.risk.views import document_risk, line_risks
 
 BAR = 0.01
 _QUANTILES = (0.5, 0.9, 0.99, 0.999)

@@ -42,7 +42,7 @@ from risk_lsp.model.activations import Activations
 from risk_lsp.model.threads import available_cores
 from risk_lsp.model.windows import WindowMemory
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.views import line_risks
+from risk_lsp.risk.presentation import line_risks
 
 _SHIPPED = "numpy, float32 (ships)"
 _BY_TRANSFORMERS = ("transformers, float32", "transformers, bfloat16", "transformers, dynamic int8 in the blocks")

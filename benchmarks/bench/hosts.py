@@ -14,7 +14,7 @@ from benchmarks.bench.programs import program
 from risk_lsp.model import host as hosts
 from risk_lsp.model.decoders.transformers_host import TransformersHost
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.views import line_risks
+from risk_lsp.risk.presentation import line_risks
 
 _BAR = 0.01  # a probability may move by less
 

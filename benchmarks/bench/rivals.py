@@ -13,7 +13,7 @@ from benchmarks.bench.programs import program
 from risk_lsp.model.windows import WindowMemory
 from risk_lsp.probe.locate import default_bundle_path
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.views import line_risks
+from risk_lsp.risk.presentation import line_risks
 
 _ANSWER_TOKENS = 2  # "No." or a number
 _SAMPLES = 5

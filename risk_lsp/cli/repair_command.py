@@ -24,12 +24,12 @@ from risk_lsp.repair.tree import TreeStore
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.report.progress import shown_stage
 from risk_lsp.report.wording import printable, write_all
-from risk_lsp.risk.partial_risk import WORKER_COMMAND
 from risk_lsp.risk.presentation import percent
+from risk_lsp.risk.span_risk import WORKER_COMMAND
 from risk_lsp.sandbox.isolation import SandboxError
+from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.source_files import language_of, read_source
-from risk_lsp.text.spans import Span
 from risk_lsp.worker.supervisor import Supervisor
 
 if TYPE_CHECKING:

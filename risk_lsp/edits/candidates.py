@@ -13,8 +13,8 @@ from risk_lsp.edits.expressions import surgical_edits
 from risk_lsp.edits.mends import mending_edits, syntax_mends
 from risk_lsp.edits.slips import Edit, small_edits
 from risk_lsp.edits.statements import blocks_of, statement_edits
-from risk_lsp.text.python_grammar import syntax_tree
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
+from risk_lsp.text.structure import syntax_tree
 
 
 def superseded_statements(program: str) -> int:

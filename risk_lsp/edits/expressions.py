@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from risk_lsp.edits.slips import ARITHMETIC, COMPARISONS, Edit, operator_edits
-from risk_lsp.text.python_grammar import NodeSpans
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
+from risk_lsp.text.structure import NodeSpans
 
 _ORDERS = ("<", "<=", ">", ">=", "==", "!=")
 _ARITHMETIC_SIGNS = ("+", "-", "*", "/", "//", "%", "**")

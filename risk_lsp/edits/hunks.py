@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from risk_lsp.edits.lexemes import Code, CodeLine, Lexeme, LineAligner, Pair, comments_between, word_changes
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 _LINE_COST = 6
 _WORD_EDGE = re.compile(r"\w\w")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 _LEXEME = re.compile(
     r"""

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 from risk_lsp.edits.lexemes import read_code
 from risk_lsp.edits.slips import Edit, local_names
+from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.python_grammar import NodeSpans, syntax_tree
-from risk_lsp.text.spans import Span
+from risk_lsp.text.structure import NodeSpans, syntax_tree
 from risk_lsp.text.tracking import difference
 
 _MODULES = frozenset(

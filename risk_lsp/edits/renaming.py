@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from risk_lsp.edits.lexemes import Code, CodeLine, LineAligner, matching_words, read_code
-from risk_lsp.text.python_grammar import parses, syntax_tree
+from risk_lsp.text.structure import parses, syntax_tree
 
 _RESERVED = frozenset(dir(builtins)) | frozenset(keyword.kwlist) | {"self", "cls", "_"}
 _ANY_NAME = "$"

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from risk_lsp.text.python_grammar import NodeSpans, syntax_tree
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
+from risk_lsp.text.structure import NodeSpans, syntax_tree
 
 
 class Edit(NamedTuple):

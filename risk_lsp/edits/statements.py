@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from itertools import combinations, pairwise
 
 from risk_lsp.edits.slips import Edit, local_names
-from risk_lsp.text.python_grammar import NodeSpans
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
+from risk_lsp.text.structure import NodeSpans
 
 _MOST_NAMES = 8
 _EMPTY_RESULTS = ("[]", "0", "None", "False", "True", '""', "-1", "1")

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 from risk_lsp.text.structure import StructureNode, code_line_spans, parse_structure
 
 Level = Literal["token", "line", "statement", "function", "program"]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Activations
+from risk_lsp.text.document import Span, stripped_line_spans
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.spans import Span, stripped_line_spans
 
 OFF_LINE = -1  # the line of a token that is on none: line breaks and indentation
 _MANY_LINES = 200  # beyond this, programs were too rare for a probe to learn what a place means

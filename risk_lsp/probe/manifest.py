@@ -11,7 +11,7 @@ from risk_lsp.errors import BundleError
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.priors import Priors
 from risk_lsp.probe.reader import ARCHITECTURES, Architecture
-from risk_lsp.text.model_text import READINGS, Reading
+from risk_lsp.text.normal_form import READINGS, Reading
 
 FORMAT_VERSION = 1
 _FIT_AGAIN = "fit the probe again with `risk-lsp probe fit`"

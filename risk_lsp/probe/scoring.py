@@ -13,8 +13,8 @@ from risk_lsp.model.activations import Activations, Encoding
 from risk_lsp.probe.features import LAYOUT, TokenLayout, token_features, token_layout
 from risk_lsp.probe.manifest import Manifest
 from risk_lsp.probe.reader import ProbeReader, uses_layout
-from risk_lsp.text.spans import Span
-from risk_lsp.text.structure import sections
+from risk_lsp.text.document import Span
+from risk_lsp.text.python_scanner import sections
 
 _QUANTILES = 101
 

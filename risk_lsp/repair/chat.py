@@ -22,7 +22,7 @@ from risk_lsp.repair.prompts import (
 from risk_lsp.repair.request import is_sound
 from risk_lsp.repair.tree import Cost, ProgramNode
 from risk_lsp.repair.workbench import Proposal, Workbench
-from risk_lsp.risk.views import code_line_risks, riskiest_lines
+from risk_lsp.risk.presentation import code_line_risks, riskiest_lines
 from risk_lsp.text.lines import LineIndex
 
 _RISKY_LINES = 5

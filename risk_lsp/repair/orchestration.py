@@ -14,10 +14,9 @@ from risk_lsp.repair.request import Offer, RepairRequest, RepairResult, changed_
 from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Replacement, Task, TreeStore, replaced
 from risk_lsp.repair.workbench import SearchProgress, Workbench
 from risk_lsp.repair.worker_model import RiskModel
-from risk_lsp.risk.presentation import percent
+from risk_lsp.risk.presentation import document_risk, percent
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.risk.views import document_risk
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 _OFFERS = 3
 CAVEAT = "no tests were run: the change lowers the estimated risk, which does not show that it is right"

@@ -9,8 +9,8 @@ from typing import Literal
 from risk_lsp.edits.candidates import cuts_code_off
 from risk_lsp.errors import BadInput
 from risk_lsp.repair.tree import Cost, NodeVerdict, RepairTree, Replacement
-from risk_lsp.text.python_grammar import parses
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
+from risk_lsp.text.structure import parses
 from risk_lsp.text.tracking import difference
 
 

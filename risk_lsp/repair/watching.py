@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 
 from risk_lsp.repair.harness import workspace_script
-from risk_lsp.text.python_grammar import syntax_tree
+from risk_lsp.text.structure import syntax_tree
 
 MARK = "\x01risk-lsp evidence\x01"
 _ASSERTION_SECONDS = 0.4

@@ -9,9 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.risk.partial_risk import risk_from_arrays
-from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.spans import Span
+from risk_lsp.risk.span_risk import SpanRisk, risk_from_arrays
+from risk_lsp.text.document import Span
 from risk_lsp.worker.process import ScoredArrays
 
 _TEXTS_AT_ONCE = 32  # what waits behind a request, such as a keystroke's analysis, waits for so many texts

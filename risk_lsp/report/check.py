@@ -13,21 +13,20 @@ from numpy.typing import NDArray
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.probe.priors import Place, Priors
 from risk_lsp.risk.changes import Changes, Ranges, changed_mask
-from risk_lsp.risk.placed_risk import PlacedRisk, Standing, few_at_rest, placed, ranks_of
-from risk_lsp.risk.places import TextPlace, places_of
-from risk_lsp.risk.presentation import ReferenceTable
-from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
-from risk_lsp.risk.views import (
+from risk_lsp.risk.placed_risk import PlacedRisk, Standing, TextPlace, few_at_rest, placed, places_of, ranks_of
+from risk_lsp.risk.presentation import (
     FunctionRisk,
+    ReferenceTable,
     code_line_risks,
     document_risk,
     driving_words,
     line_risks,
     riskiest_lines,
 )
+from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
+from risk_lsp.text.document import Span, stripped_line_spans
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.source_files import FoundFile, find_files, language_of, read_source, without_repeats
-from risk_lsp.text.spans import Span, stripped_line_spans
 from risk_lsp.text.structure import parse_structure
 
 # The editor's threshold: what counts as a finding when nobody says otherwise.

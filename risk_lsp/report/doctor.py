@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 
 from risk_lsp import __version__
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.presentation import percent
+from risk_lsp.risk.presentation import document_risk, line_risks, percent
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.risk.views import document_risk, line_risks
 
 _PACKAGES = (
     "numpy",

@@ -11,7 +11,7 @@ import numpy as np
 from risk_lsp.report.check import CheckResult, FileFailure, FileReport, LineRisk
 from risk_lsp.report.wording import NAME, Tool
 from risk_lsp.risk.placed_risk import Standing
-from risk_lsp.risk.views import FunctionRisk
+from risk_lsp.risk.presentation import FunctionRisk
 
 FORMAT_VERSION = 1
 

@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 
 from risk_lsp.report.check import CheckResult, FileFailure, FileReport, LineRisk
 from risk_lsp.report.wording import NAME, Tool
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 RULE_ID = "likely-edit"
 _RULE = {

@@ -16,7 +16,7 @@ from rich.text import Text
 from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
 from risk_lsp.report.wording import above, code_of, counted, printable, reasons
 from risk_lsp.risk.presentation import ordinal, percent
-from risk_lsp.text.spans import stripped_line_spans
+from risk_lsp.text.document import stripped_line_spans
 
 
 def diff_rows(result: CheckResult) -> Iterator[Text]:

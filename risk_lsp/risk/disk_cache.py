@@ -17,8 +17,7 @@ from risk_lsp import __version__
 from risk_lsp.errors import RiskError
 from risk_lsp.files import write_whole
 from risk_lsp.probe.manifest import Manifest
-from risk_lsp.risk.partial_risk import risk_from_arrays
-from risk_lsp.risk.span_risk import Scorer, SpanRisk
+from risk_lsp.risk.span_risk import Scorer, SpanRisk, risk_from_arrays
 from risk_lsp.worker.messages import Message, pack, read_message
 
 MOST_BYTES = 200_000_000

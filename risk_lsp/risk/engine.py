@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from risk_lsp.probe.locate import default_bundle_path
-from risk_lsp.risk.partial_risk import PartialRisk, spans_of_tokens
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.model_text import ModelText
-from risk_lsp.text.spans import Span
+from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, spans_of_tokens
+from risk_lsp.text.document import Span
+from risk_lsp.text.normal_form import ModelText
 from risk_lsp.text.structure import statement_starts
 
 if TYPE_CHECKING:

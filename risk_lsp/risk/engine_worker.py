@@ -15,9 +15,8 @@ from risk_lsp.model.windows import WindowMemory
 from risk_lsp.probe.locate import bundle_path
 from risk_lsp.risk.disk_cache import DiskCache, cache_folder, key_prefix, text_key
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.partial_risk import PartialRisk
-from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.spans import Span
+from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
+from risk_lsp.text.document import Span
 from risk_lsp.worker.child import Answer, run_worker, step_back
 
 Reply = tuple[dict[str, Any], dict[str, NDArray[Any]]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -10,7 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.risk.span_risk import as_offsets
+
+
+def as_offsets(values: ArrayLike | Sequence[int]) -> NDArray[Any]:
+    """The offsets as an array; an empty list counts as whole numbers."""
+    array = np.asarray(values)
+    return array.astype(np.int32) if array.size == 0 else array
 
 
 class TokenSpans:

@@ -10,8 +10,7 @@ from typing import Any
 from lsprotocol import types
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.risk.partial_risk import PartialRisk
-from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
 from risk_lsp.server.configuration import USER_SETTINGS, Configuration, SettingsChanges
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_events import DocumentEvents
@@ -31,8 +30,7 @@ from risk_lsp.server.wire.handshake import Client, Handshake
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.server.wire.work_done import WorkDoneProgress
 from risk_lsp.settings import Settings
-from risk_lsp.text.document import Document
-from risk_lsp.text.positions import PositionEncoding
+from risk_lsp.text.document import Document, PositionEncoding
 from risk_lsp.text.tracking import Splice
 from risk_lsp.worker.supervisor import WorkerState
 

@@ -18,7 +18,7 @@ from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
 from risk_lsp.server.wire.handshake import Client
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.settings import Settings
-from risk_lsp.text.positions import PositionEncoding
+from risk_lsp.text.document import PositionEncoding
 from risk_lsp.worker.supervisor import WorkerState
 
 

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import tree_sitter_python
 from tree_sitter import Language, Parser
 
-from risk_lsp.text.document import Document
-from risk_lsp.text.spans import stripped_line_span
+from risk_lsp.text.document import Document, stripped_line_span
 
 _LANGUAGE = Language(tree_sitter_python.language())
 

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.text.positions import code_points
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def code_points(text: str) -> NDArray[np.unsignedinteger]:
+    """The code points of a text: uint8[n] if it is all ASCII, uint32[n] otherwise."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def utf8_bytes(text: str) -> bytes:
+    """A text as valid UTF-8; a lone surrogate becomes U+FFFD, which is as wide as `utf8_widths` says."""
+    return _SURROGATE.sub("\ufffd", text).encode("utf-8")
+
+
+def join_surrogate_pairs(text: str) -> str:
+    """The text with each high surrogate that is followed by a low one replaced by the character the two stand for."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+
+
+def is_surrogate(character: str) -> bool:
+    """Whether a character, or no character, is a lone surrogate."""
+    return "\ud800" <= character <= "\udfff"
+
 
 # Characters. A small text stays in one piece; a larger one is cut up by its first edit.
 _PIECE = 8192

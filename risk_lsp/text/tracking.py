@@ -12,9 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.text.document import Document, TextChange
-from risk_lsp.text.positions import PositionEncoding, to_offset
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.document import Document, PositionEncoding, Span, TextChange, stripped_line_spans, to_offset
 
 _PAIRS_AT_MOST = 250_000  # old times new lines
 

@@ -13,10 +13,17 @@ import sys
 import time
 
 from risk_lsp.text import lines as pieces
-from risk_lsp.text.document import Document, TextChange, apply_changes
+from risk_lsp.text.document import (
+    Document,
+    Position,
+    PositionEncoding,
+    TextChange,
+    apply_changes,
+    to_offset,
+    to_position,
+)
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.notebook import Cell, Notebook
-from risk_lsp.text.positions import Position, PositionEncoding, to_offset, to_position
 from tests.text import naive
 
 _LONGEST = 120  # characters; the naive account is slow

@@ -8,7 +8,7 @@ import pytest
 
 from risk_lsp.edits.candidates import candidates, cuts_code_off
 from risk_lsp.edits.mends import syntax_mends
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 MENDED = [
     ("def f(a, b):\n    return a - b\n", "def f(a, b):\n    return b - a\n"),

@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from risk_lsp.edits.slips import small_edits
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 FUNCTION = "def f(a, b):\n    {line}\n    return a\n"
 

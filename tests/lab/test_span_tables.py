@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from risk_lsp.lab.evaluation.figures import ProgramFacts, level_records
 from risk_lsp.lab.span_tables import LEVELS, LabelledText, Level, level_spans, shared_weights, span_tables, touched
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 TEXT = '''\
 def given(x):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.probe.features import LAYOUT, OFF_LINE, TokenLayout, token_layout
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 TEXT = "def f():\n\n    return 1\n"
 TOKENS = [(0, 3), (3, 5), (5, 8), (8, 10), (10, 14), (14, 20), (20, 22), (22, 23)]

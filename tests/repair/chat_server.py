@@ -16,7 +16,7 @@ from typing import Any
 from risk_lsp.model.infilling import Infiller
 from risk_lsp.repair.prompts import program_in
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.views import code_line_risks, riskiest_lines
+from risk_lsp.risk.presentation import code_line_risks, riskiest_lines
 from risk_lsp.text.lines import LineIndex
 
 Handle = Callable[["Handler"], None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from risk_lsp.repair.worker_model import WorkerModel, explain
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 from tests.repair.models import SUM
 
 LINE = Span(SUM.index("total += number"), SUM.index("total += number") + len("total += number"))

@@ -11,7 +11,7 @@ import pytest
 from risk_lsp.repair.worker_model import WorkerModel, explain
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import SideQuestions
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 from risk_lsp.worker.process import ScoredArrays
 from tests.probe.tiny import SAMPLE, save_model, save_tiny_bundle
 

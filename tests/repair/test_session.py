@@ -22,8 +22,8 @@ from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.workbench import SearchProgress
 from risk_lsp.repair.worker_model import WorkerModel
-from risk_lsp.risk.partial_risk import WORKER_COMMAND
-from risk_lsp.text.spans import Span
+from risk_lsp.risk.span_risk import WORKER_COMMAND
+from risk_lsp.text.document import Span
 from risk_lsp.worker.process import ScoredArrays
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
 from tests.repair.models import FIXED_SUM, SUM

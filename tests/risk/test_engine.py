@@ -22,10 +22,9 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.priors import Priors
 from risk_lsp.probe.reader import ProbeReader
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.partial_risk import PartialRisk, within_any
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.spans import Span
+from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, within_any
+from risk_lsp.text.document import Span
 from tests.probe.tiny import CONTEXT, SAMPLE, change_manifest, save_tiny_bundle
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=60)

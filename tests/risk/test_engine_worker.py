@@ -12,8 +12,8 @@ from risk_lsp.model.windows import WindowMemory
 from risk_lsp.risk.disk_cache import DiskCache
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import EngineScorer
-from risk_lsp.risk.partial_risk import WORKER_COMMAND, risk_from_arrays
 from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import WORKER_COMMAND, risk_from_arrays
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
 from tests.probe.tiny import SAMPLE
 

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 from risk_lsp.model.windows import WindowMemory
 from risk_lsp.probe.reader import ARCHITECTURES
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.partial_risk import PartialRisk, within_any
-from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.risk.views import code_line_risks, document_risk, function_risks, line_risks
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.risk.presentation import code_line_risks, document_risk, function_risks, line_risks
+from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, within_any
+from risk_lsp.text.document import Span, stripped_line_spans
 from risk_lsp.text.structure import parse_structure
 from tests.probe.tiny import CONTEXT, SAMPLE, save_tiny_bundle
 from tests.text.programs import PLAIN, Line, Style, programs, styles, written

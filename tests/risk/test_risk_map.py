@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput, WorkerError
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.risk.partial_risk import risk_from_arrays
 from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import risk_from_arrays
 from tests.risk.maps import int32, risk_map, risk_maps, span_in
 
 

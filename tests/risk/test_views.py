@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.risk.presentation import percent
+from risk_lsp.risk.presentation import (
+    document_risk,
+    driving_tokens,
+    driving_words,
+    function_risks,
+    line_risks,
+    percent,
+    riskiest_lines,
+)
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.views import document_risk, driving_tokens, driving_words, function_risks, line_risks, riskiest_lines
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.document import Span, stripped_line_spans
 from risk_lsp.text.structure import parse_structure
 from tests.risk.maps import int32, risk_map
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from risk_lsp.text.document import Document, TextChange
-from risk_lsp.text.positions import Position, PositionEncoding
+from risk_lsp.text.document import Document, Position, PositionEncoding, TextChange
 
 TERMINATORS = ("\n", "\r\n", "\r")
 

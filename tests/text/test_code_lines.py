@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.document import Span, stripped_line_spans
 from risk_lsp.text.structure import code_line_spans
 
 

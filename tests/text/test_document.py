@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.document import Document, TextChange, apply_changes
+from risk_lsp.text.document import Document, Position, PositionEncoding, TextChange, apply_changes
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.positions import Position, PositionEncoding
 
 from .naive import changed, document, encodings, full_changes, partial_changes, texts
 

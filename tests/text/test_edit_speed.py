@@ -13,8 +13,7 @@ import pytest
 from lsprotocol import types
 from pygls.workspace import TextDocument
 
-from risk_lsp.text.document import Document, TextChange, apply_changes
-from risk_lsp.text.positions import Position, PositionEncoding
+from risk_lsp.text.document import Document, Position, PositionEncoding, TextChange, apply_changes
 
 LINES = 20_000
 EDITS = 200

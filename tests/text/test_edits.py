@@ -5,9 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.document import Document, TextChange
-from risk_lsp.text.positions import Position, PositionEncoding
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Document, Position, PositionEncoding, Span, TextChange
 from risk_lsp.text.tracking import Splice, by_lines, edit_of, moved_spans
 
 from .naive import texts

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from risk_lsp.text.model_text import ModelText
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
+from risk_lsp.text.normal_form import ModelText
 from tests.text.test_normal_form import any_code
 
 DOCUMENT = "#!/bin/x\nif a :  # why\n\t# how\n\tb = '''c\r\n  d'''\r\n\n\ndef f(): pass"

@@ -8,10 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.document import Document, TextChange, apply_changes
+from risk_lsp.text.document import (
+    Document,
+    Position,
+    PositionEncoding,
+    TextChange,
+    apply_changes,
+    to_offset,
+    to_position,
+)
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.notebook import Cell, CellSplice, Notebook, NotebookChange
-from risk_lsp.text.positions import Position, PositionEncoding, to_offset, to_position
 
 from .naive import encodings, partial_changes, positions, texts
 

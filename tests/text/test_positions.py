@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.positions import Position, PositionEncoding, to_offset, to_position
+from risk_lsp.text.document import Position, PositionEncoding, to_offset, to_position
 
 from .naive import document, encodings, lines_of, offset_of, positions, texts, width
 

@@ -2,9 +2,7 @@ from __future__ import annotations
 
 from hypothesis import given
 
-from risk_lsp.text.document import TextChange, apply_changes
-from risk_lsp.text.positions import Position, PositionEncoding
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.document import Position, PositionEncoding, Span, TextChange, apply_changes, stripped_line_spans
 
 from .naive import document, lines_of, texts
 

@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from risk_lsp.text.model_text import READINGS
+from risk_lsp.text.normal_form import READINGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

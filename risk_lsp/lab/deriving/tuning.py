@@ -29,7 +29,7 @@ from risk_lsp.lab.training.tuned_probe import new_probe, save_tuned_probe
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.torch_devices import fast_number_type
 from risk_lsp.probe.features import OFF_LINE
-from risk_lsp.text.model_text import ModelText, Reading
+from risk_lsp.text.normal_form import ModelText, Reading
 
 _HEAD_RATE = 1e-3
 _WARM_UP = 40  # steps

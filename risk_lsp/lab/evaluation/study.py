@@ -28,8 +28,8 @@ from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.reader import uses_layout
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import TokenSpans
-from risk_lsp.text.model_text import ModelText
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
+from risk_lsp.text.normal_form import ModelText
 
 _PROGRAMS_AT_ONCE = 128
 # Of the problems, about so many are training ones: injected bugs are made for all, so that every fold has its share.

@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 from risk_lsp.lab.evaluation.metrics import FloatArray
 from risk_lsp.lab.evaluation.reliability import logistic_regression
 from risk_lsp.lab.span_tables import SpanTable
+from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.spans import Span
 
 _NEXT_TO_NOTHING = 1e-9
 

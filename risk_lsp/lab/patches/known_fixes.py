@@ -24,9 +24,9 @@ from risk_lsp.lab.patches.variants import ProgramPool
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.screening import screen_for
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge
+from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.python_grammar import parses
-from risk_lsp.text.spans import Span
+from risk_lsp.text.structure import parses
 
 _TRIED = 6  # edits that are run for each bug that is wanted
 # A bug that keeps the program from ending takes long to run, and the tests say little about its place.

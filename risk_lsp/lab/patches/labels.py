@@ -19,9 +19,8 @@ from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.patches.search import Patch
 from risk_lsp.sandbox.verdicts import Problem
-from risk_lsp.text.python_grammar import parses, syntax_tree
-from risk_lsp.text.spans import Span
-from risk_lsp.text.structure import code_line_spans
+from risk_lsp.text.document import Span
+from risk_lsp.text.structure import code_line_spans, parses, syntax_tree
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 

@@ -14,7 +14,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.report.progress import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
-from risk_lsp.text.python_grammar import parses
+from risk_lsp.text.structure import parses
 
 
 @dataclass(frozen=True)

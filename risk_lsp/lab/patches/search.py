@@ -14,7 +14,7 @@ from risk_lsp.lab.patches.programs import end_of_given
 from risk_lsp.lab.patches.variants import ProgramPool, edited, line_swaps, minimise, paired
 from risk_lsp.sandbox.screening import Screen
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.python_grammar import parses
+from risk_lsp.text.structure import parses
 
 _BATCH = 64
 _SMALL = 2  # a patch of so few lexemes is not worth the search for a smaller one

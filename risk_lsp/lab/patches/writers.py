@@ -18,7 +18,7 @@ from risk_lsp.model.generation import Prompt, continuations, prompt_tokens
 from risk_lsp.repair.endpoint import Endpoint
 from risk_lsp.repair.prompts import python_blocks
 from risk_lsp.sandbox.verdicts import Problem
-from risk_lsp.text.python_grammar import parses
+from risk_lsp.text.structure import parses
 
 
 class ChatWriter:

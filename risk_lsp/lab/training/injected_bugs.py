@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from risk_lsp.edits.slips import Edit, small_edits
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.text.spans import Span, stripped_line_spans
+from risk_lsp.text.document import Span, stripped_line_spans
 
 Item = TypeVar("Item")
 

@@ -24,7 +24,7 @@ from risk_lsp.lab.training.documents import (
 )
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 SOURCE = "library"
 _FEWEST_LINES, _MOST_LINES = 5, 70  # of a function or class

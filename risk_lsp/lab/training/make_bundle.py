@@ -32,7 +32,7 @@ from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
 from risk_lsp.probe.reader import uses_layout
 from risk_lsp.probe.scoring import novelty_table, text_distance
-from risk_lsp.text.model_text import ModelText, Reading
+from risk_lsp.text.normal_form import ModelText, Reading
 
 # Of the problems that a probe learns from, those that only decide when to stop.
 VALIDATION_SHARE = 0.15

@@ -11,7 +11,7 @@ from risk_lsp.errors import BadInput, BundleError
 from risk_lsp.lab.training.labelled import DATA_HELP
 from risk_lsp.probe.manifest import Manifest
 from risk_lsp.probe.reader import ARCHITECTURES
-from risk_lsp.text.model_text import READINGS
+from risk_lsp.text.normal_form import READINGS
 
 if TYPE_CHECKING:
     from risk_lsp.lab.training.fit_probe import Recipe

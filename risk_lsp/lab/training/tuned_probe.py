@@ -15,7 +15,7 @@ from risk_lsp.lab.training.heads import HazardHead, new_head, tensors_of
 from risk_lsp.lab.training.training_record import read_training_record
 from risk_lsp.probe.bundle import PROBE_FILE, save_head
 from risk_lsp.probe.features import feature_count
-from risk_lsp.text.model_text import READINGS, Reading
+from risk_lsp.text.normal_form import READINGS, Reading
 
 ARCHITECTURE: Final = "lines"
 

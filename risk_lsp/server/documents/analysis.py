@@ -12,11 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, RiskError, WorkerError, log_failure
-from risk_lsp.risk.partial_risk import PartialRisk, within_any
-from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, within_any
 from risk_lsp.server.documents.open_documents import OpenDocuments
-from risk_lsp.text.document import Document
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Document, Span
 from risk_lsp.text.structure import Structure, code_line_spans, parse_structure
 
 # A text that brings the worker down this often is left alone until it is edited, or it would be restarted for ever.

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from risk_lsp.text.document import Document
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Document, Span
 from risk_lsp.text.tracking import Splice, by_lines, moved_spans
 
 _LINES = 3

@@ -11,10 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.probe.priors import Place, Priors
-from risk_lsp.risk.placed_risk import PlacedRisk, Standing, few_at_rest, placed, ranks_of
-from risk_lsp.risk.places import LinePlaces, all_lines
-from risk_lsp.risk.presentation import heat_steps
-from risk_lsp.risk.views import line_risks, riskiest_lines
+from risk_lsp.risk.placed_risk import LinePlaces, PlacedRisk, Standing, all_lines, few_at_rest, placed, ranks_of
+from risk_lsp.risk.presentation import heat_steps, line_risks, riskiest_lines
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.document_places import DocumentPlaces
 from risk_lsp.server.documents.generated import GeneratedRegions

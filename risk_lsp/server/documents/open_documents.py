@@ -6,10 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from risk_lsp.settings import Settings
-from risk_lsp.text.document import Document, Part, TextChange, apply_changes
+from risk_lsp.text.document import Document, Part, PositionEncoding, Span, TextChange, apply_changes
 from risk_lsp.text.notebook import CellEdit, Notebook, NotebookChange
-from risk_lsp.text.positions import PositionEncoding
-from risk_lsp.text.spans import Span
 from risk_lsp.text.tracking import Splice, edit_of
 
 logger = logging.getLogger(__name__)

@@ -23,8 +23,7 @@ from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import edit_inserting, span_of
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
 from risk_lsp.text.comments import ignoring_comment
-from risk_lsp.text.document import Document, Part
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Document, Part, Span
 
 if TYPE_CHECKING:
     from risk_lsp.server.session import Session

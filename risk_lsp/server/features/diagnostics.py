@@ -7,12 +7,10 @@ from typing import Any
 from lsprotocol import types
 
 from risk_lsp.risk.placed_risk import PlacedRisk, Standing
-from risk_lsp.risk.views import driving_words
+from risk_lsp.risk.presentation import driving_words
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import range_of
-from risk_lsp.text.document import Part
-from risk_lsp.text.positions import PositionEncoding
-from risk_lsp.text.spans import Span, stripped_line_span
+from risk_lsp.text.document import Part, PositionEncoding, Span, stripped_line_span
 
 SOURCE = "risk-lsp"
 CODE = "likely-edit"

@@ -9,15 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from lsprotocol import types
 
-from risk_lsp.risk.presentation import ReferenceTable, percent
-from risk_lsp.risk.views import document_risk
+from risk_lsp.risk.presentation import ReferenceTable, document_risk, percent
 from risk_lsp.server.documents.ignored_lines import Ignored
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.features.diagnostics import driving_spans
 from risk_lsp.server.wire.convert import offset_of, range_of
-from risk_lsp.text.document import Part
-from risk_lsp.text.positions import PositionEncoding
-from risk_lsp.text.spans import Span, stripped_line_span
+from risk_lsp.text.document import Part, PositionEncoding, Span, stripped_line_span
 
 # Signs of lists, headings and quotations matter at the start of a line only; some clients show needless escapes.
 _SPECIAL = re.compile(r"([\\`*_\[\]<|~])|(?m:^(\s*)([#+\->]))")

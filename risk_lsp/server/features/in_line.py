@@ -11,9 +11,7 @@ from lsprotocol import types
 
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import range_of
-from risk_lsp.text.document import Document, Part
-from risk_lsp.text.positions import PositionEncoding
-from risk_lsp.text.spans import Span, stripped_line_span
+from risk_lsp.text.document import Document, Part, PositionEncoding, Span, stripped_line_span
 from risk_lsp.text.tracking import match_lines
 
 _NO_COMMAND = ""  # to clients: text alone

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from risk_lsp.server.documents.line_view import LineView
-from risk_lsp.text.document import Part
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Part, Span
 
 
 def query_answer(view: LineView, part: Part, spans: list[Span]) -> dict[str, Any]:

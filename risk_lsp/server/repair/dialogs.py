@@ -20,8 +20,7 @@ from risk_lsp.server.repair.queue import OUTDATED, RepairJob, RepairOutcome, Sta
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import range_of
 from risk_lsp.server.wire.messenger import Messenger
-from risk_lsp.text.document import Document, Part
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Document, Part, Span
 
 RUN, NOT_NOW, NEVER = "Run", "Not now", "Never"
 APPLY, DISCARD = "Apply", "Discard"

@@ -21,8 +21,7 @@ from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import asked_span
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, Messenger
 from risk_lsp.server.wire.work_done import WorkDoneProgress
-from risk_lsp.text.document import Part
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Part, Span
 
 if TYPE_CHECKING:
     from risk_lsp.server.session import Session

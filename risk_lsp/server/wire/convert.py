@@ -9,10 +9,8 @@ from lsprotocol.validators import UINTEGER_MAX_VALUE
 
 from risk_lsp.errors import RiskError
 from risk_lsp.text.comments import Insertion
-from risk_lsp.text.document import Document, Part, TextChange
+from risk_lsp.text.document import Document, Part, Position, PositionEncoding, Span, TextChange, to_offset, to_position
 from risk_lsp.text.notebook import Cell, CellEdit, CellSplice, Notebook, NotebookChange
-from risk_lsp.text.positions import Position, PositionEncoding, to_offset, to_position
-from risk_lsp.text.spans import Span
 
 
 def document_of(item: types.TextDocumentItem) -> Document:

@@ -6,7 +6,7 @@ import numpy as np
 
 from risk_lsp.lab.evaluation.rivals import code_lines, disagreement, disagreement_of_table, span_disagreement
 from risk_lsp.lab.span_tables import SpanTable
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 TEXT = "def f(a):\n    # how\n    b = a + 1\n    return b\n"
 SCORED = Span(0, len(TEXT))

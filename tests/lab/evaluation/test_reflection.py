@@ -13,7 +13,7 @@ from risk_lsp.lab.evaluation.rivals import (
     span_reflections,
 )
 from risk_lsp.lab.span_tables import SpanTable
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 TEXT = 'def f(a):\n    """Double it."""\n    b = a + a\n    return b\n'
 SCORED = Span(TEXT.index("    b"), len(TEXT))

@@ -12,7 +12,7 @@ from risk_lsp.lab.span_tables import LEVELS
 from risk_lsp.lab.training.feature_store import collect_features
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.risk.engine import Engine
-from risk_lsp.text.model_text import READINGS, Reading
+from risk_lsp.text.normal_form import READINGS, Reading
 from tests.lab.training.makers import probe_data, program
 from tests.probe.tiny import CONTEXT, save_tiny_bundle
 

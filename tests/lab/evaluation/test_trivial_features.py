@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.trivial_model import FEATURES, trivial_feature_table, trivial_features
 from risk_lsp.lab.span_tables import SpanTable
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 
 TEXT = "def f(x):\n    if x:\n        return 1\n    return 2\n"
 

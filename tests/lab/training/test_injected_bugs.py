@@ -8,7 +8,7 @@ import pytest
 
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 from tests.lab.training.makers import program
 
 HEAD = '"""Count."""\n'

@@ -20,7 +20,7 @@ from risk_lsp.lab.training.labelled import (
     read_probe_data,
 )
 from risk_lsp.lab.training.shared_programs import is_measured_alone
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Span
 from tests.lab.training.makers import group_in, program, write_labelled
 
 RECORD = {

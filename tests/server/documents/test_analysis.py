@@ -9,13 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from risk_lsp.errors import BadInput, RiskError, WorkerError
-from risk_lsp.risk.partial_risk import PartialRisk
 from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import PartialRisk
 from risk_lsp.server.documents.analysis import Analysis, Analyzer
 from risk_lsp.server.documents.open_documents import OpenDocuments
-from risk_lsp.text.document import Document, TextChange
-from risk_lsp.text.positions import PositionEncoding
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Document, PositionEncoding, Span, TextChange
 from tests.server.scripted_worker import by_rule
 
 URI = "file:///a.py"

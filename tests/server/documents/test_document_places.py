@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.probe.priors import Place
-from risk_lsp.risk.places import PLACES, TextPlace
+from risk_lsp.risk.placed_risk import PLACES, TextPlace
 from risk_lsp.server.documents.document_places import DocumentPlaces, after_edit
 from risk_lsp.text.document import Document
 from risk_lsp.text.lines import LineIndex

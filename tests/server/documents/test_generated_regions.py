@@ -8,9 +8,7 @@ import pytest
 
 from risk_lsp.server.documents.generated import GeneratedRegions
 from risk_lsp.server.documents.open_documents import OpenDocuments
-from risk_lsp.text.document import Document, TextChange
-from risk_lsp.text.positions import Position, PositionEncoding
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Document, Position, PositionEncoding, Span, TextChange
 from tests.server.documents.test_generated import FUNCTION
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.test_settings_in_force import reconfigure, runs

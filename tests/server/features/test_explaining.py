@@ -11,8 +11,7 @@ from risk_lsp.repair.worker_model import Explanation, TokenReason
 from risk_lsp.risk.placed_risk import Standing
 from risk_lsp.server.features.explanation import written
 from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT
-from risk_lsp.text.document import Document
-from risk_lsp.text.spans import Span
+from risk_lsp.text.document import Document, Span
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.person import LARGEST, at_line, default_server
 

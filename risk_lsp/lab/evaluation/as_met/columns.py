@@ -14,11 +14,10 @@ from risk_lsp.lab.span_tables import SpanTable, shared_weights, touched
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.probe.priors import Place
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.placed_risk import placed
-from risk_lsp.risk.places import all_lines
+from risk_lsp.risk.placed_risk import all_lines, placed
 from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans
 
 LENGTH = "line length"

@@ -17,8 +17,8 @@ from risk_lsp.lab.evaluation.study import program_facts
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.span_tables import Level, SpanTable
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
+from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.spans import Span
 from risk_lsp.text.structure import code_line_spans
 
 SHORTEST, LONGEST = 200, 1_000  # lines of a module

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from risk_lsp.edits.renaming import bound_names, rename
-from risk_lsp.text.python_grammar import syntax_tree
+from risk_lsp.text.structure import syntax_tree
 
 _COOKIE = "# -*- coding: utf-8 -*-\n"
 _SHEBANG = "#!/usr/bin/env python3\n"

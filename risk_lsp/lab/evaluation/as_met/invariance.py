@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from risk_lsp.lab.evaluation.as_met.columns import Column, Passage, passage_of
 from risk_lsp.lab.evaluation.as_met.harmless_changes import harmless_changes
 from risk_lsp.lab.evaluation.problem_bootstrap import with_interval
-from risk_lsp.text.python_grammar import syntax_tree
+from risk_lsp.text.structure import syntax_tree
 
 _LEAST = 1e-6  # probabilities are kept this far from 0 and 1 before their log-odds are taken
 Floats = NDArray[np.float64]
