@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BundleError
 from risk_lsp.model.activations import Activations, Encoding
-from risk_lsp.probe.features import LAYOUT, TokenLayout, token_features, token_layout
+from risk_lsp.probe.features import LAYOUT, TokenLayout, sections, token_features, token_layout
 from risk_lsp.probe.manifest import Manifest
 from risk_lsp.probe.reader import ProbeReader, uses_layout
 from risk_lsp.text.document import Span
-from risk_lsp.text.python_scanner import sections
 
 _QUANTILES = 101
 

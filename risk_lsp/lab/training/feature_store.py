@@ -15,10 +15,9 @@ from risk_lsp.lab.training.feature_matrix import FeatureCache, read_features
 from risk_lsp.lab.training.labelled import LabelledProgram
 from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.probe.features import LAYOUT, OFF_LINE, token_layout, token_lines
+from risk_lsp.probe.features import LAYOUT, OFF_LINE, sections, token_layout, token_lines
 from risk_lsp.text.document import Span
 from risk_lsp.text.normal_form import ModelText, Reading
-from risk_lsp.text.python_scanner import sections
 from risk_lsp.text.structure import code_line_spans
 
 Floats = NDArray[np.float64]

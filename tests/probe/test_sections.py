@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from risk_lsp.probe.features import LEAST, WHOLE, function_parts, sections
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.python_scanner import LEAST, WHOLE, function_parts, sections
 
 LINES = st.sampled_from(
     (
