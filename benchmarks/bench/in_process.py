@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from benchmarks.bench.figures import Figure, seconds_of, timed
 from benchmarks.bench.programs import program
+from risk_lsp.model.activations import WindowMemory
 from risk_lsp.model.host import Run
-from risk_lsp.model.windows import WindowMemory
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.probe.manifest import default_bundle_path
 from risk_lsp.report.score import score_file
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import RiskMap

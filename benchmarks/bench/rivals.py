@@ -10,8 +10,8 @@ from transformers import AutoModelForCausalLM
 
 from benchmarks.bench.figures import Figure, seconds_of, timed
 from benchmarks.bench.programs import program
-from risk_lsp.model.windows import WindowMemory
-from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.model.activations import WindowMemory
+from risk_lsp.probe.manifest import default_bundle_path
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import line_risks
 

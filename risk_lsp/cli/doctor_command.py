@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what there is to know, as it becomes known."""
-    from risk_lsp.probe.locate import bundle_path
+    from risk_lsp.probe.manifest import bundle_path
     from risk_lsp.report.doctor import examine
     from risk_lsp.report.wording import write_all
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from risk_lsp.probe.priors import Place
+    from risk_lsp.probe.calibration import Place
     from risk_lsp.risk.engine import Engine
     from risk_lsp.risk.presentation import ReferenceTable
     from risk_lsp.risk.span_risk import Scorer
@@ -24,7 +24,7 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
 
 def load_engine(args: argparse.Namespace) -> Engine:
     """The engine that the options name. Raises BundleError or ModelError."""
-    from risk_lsp.probe.locate import bundle_path
+    from risk_lsp.probe.manifest import bundle_path
     from risk_lsp.risk.engine import Engine
 
     return Engine.load(
@@ -48,7 +48,7 @@ def add_place_argument(parser: argparse.ArgumentParser) -> None:
 
 def place(text: str) -> Place:
     """The place of this name; ArgumentTypeError for an unknown one."""
-    from risk_lsp.probe.priors import Place
+    from risk_lsp.probe.calibration import Place
 
     names = {each.value.replace("_", "-"): each for each in Place}
     if text not in names:

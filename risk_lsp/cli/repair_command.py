@@ -14,7 +14,7 @@ from platformdirs import user_state_path
 
 from risk_lsp.errors import BadInput, RepairError
 from risk_lsp.files import write_whole
-from risk_lsp.probe.locate import bundle_path
+from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.repair.chat import ChatProvider
 from risk_lsp.repair.embedded import EmbeddedProvider
 from risk_lsp.repair.orchestration import Provider, repair

@@ -12,14 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.activations import Activations, Encoding
-from risk_lsp.model.gguf_tokenizer import gguf_tokenizer
+from risk_lsp.model.activations import Activations, Encoding, WindowMemory, WindowRows
 from risk_lsp.model.host import Host, Run, load_host
-from risk_lsp.model.sources import ModelFolder, locate_model
-from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
-from risk_lsp.model.weights import hash_weights
-from risk_lsp.model.window_runs import WindowReader, kept_statistics
-from risk_lsp.model.windows import Window, WindowMemory, WindowRows, plan_windows
+from risk_lsp.model.sources import ModelFolder, hash_weights, locate_model
+from risk_lsp.model.tokenizer import TextTokenizer, gguf_tokenizer, load_tokenizer
+from risk_lsp.model.window_runs import Window, WindowReader, kept_statistics, plan_windows
 
 # Enough to keep the device busy, and every core of it until near the end; more costs memory.
 _TOKENS_PER_CPU_BATCH = 8192

@@ -17,8 +17,8 @@ from urllib.parse import quote, urlsplit
 
 from risk_lsp import __version__
 from risk_lsp.errors import ModelError, first_line
-from risk_lsp.model.catalogue import CatalogueModel
-from risk_lsp.model.weights import hash_files
+from risk_lsp.model.registry import CatalogueModel
+from risk_lsp.model.sources import hash_files
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 _BLOCK = 1 << 18

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, needs_extra
 from risk_lsp.model.decoders.decoder_shape import decoder_shape
-from risk_lsp.model.sources import ModelFolder
-from risk_lsp.model.weights import read_weights, weight_files
+from risk_lsp.model.sources import ModelFolder, read_weights, weight_files
 
 
 @dataclass(frozen=True)

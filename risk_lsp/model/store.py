@@ -9,18 +9,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.catalogue import CatalogueModel, catalogue, catalogue_name
 from risk_lsp.model.download import fetch_file, partial_file
 from risk_lsp.model.registry import (
     FOLDER_VARIABLE,
+    CatalogueModel,
     StoredModel,
+    catalogue,
+    catalogue_name,
     read_registry,
     stamps_of,
     store_folder,
     write_registry,
 )
-from risk_lsp.model.sources import locate_model
-from risk_lsp.model.weights import hash_weights
+from risk_lsp.model.sources import hash_weights, locate_model
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SECONDS_FOR_THE_REGISTRY = 10

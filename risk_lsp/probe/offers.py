@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from risk_lsp.errors import BadInput, ModelError, RiskError
-from risk_lsp.model.catalogue import catalogue
-from risk_lsp.model.registry import StoredModel
+from risk_lsp.model.registry import StoredModel, catalogue
 from risk_lsp.model.store import ModelStore
-from risk_lsp.probe.locate import (
+from risk_lsp.probe.manifest import (
     BUILT_IN,
     DEFAULT,
     bundle_path,
     choose_bundle,
     chosen_bundle,
     default_bundle_path,
+    read_manifest,
     shipped_bundles,
 )
-from risk_lsp.probe.manifest import read_manifest
 
 _PROGRAM = (
     "def largest(numbers):\n    best = 0\n    for each in numbers:\n        best = max(best, each)\n    return best\n"

@@ -1,45 +1,190 @@
-"""The probe at work on one text's activations: hazards for the RiskMap, and how unlike the calibration texts it is."""
+"""A fitted probe at work on one text's activations, in numpy alone, so that nothing waits for torch to be imported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.errors import BundleError
 from risk_lsp.model.activations import Activations, Encoding
-from risk_lsp.probe.features import LAYOUT, TokenLayout, sections, token_features, token_layout
-from risk_lsp.probe.manifest import Manifest
-from risk_lsp.probe.reader import ProbeReader, uses_layout
+from risk_lsp.model.threads import Threads
+from risk_lsp.probe.features import (
+    LAYOUT,
+    OFF_LINE,
+    TokenLayout,
+    novelty_distance,
+    novelty_of,
+    sections,
+    token_features,
+    token_layout,
+)
 from risk_lsp.text.document import Span
 
-_QUANTILES = 101
+if TYPE_CHECKING:
+    from risk_lsp.probe.manifest import Manifest  # which imports the architectures from here
+
+Floats = NDArray[np.float32]
 
 
-def novelty_distance(standardised: NDArray[np.float32]) -> float:
-    """Root mean square of the text's mean standardised features: 0 for a text that is average in every feature."""
-    return float(np.sqrt(np.mean(np.square(standardised.mean(axis=0))))) if len(standardised) else 0.0
+def gelu(values: Floats) -> Floats:
+    """x times the normal distribution function of x (Hendrycks and Gimpel, arXiv 1606.08415)."""
+    found: Floats = np.float32(0.5) * values * (np.float32(1) + _erf(values * np.float32(0.5**0.5)))
+    return found
 
 
-def novelty_table(distances: list[float]) -> dict[str, Any]:
-    """What the manifest keeps: the quantiles of the calibration texts' distances, 0% to 100%."""
-    return {"quantiles": np.quantile(distances, np.linspace(0, 1, _QUANTILES)).round(6).tolist()} if distances else {}
+def _erf(values: Floats) -> Floats:
+    """The error function to 1.5e-7, which numpy lacks: Abramowitz and Stegun, 7.1.26."""
+    t = np.float32(1) / (np.float32(1) + np.float32(0.3275911) * np.abs(values))
+    polynomial = np.zeros_like(values)
+    for coefficient in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
+        polynomial = (polynomial + np.float32(coefficient)) * t
+    erf: Floats = np.copysign(np.float32(1) - polynomial * np.exp(-np.square(values)), values)
+    return erf
 
 
-def novelty_of(distance: float, table: dict[str, Any]) -> float | None:
-    """The share of calibration texts that are more like the average than this text, in [0, 1]; None without a table."""
-    quantiles = table.get("quantiles")
-    if quantiles is None:
-        return None
-    try:
-        known = np.asarray(quantiles, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        known = np.zeros(0)
-    if known.shape != (_QUANTILES,) or not np.isfinite(known).all() or (np.diff(known) < 0).any():
-        raise BundleError("manifest: novelty has no rising list of 101 quantiles", "fit the probe again")
-    return float(np.interp(distance, known, np.linspace(0, 1, _QUANTILES)))
+KERNEL = 5
+DILATIONS = (1, 2, 4)
+GAP = (KERNEL // 2) * max(DILATIONS)  # what keeps one text, or part of one, out of another's reach
+
+Owners = NDArray[np.int64]
+
+
+def context_shapes(hidden: int) -> dict[str, tuple[int, ...]]:
+    """Name and shape of the tensors that a probe of lines has beyond those of a hazard probe."""
+    shapes: dict[str, tuple[int, ...]] = {
+        "summary.weight": (hidden, hidden),
+        "summary.bias": (hidden,),
+        "mix.weight": (hidden, 3 * hidden),
+        "mix.bias": (hidden,),
+    }
+    for number in range(len(DILATIONS)):
+        shapes[f"layers.{number}.weight"] = (hidden, hidden, KERNEL)
+        shapes[f"layers.{number}.bias"] = (hidden,)
+    return shapes
+
+
+def with_lines(tensors: Mapping[str, Floats], token: Floats, layout: TokenLayout) -> Floats:
+    """Encoded tokens float32[n, hidden] of one text -> what each is in its line and part, float32[n, hidden]."""
+    if not len(token):
+        return token
+    on_line = layout.line != OFF_LINE
+    line = layout.line[on_line]
+    of_line = np.zeros((layout.line_count, token.shape[1]), dtype=np.float32)
+    known, means = _means(token[on_line], line)
+    of_line[known] = means
+    around = np.zeros_like(token)
+    around[on_line] = _with_neighbours(tensors, of_line, layout.line_part)[line]
+    parts, of_part = _means(token, layout.part)
+    summaries = of_part @ tensors["summary.weight"].T + tensors["summary.bias"]
+    beside = np.concatenate([token, around, summaries[np.searchsorted(parts, layout.part)]], axis=1)
+    return gelu(beside @ tensors["mix.weight"].T + tensors["mix.bias"])
+
+
+def _means(rows: Floats, owner: Owners) -> tuple[Owners, Floats]:
+    """Owners that have rows, and the mean of each one's rows; `owner` int64[rows] rises."""
+    known, first, counts = np.unique(owner, return_index=True, return_counts=True)
+    if not len(known):
+        return known, np.zeros((0, rows.shape[1]), dtype=np.float32)
+    means = np.add.reduceat(rows, first, axis=0) / counts[:, None]
+    return known, means.astype(np.float32)
+
+
+def _with_neighbours(tensors: Mapping[str, Floats], rows: Floats, owner: Owners) -> Floats:
+    """Residual convolutions over rows float32[n, hidden], to both sides; zeros between owners, whose rows are runs."""
+    if not len(rows):
+        return rows
+    places = GAP + np.arange(len(rows)) + (owner - owner[0]) * GAP
+    laid = np.zeros((places[-1] + GAP + 1, rows.shape[1]), dtype=np.float32)
+    for number, dilation in enumerate(DILATIONS):
+        weight, bias = tensors[f"layers.{number}.weight"], tensors[f"layers.{number}.bias"]
+        laid[places] = rows
+        found = np.zeros_like(rows)
+        for tap in range(KERNEL):
+            found += laid[places + (tap - KERNEL // 2) * dilation] @ weight[:, :, tap].T
+        rows = rows + gelu(found + bias)
+    return rows
+
+
+Architecture = Literal["hazard", "lines"]
+ARCHITECTURES: tuple[Architecture, ...] = get_args(Architecture)
+
+
+def uses_layout(architecture: str) -> bool:
+    """Whether a probe of this architecture reads where tokens stand, as its first features, and their lines."""
+    return architecture == "lines"
+
+
+def head_shapes(architecture: Architecture, features: int, hidden: int, members: int = 1) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every tensor of a probe, or of an ensemble of several."""
+    one = _member_shapes(architecture, features, hidden)
+    if members == 1:
+        return one
+    return {_prefix(member) + name: shape for member in range(members) for name, shape in one.items()}
+
+
+def _prefix(member: int) -> str:
+    return f"members.{member}."
+
+
+def _member_shapes(architecture: Architecture, features: int, hidden: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {
+        "encoder.mean": (features,),
+        "encoder.scale": (features,),
+        "encoder.project.weight": (hidden, features),
+        "encoder.project.bias": (hidden,),
+        "output.weight": (1, hidden),
+        "output.bias": (1,),
+        "log_theta": (),
+    }
+    return {**shapes, **context_shapes(hidden)} if architecture == "lines" else shapes
+
+
+class ProbeReader:
+    """What the heads compute in evaluation mode, from the same tensors.
+
+    Several members are an ensemble of hazard probes, which give the mean of their hazards.
+    """
+
+    def __init__(
+        self, architecture: Architecture, tensors: Mapping[str, Floats], members: int = 1, threads: int | None = None
+    ) -> None:
+        self.architecture = architecture
+        self.threads = Threads(threads)
+        self._members = [tensors] if members == 1 else [_of_member(tensors, member) for member in range(members)]
+        self._tensors = self._members[0]
+        # One product serves all members.
+        self._project = np.concatenate([tensors["encoder.project.weight"] for tensors in self._members])
+        self._bias = np.concatenate([tensors["encoder.project.bias"] for tensors in self._members])
+
+    def standardised(self, features: Floats) -> Floats:
+        """The features with the mean and spread they had in training (of every member) taken out, outliers clipped."""
+        standardised = features - self._tensors["encoder.mean"]
+        standardised /= self._tensors["encoder.scale"]
+        return np.clip(standardised, np.float32(-8), np.float32(8), out=standardised)
+
+    def hazards(self, standardised: Floats, layout: TokenLayout) -> Floats:
+        """Standardised features float32[n, features] of one text -> hazards float32[n].
+
+        `layout` is that of its tokens; its parts are read each by itself.
+        """
+        encoded = np.split(gelu(standardised @ self._project.T + self._bias), len(self._members), axis=1)
+        hazards = [self._hazards(*each, layout) for each in zip(self._members, encoded, strict=True)]
+        found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
+        return found
+
+    def _hazards(self, tensors: Mapping[str, Floats], encoded: Floats, layout: TokenLayout) -> Floats:
+        if uses_layout(self.architecture):
+            encoded = with_lines(tensors, encoded, layout)
+        logits = encoded @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]
+        hazards: Floats = np.logaddexp(np.float32(0), logits)  # softplus
+        return hazards
+
+
+def _of_member(tensors: Mapping[str, Floats], member: int) -> dict[str, Floats]:
+    prefix = _prefix(member)
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 _TOKENS_AT_ONCE = 2_048  # by each thread; bounds what is held of a long text

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
-from risk_lsp.probe.priors import Place, Priors
+from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.risk.changes import Changes, Ranges, changed_mask
 from risk_lsp.risk.placed_risk import PlacedRisk, Standing, TextPlace, few_at_rest, placed, places_of, ranks_of
 from risk_lsp.risk.presentation import (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.priors import Place, Priors
+from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.report.wording import printable
 from risk_lsp.risk.placed_risk import TextPlace, placed, places_of, ranks_of
 from risk_lsp.risk.presentation import ReferenceTable, code_line_risks, document_risk, driving_words, percent

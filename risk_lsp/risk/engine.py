@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.probe.manifest import default_bundle_path
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, spans_of_tokens
 from risk_lsp.text.document import Span
@@ -15,9 +15,8 @@ from risk_lsp.text.normal_form import ModelText
 from risk_lsp.text.structure import statement_starts
 
 if TYPE_CHECKING:
-    from risk_lsp.model.activations import Activations, Encoding
+    from risk_lsp.model.activations import Activations, Encoding, WindowMemory
     from risk_lsp.model.code_model import CodeModel
-    from risk_lsp.model.windows import WindowMemory
     from risk_lsp.probe.bundle import Bundle
     from risk_lsp.probe.manifest import Manifest
     from risk_lsp.probe.scoring import TokenReading

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
+from risk_lsp.model.activations import WindowMemory
 from risk_lsp.model.infilling import Infiller, preferences
-from risk_lsp.model.windows import WindowMemory
-from risk_lsp.probe.locate import bundle_path
+from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.risk.disk_cache import DiskCache, cache_folder, key_prefix, text_key
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk

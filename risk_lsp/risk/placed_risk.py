@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.priors import Place, Priors
+from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.risk.changes import Ranges, changed_mask, changes_since
 from risk_lsp.risk.presentation import FunctionRisk, function_risks, ordinal, percent, reason_outside
 from risk_lsp.risk.span_risk import SpanRisk

@@ -15,12 +15,11 @@ from typing import Any, NamedTuple, Protocol
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.model import catalogue as catalogue_module
-from risk_lsp.model.catalogue import CatalogueModel
+from risk_lsp.model import registry as catalogue_module
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.probe import locate
-from risk_lsp.probe.locate import default_bundle_path
-from risk_lsp.probe.manifest import HostModel
+from risk_lsp.model.registry import CatalogueModel
+from risk_lsp.probe import manifest as locate
+from risk_lsp.probe.manifest import HostModel, default_bundle_path
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
 from tests.probe.tiny import change_manifest, save_model, save_tiny_bundle

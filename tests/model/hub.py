@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from risk_lsp.model.catalogue import CatalogueModel
+from risk_lsp.model.registry import CatalogueModel
 
 
 class Hub(ThreadingHTTPServer):

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.catalogue import CatalogueModel, catalogue, catalogue_model, catalogue_name
+from risk_lsp.model.registry import CatalogueModel, catalogue, catalogue_model, catalogue_name
 
 
 def test_it_names_the_models_that_people_are_promised() -> None:

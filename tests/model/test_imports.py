@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-LIGHT = ["windows", "activations", "weights", "sources", "tokenizer"]
+LIGHT = ["activations", "sources", "tokenizer"]
 SERVED = ["messages", "process", "supervisor", "child"]
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.weights import hash_files
+from risk_lsp.model.sources import hash_files
 
 ModelFolder = Callable[..., Path]
 

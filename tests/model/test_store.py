@@ -13,12 +13,11 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model import catalogue as catalogue_module
+from risk_lsp.model import registry as catalogue_module
 from risk_lsp.model import store as store_module
-from risk_lsp.model.catalogue import CatalogueModel
-from risk_lsp.model.registry import REGISTRY_FILE, store_folder
+from risk_lsp.model.registry import REGISTRY_FILE, CatalogueModel, store_folder
+from risk_lsp.model.sources import hash_weights
 from risk_lsp.model.store import ModelStore
-from risk_lsp.model.weights import hash_weights
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
 

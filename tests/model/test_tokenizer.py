@@ -14,8 +14,8 @@ from tokenizers import Tokenizer, models, normalizers
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Encoding
+from risk_lsp.model.sources import hash_files
 from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
-from risk_lsp.model.weights import hash_files
 
 MakeTokenizer = Callable[..., Tokenizer]
 

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.model.activations import Activations
+from risk_lsp.model.activations import Activations, WindowMemory
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.numpy_host import NumpyHost
 from risk_lsp.model.threads import cancellable
-from risk_lsp.model.windows import WindowMemory
 
 RunBy = Callable[[str], None]
 LAYERS = (1, 3)

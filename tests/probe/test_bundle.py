@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from risk_lsp.errors import BundleError, RiskError
-from risk_lsp.model.weights import hash_files
+from risk_lsp.model.sources import hash_files
 from risk_lsp.probe.bundle import PROBE_FILE, load_bundle, load_probe
 from risk_lsp.probe.manifest import HostModel, read_manifest
 from tests.probe.tiny import HIDDEN, change_manifest, random_head, save_model, save_tiny_bundle

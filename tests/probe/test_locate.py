@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BundleError
-from risk_lsp.probe import locate
-from risk_lsp.probe.locate import bundle_path, default_bundle_path
+from risk_lsp.probe import manifest as locate
+from risk_lsp.probe.manifest import bundle_path, default_bundle_path
 
 
 def install(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BundleError
+from risk_lsp.probe.calibration import Place, Prior, Priors
 from risk_lsp.probe.manifest import read_manifest, write_manifest
-from risk_lsp.probe.priors import Place, Prior, Priors
 from tests.probe.tiny import change_manifest, read_json
 
 PRIORS = Priors(generated=Prior(1.0, 0.09, 1234, measured=True), changed=Prior(0.14, 0.013), at_rest=Prior(0.02, 0.002))

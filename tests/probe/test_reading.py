@@ -14,8 +14,7 @@ from risk_lsp.model.activations import Activations, Encoding
 from risk_lsp.probe import scoring as reading_module
 from risk_lsp.probe.bundle import Bundle, load_bundle
 from risk_lsp.probe.features import feature_count, sections, token_features, token_layout
-from risk_lsp.probe.reader import ARCHITECTURES, Architecture, uses_layout
-from risk_lsp.probe.scoring import read_tokens, text_distance
+from risk_lsp.probe.scoring import ARCHITECTURES, Architecture, read_tokens, text_distance, uses_layout
 from tests.probe.tiny import SAMPLE, WIDTH, random_head
 
 

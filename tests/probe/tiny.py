@@ -18,7 +18,7 @@ from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import feature_count
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
-from risk_lsp.probe.reader import Architecture, uses_layout
+from risk_lsp.probe.scoring import Architecture, uses_layout
 from risk_lsp.text.normal_form import Reading
 
 WIDTH, LAYERS, CONTEXT, HIDDEN = 16, 2, 64, 4

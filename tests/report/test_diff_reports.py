@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.probe.priors import Prior, Priors
+from risk_lsp.probe.calibration import Prior, Priors
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
 from risk_lsp.report.github_report import github_report
 from risk_lsp.report.json_report import json_report

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.probe.priors import Place, Prior, Priors
+from risk_lsp.probe.calibration import Place, Prior, Priors
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
 from risk_lsp.report.github_report import github_report
 from risk_lsp.report.html_report import html_report

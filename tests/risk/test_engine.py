@@ -16,11 +16,10 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from risk_lsp.model.activations import WindowMemory
 from risk_lsp.model.decoders.numpy_block import Block
-from risk_lsp.model.windows import WindowMemory
-from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.priors import Priors
-from risk_lsp.probe.reader import ProbeReader
+from risk_lsp.probe.calibration import Calibration, Priors
+from risk_lsp.probe.scoring import ProbeReader
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, within_any

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from risk_lsp.model.windows import WindowMemory
+from risk_lsp.model.activations import WindowMemory
 from risk_lsp.risk.disk_cache import DiskCache
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import EngineScorer

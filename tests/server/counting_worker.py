@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from risk_lsp.model.windows import WindowMemory
+from risk_lsp.model.activations import WindowMemory
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import EngineScorer
 from risk_lsp.worker.child import Answer, run_worker

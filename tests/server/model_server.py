@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from risk_lsp.model import catalogue
-from risk_lsp.probe import locate
+from risk_lsp.model import registry as catalogue
+from risk_lsp.probe import manifest as locate
 from risk_lsp.server.app import ServerOptions, run_stdio
 
 if __name__ == "__main__":

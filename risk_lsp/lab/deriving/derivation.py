@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from risk_lsp.errors import BadInput
 from risk_lsp.model.host import NO_HEAD
-from risk_lsp.model.weights import SCALES
+from risk_lsp.model.sources import SCALES
 
 Tensors = dict[str, NDArray[Any]]
 

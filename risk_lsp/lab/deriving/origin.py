@@ -13,13 +13,11 @@ from tokenizers import Tokenizer
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.deriving.derivation import Tensors
 from risk_lsp.lab.training.training_record import read_training_record
-from risk_lsp.model.catalogue import catalogue
 from risk_lsp.model.decoders.decoder_shape import DecoderShape, decoder_shape
 from risk_lsp.model.decoders.torch_weights import open_weights
-from risk_lsp.model.gguf_tokenizer import gguf_tokenizer
-from risk_lsp.model.sources import ModelFolder, locate_model
-from risk_lsp.model.tokenizer import load_tokenizer
-from risk_lsp.model.weights import hash_weights
+from risk_lsp.model.registry import catalogue
+from risk_lsp.model.sources import ModelFolder, hash_weights, locate_model
+from risk_lsp.model.tokenizer import gguf_tokenizer, load_tokenizer
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.lab.training.training_record import read_training_record, write_training_record
 from risk_lsp.lab.training.tuned_probe import new_probe, save_tuned_probe
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.decoders.torch_devices import fast_number_type
+from risk_lsp.model.decoders.torch_weights import fast_number_type
 from risk_lsp.probe.features import OFF_LINE
 from risk_lsp.text.normal_form import ModelText, Reading
 

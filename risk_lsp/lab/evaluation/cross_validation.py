@@ -24,7 +24,7 @@ from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
 from risk_lsp.lab.training.shared_programs import k_folds, leave_one_benchmark_out, split_of
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
-from risk_lsp.probe.reader import uses_layout
+from risk_lsp.probe.scoring import uses_layout
 
 _INJECTED_SHARE = 0.5  # what programs with injected bugs weigh together, against real ones
 _LOGISTIC_ROWS = 200_000

@@ -18,7 +18,7 @@ from risk_lsp.lab.evaluation.as_met.well_kept import LibraryFile, library_files
 from risk_lsp.lab.span_tables import shared_weights
 from risk_lsp.lab.training.documents import LIBRARIES_TO_MEASURE, licence_of
 from risk_lsp.lab.training.labelled import DATA_HELP, ProbeData
-from risk_lsp.probe.priors import Place, Prior, Priors
+from risk_lsp.probe.calibration import Place, Prior, Priors
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import LONGEST
 from risk_lsp.risk.span_risk import SpanRisk

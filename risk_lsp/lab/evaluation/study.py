@@ -25,7 +25,7 @@ from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
 from risk_lsp.model.activations import Encoding
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
-from risk_lsp.probe.reader import uses_layout
+from risk_lsp.probe.scoring import uses_layout
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import TokenSpans
 from risk_lsp.text.document import Span

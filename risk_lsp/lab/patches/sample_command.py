@@ -113,7 +113,7 @@ def _hosted(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
     from risk_lsp.lab.patches.writers import HostedWriter
     from risk_lsp.model.code_model import CodeModel
     from risk_lsp.probe.bundle import load_bundle
-    from risk_lsp.probe.locate import bundle_path
+    from risk_lsp.probe.manifest import bundle_path
 
     loading = {"device": args.device, "dtype": args.dtype, "offline": not args.online, "threads": args.threads}
     if args.model:

@@ -18,7 +18,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.heads import FittedHead, HazardEnsemble, HazardHead, HeadKind, Runs, SpanHead, new_head
 from risk_lsp.probe.features import LAYOUT, OFF_LINE, PLACE_COLUMNS, place_columns
-from risk_lsp.probe.reader import ARCHITECTURES
+from risk_lsp.probe.scoring import ARCHITECTURES
 
 
 def as_wholes(store: FeatureStore, *, layout: bool) -> FeatureStore:

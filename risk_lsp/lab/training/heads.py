@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from risk_lsp.probe.features import OFF_LINE
-from risk_lsp.probe.reader import DILATIONS, GAP, KERNEL, Architecture, ProbeReader
+from risk_lsp.probe.scoring import DILATIONS, GAP, KERNEL, Architecture, ProbeReader
 
 HeadKind = Architecture | Literal["max_pool"]  # the second is measured and does not ship
 

@@ -16,10 +16,8 @@ from torch import Tensor
 from risk_lsp.errors import ModelError
 from risk_lsp.model.decoders.decoder_shape import DecoderShape
 from risk_lsp.model.decoders.torch_attention import BehindPast, GrowingRows, TorchPast, WholeTexts
-from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, rms_norm, rotations
-from risk_lsp.model.decoders.torch_devices import fast_number_type, number_type, torch_device
-from risk_lsp.model.decoders.torch_head import TorchHead
-from risk_lsp.model.decoders.torch_weights import Weights, open_weights
+from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, TorchHead, rms_norm, rotations
+from risk_lsp.model.decoders.torch_weights import Weights, fast_number_type, number_type, open_weights, torch_device
 from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder
 from risk_lsp.model.threads import stop_if_unwanted

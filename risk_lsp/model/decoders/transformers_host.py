@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from risk_lsp.errors import ModelError, first_line
-from risk_lsp.model.decoders.torch_devices import number_type, torch_device
-from risk_lsp.model.decoders.torch_head import token_statistics
-from risk_lsp.model.decoders.transformers_decoding import TransformersDecoding, TransformersPast, can_be_gone_on_from
+from risk_lsp.model.decoders.torch_weights import number_type, torch_device
+from risk_lsp.model.decoders.transformers_decoding import (
+    TransformersDecoding,
+    TransformersPast,
+    can_be_gone_on_from,
+    token_statistics,
+)
 from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder
 from risk_lsp.model.threads import stop_if_unwanted

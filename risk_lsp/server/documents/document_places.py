@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pygls.uris import to_fs_path
 
 from risk_lsp.errors import log_failure
-from risk_lsp.probe.priors import Place
+from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.placed_risk import PLACES, UNKNOWN, LinePlaces, TextPlace, all_lines, places_of
 from risk_lsp.text.document import Document
 from risk_lsp.text.lines import LineIndex

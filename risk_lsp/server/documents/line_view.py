@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.probe.priors import Place, Priors
+from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.risk.placed_risk import LinePlaces, PlacedRisk, Standing, all_lines, few_at_rest, placed, ranks_of
 from risk_lsp.risk.presentation import heat_steps, line_risks, riskiest_lines
 from risk_lsp.server.documents.analysis import Analysis

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.locate import DEFAULT, bundle_path
+from risk_lsp.probe.manifest import DEFAULT, bundle_path
 from risk_lsp.server.features.model_fetch import aside
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 
 from risk_lsp.errors import ModelError, RiskError, log_failure
-from risk_lsp.model.catalogue import CatalogueModel, catalogue_model
+from risk_lsp.model.registry import CatalogueModel, catalogue_model
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.server.wire.work_done import WorkDoneProgress
 

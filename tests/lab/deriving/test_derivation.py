@@ -18,9 +18,8 @@ from risk_lsp.lab.deriving.derivation import (
     write_model,
 )
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.sources import locate_model
-from risk_lsp.model.weights import SCALES, read_weights
-from risk_lsp.probe.locate import default_bundle_path
+from risk_lsp.model.sources import SCALES, locate_model, read_weights
+from risk_lsp.probe.manifest import default_bundle_path
 
 TEXT = "def mean(values):\n    return sum(values) / len(values)\n"
 ODD = "naïve = '日本' * 3_000  # ½\n"

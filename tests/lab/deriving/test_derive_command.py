@@ -13,8 +13,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.deriving import derive_command
 from risk_lsp.lab.training.training_record import read_training_record
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.sources import locate_model
-from risk_lsp.model.weights import hash_weights, read_weights
+from risk_lsp.model.sources import hash_weights, locate_model, read_weights
 from tests.model.conftest import SAMPLE, save_family
 from tests.model.gguf_files import write_gguf
 

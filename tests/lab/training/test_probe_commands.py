@@ -14,7 +14,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.probe_evaluate_command import BEGIN, END
 from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.probe.manifest import Manifest, read_manifest
-from risk_lsp.probe.reader import Architecture
+from risk_lsp.probe.scoring import Architecture
 from risk_lsp.risk.engine import Engine
 from tests.lab.training.makers import program, toy_programs, write_labelled
 

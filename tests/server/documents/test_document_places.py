@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.priors import Place
+from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.placed_risk import PLACES, TextPlace
 from risk_lsp.server.documents.document_places import DocumentPlaces, after_edit
 from risk_lsp.text.document import Document

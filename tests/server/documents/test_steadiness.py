@@ -8,8 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.priors import Prior, Priors
+from risk_lsp.probe.calibration import Calibration, Prior, Priors
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.server.documents.analysis import Analysis, DocumentLayout
 from risk_lsp.server.documents.ignored_lines import Ignored

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.probe.priors import Place
+from risk_lsp.probe.calibration import Place
 from risk_lsp.repair.worker_model import Explanation, TokenReason
 from risk_lsp.risk.placed_risk import Standing
 from risk_lsp.server.features.explanation import written

@@ -13,11 +13,10 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.model.catalogue import CatalogueModel
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.registry import CatalogueModel
 from risk_lsp.model.store import ModelStore
-from risk_lsp.probe.locate import choose_bundle
-from risk_lsp.probe.manifest import HostModel
+from risk_lsp.probe.manifest import HostModel, choose_bundle
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
 from tests.probe.tiny import save_model, save_tiny_bundle

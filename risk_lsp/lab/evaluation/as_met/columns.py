@@ -12,7 +12,7 @@ from risk_lsp.lab.evaluation.figures import TRIVIAL
 from risk_lsp.lab.evaluation.trivial_model import LogisticModel, fit_logistic, trivial_features
 from risk_lsp.lab.span_tables import SpanTable, shared_weights, touched
 from risk_lsp.lab.training.labelled import ProbeData
-from risk_lsp.probe.priors import Place
+from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.placed_risk import all_lines, placed
 from risk_lsp.risk.span_risk import SpanRisk
