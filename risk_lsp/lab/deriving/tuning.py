@@ -20,15 +20,14 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.checkpoints import Progress, find_checkpoint, load_checkpoint, save_checkpoint
 from risk_lsp.lab.training.documents import is_held_out
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms, collect_features
-from risk_lsp.lab.training.fit_probe import FitOptions, batch_loss, runs_of
 from risk_lsp.lab.training.labelled import ProbeData
+from risk_lsp.lab.training.losses import FitOptions, batch_loss
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
 from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.lab.training.training_record import read_training_record, write_training_record
 from risk_lsp.lab.training.tuned_probe import new_probe, save_tuned_probe
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.torch_weights import fast_number_type
-from risk_lsp.probe.features import OFF_LINE
 from risk_lsp.text.normal_form import ModelText, Reading
 
 _HEAD_RATE = 1e-3
@@ -206,9 +205,8 @@ class Tuning:
     def _loss(self, programs: NDArray[np.int64]) -> torch.Tensor:
         batch = self._data.store.select(programs)
         features = self._features(batch, [self._tokens[each] for each in programs])
-        spans = batch_loss(self._head, features, batch, self._data.emphasis[programs], FitOptions())
-        hazards = self._head(features, runs_of(batch))
-        return spans + self._options.ranking * ranking_loss(hazards, batch)
+        terms = FitOptions(ranking=self._options.ranking)
+        return batch_loss(self._head, features, batch, self._data.emphasis[programs], terms)
 
     def _features(self, batch: FeatureStore, texts: list[NDArray[np.int64]]) -> torch.Tensor:
         """What a probe sees, as probe/features.py has it, with a way back into the model."""
@@ -221,26 +219,6 @@ class Tuning:
             self._model.base_model(input_ids=tokens, use_cache=False)
         hidden = [self._residuals[layer].float()[mask] for layer in self._options.layers]
         return torch.cat([torch.from_numpy(batch.features.astype(np.float32)), *hidden], dim=1)
-
-
-def ranking_loss(hazards: torch.Tensor, batch: FeatureStore) -> torch.Tensor:
-    """How far the edited lines of failing programs are from holding all of the hazard: mean -log of their share.
-
-    `hazards` float[tokens of the batch]. A listwise loss (ListNet, Cao et al. 2007): it depends on the order of lines
-    alone, not on the level. 0 for a batch without a failing program whose fix is known.
-    """
-    line = torch.from_numpy(batch.token_line)
-    edited = torch.from_numpy(batch.line_edited)
-    scored = torch.from_numpy(batch.line_scored)
-    on_line = line != OFF_LINE
-    sums = hazards.new_zeros(len(edited)).index_add(0, line[on_line], hazards[on_line]) * scored
-    program = torch.from_numpy(batch.line_program)
-    empty = hazards.new_zeros(len(batch.program_edited))
-    wanted, total = empty.index_add(0, program, sums * edited), empty.index_add(0, program, sums)
-    counted = wanted > 0
-    if not counted.any():
-        return hazards.sum() * 0
-    return (total[counted].log() - wanted[counted].log()).mean()
 
 
 def _trainable(options: TuningOptions) -> Any:

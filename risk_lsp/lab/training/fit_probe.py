@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
-from risk_lsp.lab.training.heads import FittedHead, HazardEnsemble, HazardHead, HeadKind, Runs, SpanHead, new_head
+from risk_lsp.lab.training.heads import FittedHead, HazardEnsemble, HazardHead, SpanHead, new_head
+from risk_lsp.lab.training.losses import FitOptions, batch_loss
 from risk_lsp.probe.features import LAYOUT, OFF_LINE, PLACE_COLUMNS, place_columns
 from risk_lsp.probe.scoring import ARCHITECTURES
 
@@ -46,28 +46,6 @@ OnEpoch = Callable[[float], None]
 
 
 @dataclass(frozen=True)
-class FitOptions:
-    """How a probe is fitted. `patience`: epochs without a better validation loss before it stops.
-
-    `shares`: what the token, line and program terms count. `members`: probes from as many seeds, whose hazards are
-    averaged. `averaging`: what is kept is an exponential moving average of the weights, of which each step leaves this
-    share as it was (Polyak and Juditsky 1992); 0 keeps the weights themselves.
-    """
-
-    architecture: HeadKind = "hazard"
-    hidden: int = 32
-    epochs: int = 30
-    patience: int = 3
-    batch_programs: int = 48
-    rate: float = 2e-4
-    weight_decay: float = 0.05
-    shares: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    seed: int = 1
-    members: int = 1
-    averaging: float = 0.0
-
-
-@dataclass(frozen=True)
 class Recipe:
     """The choices behind a probe that do not depend on the place of its model or its data.
 
@@ -89,16 +67,19 @@ class Recipe:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Recipe:
         """The reverse of to_json. KeyError, TypeError or ValueError for anything else."""
-        options = FitOptions(**{name: value[name] for name in _RECORDED})
+        given = {"ranking": 0.0, **value}  # a recipe that does not name it is older than it
+        options = FitOptions(**{name: given[name] for name in _RECORDED})
         if options.architecture not in ARCHITECTURES or not 0.0 <= options.averaging < 1.0:
             raise ValueError(f"{options.architecture!r} averaged by {options.averaging}")
+        if not 0.0 <= options.ranking < math.inf:
+            raise ValueError(f"ranking {options.ranking!r}")
         numbers = [options.hidden, options.members, options.seed, value["injected"], value["per_group"]]
         if not all(type(number) is int and number >= 0 for number in [*numbers, *value["layers"]]):
             raise ValueError("a number is not whole")
         return cls(tuple(value["layers"]), bool(value["statistics"]), value["injected"], value["per_group"], options)
 
 
-_RECORDED = ("architecture", "hidden", "rate", "averaging", "members", "seed")
+_RECORDED = ("architecture", "hidden", "rate", "averaging", "ranking", "members", "seed")
 
 
 @dataclass(frozen=True)
@@ -212,52 +193,6 @@ def _loss(
 ) -> torch.Tensor:
     batch = data.store.select(programs, columns)
     return batch_loss(head, torch.from_numpy(batch.features), batch, data.emphasis[programs], options)
-
-
-def batch_loss(
-    head: SpanHead, features: torch.Tensor, batch: FeatureStore, emphasis: Floats, options: FitOptions
-) -> torch.Tensor:
-    """The token, line and program terms of a batch, summed.
-
-    `features` float[tokens of the batch, features] are what the head sees; those of `batch` are not looked at.
-    `emphasis` float64[programs of the batch].
-    """
-    by_token, by_line = (
-        torch.from_numpy(_shares(emphasis, program)).float() for program in (batch.token_program, batch.line_program)
-    )
-    values = head(features, runs_of(batch))
-    on_line = torch.from_numpy(batch.token_line != OFF_LINE)
-    token_line, token_program = torch.from_numpy(batch.token_line), torch.from_numpy(batch.token_program)
-    levels = (
-        (values, torch.arange(len(values)), batch.token_edited, by_token),
-        (values[on_line], token_line[on_line], batch.line_edited, by_line),
-        (values, token_program, batch.program_edited, torch.ones(len(emphasis))),
-    )
-    terms = [
-        share * _term(head.span_logits(tokens, spans, len(edited)), torch.from_numpy(edited).float(), weights)
-        for share, (tokens, spans, edited, weights) in zip(options.shares, levels, strict=True)
-    ]
-    return torch.stack(terms).sum()
-
-
-def _term(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The weighted mean loss over the spans of one level; 0 for spans that all weigh nothing."""
-    losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return (losses * weights).sum() / weights.sum().clamp(min=1e-9)
-
-
-def _shares(emphasis: Floats, program: NDArray[np.int64]) -> Floats:
-    """What each span of a batch counts: those of a program share its emphasis, as they do in every figure."""
-    return (emphasis / np.maximum(np.bincount(program, minlength=len(emphasis)), 1))[program]
-
-
-def runs_of(store: FeatureStore) -> Runs:
-    """How the tokens of a store make up lines, and the parts that are read each by itself."""
-    tokens, lines = (
-        torch.from_numpy(np.bincount(part, minlength=len(store.part_program)))
-        for part in (store.token_part, store.line_part)
-    )
-    return Runs(tokens, lines, torch.from_numpy(store.token_line))
 
 
 def _drawn(weights: Floats, programs: NDArray[np.int64], chooser: np.random.Generator) -> NDArray[np.int64]:

@@ -207,6 +207,7 @@ def _command(args: argparse.Namespace) -> str:
         f"--rate {args.rate:g}",
     ]
     parts += [f"--averaging {args.averaging:g}"] if args.averaging else []
+    parts += [f"--ranking {args.ranking:g}"] if args.ranking else []
     parts += [f"--layers {args.layers}"] if args.layers else []
     parts += [f"--members {args.members}"] if args.members > 1 else []
     parts += [f"--reading {args.reading}"] if args.reading != "verbatim" else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep a moving average of the weights, of which a step leaves SHARE as it was, such as 0.997 (default 0)",
     )
     parser.add_argument(
+        "--ranking",
+        type=counts,
+        default=0.0,
+        metavar="SHARE",
+        help="what the order of the lines of failing programs counts, where the other terms count 3 (default 0)",
+    )
+    parser.add_argument(
         "--no-statistics",
         action="store_true",
         help="leave surprisal and entropy out; the layers above the taps never run",
@@ -93,6 +101,13 @@ def share(text: str) -> float:
     return share
 
 
+def counts(text: str) -> float:
+    number = float(text)
+    if not 0.0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 on")
+    return number
+
+
 def run(args: argparse.Namespace) -> int:
     """Fit; returns the exit code."""
     from risk_lsp.lab.training.make_bundle import make_bundle
@@ -103,7 +118,8 @@ def run(args: argparse.Namespace) -> int:
 
 def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
     """What the arguments say for a model of `layer_count` layers. BadInput for layers that it lacks."""
-    from risk_lsp.lab.training.fit_probe import FitOptions, Recipe
+    from risk_lsp.lab.training.fit_probe import Recipe
+    from risk_lsp.lab.training.losses import FitOptions
 
     if args.layers is None:
         layers = {(layer_count + 1) // 2, layer_count}
@@ -125,6 +141,7 @@ def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
         hidden=args.hidden,
         rate=args.rate,
         averaging=args.averaging,
+        ranking=args.ranking,
         seed=args.seed,
         members=args.members,
     )

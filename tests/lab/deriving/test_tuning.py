@@ -6,14 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.deriving.tuning import Tuning, TuningOptions, ranking_loss
+from risk_lsp.lab.deriving.tuning import Tuning, TuningOptions
 from risk_lsp.lab.training.training_record import read_training_record, write_training_record
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.host import NO_HEAD
-from tests.lab.training.makers import probe_data, store_of, toy_programs
+from tests.lab.training.makers import probe_data, toy_programs
 
 
 def options(model_folder: Path, out: Path, **changes: object) -> TuningOptions:
@@ -81,16 +80,3 @@ def test_a_run_goes_on_where_its_checkpoint_was(model_folder: Path, tmp_path: Pa
 def test_a_layer_that_is_not_there_is_refused(model_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="layers"):
         Tuning(options(model_folder, tmp_path, layers=(9,)), probe_data(*toy_programs(40)))
-
-
-def test_the_ranking_loss_depends_on_the_order_and_not_on_the_level() -> None:
-    edited = np.array([False, False, True, True])  # two lines of two tokens, one program
-    batch = store_of(np.zeros((4, 1)), edited, 2, 2)
-    right, wrong = torch.tensor([0.1, 0.1, 0.4, 0.4]), torch.tensor([0.4, 0.4, 0.1, 0.1])
-    assert ranking_loss(right, batch) < ranking_loss(wrong, batch)
-    torch.testing.assert_close(ranking_loss(10 * right, batch), ranking_loss(right, batch))
-
-
-def test_the_ranking_loss_of_programs_that_pass_is_zero() -> None:
-    batch = store_of(np.zeros((4, 1)), np.zeros(4, np.bool_), 2, 2)
-    assert float(ranking_loss(torch.ones(4), batch)) == 0

@@ -80,6 +80,7 @@ def test_the_bundle_is_named_after_its_folder_and_says_how_it_was_made(made: Mad
         "hidden": 32,
         "rate": 0.001,
         "averaging": 0.0,
+        "ranking": 0.0,
         "members": 1,
         "seed": 1,
         "layers": [1, 2],

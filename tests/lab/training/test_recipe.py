@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput, BundleError
-from risk_lsp.lab.training.fit_probe import FitOptions, Recipe
+from risk_lsp.lab.training.fit_probe import Recipe
+from risk_lsp.lab.training.losses import FitOptions
 from risk_lsp.lab.training.probe_fit_command import recipe_of
 from risk_lsp.probe.manifest import Manifest, read_manifest
 
-RECIPE = Recipe((2, 4), False, 30, 5, FitOptions("lines", 16, rate=0.001, averaging=0.9, seed=7, members=3))
+OPTIONS = FitOptions("lines", 16, rate=0.001, averaging=0.9, ranking=0.5, seed=7, members=3)
+RECIPE = Recipe((2, 4), False, 30, 5, OPTIONS)
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,12 @@ def test_the_recipe_counts_where_the_command_says_something_else(manifest: Manif
     assert recipe_of(kept, layer_count=4) == RECIPE
 
 
+def test_a_recipe_that_names_no_ranking_has_none(manifest: Manifest) -> None:
+    older = {name: part for name, part in RECIPE.to_json().items() if name != "ranking"}
+
+    assert recipe_of(replace(manifest, recipe=older), layer_count=4).options.ranking == 0
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -42,6 +50,8 @@ def test_the_recipe_counts_where_the_command_says_something_else(manifest: Manif
         {"layers": [2.5]},
         {"layers": 2},
         {"averaging": 1.0},
+        {"ranking": -1.0},
+        {"ranking": "much"},
         {"seed": ...},
         {"per_group": -1},
     ],
@@ -60,7 +70,7 @@ def of_command(manifest: Manifest, command: str, layer_count: int) -> Recipe:
 
 def test_of_an_older_bundle_the_command_tells(manifest: Manifest) -> None:
     command = "risk-lsp probe fit --architecture lines --hidden 16 --rate 0.001 --layers 2,4 --seed 7 --members 3"
-    more = "--averaging 0.9 --no-statistics --copy-model --injected 30 --per-group 5"
+    more = "--averaging 0.9 --ranking 0.5 --no-statistics --copy-model --injected 30 --per-group 5"
 
     assert of_command(manifest, f"{command} {more}", layer_count=4) == RECIPE
 
@@ -80,6 +90,7 @@ def test_what_the_command_does_not_say_is_as_by_default(manifest: Manifest) -> N
         "risk-lsp probe fit --depth 3",
         "risk-lsp probe fit --hidden many",
         "risk-lsp probe fit --averaging 1",
+        "risk-lsp probe fit --ranking nan",
         "risk-lsp probe fit 'unclosed",
     ],
 )
