@@ -59,6 +59,25 @@ class Activations:
         entropies = None if self.entropies is None else self.entropies[tokens]
         return Activations(self.encoding.some(tokens), self.layers, self.values[tokens], log_probabilities, entropies)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Activations]) -> Activations:
+        """The tokens of stretches of one text, in order, at the same layers and all with statistics or all without."""
+        encodings = [part.encoding for part in parts]
+        encoding = Encoding(
+            np.concatenate([each.token_ids for each in encodings]),
+            np.concatenate([each.starts for each in encodings]),
+            np.concatenate([each.ends for each in encodings]),
+        )
+        log_probabilities = [part.log_probabilities for part in parts if part.log_probabilities is not None]
+        entropies = [part.entropies for part in parts if part.entropies is not None]
+        return cls(
+            encoding,
+            parts[0].layers,
+            np.concatenate([part.values for part in parts]),
+            np.concatenate(log_probabilities) if log_probabilities else None,
+            np.concatenate(entropies) if entropies else None,
+        )
+
 
 _LARGEST_HALF = 60_000.0  # float16 ends at 65,504
 _RESUMABLE = 6  # windows whose keys and values are kept: those that were edited last

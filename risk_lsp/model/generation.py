@@ -3,36 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
+from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.host import Decoding
+from risk_lsp.model.threads import stop_if_unwanted
 from risk_lsp.model.tokenizer import TextTokenizer
 
+_LOOKED_AT = 64  # likeliest tokens, where a text has to begin in a certain way
 _TAIL = 4  # tokens of the prompt that are decoded with what follows: some tokenizers drop a text's first space
 
 
 class Prompt(NamedTuple):
-    """What is to be continued: int64[tokens], and once for each of `seeds`.
+    """What is to be continued: int64[tokens], and once for each of `seeds`; for None by the likeliest tokens.
 
     over: where a text is over, as a length, or None where it goes on; asked after every token. The text is cut there.
+    begins: what a text has to begin with; the likeliest tokens that do so are taken, else those of the text itself.
     """
 
     token_ids: NDArray[np.int64]
-    seeds: Sequence[int]
+    seeds: Sequence[int | None]
     max_tokens: int
     over: Callable[[str], int | None]
+    begins: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenTokens:
+    """What happened inside the model at the tokens of a text that it wrote: as Activations says of a text that is read.
+
+    The spans are characters of the text that was written. `values`: float32[tokens, layers, width].
+    """
+
+    encoding: Encoding
+    values: NDArray[np.float32]
+    log_probabilities: NDArray[np.float32]
+    entropies: NDArray[np.float32]
 
 
 class Continuation(NamedTuple):
-    """What the model wrote, its tokens with the one that ended it, and whether it was ended rather than cut short."""
+    """What the model wrote, its tokens with the one that ended it, and whether it was ended rather than cut short.
+
+    written: of the tokens that hold a character of the text, where layers were asked for.
+    """
 
     text: str
     tokens: int
     ended: bool
+    written: WrittenTokens | None = None
 
 
 def prompt_tokens(model: CodeModel, text: str, max_tokens: int) -> NDArray[np.int64]:
@@ -58,61 +82,147 @@ def continuations(
     temperature 0 always takes the likeliest token. top_p: only the likeliest tokens that have this probability together
     are drawn (nucleus sampling, arXiv 1904.09751). ModelError for a model without its head, or a prompt of no tokens.
     """
-    if not model.host.has_head:
-        raise ModelError(f"{model.name} was loaded without what writes", "load it without a top layer")
+    require_head(model)
     if any(not len(prompt.token_ids) for prompt in prompts):
         raise ModelError("there is nothing to continue", "give a prompt of one token or more")
-    written = [[_Text(model, prompt, seed) for seed in prompt.seeds] for prompt in prompts]
-    decoding = model.host.begin([prompt.token_ids for prompt in prompts]) if prompts else None
+    if not prompts:
+        return []
+    decoding = model.host.begin([prompt.token_ids for prompt in prompts])
+    return continue_decoding(model, decoding, prompts, temperature=temperature, top_p=top_p)
+
+
+def require_head(model: CodeModel) -> None:
+    """ModelError for a model that was loaded without its head."""
+    if not model.host.has_head:
+        raise ModelError(f"{model.name} was loaded without what writes", "load it without a top layer")
+
+
+def continue_decoding(
+    model: CodeModel,
+    decoding: Decoding,
+    prompts: Sequence[Prompt],
+    *,
+    temperature: float,
+    top_p: float = 1.0,
+    layers: Sequence[int] = (),
+) -> list[list[Continuation]]:
+    """As `continuations`, from a decoding that has run these prompts, a row each, with the same `layers`.
+
+    With layers, a text's last token is run, too, if it holds a character of the text: one step more.
+    """
+    written = [[_Text(model, prompt, seed, layers) for seed in prompt.seeds] for prompt in prompts]
     running = [(text, row) for row, texts in enumerate(written) for text in texts]
-    while decoding is not None and running:
-        drawn = _drawn(decoding.logits[[row for _, row in running]], [text for text, _ in running], temperature, top_p)
-        going = [
-            (text, row, token) for (text, row), token in zip(running, drawn, strict=True) if text.goes_on_with(token)
-        ]
+    while running:
+        stop_if_unwanted()
+        logits = decoding.logits[[row for _, row in running]]
+        allowed = np.stack([text.allowed(row) for (text, _), row in zip(running, logits, strict=True)])
+        drawn = _drawn(allowed, [text for text, _ in running], temperature, top_p)
+        if layers:
+            for (text, _), token, row in zip(running, drawn, logits, strict=True):
+                text.note_statistics(row, token)
+        going = [(text, row, token) for (text, row), token in zip(running, drawn, strict=True) if text.take(token)]
         if going:
             decoding.advance([row for _, row, _ in going], np.array([token for _, _, token in going]))
-        running = [(text, row) for row, (text, _, _) in enumerate(going)]
+            for row, (text, _, _) in enumerate(going if layers else ()):
+                text.note_residuals({layer: decoding.residuals[layer][row] for layer in layers})
+        running = [(text, row) for row, (text, _, _) in enumerate(going) if not text.is_over]
     return [[text.result() for text in texts] for texts in written]
 
 
 class _Text:
     """One continuation as it grows."""
 
-    def __init__(self, model: CodeModel, prompt: Prompt, seed: int) -> None:
-        self.random = np.random.default_rng(seed)
+    def __init__(self, model: CodeModel, prompt: Prompt, seed: int | None, layers: Sequence[int]) -> None:
+        self.random = None if seed is None else np.random.default_rng(seed)
         self._tokenizer: TextTokenizer = model.tokenizer
         self._ends = model.end_tokens
         self._prompt = prompt
+        self._layers = layers
+        self._width = model.width
         self._before = prompt.token_ids[-_TAIL:].tolist()
         self._skipped = len(self._tokenizer.decode(self._before))
         self._ids: list[int] = []
+        self._text = ""
+        self._reached: list[int] = []  # the text's length after each token
+        self._statistics: list[tuple[float, float]] = []
+        self._residuals: list[NDArray[np.float32]] = []
         self._ended = False
         self._length: int | None = None
 
-    def goes_on_with(self, token: int) -> bool:
-        """Take one more token; whether another may follow."""
+    @property
+    def is_over(self) -> bool:
+        """Whether no token follows."""
+        return self._ended or self._length is not None or len(self._ids) >= self._prompt.max_tokens
+
+    def allowed(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The logits, without the tokens that would have the text begin otherwise than it has to."""
+        begins = self._prompt.begins
+        if self._text.startswith(begins):
+            return logits
+        likeliest = np.argpartition(-logits, min(_LOOKED_AT, len(logits)) - 1)[:_LOOKED_AT].tolist()
+        texts = {token: self._text_with(token) for token in likeliest}
+        fitting = [token for token, text in texts.items() if text.startswith(begins) or begins.startswith(text)]
+        fitting = [token for token in fitting if len(texts[token]) > len(self._text)]
+        fitting = fitting or self._tokenizer.encode(begins[len(self._text) :]).token_ids[:1].tolist()
+        allowed = np.full_like(logits, -np.inf)
+        allowed[fitting] = logits[fitting]
+        return allowed
+
+    def _text_with(self, *tokens: int) -> str:
+        return self._tokenizer.decode([*self._before, *self._ids, *tokens])[self._skipped :]
+
+    def take(self, token: int) -> bool:
+        """Take one more token; whether it has to be run."""
         self._ids.append(token)
         if token in self._ends:
             self._ended = True
-        else:
-            self._length = self._prompt.over(self._text())
-        return not self._ended and self._length is None and len(self._ids) < self._prompt.max_tokens
+            return False
+        before = len(self._text)
+        self._text = self._text_with()
+        self._reached.append(len(self._text))
+        self._length = self._prompt.over(self._text)
+        if not self.is_over:
+            return True
+        return bool(self._layers) and (self._length is None or self._length > before)
+
+    def note_statistics(self, logits: NDArray[np.float32], token: int) -> None:
+        """Keep the log-probability of the token that was drawn, and the entropy of what it was drawn from, in nats."""
+        shifted = logits - logits.max()
+        shares = np.exp(shifted)
+        total = shares.sum()
+        log_total = np.log(total)
+        # H = -sum p log p with log p = z - log(sum exp z).
+        self._statistics.append((float(shifted[token] - log_total), float(log_total - (shares @ shifted) / total)))
+
+    def note_residuals(self, residuals: dict[int, NDArray[np.float32]]) -> None:
+        """Keep the residual streams of the token that was run."""
+        self._residuals.append(np.stack([residuals[layer] for layer in self._layers]))
 
     def result(self) -> Continuation:
-        return Continuation(self._text()[: self._length], len(self._ids), self._ended or self._length is not None)
+        text = self._text[: self._length]
+        written = self._written(len(text)) if self._layers else None
+        return Continuation(text, len(self._ids), self._ended or self._length is not None, written)
 
-    def _text(self) -> str:
-        ids = self._ids[:-1] if self._ended else self._ids
-        return self._tokenizer.decode([*self._before, *ids])[self._skipped :]
+    def _written(self, length: int) -> WrittenTokens:
+        # A character that several tokens make up belongs to the last of them; to the others no character.
+        ends = np.minimum.accumulate(np.array([*self._reached, length])[::-1])[::-1][:-1]
+        starts = np.concatenate([[0], ends[:-1]]).astype(np.int32)
+        count = min(int(np.searchsorted(starts, length)), len(self._residuals))
+        encoding = Encoding(np.array(self._ids[:count], np.int32), starts[:count], ends[:count].astype(np.int32))
+        statistics = np.array(self._statistics[:count], np.float32).reshape(-1, 2)
+        values = np.array(self._residuals[:count], np.float32).reshape(-1, len(self._layers), self._width)
+        return WrittenTokens(encoding, values, statistics[:, 0], statistics[:, 1])
 
 
 def _drawn(logits: NDArray[Any], texts: Sequence[_Text], temperature: float, top_p: float) -> list[int]:
     """A token for each row of float32[rows, vocabulary], by each text's own random numbers."""
-    if temperature == 0:
+    if temperature == 0 or all(text.random is None for text in texts):
         return [int(row.argmax()) for row in logits]
     shares = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float32(temperature))
-    return [_one_of(row, text.random.random(), top_p) for row, text in zip(shares, texts, strict=True)]
+    return [
+        int(row.argmax()) if text.random is None else _one_of(row, text.random.random(), top_p)
+        for row, text in zip(shares, texts, strict=True)
+    ]
 
 
 def _one_of(shares: NDArray[np.float32], point: float, top_p: float) -> int:

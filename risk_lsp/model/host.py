@@ -28,11 +28,19 @@ class Run:
 class Decoding(Protocol):
     """Texts that grow token by token: a row each.
 
-    `logits` is float32[rows, vocabulary], of what follows each row so far.
+    `logits` is float32[rows, vocabulary], of what follows each row so far; `residuals[k]` float32[rows, width], of the
+    last token of each row, at the layers that were asked for. `runs` are those of the texts that it began with, in
+    order; there are none where no layers were asked for.
     """
 
     @property
     def logits(self) -> NDArray[Any]: ...
+
+    @property
+    def residuals(self) -> dict[int, NDArray[Any]]: ...
+
+    @property
+    def runs(self) -> Sequence[Run]: ...
 
     def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
         """Go on with `rows` alone, in this order, each with one more token; one that is named twice goes on twice."""
@@ -71,7 +79,7 @@ class Host(Protocol):
         """Next-token logits float32[rows, vocabulary] for rows of `final`. Raises ModelError as `statistics` does."""
         ...
 
-    def begin(self, sequences: Sequence[NDArray[Any]]) -> Decoding:
+    def begin(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int] = ()) -> Decoding:
         """Run int64[tokens] each, at least one, such that more can follow. Raises ModelError as `logits` does."""
         ...
 

@@ -12,12 +12,8 @@ from numpy.typing import NDArray
 from risk_lsp.errors import ModelError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.host import Decoding
+from risk_lsp.model.prompting import FillMarks
 
-# The special tokens of a text rearranged as prefix, suffix, middle, as families of models name them.
-_FAMILIES = (
-    ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),
-    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),
-)
 _PREFIX_SHARE = 0.6  # of the context, where a text is too long for it
 
 
@@ -47,7 +43,7 @@ class Infiller:
     def __init__(self, model: CodeModel) -> None:
         self._model = model
         self._tokenizer = model.tokenizer
-        self._marks = next((found for family in _FAMILIES if (found := self._ids(family))), None)
+        self._marks = FillMarks.of(self._tokenizer)
         self._ends = model.end_tokens
 
     @property
@@ -102,7 +98,6 @@ class Infiller:
         """int64[tokens]: the text around a span, rearranged and cut such that `max_tokens` can follow."""
         if self._marks is None:
             raise ModelError(f"{self._model.name} does not fill in", "ask `can_fill` first")
-        before, behind, middle = self._marks
         prefix = self._tokenizer.encode(text[:start]).token_ids
         suffix = self._tokenizer.encode(text[end:]).token_ids
         room = self._model.context - max_tokens - len(self._tokenizer.prefix) - len(self._marks)
@@ -110,8 +105,7 @@ class Infiller:
             kept = max(int(_PREFIX_SHARE * room), room - len(suffix))
             prefix = prefix[max(0, len(prefix) - kept) :]
             suffix = suffix[: room - len(prefix)]
-        parts = (list(self._tokenizer.prefix), [before], prefix, [behind], suffix, [middle])
-        return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
+        return self._marks.arranged(self._tokenizer.prefix, prefix, suffix)
 
     def _greedily(
         self, decoding: Decoding, count: int, max_tokens: int, *, one_line: bool
@@ -135,10 +129,6 @@ class Infiller:
                 ):
                     token = int(logs.argmax())
                     running.append((ids, token, total + float(logs[token]), row))
-
-    def _ids(self, names: Sequence[str]) -> tuple[int, ...] | None:
-        ids = [self._tokenizer.token_id(name) for name in names]
-        return tuple(token for token in ids if token is not None) if None not in ids else None
 
 
 def _log_softmax(logits: NDArray[Any]) -> NDArray[Any]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.model.activations import Past, Resumable, WindowMemory, WindowRows, rounded, window_key
-from risk_lsp.model.host import Host, Run
+from risk_lsp.model.host import Decoding, Host, Run
 from risk_lsp.model.threads import stop_if_unwanted
 
 _LOOKED_AT = 12  # tokens from a boundary on that decide whether a text is cut there
@@ -105,6 +105,10 @@ class ResumableHost(Host, Protocol):
 
     def extend(self, token_ids: NDArray[Any], past: Any, layers: Sequence[int], *, to_end: bool) -> Run:
         """Run the tokens that follow `past`, which this host made and which grows by them."""
+        ...
+
+    def begin_behind(self, token_ids: NDArray[Any], past: Any, layers: Sequence[int]) -> Decoding:
+        """As `extend` to the end, such that more can follow. `past` grows by these tokens alone."""
         ...
 
     def joined(self, first: Any, second: Any) -> Any:

@@ -113,7 +113,7 @@ class Engine:
             boundaries=self._boundaries(given, encoding),
             statistics=manifest.statistics,
             at=int(encoding.tokens_at([given.span_in_text(Span(at, at)).start])[0]),
-            on_part=lambda known: on_part(self._partial_risk(given, known, encoding)),
+            on_part=lambda known: on_part(self.partial_risk(given, known, encoding)),
         )
         return self.risk(given, activations)
 
@@ -154,7 +154,7 @@ class Engine:
 
         return self._risk(given, activations, read_tokens(self._bundle.reader, given.text, activations, self.manifest))
 
-    def _partial_risk(self, given: ModelText, known: Activations, whole: Encoding) -> PartialRisk:
+    def partial_risk(self, given: ModelText, known: Activations, whole: Encoding) -> PartialRisk:
         """The risks of some of a text's tokens; those of the others are taken to be like them."""
         from risk_lsp.probe.scoring import read_tokens
 

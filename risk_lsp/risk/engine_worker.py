@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,12 @@ from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.risk.disk_cache import DiskCache, cache_folder, key_prefix, text_key
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
+from risk_lsp.risk.writing import WritingTask, texts_to_arrays
 from risk_lsp.text.document import Span
 from risk_lsp.worker.child import Answer, run_worker, step_back
+
+if TYPE_CHECKING:
+    from risk_lsp.risk.writer import Writer
 
 Reply = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 
@@ -28,6 +32,7 @@ class SideQuestions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._infiller = Infiller(engine.model)
+        self._writer: Writer | None = None
 
     def answer(self, question: str, parameters: dict[str, Any]) -> Reply:
         """Header and arrays. BadInput for a question that is not known."""
@@ -35,6 +40,8 @@ class SideQuestions:
             return self._risks(parameters["texts"], parameters["language_id"])
         if question == "infill":
             return self._infills(parameters)
+        if question == "write":
+            return self._written(parameters)
         if question == "alternatives":
             return self._alternatives(parameters)
         if question == "preferences":
@@ -58,6 +65,13 @@ class SideQuestions:
             for start, end in asked["spans"]
         ]
         return {"infills": [[[fill.text, fill.log_probability] for fill in found] for found in fills]}, {}
+
+    def _written(self, asked: dict[str, Any]) -> Reply:
+        if self._writer is None:  # which takes memory, and most people do without
+            from risk_lsp.risk.writer import Writer
+
+            self._writer = Writer(self._engine)
+        return texts_to_arrays(self._writer.write(WritingTask(**asked)))
 
     def _alternatives(self, asked: dict[str, Any]) -> Reply:
         given = self._engine.model_text(asked["text"], asked["language_id"])
@@ -122,6 +136,7 @@ def load(options: dict[str, Any]) -> EngineScorer:
         dtype=options.get("dtype", "auto"),
         offline=options.get("offline", True),
         threads=options.get("threads"),
+        whole_model=options.get("writes", False),
     )
     engine.score("def warm_up():\n    return 1\n")
     memory = WindowMemory(options.get("cache_bytes", _CACHE_BYTES))

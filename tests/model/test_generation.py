@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from risk_lsp.errors import ModelError
+from risk_lsp.errors import ModelError, WorkerError
+from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
-from risk_lsp.model.generation import Continuation, Prompt, continuations, prompt_tokens
+from risk_lsp.model.generation import Continuation, Prompt, continuations, continue_decoding, prompt_tokens
 from risk_lsp.model.infilling import Infiller
+from risk_lsp.model.threads import cancellable
 
 ModelFolder = Callable[..., Path]
 TEXT = "def largest(values):\n    best ="
+LAYERS = (1, 3)
 
 
 def never(_: str) -> None:
@@ -151,3 +156,81 @@ def test_prompts_of_several_lengths_are_continued_side_by_side(model: CodeModel)
 def test_a_prompt_for_filling_in_needs_a_model_that_can(model: CodeModel) -> None:
     with pytest.raises(ModelError, match="does not fill in"):
         Infiller(model).prompt(TEXT, 0, 3, 4)
+
+
+def begun(
+    model: CodeModel, max_tokens: int, *, begins: str = "", over: Callable[[str], int | None] = never
+) -> list[Continuation]:
+    """A greedy text and two drawn ones, with what happened at their tokens."""
+    prompt = Prompt(prompt_tokens(model, TEXT, max_tokens), (None, 1, 2), max_tokens, over, begins)
+    decoding = model.host.begin([prompt.token_ids], LAYERS)
+    return continue_decoding(model, decoding, [prompt], temperature=1.0, layers=LAYERS)[0]
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch", ""])
+def test_what_happened_at_written_tokens_is_what_reading_them_gives(
+    library: str, model_folder: ModelFolder, run_by: Callable[[str], None]
+) -> None:
+    run_by(library)
+    model = CodeModel.load(model_folder("Qwen3"), threads=1)
+    prompt = prompt_tokens(model, TEXT, 6).astype(np.int32)
+    for text in begun(model, 6):
+        assert text.written is not None and len(text.written.encoding)
+        token_ids = np.concatenate([prompt, text.written.encoding.token_ids])
+        places = np.arange(len(token_ids), dtype=np.int32)
+        read = model.read(Encoding(token_ids, places, places + 1), LAYERS, statistics=True)
+        own = slice(len(prompt), None)
+        assert read.log_probabilities is not None and read.entropies is not None
+        np.testing.assert_allclose(text.written.values, read.values[own], atol=1e-4)
+        np.testing.assert_allclose(text.written.log_probabilities, read.log_probabilities[own], atol=1e-4)
+        np.testing.assert_allclose(text.written.entropies, read.entropies[own], atol=1e-4)
+
+
+def test_written_tokens_stand_for_the_characters_of_the_text(model: CodeModel) -> None:
+    for text in begun(model, 12, over=lambda text: 5 if len(text) > 5 else None):
+        assert text.written is not None
+        starts, ends = text.written.encoding.starts, text.written.encoding.ends
+        assert starts[0] == 0 and ends[-1] == len(text.text)
+        np.testing.assert_array_equal(starts[1:], ends[:-1])
+
+
+def test_only_a_last_token_that_is_kept_is_run_beyond_those_that_were_needed(
+    model: CodeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    step = model.host.step  # type: ignore[attr-defined]  # what this host calls for each further token
+
+    def counted(token_ids: NDArray[np.int64], *rest: Any) -> Any:
+        steps.append(len(token_ids))
+        return step(token_ids, *rest)
+
+    monkeypatch.setattr(model.host, "step", counted)
+
+    (greedy, *_) = begun(model, 8)
+    tokens = [len(text.written.encoding) for text in begun(model, 8) if text.written is not None]
+
+    assert len(steps) == 2 * max(tokens) and max(tokens) <= 8
+    steps.clear()
+    cut = begun(model, 8, over=lambda text: 0)
+    assert steps == [] and [text.text for text in cut] == ["", "", ""]
+    assert greedy.tokens == 8
+
+
+def test_a_text_begins_as_it_has_to(model: CodeModel) -> None:
+    first = next(text.text[0] for text in begun(model, 4) if text.text and text.text[0].isascii())
+    found = begun(model, 6, begins=first)
+
+    assert [text.text[:1] for text in found] == [first] * 3
+
+
+def test_a_text_begins_so_whatever_the_model_expects(model: CodeModel) -> None:
+    found = begun(model, 12, begins="zq 7")
+
+    assert all(text.text.startswith("zq 7") for text in found)
+
+
+def test_writing_stops_when_nobody_waits(model: CodeModel) -> None:
+    looks = iter([False, False, False, True])
+
+    with cancellable(lambda: next(looks, True)), pytest.raises(WorkerError, match="cancelled"):
+        written(model, 1, max_tokens=24)

@@ -14,6 +14,8 @@ from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import EngineScorer
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import WORKER_COMMAND, risk_from_arrays
+from risk_lsp.risk.writer import Writer
+from risk_lsp.risk.writing import WritingTask, texts_from_arrays
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
 from tests.probe.tiny import SAMPLE
 
@@ -86,3 +88,19 @@ def test_what_somebody_types_is_not_kept_on_disk(bundles: dict[str, Path], tmp_p
         worker.read(text)
 
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+async def test_the_worker_writes_as_the_writer_does_in_process(bundles: dict[str, Path]) -> None:
+    place = len(SAMPLE) // 4
+    task = WritingTask(SAMPLE[:place], place, place, "line", count=3, max_tokens=12)
+    supervisor = Supervisor({**options(bundles["lines"]), "writes": True}, command=WORKER_COMMAND)
+    await supervisor.start()
+    try:
+        reply = await asyncio.wait_for(supervisor.ask("write", task.to_json()), PATIENCE)
+    finally:
+        await supervisor.stop()
+
+    theirs = texts_from_arrays(reply.header, reply.arrays)
+    ours = Writer(Engine.load(bundles["lines"], whole_model=True)).write(task)
+    assert ours and [each.text for each in theirs] == [each.text for each in ours]
+    np.testing.assert_allclose([each.probability for each in theirs], [each.probability for each in ours], rtol=1e-3)

@@ -87,23 +87,35 @@ class NumpyHost:
             return Run(residuals, None)
         return Run(residuals, rms_norm(hidden, self._norm, self._shape.epsilon))
 
-    def begin(self, sequences: Sequence[NDArray[Any]]) -> NumpyDecoding:
+    def begin(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int] = ()) -> NumpyDecoding:
         """Run int64[tokens] each, at least one, such that more tokens can follow."""
         pasts = [self.new_past() for _ in sequences]
         runs = self._threads.map(
-            lambda pair: self.extend(pair[0], pair[1], [], to_end=True), list(zip(sequences, pasts, strict=True))
+            lambda pair: self.extend(pair[0], pair[1], layers, to_end=True), list(zip(sequences, pasts, strict=True))
         )
-        return NumpyDecoding(self, self._threads, pasts, self.logits(np.stack([run.final[-1] for run in runs])))
+        return NumpyDecoding(self, self._threads, pasts, runs, layers)
 
-    def step(self, token_ids: NDArray[Any], pasts: Sequence[Sequence[KeyValues]]) -> Floats:
-        """Logits float32[texts, vocabulary] behind one more token of each of several texts."""
+    def begin_behind(self, token_ids: NDArray[Any], past: NumpyPast, layers: Sequence[int]) -> NumpyDecoding:
+        """Run the tokens that follow `past`, which grows by them, such that more tokens can follow."""
+        run = self.extend(token_ids, past, layers, to_end=True)
+        return NumpyDecoding(self, self._threads, [past], [run], layers)
+
+    def step(
+        self, token_ids: NDArray[Any], pasts: Sequence[Sequence[KeyValues]], layers: Sequence[int]
+    ) -> tuple[Floats, dict[int, Floats]]:
+        """Logits float32[texts, vocabulary] behind one more token of each of several texts, and its residual streams
+        float32[texts, width] at `layers`.
+        """
         assert self._norm is not None  # `begin` came before
         places = [len(past[0]) for past in pasts]
         angles = self._cosines[places], self._sines[places]
         hidden = self._embeddings[token_ids]
-        for number, block in enumerate(self._blocks):
-            hidden = block.step(hidden, angles, [past[number] for past in pasts])
-        return self.logits(rms_norm(hidden, self._norm, self._shape.epsilon))
+        residuals = {0: hidden} if 0 in layers else {}
+        for number, block in enumerate(self._blocks, start=1):
+            hidden = block.step(hidden, angles, [past[number - 1] for past in pasts])
+            if number in layers:
+                residuals[number] = hidden
+        return self.logits(rms_norm(hidden, self._norm, self._shape.epsilon)), residuals
 
     def statistics(self, final: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:
         """Log-probability of each target and entropy of the distribution it was drawn from, in nats."""
@@ -132,20 +144,27 @@ class NumpyHost:
 class NumpyDecoding:
     """Texts that grow token by token; see Decoding in host.py."""
 
-    def __init__(self, host: NumpyHost, threads: Threads, pasts: list[NumpyPast], logits: Floats) -> None:
+    def __init__(
+        self, host: NumpyHost, threads: Threads, pasts: list[NumpyPast], runs: Sequence[Run], layers: Sequence[int]
+    ) -> None:
         self._host = host
         self._threads = threads
         self._pasts = pasts
-        self.logits = logits
+        self._layers = layers
+        self.logits = host.logits(np.stack([run.final[-1] for run in runs]))
+        self.residuals = {layer: np.stack([run.residuals[layer][-1] for run in runs]) for layer in layers}
+        self.runs = runs if layers else ()
 
     def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
         """Go on with `rows`, each with one more token."""
         self._pasts = [NumpyPast(each.copy() for each in self._pasts[row]) for row in rows]
         parts = np.array_split(np.arange(len(rows)), max(1, min(self._threads.count, len(rows) // _ROWS_PER_THREAD)))
-        self.logits = np.concatenate(self._threads.map_alone(lambda part: self._step(token_ids, part), parts))
+        found = self._threads.map_alone(lambda part: self._step(token_ids, part), parts)
+        self.logits = np.concatenate([logits for logits, _ in found])
+        self.residuals = {layer: np.concatenate([residuals[layer] for _, residuals in found]) for layer in self._layers}
 
-    def _step(self, token_ids: NDArray[Any], part: NDArray[np.int64]) -> Floats:
-        return self._host.step(token_ids[part], [self._pasts[row] for row in part])
+    def _step(self, token_ids: NDArray[Any], part: NDArray[np.int64]) -> tuple[Floats, dict[int, Floats]]:
+        return self._host.step(token_ids[part], [self._pasts[row] for row in part], self._layers)
 
 
 def _chunk_statistics(logits: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -82,6 +82,10 @@ class TorchPast:
         cut._blocks = {block: (keys[:, :tokens], values[:, :tokens]) for block, (keys, values) in self._blocks.items()}
         return cut
 
+    def kept(self) -> Iterable[tuple[int, tuple[Tensor, Tensor]]]:
+        """Each block that ran, with its keys and values."""
+        return self._blocks.items()
+
     def extend(self, block: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add those of the next tokens, given as [tokens, key_value_heads, head_width]; returns those of all tokens so
         far.
@@ -126,6 +130,15 @@ class GrowingRows:
         self._room = max(lengths) + _ROOM
         self._blocks: dict[int, tuple[Tensor, Tensor]] = {}
         self._mask: Tensor | None = None
+
+    @classmethod
+    def behind(cls, past: TorchPast, device: torch.device) -> GrowingRows:
+        """One row, of a copy of what was kept of a text."""
+        rows = cls([len(past)], device)
+        for block, (keys, values) in past.kept():
+            room = (0, 0, 0, rows._room - len(past))
+            rows._blocks[block] = functional.pad(keys, room)[None], functional.pad(values, room)[None]
+        return rows
 
     def fill(self, first: int, lengths: Sequence[int]) -> Attention:
         """Attention in the texts of rows from `first` on, one behind another, that keeps what can be gone on from."""

@@ -81,11 +81,8 @@ class TorchHost:
         for part in _parts(sequences):
             lengths = [len(sequence) for sequence in part]
             places = torch.cat([torch.arange(length) for length in lengths])
-            residuals, final = self._forward(np.concatenate(part), places, WholeTexts(lengths), layers, to_end=to_end)
-            ends = np.cumsum(lengths)
-            for start, end in zip(ends - lengths, ends, strict=True):
-                own = {layer: each[start:end] for layer, each in residuals.items()}
-                runs.append(Run(own, None if final is None else final[start:end]))
+            found = self._forward(np.concatenate(part), places, WholeTexts(lengths), layers, to_end=to_end)
+            runs += _runs(*found, lengths)
         return runs
 
     def new_past(self) -> TorchPast:
@@ -118,28 +115,36 @@ class TorchHost:
         return self._loaded_head().logits(final).cpu().numpy()
 
     @torch.inference_mode()
-    def begin(self, sequences: Sequence[NDArray[Any]]) -> TorchDecoding:
+    def begin(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int] = ()) -> TorchDecoding:
         """Run int64[tokens] each, at least one, such that more tokens can follow."""
         self._loaded_head()
         rows = GrowingRows([len(sequence) for sequence in sequences], self._device)
-        finals: list[Tensor] = []
+        runs: list[Run] = []
         for part in _parts(sequences):
             lengths = [len(sequence) for sequence in part]
             places = torch.cat([torch.arange(length) for length in lengths])
-            attention = rows.fill(len(finals), lengths)
-            _, final = self._forward(np.concatenate(part), places, attention, [], to_end=True)
-            assert final is not None
-            finals += [final[end - 1] for end in np.cumsum(lengths)]
-        return TorchDecoding(self, rows, self.logits(torch.stack(finals)))
+            attention = rows.fill(len(runs), lengths)
+            found = self._forward(np.concatenate(part), places, attention, layers, to_end=True)
+            # Without layers, nothing but the last rows is worth the memory.
+            runs += [each if layers else Run({}, each.final[-1:].clone()) for each in _runs(*found, lengths)]
+        return TorchDecoding(self, rows, runs, layers)
 
     @torch.inference_mode()
-    def step(self, token_ids: NDArray[Any], rows: GrowingRows) -> NDArray[Any]:
-        """Logits float32[rows, vocabulary] behind one more token of each row."""
+    def begin_behind(self, token_ids: NDArray[Any], past: TorchPast, layers: Sequence[int]) -> TorchDecoding:
+        """Run the tokens that follow `past`, which grows by them, such that more tokens can follow."""
+        run = self.extend(token_ids, past, layers, to_end=True)
+        return TorchDecoding(self, GrowingRows.behind(past, self._device), [run], layers)
+
+    @torch.inference_mode()
+    def step(
+        self, token_ids: NDArray[Any], rows: GrowingRows, layers: Sequence[int]
+    ) -> tuple[NDArray[Any], dict[int, NDArray[Any]]]:
+        """Logits float32[rows, vocabulary] behind one more token of each row, and its residual streams at `layers`."""
         rows.begin_step()
-        _, final = self._forward(token_ids, rows.lengths, rows.step, [], to_end=True, rounded_to=1)
+        residuals, final = self._forward(token_ids, rows.lengths, rows.step, layers, to_end=True, rounded_to=1)
         rows.end_step()
         assert final is not None
-        return self.logits(final)
+        return self.logits(final), residuals
 
     def _forward(
         self,
@@ -182,16 +187,27 @@ class TorchHost:
 class TorchDecoding:
     """Texts that grow token by token; see Decoding in host.py."""
 
-    def __init__(self, host: TorchHost, rows: GrowingRows, logits: NDArray[Any]) -> None:
+    def __init__(self, host: TorchHost, rows: GrowingRows, runs: Sequence[Run], layers: Sequence[int]) -> None:
         self._host = host
         self._rows = rows
-        self.logits = logits
+        self._layers = layers
+        self.logits = host.logits(torch.stack([run.final[-1] for run in runs]))
+        self.residuals = {layer: np.stack([run.residuals[layer][-1] for run in runs]) for layer in layers}
+        self.runs = runs if layers else ()
 
     @torch.inference_mode()
     def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
         """Go on with `rows`, each with one more token."""
         self._rows.choose(rows)
-        self.logits = self._host.step(token_ids, self._rows)
+        self.logits, self.residuals = self._host.step(token_ids, self._rows, self._layers)
+
+
+def _runs(residuals: dict[int, NDArray[Any]], final: Tensor | None, lengths: Sequence[int]) -> Iterator[Run]:
+    """What a pass gave for each of the texts of these lengths."""
+    ends = np.cumsum(lengths)
+    for start, end in zip(ends - lengths, ends, strict=True):
+        own = {layer: each[start:end] for layer, each in residuals.items()}
+        yield Run(own, None if final is None else final[start:end])
 
 
 def _taken(hidden: Tensor, count: int) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from risk_lsp.errors import ModelError
+from risk_lsp.model.host import Run
 
 # With these what is kept of a token depends on how long the text became.
 _ROTATIONS_BY_LENGTH = ("dynamic", "longrope")
@@ -28,6 +28,11 @@ class TransformersPast:
     def size(self) -> int:
         """Bytes."""
         return sum(each.nbytes for keys_values in self._kept() for each in keys_values)
+
+    @property
+    def length(self) -> int:
+        """Tokens."""
+        return int(self.cache.get_seq_length())
 
     def first(self, tokens: int) -> TransformersPast:
         """A copy for the first `tokens` tokens, which grows by itself."""
@@ -55,18 +60,21 @@ def can_be_gone_on_from(model: nn.Module) -> bool:
     return len(layers) > 0 and all(type(layer) is DynamicLayer for layer in layers)
 
 
+# From int64[rows, tokens] and a cache: output and residual streams [rows, tokens, width], and the cache behind them.
+GrowingRun: TypeAlias = "Callable[[NDArray[Any], Any], tuple[Tensor, dict[int, Tensor], Any]]"
+
+
 class TransformersDecoding:
     """See Decoding in host.py. Rows that follow the same text run together; no text is padded."""
 
     def __init__(
-        self, base: nn.Module, logits: Callable[[Tensor], Tensor], device: str, sequences: Sequence[NDArray[Any]]
+        self, logits: Callable[[Tensor], Tensor], groups: Sequence[RowsOfOneText], layers: Sequence[int]
     ) -> None:
-        self._base = base
         self._logits_of = logits
-        self._device = device
-        groups = [_Group(base, device, sequence) for sequence in sequences]
+        self._layers = layers
         self._places = [(group, 0) for group in groups]
-        self.logits = self._logits(groups)
+        self.runs = [group.first_run() for group in groups] if layers else []
+        self._take(groups, np.arange(len(groups)))
 
     def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
         """Go on with `rows`, each with one more token."""
@@ -78,39 +86,36 @@ class TransformersDecoding:
         order = np.argsort([index for own in members for index in own])
         together = [(group, place) for group, own in zip(groups, members, strict=True) for place in range(len(own))]
         self._places = [together[index] for index in order]
-        self.logits = self._logits(groups)[order]
+        self._take(groups, order)
 
-    def _logits(self, groups: Sequence[_Group]) -> NDArray[Any]:
+    def _take(self, groups: Sequence[RowsOfOneText], order: NDArray[np.int64]) -> None:
         with torch.inference_mode():
-            return self._logits_of(torch.cat([group.final for group in groups])).cpu().numpy()
+            final = torch.cat([group.final[:, -1] for group in groups])
+            self.logits = self._logits_of(final).cpu().numpy()[order]
+        self.residuals = {
+            layer: torch.cat([group.residuals[layer][:, -1] for group in groups]).numpy()[order]
+            for layer in self._layers
+        }
 
 
-class _Group:
-    """Rows that follow one text: as many tokens in each. `final`: [rows, width], of the last token of each."""
+class RowsOfOneText:
+    """Rows that follow one text: as many tokens in each. `final` and `residuals`: [rows, tokens, width], of the tokens
+    that were run last.
+    """
 
-    @torch.inference_mode()
-    def __init__(self, base: nn.Module, device: str, sequence: NDArray[Any]) -> None:
-        self._base = base
-        self._device = device
-        self._cache: Any = None
-        self.final = self._run(sequence[None])
+    def __init__(self, run: GrowingRun, sequence: NDArray[Any], cache: Any = None) -> None:
+        self._run = run
+        self.final, self.residuals, self._cache = run(sequence[None], cache)
 
-    @torch.inference_mode()
     def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
-        self._cache.reorder_cache(torch.tensor(rows, device=self._device))
-        self.final = self._run(token_ids[:, None])
+        """Go on with `rows`, each with one more token."""
+        with torch.inference_mode():
+            self._cache.reorder_cache(torch.tensor(rows, device=self.final.device))
+        self.final, self.residuals, self._cache = self._run(token_ids[:, None], self._cache)
 
-    def _run(self, token_ids: NDArray[Any]) -> Tensor:
-        given = torch.from_numpy(token_ids.astype(np.int64)).to(self._device)
-        output = self._base(input_ids=given, past_key_values=self._cache, use_cache=True)
-        self._cache = getattr(output, "past_key_values", None)
-        if not hasattr(self._cache, "reorder_cache"):
-            raise ModelError(
-                f"{type(self._base).__name__} keeps no keys and values that more tokens could follow",
-                "use a model of attention layers to write with",
-            )
-        final: Tensor = output.last_hidden_state[:, -1]
-        return final
+    def first_run(self) -> Run:
+        """What the text that it began with gave."""
+        return Run({layer: each[0].numpy() for layer, each in self.residuals.items()}, self.final[0])
 
 
 _LOGITS_PER_CHUNK = 1 << 20  # 4 MiB of float32

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from risk_lsp.errors import ModelError, first_line
 from risk_lsp.model.decoders.torch_weights import number_type, torch_device
 from risk_lsp.model.decoders.transformers_decoding import (
+    GrowingRun,
+    RowsOfOneText,
     TransformersDecoding,
     TransformersPast,
     can_be_gone_on_from,
@@ -113,9 +115,37 @@ class TransformersHost:
         with torch.inference_mode():
             return self._logits(final).cpu().numpy()
 
-    def begin(self, sequences: Sequence[NDArray[Any]]) -> TransformersDecoding:
+    def begin(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int] = ()) -> TransformersDecoding:
         """Run int64[tokens] each, at least one, such that more tokens can follow."""
-        return TransformersDecoding(self._base, self._logits, self.device, sequences)
+        groups = [RowsOfOneText(self._growing(layers), sequence) for sequence in sequences]
+        return TransformersDecoding(self._logits, groups, layers)
+
+    def begin_behind(
+        self, token_ids: NDArray[Any], past: TransformersPast, layers: Sequence[int]
+    ) -> TransformersDecoding:
+        """Run the tokens that follow `past`, which grows by them, such that more tokens can follow."""
+        count = past.length + len(token_ids)
+        group = RowsOfOneText(self._growing(layers), token_ids, past.cache)
+        # What follows is added in place: `past` goes on with a copy.
+        past.cache = past.first(count).cache
+        return TransformersDecoding(self._logits, [group], layers)
+
+    def _growing(self, layers: Sequence[int]) -> GrowingRun:
+        """Runs [rows, tokens] behind a cache; gives the output, the residual streams at `layers`, and the cache."""
+
+        def run(token_ids: NDArray[Any], cache: Any) -> tuple[Tensor, dict[int, Tensor], Any]:
+            given = torch.from_numpy(token_ids.astype(np.int64)).to(self.device)
+            with torch.inference_mode(), _taps(self._blocks, layers, None) as residuals:
+                output = self._base(input_ids=given, past_key_values=cache, use_cache=True)
+            cache = getattr(output, "past_key_values", None)
+            if not hasattr(cache, "reorder_cache"):
+                raise ModelError(
+                    f"{type(self._base).__name__} keeps no keys and values that more tokens could follow",
+                    "use a model of attention layers to write with",
+                )
+            return output.last_hidden_state, residuals, cache
+
+        return run
 
     def _logits(self, final: Tensor) -> Tensor:
         if self._head is None:
