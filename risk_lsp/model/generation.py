@@ -82,19 +82,14 @@ def continuations(
     temperature 0 always takes the likeliest token. top_p: only the likeliest tokens that have this probability together
     are drawn (nucleus sampling, arXiv 1904.09751). ModelError for a model without its head, or a prompt of no tokens.
     """
-    require_head(model)
+    if not model.host.has_head:
+        raise ModelError(f"{model.name} was loaded without what writes", "load it without a top layer")
     if any(not len(prompt.token_ids) for prompt in prompts):
         raise ModelError("there is nothing to continue", "give a prompt of one token or more")
     if not prompts:
         return []
     decoding = model.host.begin([prompt.token_ids for prompt in prompts])
     return continue_decoding(model, decoding, prompts, temperature=temperature, top_p=top_p)
-
-
-def require_head(model: CodeModel) -> None:
-    """ModelError for a model that was loaded without its head."""
-    if not model.host.has_head:
-        raise ModelError(f"{model.name} was loaded without what writes", "load it without a top layer")
 
 
 def continue_decoding(

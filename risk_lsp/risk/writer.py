@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Activations, Encoding
-from risk_lsp.model.generation import Continuation, Prompt, WrittenTokens, continue_decoding, require_head
+from risk_lsp.model.generation import Continuation, Prompt, WrittenTokens, continue_decoding
 from risk_lsp.model.prompting import PromptReader, PromptRun, Surroundings, surroundings
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.partial_risk import PartialRisk, spans_of_tokens
@@ -27,7 +28,11 @@ class Writer:
     """
 
     def __init__(self, engine: Engine) -> None:
-        require_head(engine.model)
+        if not engine.model.host.has_head:
+            raise ModelError(
+                f"the model {engine.model.name} reads, and does not write",
+                "choose one that writes, such as qwen2.5-coder-0.5b: risk-lsp models",
+            )
         self._engine = engine
         self._statistics = engine.manifest.statistics
         self._reader = PromptReader(engine.model, engine.manifest.layers)

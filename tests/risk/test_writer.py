@@ -108,7 +108,7 @@ def test_where_nothing_can_stand_before_nothing_is_written(engine: Engine) -> No
 def test_a_model_without_its_head_is_refused(writing_model: Path, tmp_path: Path) -> None:
     bundle = save_tiny_bundle(tmp_path / "tiny", writing_model, layers=(1,), statistics=False)
 
-    with pytest.raises(ModelError, match="without what writes"):
+    with pytest.raises(ModelError, match="does not write"):
         Writer(Engine.load(bundle, threads=1))
 
 
