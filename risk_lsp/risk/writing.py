@@ -8,9 +8,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from risk_lsp.risk.partial_risk import PartialRisk
+from risk_lsp.risk.span_risk import PartialRisk
+from risk_lsp.text.document import Span
 from risk_lsp.text.extents import Extent
-from risk_lsp.text.spans import Span
 
 TEMPERATURE = 0.8
 
