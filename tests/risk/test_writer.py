@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from risk_lsp.probe.reader import ARCHITECTURES
 
 from risk_lsp.errors import ModelError
+from risk_lsp.probe.scoring import ARCHITECTURES
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.writer import Writer
