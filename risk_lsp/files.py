@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""The user's data folder, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -23,3 +23,10 @@ def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
         with suppress(OSError):
             os.unlink(name)
         raise
+
+
+def user_data_folder() -> Path:
+    """The user's data folder for this program."""
+    from platformdirs import user_data_path
+
+    return user_data_path("risk-lsp", appauthor=False)

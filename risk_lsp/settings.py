@@ -140,6 +140,12 @@ class Settings:
         "Whether code of the workspace may be run at all; editors that ask for trust say so themselves.",
         Scope.USER,
     )
+    learn_from_edits: bool = _setting(
+        True,
+        "Learn from what becomes of the generated lines that you accept how often such lines need an edit in your"
+        " hands. What is remembered, hashes and numbers and no code, stays in your data folder.",
+        Scope.USER,
+    )
     repair_provider: str = _setting(
         "embedded",
         "What makes repairs: the built-in model ('embedded'), a model at 'endpoint', or the 'editor's own model.",

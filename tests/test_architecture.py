@@ -22,9 +22,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "edits": {"text"},
     "risk": {"text", "model", "worker", "probe"},
     "report": {"text", "probe", "risk"},
+    "personal": {"text", "edits", "probe", "risk"},
     "repair": {"text", "worker", "risk", "edits", "sandbox"},
-    "server": {"text", "model", "worker", "probe", "risk", "report", "repair", "sandbox"},
-    "cli": {"text", "model", "worker", "probe", "risk", "report", "repair", "sandbox", "server"},
+    "server": {"text", "model", "worker", "probe", "risk", "report", "personal", "repair", "sandbox"},
+    "cli": {"text", "model", "worker", "probe", "risk", "report", "personal", "repair", "sandbox", "server"},
     "__main__": {"cli"},
 }
 # The laboratory is above the product, which does not know of it; each of its rooms may import from those before it.

@@ -129,6 +129,7 @@ def test_whatever_names_a_model_or_hardware_is_not_for_workspaces() -> None:
         "offline",
         "allowWorkspaceModel",
         "trusted",
+        "learnFromEdits",
         "repairProvider",
         "repairEndpoint",
         "repairModel",

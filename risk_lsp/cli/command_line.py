@@ -48,6 +48,7 @@ COMMANDS = (
     Command("query", "the probability of one span of a file", "risk_lsp.cli.query_command"),
     Command("doctor", "versions, model, device, memory, and a self-test", "risk_lsp.cli.doctor_command"),
     Command("repair", "look for a repair of a file, or of a line of it", "risk_lsp.cli.repair_command"),
+    Command("personal", "what was learnt from your own edits", "risk_lsp.cli.personal_command"),
     Command("models", "list, fetch, add, remove and choose models", "risk_lsp.cli.models_command"),
 )
 _GROUPS = {

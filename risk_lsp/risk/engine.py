@@ -65,10 +65,12 @@ class Engine:
         return self._bundle.model
 
     def describe(self) -> dict[str, Any]:
-        """The bundle in a few words, as JSON: name, model, device, layers, figures, reference table, places."""
+        """The bundle in a few words, as JSON: name, hash of the probe, model, device, layers, figures, reference table,
+        places."""
         model, manifest = self._bundle.model, self.manifest
         return {
             "name": manifest.name,
+            "probe_hash": manifest.probe_hash,
             "model": model.name,
             "device": model.device,
             "dtype": model.dtype,

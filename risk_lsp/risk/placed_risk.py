@@ -7,7 +7,7 @@ import re
 import sysconfig
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.risk.changes import Ranges, changed_mask, changes_since
+from risk_lsp.risk.odds_shift import OddsShift, ShiftedRisk
 from risk_lsp.risk.presentation import FunctionRisk, function_risks, ordinal, percent, reason_outside
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span
@@ -149,13 +150,17 @@ class Standing:
 
 @dataclass(frozen=True)
 class PlacedRisk:
-    """`risks` hold the factor of each token's place; `places` int8[lines]; `outside`: why no number may hold."""
+    """`risks` hold the factor of each token's place; `places` int8[lines]; `outside`: why no number may hold.
+
+    `shift`: what the odds of generated lines are shifted by in `risks`, for one person.
+    """
 
     risks: SpanRisk
     lines: LineIndex
     places: LinePlaces
     priors: Priors
     outside: str | None
+    shift: OddsShift | None = None
 
     @property
     def factors(self) -> NDArray[np.float64]:
@@ -163,9 +168,27 @@ class PlacedRisk:
         return factors_of(self.priors)[self.places]
 
     @property
+    def generated(self) -> NDArray[np.bool_]:
+        """bool[lines]: which lines are generated."""
+        return np.asarray(self.places == PLACES.index(Place.GENERATED), dtype=np.bool_)
+
+    @property
     def at_rest(self) -> NDArray[np.bool_]:
         """bool[lines]: which lines are code at rest."""
         return np.asarray(self.places == PLACES.index(Place.AT_REST), dtype=np.bool_)
+
+    def before_shift(self, span: Span) -> float | None:
+        """The probability that others are told for a generated span; None where nothing is shifted."""
+        is_generated = self._places_in(self._lines_of(span)) == [Place.GENERATED]
+        if not isinstance(self.risks, ShiftedRisk) or not is_generated:
+            return None
+        return self.risks.unshifted.probability(*span)
+
+    def for_everybody(self) -> PlacedRisk:
+        """The same without the shift for one person."""
+        if not isinstance(self.risks, ShiftedRisk):
+            return self
+        return replace(self, risks=self.risks.unshifted, shift=None)
 
     def places_of_lines(self) -> list[Place]:
         """The place of each line."""
@@ -226,19 +249,31 @@ def factors_of(priors: Priors) -> NDArray[np.float64]:
     return np.array([priors.of(place).factor for place in PLACES], dtype=np.float64)
 
 
-def placed(risk: SpanRisk, lines: LineIndex, places: LinePlaces, priors: Priors, language_id: str) -> PlacedRisk:
-    """The risks of a text as they are in these places, int8[lines].
+def placed(
+    risk: SpanRisk,
+    lines: LineIndex,
+    places: LinePlaces,
+    priors: Priors,
+    language_id: str,
+    shift: OddsShift | None = None,
+) -> PlacedRisk:
+    """The risks of a text as they are in these places, int8[lines], for everybody or shifted for one person.
 
     A token is in the place of the line where its last character stands: most tokens begin with the white space before
     a word.
     """
     outside = reason_outside(language_id, lines.count, risk.novelty)
     factors = factors_of(priors)
-    if (factors[np.unique(places)] == 1.0).all():
+    generated = places == PLACES.index(Place.GENERATED)
+    shift = shift if generated.any() else None
+    if (factors[np.unique(places)] == 1.0).all() and shift is None:
         return PlacedRisk(risk, lines, places, priors, outside)
     last = np.maximum(risk.starts, risk.ends - 1)
     line = np.searchsorted(lines.starts, last, side="right") - 1
-    return PlacedRisk(risk.scaled(factors[places[line]]), lines, places, priors, outside)
+    scaled = risk.scaled(factors[places[line]])
+    if shift is not None:
+        scaled = ShiftedRisk(scaled, generated[line], shift)
+    return PlacedRisk(scaled, lines, places, priors, outside, shift)
 
 
 def ranks_of(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:

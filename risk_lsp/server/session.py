@@ -10,16 +10,20 @@ from typing import Any
 from lsprotocol import types
 
 from risk_lsp.errors import WorkerError
+from risk_lsp.files import user_data_folder
+from risk_lsp.personal.ledger import Ledger
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
 from risk_lsp.server.configuration import USER_SETTINGS, Configuration, SettingsChanges
+from risk_lsp.server.documents.accepted_regions import AcceptedRegions
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_events import DocumentEvents
 from risk_lsp.server.documents.document_places import DocumentPlaces
 from risk_lsp.server.documents.generated import GeneratedRegions
-from risk_lsp.server.documents.ignored_lines import IgnoreStore, default_data_folder
+from risk_lsp.server.documents.ignored_lines import IgnoreStore
 from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ChoiceWatch, ModelHost
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
+from risk_lsp.server.documents.personal_level import PersonalLevel
 from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner
 from risk_lsp.server.features.model_fetch import ModelFetches
@@ -55,7 +59,7 @@ class Session:
         self.client = Client.of(agreed.params)
         self.closed = asyncio.Event()
         self.was_shut_down = False
-        self.data_folder = Path(data_folder) if data_folder else default_data_folder()
+        self.data_folder = Path(data_folder) if data_folder else user_data_folder()
         self.state = self._new_state(agreed, command_line, command)
         self.questions = Questions(self.state)
         self.refresher = Refresher(self.client.refreshes, self.messenger.request)
@@ -99,15 +103,30 @@ class Session:
         self._settings_changes.stop()
         await self.repairs.stop()
         await self.state.host.stop()
+        self.events.settle_all()
+        await self.state.personal.stop()
 
     def _new_state(self, agreed: Handshake, command_line: Mapping[str, Any], command: Sequence[str] | None) -> State:
         encoding = PositionEncoding(agreed.encoding)
         regions, attention = GeneratedRegions(), Whereabouts()
+        configuration = Configuration(command_line, self.client.initialization_options)
+
+        def learns() -> bool:
+            return configuration.current.learn_from_edits and configuration.current.trusted
+
+        personal = PersonalLevel(
+            Ledger(self.data_folder / "personal"),
+            learns,
+            lambda: host.bundle_identity,
+            lambda: self.publisher.show_all(),
+        )
+        accepted = AcceptedRegions(regions, personal.accepted, personal.settled)
         places = DocumentPlaces(self._place_changed)
 
         def edited(document: Document, edit: Splice) -> None:
             attention.is_at(document.uri, edit.start + len(edit.inserted))
             regions.follow(document, edit, documents.all())
+            accepted.follow(document, edit)
             places.follow(document, edit)
 
         async def scored(document: Document, on_part: Callable[[PartialRisk], None]) -> SpanRisk:
@@ -127,14 +146,16 @@ class Session:
         return State(
             client=self.client,
             encoding=encoding,
-            configuration=Configuration(command_line, self.client.initialization_options),
+            configuration=configuration,
             documents=documents,
             host=host,
             analyzer=Analyzer(documents, scored, lambda analysis: self.publisher.show(analysis)),
-            views=LineViews(store, regions, places, lambda: host.priors),
+            views=LineViews(store, regions, places, lambda: host.priors, personal.shift_for),
             snooze=Snooze(self._snooze_changed),
             store=store,
             regions=regions,
+            accepted=accepted,
+            personal=personal,
             places=places,
             attention=attention,
         )
@@ -178,6 +199,8 @@ class Session:
     def _place_changed(self, uri: str) -> None:
         document = self.state.documents.get(uri)
         if document is not None:
+            places = self.state.places.lines(document, "auto", frozenset())
+            self.state.accepted.settle_committed(document, places)
             self.publisher.show_again(document)
 
     def _snooze_changed(self) -> None:

@@ -40,7 +40,7 @@ class ScriptedScorer:
 
     def describe(self) -> dict[str, Any]:
         """What the hover's reference sentence is made of."""
-        return {"name": "scripted", "reference": REFERENCE}
+        return {"name": "scripted", "probe_hash": "sha256:scripted", "reference": REFERENCE}
 
     def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
         """The risks of a text by the rule above."""

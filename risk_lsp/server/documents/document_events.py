@@ -53,13 +53,22 @@ class DocumentEvents:
         for document in self._state.documents.all():
             self._publisher.show_nothing(document)
 
+    def settle_all(self) -> None:
+        """Settle what became of generated lines, as if every document were closed."""
+        for document in self._state.documents.all():
+            self._state.accepted.close(document, self._others(document))
+
     def look_up_place(self, document: Document) -> None:
         """Ask where a document's lines are. Where nothing of the workspace may be run, git does not look into it."""
         self._state.places.look_up(document, ask_git=self._state.settings.trusted)
 
     def _did_open(self, params: types.DidOpenTextDocumentParams) -> None:
         document = document_of(params.text_document)
+        before = self._state.documents.get(document.uri)
+        if before is not None:  # a client that forgot to close it
+            self._state.accepted.close(before, self._others(before))
         if self._state.documents.open(document):
+            self._state.personal.refresh()
             self.look_up_place(document)
             self.consider(document, 0.0)
 
@@ -74,15 +83,18 @@ class DocumentEvents:
         document = self._state.documents.get(params.text_document.uri)
         if document is not None:
             self.look_up_place(document)
+            self._state.accepted.settle_old(document, self._others(document))
 
     def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
         if not self._state.documents.is_cell(uri):
-            self._forget(uri)
+            self._forget(uri, self._state.documents.get(uri))
             self._publisher.take_back([uri])
 
-    def _forget(self, uri: str) -> None:
-        """Drop a document and all that is known of it."""
+    def _forget(self, uri: str, last: Document | None) -> None:
+        """Drop a document, given its last snapshot, and all that is known of it."""
+        if last is not None:
+            self._state.accepted.close(last, self._others(last))
         self._state.documents.close(uri)
         self._drop_outdated_repairs()
         self._state.analyzer.forget(uri)
@@ -90,6 +102,9 @@ class DocumentEvents:
         self._state.regions.forget(uri)
         self._state.places.forget(uri)
         self._state.attention.forget(uri)
+
+    def _others(self, document: Document) -> list[Document]:
+        return [other for other in self._state.documents.all() if other.uri != document.uri]
 
     def _drop_outdated_repairs(self) -> None:
         for job in self._repairs.jobs:
@@ -129,12 +144,12 @@ class DocumentEvents:
     def _close_notebook(self, uri: str) -> None:
         notebook = self._state.documents.close_notebook(uri)
         if notebook is not None:
-            self._forget(notebook.document.uri)
+            self._forget(notebook.document.uri, notebook.document)
             self._publisher.take_back(part.uri for part in notebook.parts)
 
     def _take_over(self, cells: Iterable[str]) -> None:
         """Forget the texts of their own that these cells were until now."""
         for uri in cells:
-            if self._state.documents.get(uri) is not None:
-                self._forget(uri)
+            if (document := self._state.documents.get(uri)) is not None:
+                self._forget(uri, document)
                 self._publisher.take_back([uri])

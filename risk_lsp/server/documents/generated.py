@@ -47,6 +47,7 @@ class GeneratedRegions:
 
     def __init__(self) -> None:
         self._spans: dict[str, list[Span]] = {}
+        self._new: dict[str, list[Span]] = {}  # what became generated and was not taken yet
         self._removals: deque[tuple[frozenset[str], bool]] = deque(maxlen=_REMOVALS_KEPT)  # lines; were they marked?
 
     def follow(self, before: Document, edit: Splice, open_documents: Iterable[Document]) -> None:
@@ -58,6 +59,7 @@ class GeneratedRegions:
     def _follow(self, uri: str, edit: Splice, open_now: Iterable[Document]) -> None:
         was_marked = any(edit.start < span.end and span.start < edit.end for span in self._spans.get(uri, ()))
         self._spans[uri] = moved_spans(self._spans.get(uri, ()), edit)
+        self._new[uri] = moved_spans(self._new.get(uri, ()), edit)
         removed = content_lines(edit.removed)
         if is_large(removed):
             self._removals.append((frozenset(removed), was_marked))
@@ -77,10 +79,16 @@ class GeneratedRegions:
             span = next(around, span)
         kept = [part for each in self._spans.get(document.uri, ()) for part in _without(each, span)]
         self._spans[document.uri] = kept
+        self._new[document.uri] = [part for each in self._new.get(document.uri, ()) for part in _without(each, span)]
+
+    def take_new(self, document: Document) -> list[Span]:
+        """The spans of the newest text that became generated since this was asked last."""
+        return self._new.pop(document.uri, [])
 
     def forget(self, uri: str) -> None:
         """Drop what is known of a document."""
         self._spans.pop(uri, None)
+        self._new.pop(uri, None)
 
     def lines(self, document: Document) -> frozenset[int]:
         """The lines of the newest text that a region touches."""
@@ -102,6 +110,7 @@ class GeneratedRegions:
 
     def _add(self, uri: str, span: Span) -> None:
         """Add a span; spans that touch become one."""
+        self._new.setdefault(uri, []).append(span)
         joined: list[Span] = []
         for each in sorted([*self._spans.get(uri, ()), span]):
             if joined and each.start <= joined[-1].end:

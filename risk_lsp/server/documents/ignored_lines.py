@@ -100,13 +100,6 @@ class IgnoreStore:
         write_whole(path, content.encode("ascii"))
 
 
-def default_data_folder() -> Path:
-    """The user's data folder for this program."""
-    from platformdirs import user_data_path
-
-    return user_data_path("risk-lsp", appauthor=False)
-
-
 def _read(path: Path) -> list[LineAnchor]:
     """The lines that a file remembers; none if it is damaged or was not written here."""
     try:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.probe.calibration import Place, Priors
+from risk_lsp.risk.odds_shift import OddsShift
 from risk_lsp.risk.placed_risk import LinePlaces, PlacedRisk, Standing, all_lines, few_at_rest, placed, ranks_of
 from risk_lsp.risk.presentation import heat_steps, line_risks, riskiest_lines
 from risk_lsp.server.documents.analysis import Analysis
@@ -29,10 +30,13 @@ def steady_numbers(fresh: NDArray[np.float64], before: LineView, here: PlacedRis
     """The numbers to show, float64[lines], for fresh ones and those shown before.
 
     Lines above the edit keep theirs exactly, if they were known and not just left from before that: a model that reads
-    forwards has seen nothing new there. Lines that are in another place than before keep nothing.
+    forwards has seen nothing new there. Lines that are in another place than before keep nothing, and generated ones
+    keep nothing if the person's level is another.
     """
     shown: NDArray[np.float64] = carried(before.numbers, match, np.nan)
     shown[carried(before.placed.factors, match, np.nan) != here.factors] = np.nan
+    if before.placed.shift != here.shift:
+        shown[here.generated] = np.nan
     is_above = (np.arange(len(fresh)) < match.above) & carried(before.known, match, False)
     is_small = np.abs(fresh - shown) < np.where(here.factors == 1.0, SMALLEST_MOVE, SMALLEST_SHARE * shown)
     stays = ~np.isnan(fresh) & ~np.isnan(shown) & (is_above | is_small)
@@ -65,6 +69,7 @@ class Circumstances:
     paused: bool = False
     places: LinePlaces | None = None  # int8[lines]; None: all lines are generated
     priors: Priors = field(default_factory=Priors)
+    shift: OddsShift | None = None  # of the odds of generated lines, for this person
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = 
     """What to show of an analysis, as much as possible like what was shown of the document before."""
     document, known, is_code = analysis.document, analysis.known_lines(), _code_mask(analysis)
     places = all_lines(Place.GENERATED, document.lines.count) if now.places is None else now.places
-    here = placed(analysis.risks, document.lines, places, now.priors, document.language_id)
+    here = placed(analysis.risks, document.lines, places, now.priors, document.language_id, now.shift)
     numbers = np.where(known, line_risks(here.risks, document), np.nan)
     in_hand = np.zeros(len(numbers))
     if before is not None:
@@ -170,12 +175,18 @@ class LineViews:
     """Makes views, each in the light of the one before, and keeps the newest ones of every document."""
 
     def __init__(
-        self, store: IgnoreStore, regions: GeneratedRegions, places: DocumentPlaces, priors: Callable[[], Priors]
+        self,
+        store: IgnoreStore,
+        regions: GeneratedRegions,
+        places: DocumentPlaces,
+        priors: Callable[[], Priors],
+        shift_for: Callable[[str], OddsShift | None],
     ) -> None:
         self._store = store
         self._regions = regions
         self._places = places
         self._priors = priors
+        self._shift_for = shift_for  # by language
         self._newest: dict[str, LineView] = {}
         self._whole: dict[str, LineView] = {}
 
@@ -191,6 +202,7 @@ class LineViews:
             paused=paused,
             places=self._places.lines(document, settings.place_of_text, generated),
             priors=self._priors(),
+            shift=self._shift_for(document.language_id),
         )
         view = self._newest[uri] = line_view(analysis, now, self._newest.get(uri))
         if analysis.is_whole:

@@ -61,6 +61,14 @@ class ModelHost:
         return WorkerState.STOPPED if self._supervisor is None else self._supervisor.state
 
     @property
+    def bundle_identity(self) -> str | None:
+        """The hash of the loaded bundle's probe; None while none is loaded, or if it has none."""
+        if self._supervisor is None or self.loads_another:
+            return None
+        identity = self._supervisor.description.get("probe_hash")
+        return identity if isinstance(identity, str) else None
+
+    @property
     def bundle_name(self) -> str | None:
         """What the loaded bundle calls itself; None while none is loaded."""
         if self._supervisor is None or self.loads_another:

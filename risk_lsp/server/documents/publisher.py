@@ -92,6 +92,8 @@ class Publisher:
         self._refresh_in_line()
         if not analysis.is_whole:
             return
+        if state.documents.is_newest(analysis.document):
+            state.accepted.note(view)
         if state.client.wants_analysed:
             for part in parts:
                 self._messenger.notify(ANALYSED, {"uri": part.uri, "version": part.version})

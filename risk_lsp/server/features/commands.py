@@ -120,8 +120,13 @@ def mark_generated(session: Session, uri: str, place: types.Range) -> None:
 
 
 def unmark_generated(session: Session, uri: str, place: types.Range) -> None:
-    """Mark a part of the document as not written by a model."""
-    _mark(session, uri, place, session.state.regions.unmark)
+    """Mark a part of the document as not written by a model; nothing is learnt from it."""
+
+    def unmark(document: Document, span: Span) -> None:
+        session.state.regions.unmark(document, span)
+        session.state.accepted.withdraw(document, span)
+
+    _mark(session, uri, place, unmark)
 
 
 def _mark(session: Session, uri: str, place: types.Range, mark: Callable[[Document, Span], None]) -> None:
@@ -143,7 +148,8 @@ def report(session: Session, uri: str) -> Awaitable[dict[str, str]]:
 
 
 def _page_of(view: LineView, bundle: str | None, reference: ReferenceTable) -> str:
-    """One HTML page under the file's name; it does not point at lines that the person has ignored."""
+    """One HTML page under the file's name, with the numbers that everybody gets; it does not point at lines that the
+    person has ignored."""
 
     def heard(lines: Sequence[LineRisk]) -> tuple[LineRisk, ...]:
         return tuple(line for line in lines if line.line not in view.ignored)
@@ -151,6 +157,6 @@ def _page_of(view: LineView, bundle: str | None, reference: ReferenceTable) -> s
     document, threshold = view.analysis.document, view.circumstances.settings.threshold
     options = CheckOptions(top=view.circumstances.settings.max_diagnostics, threshold=threshold)
     name = Path(Path(unquote(urlsplit(document.uri).path)).name)
-    found = file_report(view.placed, name, document.language_id, options, reference)
+    found = file_report(view.placed.for_everybody(), name, document.language_id, options, reference)
     found = replace(found, worth_reading=heard(found.worth_reading), findings=heard(found.findings))
     return html_report([found], Tool(bundle or "unknown", "", ""), reference, threshold=threshold)

@@ -93,10 +93,16 @@ def note(text: str, markdown: bool) -> types.Hover:
 
 
 def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:
-    first = _probability(view, line, span, markup)
-    is_percent = view.standing(line).gives == "percent"
-    meaning = reference.sentence(float(view.numbers[line])) if is_percent else None
-    return [first] if meaning is None else [first, markup.text(meaning[:1].upper() + meaning[1:] + ".")]
+    said = [_probability(view, line, span, markup)]
+    if view.standing(line).gives == "order":
+        return said
+    own, others = float(view.numbers[line]), view.placed.before_shift(span)
+    if others is not None and view.placed.shift is not None and percent(own) != percent(others):
+        lines = f"{view.placed.shift.lines:,}"
+        compared = f"In your last {lines} generated lines: {percent(own)} where others have {percent(others)}."
+        said.append(markup.text(compared))
+    meaning = reference.sentence(own if others is None else others)
+    return said if meaning is None else [*said, markup.text(meaning[:1].upper() + meaning[1:] + ".")]
 
 
 def _probability(view: LineView, line: int, span: Span, markup: Markup) -> str:

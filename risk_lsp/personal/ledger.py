@@ -1,0 +1,134 @@
+"""What is remembered of accepted regions, on disk: one JSON object a line, only ever added to, and bounded."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from risk_lsp.errors import RiskError
+from risk_lsp.files import write_whole
+
+_BYTES_AT_MOST = (
+    2_000_000  # of a file; then it becomes the older one, and the older one goes: some 100,000 lines in all
+)
+_CURRENT, _OLDER, _KEY, _OFF = "regions.jsonl", "regions-before.jsonl", "key", "off"
+
+
+class Ledger:
+    """The folder that holds the records of one user. Several servers may use it at the same time.
+
+    The records hold no code: contents of lines are hashes with a key of this folder. Methods that write raise RiskError
+    where the folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, bytes_at_most: int = _BYTES_AT_MOST) -> None:
+        self.folder = folder
+        self._bytes_at_most = bytes_at_most
+
+    @property
+    def is_off(self) -> bool:
+        """Whether the person has turned learning off for all editors."""
+        return (self.folder / _OFF).exists()
+
+    def turn(self, *, on: bool) -> None:
+        """Turn learning off for all editors, or on again."""
+        with self._locked():
+            if on:
+                (self.folder / _OFF).unlink(missing_ok=True)
+            else:
+                (self.folder / _OFF).touch(mode=0o600)
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add a record."""
+        line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
+        with self._locked():
+            current = self.folder / _CURRENT
+            if current.exists() and current.stat().st_size + len(line) > self._bytes_at_most:
+                current.replace(self.folder / _OLDER)
+            descriptor = os.open(current, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(descriptor, "rb+", buffering=0) as file:
+                size = file.seek(0, os.SEEK_END)
+                if size and os.pread(descriptor, 1, size - 1) != b"\n":  # a program ended in the middle of a line
+                    line = b"\n" + line
+                file.write(line)
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """All records, the oldest first; what is damaged is left out. Raises RiskError if a file cannot be read."""
+        for name in (_OLDER, _CURRENT):
+            try:
+                content = (self.folder / name).read_bytes()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise self._unusable("read", error) from None
+            for line in content.splitlines():
+                with contextlib.suppress(ValueError, RecursionError):
+                    record = json.loads(line)
+                    if isinstance(record, dict):
+                        yield record
+
+    def reset(self) -> None:
+        """Forget everything, the key included; whether learning is off stays as it is."""
+        was_off = self.is_off
+        try:
+            shutil.rmtree(self.folder)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise self._unusable("removed", error) from None
+        if was_off:
+            self.turn(on=False)
+
+    def hasher(self) -> Callable[[str], str]:
+        """Makes hashes of contents, 64 bits in hexadecimal, that nobody without the key of this folder can guess at."""
+        key = self._key()
+        return lambda content: blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8, key=key).hexdigest()
+
+    def looks(self) -> tuple[object, ...]:
+        """Differs from what it was before if anything was written or turned meanwhile."""
+        return (self.is_off, *(_stamp(self.folder / name) for name in (_OLDER, _CURRENT)))
+
+    def _key(self) -> bytes:
+        path = self.folder / _KEY
+        with contextlib.suppress(OSError):
+            if len(key := path.read_bytes()) == 32:
+                return key
+        with self._locked():
+            with contextlib.suppress(OSError):
+                if len(key := path.read_bytes()) == 32:
+                    return key
+            key = secrets.token_bytes(32)
+            write_whole(path, key)
+        return key
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """The folder for one writer alone."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with (self.folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise self._unusable("written", error) from None
+
+    def _unusable(self, what: str, error: OSError) -> RiskError:
+        reason = error.strerror or type(error).__name__
+        hint = "make the folder yours, or turn the setting learnFromEdits off"
+        return RiskError(f"{self.folder} cannot be {what}: {reason}", hint)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
