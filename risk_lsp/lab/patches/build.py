@@ -11,8 +11,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from risk_lsp.lab.patches.build_inputs import InputFiles, read_inputs
+from risk_lsp.lab.patches.build_inputs import InputFiles, Inputs, read_inputs
 from risk_lsp.lab.patches.build_worker import Notice, Task, WorkerOptions, work
+from risk_lsp.lab.patches.kept_labels import kept_records
 from risk_lsp.lab.patches.labels import LABELS, labelled_record, read_labels, write_labels
 from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import BuildStore, Release, write_release
@@ -31,6 +32,7 @@ class BuildOptions:
     per_benchmark, per_problem: patch only so many failing programs of each, always the same ones first. bugs: how many
     are put into each reference. max_share: a patch that touches a larger share of the lines a model wrote is a rewrite
     and gives no label. fixes: a language model to ask as well. known: labels of earlier builds, as files and folders.
+    trusts_known: these labels are taken as they are; nothing is run, and nothing else is looked for.
     """
 
     inputs: InputFiles
@@ -45,6 +47,7 @@ class BuildOptions:
     weak: bool = False
     fixes: FixOptions | None = None
     known: tuple[Path, ...] = ()
+    trusts_known: bool = False
 
     def settings(self) -> dict[str, Any]:
         """What decides which patches are found."""
@@ -54,6 +57,28 @@ class BuildOptions:
 def build(options: BuildOptions, messages: TextIO) -> Release:
     """Find patches for what has no record yet, then write the data set. Progress goes to `messages`."""
     inputs = read_inputs(options.inputs)
+    if options.trusts_known:
+        records = {record["id"]: record for record in kept_records(inputs, read_labels(options.known))}
+    else:
+        records = _found(options, inputs, messages)
+    write_labels(options.out / LABELS, records.values())
+    records |= {
+        name: labelled_record(inputs.problems[sample.task_id], sample, passed=True)
+        for name, sample in inputs.samples.items()
+        if sample.verified and name not in records
+    }
+    return write_release(
+        options.out,
+        records.values(),
+        options.max_share,
+        {problem.benchmark: problem.license for problem in inputs.problems.values() if problem.license},
+        options.licences or {},
+        _outcomes(inputs.samples, records),
+    )
+
+
+def _found(options: BuildOptions, inputs: Inputs, messages: TextIO) -> dict[str, dict[str, Any]]:
+    """All records by the ids of their programs: those of earlier runs, and of what was still to be done."""
     with BuildStore(options.out / "work", options.settings()) as store:
         records = {record["id"]: record for record in store.records()}
         known = read_labels(options.known)
@@ -82,20 +107,7 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
                 records[result["id"]] = result
                 done += 1
                 progress.show(done)
-    write_labels(options.out / LABELS, records.values())
-    records |= {
-        name: labelled_record(inputs.problems[sample.task_id], sample, passed=True)
-        for name, sample in inputs.samples.items()
-        if sample.verified and name not in records
-    }
-    return write_release(
-        options.out,
-        records.values(),
-        options.max_share,
-        {problem.benchmark: problem.license for problem in inputs.problems.values() if problem.license},
-        options.licences or {},
-        _outcomes(inputs.samples, records),
-    )
+    return records
 
 
 def _results(tasks: list[Task], options: BuildOptions) -> Iterator[dict[str, Any] | Notice]:

@@ -51,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--per-problem 0 nothing else is done",
     )
     parser.add_argument(
+        "--trust-known", action="store_true", help="take the labels of --known as they are: nothing is run or searched"
+    )
+    parser.add_argument(
         "--budget",
         type=int,
         default=1000,
@@ -89,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadInput("--workers, --budget and --bugs must be 1 or more", "leave them out for the defaults")
     if not 0 < args.max_share <= 1:
         raise BadInput(f"--max-share {args.max_share} is not a share", "give a number above 0, up to 1")
+    if args.trust_known and not args.known:
+        raise BadInput("--trust-known has no labels to trust", "name them with --known")
     options = BuildOptions(
         inputs=InputFiles(
             tuple(args.problems),
@@ -108,6 +113,7 @@ def run(args: argparse.Namespace) -> int:
         fixes=_fixes(args),
         bugs=args.bugs,
         known=tuple(args.known),
+        trusts_known=args.trust_known,
     )
     statistics = build(options, sys.stderr).statistics
     figures = statistics["without_syntax_errors"]

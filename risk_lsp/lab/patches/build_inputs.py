@@ -94,7 +94,7 @@ class Inputs:
 
     def reference_tasks(
         self, bugs: int, records: Iterable[Mapping[str, Any]], known: Mapping[str, dict[str, Any]], *, only_known: bool
-    ) -> Iterator[Task]:
+    ) -> Iterator[ReferenceTask]:
         """The problems whose references have no records yet; with `only_known` those with labels."""
         done = {record["task_id"] for record in records if record["kind"] == "reference"}
         labels: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)

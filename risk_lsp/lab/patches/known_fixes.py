@@ -54,7 +54,7 @@ def records_with_bugs(task: ReferenceTask, sandbox: Sandbox) -> Iterator[dict[st
     if reference is None or not judge(sandbox, problem, reference).passed:
         return
     given = _given_lines(problem.prompt, reference)
-    yield labelled_record(problem, _sample(problem, reference, given, "reference"), passed=True)
+    yield labelled_record(problem, reference_sample(problem), passed=True)
     lines = LineIndex(reference)
     taken: set[int] = set()
     for edit in _edits(task, lines.start(given)):
@@ -64,6 +64,27 @@ def records_with_bugs(task: ReferenceTask, sandbox: Sandbox) -> Iterator[dict[st
             yield record
         if len(taken) == task.bugs:
             return
+
+
+def reference_sample(problem: Problem) -> Sample:
+    """The problem's reference as a program that passes."""
+    reference = problem.reference or ""
+    return _sample(problem, reference, _given_lines(problem.prompt, reference), "reference")
+
+
+def injected_samples(task: ReferenceTask) -> Iterator[Sample]:
+    """The programs with the bugs that an earlier build put into the task's reference."""
+    reference = task.problem.reference or ""
+    given = _given_lines(task.problem.prompt, reference)
+    for edit in _known_edits(task):
+        yield _sample(task.problem, edit.apply(reference), given, "injected")
+
+
+def _known_edits(task: ReferenceTask) -> Iterator[Edit]:
+    for label in task.known.values():
+        if "injected" in label:
+            start, end, replacement = label["injected"]["edit"]
+            yield Edit(Span(start, end), replacement, label["injected"]["operator"])
 
 
 def _record(sandbox: Sandbox, problem: Problem, given: int, edit: Edit) -> dict[str, Any] | None:
@@ -86,10 +107,7 @@ def _record(sandbox: Sandbox, problem: Problem, given: int, edit: Edit) -> dict[
 
 def _edits(task: ReferenceTask, given: int) -> Iterator[Edit]:
     """Edits behind the offset `given` to try: those that are known, else drawn at random, kinds taking turns."""
-    for label in task.known.values():
-        if "injected" in label:
-            start, end, replacement = label["injected"]["edit"]
-            yield Edit(Span(start, end), replacement, label["injected"]["operator"])
+    yield from _known_edits(task)
     if task.known:
         return
     reference = task.problem.reference or ""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -133,6 +133,7 @@ def _program_of(fields: Fields) -> LabelledProgram:
 
 
 INDEX_FILE = "index.json"
+SHARD_PREFIX = "patches-"
 _HINT = "build the data set again: risk-lsp patches build"
 
 
@@ -214,7 +215,7 @@ class ProbeData:
 def read_probe_data(path: Path, per_group: int, *, kinds: Collection[str] | None = None) -> ProbeData:
     """Labelled programs from a .jsonl file or a folder; at most `per_group` passing and as many failing of a problem.
 
-    A folder holds what `patches build` wrote, or .jsonl and .jsonl.xz files. `kinds`: of programs, by default all.
+    A folder holds what `patches build` wrote, .jsonl and .jsonl.xz files, or both. `kinds`: of programs, by default all.
     Pairs of a bug and its fix that only measure are always left out, and so are other programs of the functions whose
     history measures.
     """
@@ -238,15 +239,21 @@ def _read(path: Path) -> tuple[list[LabelledProgram], dict[str, float], str]:
     """The programs, the share of failing ones where that is known by problem, and what the labels are."""
     if not path.is_dir():
         return read_labelled(path), {}, "labelled programs"
-    if (path / INDEX_FILE).is_file():
-        return *read_release(path), "smallest verified patch"
     files = sorted(path.glob("*.jsonl*"))
+    if (path / INDEX_FILE).is_file():
+        programs, shares = read_release(path)
+        others = [file for file in files if not file.name.startswith(SHARD_PREFIX)]
+        return [*programs, *_programs_of(others)], shares, "smallest verified patch"
     if not files:
         raise BadInput(
             f"{path} holds no {INDEX_FILE} and no .jsonl files",
             "give what `risk-lsp patches build` wrote, or labelled programs as .jsonl (docs/probe.md)",
         )
-    return [program for file in files for program in read_labelled(file)], {}, "labelled programs"
+    return _programs_of(files), {}, "labelled programs"
+
+
+def _programs_of(files: Iterable[Path]) -> list[LabelledProgram]:
+    return [program for file in files for program in read_labelled(file)]
 
 
 def _weighted(known: list[LabelledProgram], shares: dict[str, float], per_group: int, labels: str) -> ProbeData:

@@ -1,4 +1,4 @@
-"""Labels without their programs: a build finds its patches again from them, and believes none of them."""
+"""Labels without their programs: a build finds its patches again from them, and believes them only if it is told to."""
 
 from __future__ import annotations
 
@@ -78,6 +78,32 @@ def test_programs_without_a_label_are_left_to_per_problem(tmp_path: Path, inputs
     (part,) = parts(tmp_path / "second")
 
     assert len(part.read_text().splitlines()) == 2
+
+
+def trusted(tmp_path: Path, inputs: list[str], labels: Path) -> list[dict[str, Any]]:
+    build(tmp_path / "second", [*inputs, "--known", str(labels), "--trust-known"])
+    return released(tmp_path / "second")
+
+
+def test_labels_that_are_trusted_give_the_same_data_set(tmp_path: Path, inputs: list[str], labels: Path) -> None:
+    assert trusted(tmp_path, inputs, labels) == released(tmp_path / "first")
+
+
+def test_nothing_is_run_for_labels_that_are_trusted(tmp_path: Path, inputs: list[str], labels: Path) -> None:
+    lines = labels_of(labels)
+    wrong = next(label for label in lines if "/bad/" in label.get("id", ""))
+    wrong["patch"]["hunks"][0][2] = "//"
+    records = {record["id"]: record for record in trusted(tmp_path, inputs, write_labels(labels, lines))}
+
+    assert records[wrong["id"]]["patch"]["hunks"] == wrong["patch"]["hunks"]
+    assert not parts(tmp_path / "second")
+
+
+def test_without_labels_there_is_nothing_to_trust(
+    tmp_path: Path, inputs: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["patches", "build", str(tmp_path / "out"), *inputs, "--trust-known"]) == 2
+    assert "--trust-known has no labels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
