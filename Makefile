@@ -38,7 +38,7 @@ types: $(VENV)/installed-dev ## mypy --strict
 unit: $(VENV)/installed-dev ## all tests
 	$(BIN)/pytest
 
-patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels and the programs in DATA: every patch is run again
+patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels and the programs in DATA; `make patches CHECK=yes` runs every patch again (hours)
 
 figures: $(PATCHES)/index.json ## measure the default bundle again: manifest, README, plot
 	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(PATCHES) --per-group 8 --update --readme README.md \
@@ -92,7 +92,8 @@ $(PATCHES)/index.json: $(wildcard benchmarks/labels/*.jsonl.xz) | $(VENV)/instal
 		--verdicts $(DATA)/verdicts_lcb_o1.jsonl.xz \
 		--repairs $(addprefix $(DATA)/repairs_,$(addsuffix .jsonl.xz,$(REPAIRS))) \
 		--references $(addprefix $(DATA)/problems_,$(addsuffix .jsonl.xz,$(REFERENCES))) \
-		--known benchmarks/labels --per-problem 0 --max-share 0.62
+		--known benchmarks/labels $(if $(CHECK),--per-problem 0,--trust-known) --max-share 0.62
+	$(BIN)/risk-lsp corpus programs $(PATCHES)/library.jsonl.xz
 	@touch $@
 
 # The stamps make a second run set up in no time: pip runs again only when a requirement changed.

@@ -133,7 +133,7 @@ def _program_of(fields: Fields) -> LabelledProgram:
 
 
 INDEX_FILE = "index.json"
-SHARD_PREFIX = "patches-"
+_SHARD = "patches-"
 _HINT = "build the data set again: risk-lsp patches build"
 
 
@@ -215,7 +215,7 @@ class ProbeData:
 def read_probe_data(path: Path, per_group: int, *, kinds: Collection[str] | None = None) -> ProbeData:
     """Labelled programs from a .jsonl file or a folder; at most `per_group` passing and as many failing of a problem.
 
-    A folder holds what `patches build` wrote, .jsonl and .jsonl.xz files, or both. `kinds`: of programs, by default all.
+    A folder holds what `patches build` wrote, .jsonl and .jsonl.xz files, or both. `kinds`: of programs (default all).
     Pairs of a bug and its fix that only measure are always left out, and so are other programs of the functions whose
     history measures.
     """
@@ -242,8 +242,10 @@ def _read(path: Path) -> tuple[list[LabelledProgram], dict[str, float], str]:
     files = sorted(path.glob("*.jsonl*"))
     if (path / INDEX_FILE).is_file():
         programs, shares = read_release(path)
-        others = [file for file in files if not file.name.startswith(SHARD_PREFIX)]
-        return [*programs, *_programs_of(others)], shares, "smallest verified patch"
+        others = _programs_of(file for file in files if not file.name.startswith(_SHARD))
+        released = {program.id for program in programs}
+        programs += [program for program in others if program.id not in released]
+        return programs, shares, "smallest verified patch"
     if not files:
         raise BadInput(
             f"{path} holds no {INDEX_FILE} and no .jsonl files",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from risk_lsp.lab.patches.build_inputs import Inputs
+from risk_lsp.lab.patches.kept_labels import kept_records
 from risk_lsp.lab.patches.known_fixes import ReferenceTask, records_with_bugs
+from risk_lsp.lab.patches.labels import read_labels, write_labels
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import Problem
 
@@ -66,3 +70,11 @@ def test_from_labels_the_same_programs_are_made_again(records: list[dict[str, An
     again = list(records_with_bugs(ReferenceTask(problem(), bugs=2, known=known), shared_sandbox))
 
     assert [record["id"] for record in again] == [records[0]["id"], records[2]["id"]]
+
+
+def test_from_labels_alone_the_same_records_are_made_again(records: list[dict[str, Any]], tmp_path: Path) -> None:
+    write_labels(tmp_path, records)
+    inputs = Inputs({"Own/1": problem()}, {}, (), ("Own/1",))
+    again = {record["id"]: record for record in kept_records(inputs, read_labels([tmp_path]))}
+
+    assert again == {record["id"]: record for record in records}

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.patches.build_inputs import Inputs
+from risk_lsp.lab.patches.kept_labels import kept_records
 from risk_lsp.lab.patches.known_fixes import records_of_repair
+from risk_lsp.lab.patches.labels import read_labels, write_labels
 from risk_lsp.lab.patches.problems import problems_by_id
 from risk_lsp.lab.patches.programs import Repair, read_repairs
 from risk_lsp.sandbox.sandbox import Sandbox
@@ -84,6 +87,14 @@ def test_tests_that_see_no_difference_leave_it_to_what_was_published(tmp_path: P
 
 def test_a_repair_that_nothing_vouches_for_has_no_label(tmp_path: Path, shared_sandbox: Sandbox) -> None:
     assert labels_of(read_one(tmp_path), shared_sandbox) == []
+
+
+def test_from_labels_alone_the_same_records_are_made_again(tmp_path: Path, shared_sandbox: Sandbox) -> None:
+    repair = read_one(tmp_path, tests=TESTS)
+    records = list(records_of_repair(repair, shared_sandbox))
+    write_labels(tmp_path / "labels", records)
+
+    assert list(kept_records(Inputs({}, {}, (repair,), ()), read_labels([tmp_path / "labels"]))) == records
 
 
 def test_a_rewrite_without_tests_has_no_label(tmp_path: Path, shared_sandbox: Sandbox) -> None:

@@ -24,6 +24,7 @@ def release(folder: Path, shards: list[list[LabelledProgram]], **index: Any) -> 
         name = f"patches-{number:05}.jsonl.xz"
         (folder / name).write_bytes(data)
         listed.append({"name": name, "records": len(programs), "sha256": sha256(data).hexdigest()})
+    (folder / "plain.jsonl").unlink(missing_ok=True)
     (folder / "index.json").write_text(json.dumps({"format_version": 1, "shards": listed, **index}))
     return folder
 
@@ -34,6 +35,13 @@ def test_the_programs_of_all_shards_are_read(tmp_path: Path) -> None:
     data = read_probe_data(folder, per_group=9)
     assert {each.text for each in data.programs} == {"a", "b", "c"}
     assert data.labels == "smallest verified patch"
+
+
+def test_files_of_labelled_programs_beside_the_shards_are_read_too(tmp_path: Path) -> None:
+    folder = release(tmp_path, [[program("a", id="1")]])
+    write_labelled([program("a", id="1"), program("b", id="2")], folder / "library.jsonl")
+
+    assert sorted(each.text for each in read_probe_data(folder, per_group=9).programs) == ["a", "b"]
 
 
 def test_failing_programs_weigh_what_they_weigh_among_all_programs_of_the_problem(tmp_path: Path) -> None:
