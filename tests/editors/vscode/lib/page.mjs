@@ -226,11 +226,17 @@ export class Window {
     await this.page.locator('.statusbar-item', { hasText: new RegExp(`^\\s*${text}\\s*$`) }).click();
   }
 
-  /** What an open quick pick offers. */
-  async choices() {
-    const rows = this.page.locator('.quick-input-list .monaco-list-row');
-    await rows.first().waitFor();
+  /** What an open quick pick offers, once this is among it; the palette leaves hidden rows behind. */
+  async choices(text) {
+    const rows = this.page.locator('.quick-input-list .monaco-list-row:visible');
+    await rows.filter({ hasText: text }).first().waitFor();
     return rows.allInnerTexts();
+  }
+
+  /** Shut an open quick pick. */
+  async shut() {
+    await this.page.keyboard.press('Escape');
+    await this.page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
   }
 
   /** Wait for a message to the person; its text. */
@@ -238,6 +244,11 @@ export class Window {
     const toast = this.page.locator('.notification-toast', { hasText: pattern }).first();
     await toast.waitFor();
     return toast.innerText();
+  }
+
+  /** Wait until a message is gone. */
+  gone(pattern) {
+    return this.page.locator('.notification-toast', { hasText: pattern }).first().waitFor({ state: 'hidden' });
   }
 
   /** Press a button of the message with this text. */
