@@ -212,12 +212,14 @@ class ProbeData:
         )
 
 
-def read_probe_data(path: Path, per_group: int, *, kinds: Collection[str] | None = None) -> ProbeData:
+def read_probe_data(
+    path: Path, per_group: int, *, kinds: Collection[str] | None = None, only: Collection[str] | None = None
+) -> ProbeData:
     """Labelled programs from a .jsonl file or a folder; at most `per_group` passing and as many failing of a problem.
 
     A folder holds what `patches build` wrote, .jsonl and .jsonl.xz files, or both. `kinds`: of programs (default all).
-    Pairs of a bug and its fix that only measure are always left out, and so are other programs of the functions whose
-    history measures.
+    `only`: ids of programs, which stand in for the others of their problem. Pairs of a bug and its fix that only
+    measure are always left out, and so are other programs of the functions whose history measures.
     """
     programs, shares, labels = _read(path)
     alone = {program.group for program in programs if program.benchmark in _HISTORIES}
@@ -226,7 +228,17 @@ def read_probe_data(path: Path, per_group: int, *, kinds: Collection[str] | None
         for program in programs
         if (kinds is None or program.kind in kinds) and program.group not in alone and not _only_measures(program)
     ]
-    return _weighted(kept, shares, per_group, labels)
+    shares = {**failing_shares(kept), **shares}
+    programs = _capped([program for program in kept if only is None or program.id in only], per_group)
+    return ProbeData(programs, natural_weights(programs, shares), span_weights(programs, shares), labels)
+
+
+def read_ids(path: Path) -> frozenset[str]:
+    """The ids of programs that a file lists, one a line. BadInput for a file that cannot be read."""
+    try:
+        return frozenset(path.read_text("utf-8").splitlines())
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read: {error}", "name a text file with the id of a program a line") from None
 
 
 def _only_measures(program: LabelledProgram) -> bool:
@@ -256,12 +268,6 @@ def _read(path: Path) -> tuple[list[LabelledProgram], dict[str, float], str]:
 
 def _programs_of(files: Iterable[Path]) -> list[LabelledProgram]:
     return [program for file in files for program in read_labelled(file)]
-
-
-def _weighted(known: list[LabelledProgram], shares: dict[str, float], per_group: int, labels: str) -> ProbeData:
-    shares = {**failing_shares(known), **shares}
-    programs = _capped(known, per_group)
-    return ProbeData(programs, natural_weights(programs, shares), span_weights(programs, shares), labels)
 
 
 def _capped(programs: list[LabelledProgram], per_group: int) -> list[LabelledProgram]:

@@ -20,7 +20,7 @@ from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_featur
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
 from risk_lsp.lab.training.injected_bugs import with_injected_bugs
-from risk_lsp.lab.training.labelled import WRITTEN, ProbeData, read_probe_data
+from risk_lsp.lab.training.labelled import WRITTEN, ProbeData, read_ids, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_from
 from risk_lsp.lab.training.training_record import read_training_record
 from risk_lsp.lab.training.tuned_probe import ARCHITECTURE, TunedProbe
@@ -48,8 +48,9 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     if tuned is not None:
         args.architecture, args.layers, args.hidden = ARCHITECTURE, ",".join(map(str, tuned.layers)), tuned.hidden
         args.reading, args.no_statistics, args.members, args.injected = tuned.reading, True, 1, 0
-    training = read_probe_data(args.data, args.per_group).of("train")
-    calibrating = read_probe_data(args.data, args.per_group, kinds=WRITTEN).of("calibration")
+    only = read_ids(args.only) if args.only else None
+    training = read_probe_data(args.data, args.per_group, only=only).of("train")
+    calibrating = read_probe_data(args.data, args.per_group, kinds=WRITTEN, only=only).of("calibration")
     model = CodeModel.load(
         args.model,
         revision=args.revision,
@@ -213,6 +214,7 @@ def _command(args: argparse.Namespace) -> str:
     parts += [f"--reading {args.reading}"] if args.reading != "verbatim" else []
     parts += ["--no-statistics"] if args.no_statistics else []
     parts += ["--probe ..."] if args.probe else []
+    parts += ["--only ..."] if args.only else []
     parts += ["--copy-model"] if args.copy_model else []
     parts += [f"--injected {args.injected}"] if args.injected else []
     return " ".join(["risk-lsp probe fit", *parts, f"--per-group {args.per_group}", f"--seed {args.seed}"])

@@ -80,6 +80,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="passing and failing programs of one problem at most (default 30 each)",
     )
     parser.add_argument(
+        "--only",
+        type=Path,
+        metavar="FILE",
+        help="learn from, and calibrate by, the programs whose ids it lists, one a line: for models that take long",
+    )
+    parser.add_argument(
         "--injected", type=int, default=0, help="programs with a bug made by machine to learn from as well (default 0)"
     )
     parser.add_argument(

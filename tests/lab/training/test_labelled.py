@@ -16,6 +16,7 @@ from risk_lsp.lab.training.labelled import (
     LabelledProgram,
     failing_shares,
     natural_weights,
+    read_ids,
     read_labelled,
     read_probe_data,
 )
@@ -183,6 +184,20 @@ def test_no_more_programs_of_a_problem_and_outcome_are_taken_than_asked(tmp_path
     path = write(tmp_path, *(program(text) for text in "abc"), *(program(text, edited=[(0, 1)]) for text in "def"))
 
     assert [each.text for each in read_probe_data(path, per_group=2).programs] == ["a", "b", "d", "e"]
+
+
+def test_programs_that_are_named_stand_in_for_the_others_of_their_problem(tmp_path: Path) -> None:
+    path = write(tmp_path, program("a", id="1"), program("b", id="2"), program("c", id="3", edited=[(0, 1)]))
+    data = read_probe_data(path, per_group=9, only={"1", "3"})
+
+    assert {each.id: weight for each, weight in zip(data.programs, data.weights, strict=True)} == pytest.approx(
+        {"1": 2 / 3, "3": 1 / 3}
+    )
+
+
+def test_a_list_of_programs_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"ids\.txt cannot be read"):
+        read_ids(tmp_path / "ids.txt")
 
 
 def test_a_split_holds_the_programs_of_its_problems_only(tmp_path: Path) -> None:

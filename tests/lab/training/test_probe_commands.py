@@ -16,7 +16,7 @@ from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.probe.manifest import Manifest, read_manifest
 from risk_lsp.probe.scoring import Architecture
 from risk_lsp.risk.engine import Engine
-from tests.lab.training.makers import program, toy_programs, write_labelled
+from tests.lab.training.makers import group_in, program, toy_programs, write_labelled
 
 PROBLEMS = 60
 
@@ -160,6 +160,18 @@ def test_a_probe_can_be_fitted_again_to_the_model_inside_its_bundle(made: Made, 
 
     assert Engine.load(bundle).manifest.host == made.manifest.host
     assert read_manifest(bundle).probe_hash != made.manifest.probe_hash
+
+
+def test_of_the_programs_those_that_a_list_names_are_learnt_from(
+    model_folder: Path, data: Path, tmp_path: Path
+) -> None:
+    named = [each.id for each in toy_programs(PROBLEMS) if each.group != group_in("train")]
+    (tmp_path / "ids.txt").write_text("\n".join(named))
+    fit = ("probe", "fit", tmp_path / "bundle", "--model", model_folder, "--data", data, "--only", tmp_path / "ids.txt")
+    assert risk_lsp(*fit) == 0
+
+    problems = [split_of(f"toy/{index}") for index in range(PROBLEMS)]
+    assert read_manifest(tmp_path / "bundle").trained_on["probe"]["problems"] == problems.count("train") - 1
 
 
 @pytest.mark.parametrize(("architecture", "options"), [("lines", ()), ("hazard", ("--no-statistics", "--layers", "1"))])
