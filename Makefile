@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit patches figures report bench fuzz soak faults test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix picture clean
+.PHONY: help demo test lint types unit patches figures report bench fuzz soak faults test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix packages picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -78,6 +78,10 @@ editor-pictures: ## take the READMEs' pictures of editors from the last run of m
 
 vsix: ## build the VS Code extension (needs npm)
 	$(MAKE) -C editors/vscode check vsix
+
+packages: $(VENV)/installed ## build the wheel, and a VS Code extension that carries it (needs npm)
+	rm -rf dist && $(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(MAKE) -C editors/vscode vsix with-server WHEEL=$$(echo $(CURDIR)/dist/*.whl)
 
 picture: $(VENV)/installed ## make the README's picture again
 	$(BIN)/risk-lsp check examples/interval_merging.py --place generated --format svg > docs/images/check.svg

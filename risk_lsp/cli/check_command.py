@@ -13,6 +13,7 @@ from risk_lsp.cli.command_line import BAD_INPUT, FINDINGS, OK, print_error
 from risk_lsp.cli.engine_options import (
     add_bundle_arguments,
     add_cache_argument,
+    add_length_argument,
     add_place_argument,
     cached_scorer,
     load_engine,
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=3, metavar="N", help="name the N lines of a file, or a diff, most worth reading (3)"
     )
+    add_length_argument(parser)
     add_place_argument(parser)
     add_cache_argument(parser)
     add_bundle_arguments(parser)
@@ -49,19 +51,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check files; the report goes to stdout, errors to stderr."""
     from risk_lsp.report.check import DEFAULT_THRESHOLD, CheckOptions, check_paths, collected
+    from risk_lsp.report.progress import shown_reading
     from risk_lsp.report.wording import write_all
     from risk_lsp.risk.changes import changes_since
 
     if not args.paths and args.diff is None:
         raise BadInput("no PATH to check", "name files or folders, or what to compare with: --diff BASE")
     threshold = DEFAULT_THRESHOLD if args.fail_above is None else args.fail_above
-    options = CheckOptions(args.top, threshold, args.place)
+    options = CheckOptions(args.top, threshold, args.place, longest=args.max_characters)
     changes = None if args.diff is None else changes_since(args.diff, Path.cwd())
     engine = load_engine(args)
     options = replace(options, priors=engine.manifest.priors)
     scorer = cached_scorer(engine, args)
-    outcomes = check_paths(scorer, args.paths or [Path()], options, reference_of(engine), changes)
-    result = collected(outcomes, options, args.diff)
+    paths, reference = args.paths or [Path()], reference_of(engine)
+    with shown_reading(sys.stderr) as reading:
+        engine.model.on_run = reading.ran
+        outcomes = check_paths(scorer, paths, options, reference, changes, on_batch=reading.begin)
+        result = collected(outcomes, options, args.diff)
     for failure in result.failures:
         print_error(failure.error)
     write_all(sys.stdout, _report(args.format, result, engine))

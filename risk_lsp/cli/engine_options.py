@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from risk_lsp.settings import Settings
+
 if TYPE_CHECKING:
     from risk_lsp.probe.calibration import Place
     from risk_lsp.risk.engine import Engine
@@ -43,6 +45,17 @@ def add_place_argument(parser: argparse.ArgumentParser) -> None:
         type=place,
         metavar="PLACE",
         help="generated, changed or at-rest: what all lines are (default: what git and installed libraries say)",
+    )
+
+
+def add_length_argument(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says which files are too long to read."""
+    parser.add_argument(
+        "--max-characters",
+        type=at_least_one,
+        default=Settings().max_characters,
+        metavar="N",
+        help="pass over files of more characters, and say so (default 200,000, as in editors)",
     )
 
 

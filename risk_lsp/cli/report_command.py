@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from risk_lsp.cli.command_line import BAD_INPUT, OK, print_error
 from risk_lsp.cli.engine_options import (
     add_bundle_arguments,
     add_cache_argument,
+    add_length_argument,
     add_place_argument,
     cached_scorer,
     load_engine,
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=3, metavar="N", help="name the N lines of a file most worth reading (default 3)"
     )
+    add_length_argument(parser)
     add_place_argument(parser)
     add_cache_argument(parser)
     add_bundle_arguments(parser)
@@ -33,15 +36,27 @@ def run(args: argparse.Namespace) -> int:
     """Write the page; what could not be checked is named in it, and on stderr."""
     from risk_lsp.report.check import CheckOptions, check_paths, collected
     from risk_lsp.report.html_report import html_report, write_page
+    from risk_lsp.report.progress import shown_reading
     from risk_lsp.report.wording import tool_of
 
-    options = CheckOptions(args.top, place=args.place)
+    options = CheckOptions(args.top, place=args.place, longest=args.max_characters)
     engine = load_engine(args)
     options = replace(options, priors=engine.manifest.priors)
     reference = reference_of(engine)
-    result = collected(check_paths(cached_scorer(engine, args), args.paths, options, reference), options)
+    with shown_reading(sys.stderr) as reading:
+        engine.model.on_run = reading.ran
+        scorer = cached_scorer(engine, args)
+        outcomes = check_paths(scorer, args.paths, options, reference, on_batch=reading.begin)
+        result = collected(outcomes, options)
     for failure in result.failures:
         print_error(failure.error)
-    page = html_report(result.reports, tool_of(engine.manifest), reference, result.failures, result.threshold)
+    page = html_report(
+        result.reports,
+        tool_of(engine.manifest),
+        reference,
+        result.failures,
+        result.threshold,
+        result.passed_over,
+    )
     write_page(page, args.output)
     return BAD_INPUT if result.failures else OK

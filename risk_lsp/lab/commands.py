@@ -19,6 +19,11 @@ COMMANDS = (
         "how many programs are repaired, and at what cost",
         "risk_lsp.lab.evaluation.repair_evaluate_command",
     ),
+    Command(
+        "evaluate personal",
+        "what learning from a person's edits is worth",
+        "risk_lsp.lab.evaluation.personal_evaluate_command",
+    ),
     Command("patches sample", "programs of a model for problems", "risk_lsp.lab.patches.sample_command"),
     Command("patches build", "minimal patches of failing programs", "risk_lsp.lab.patches.build_command"),
 )

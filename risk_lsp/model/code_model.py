@@ -39,12 +39,16 @@ class _Piece(NamedTuple):
 
 
 class CodeModel:
-    """A loaded model with its tokenizer. Not for use from two threads at once."""
+    """A loaded model with its tokenizer. Not for use from two threads at once.
+
+    `on_run` hears, while many texts are read, how many of their tokens have been, and how many there are.
+    """
 
     def __init__(self, folder: ModelFolder, host: Host, tokenizer: TextTokenizer) -> None:
         self._folder = folder
         self._host = host
         self._tokenizer = tokenizer
+        self.on_run: Callable[[int, int], None] = lambda done, of: None
 
     @classmethod
     def load(
@@ -178,11 +182,14 @@ class CodeModel:
             )
         ]
         tokens = _TOKENS_PER_CPU_BATCH if self._host.device == "cpu" else _TOKENS_PER_GPU_BATCH
+        done, every = 0, sum(map(len, encodings))
         for batch in _batches(pieces, tokens):
             sequences = [self._sequence(piece, encodings) for piece in batch]
             runs = self._host.run(sequences, layers, to_end=statistics)
             for piece, sequence, run in zip(batch, sequences, runs, strict=True):
                 self._store(results[piece.text], piece.window, sequence, run)
+            done += sum(piece.window.end - piece.window.keep for piece in batch)
+            self.on_run(done, every)
         return results
 
     def reread(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ from risk_lsp.risk.presentation import (
     riskiest_lines,
 )
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
+from risk_lsp.settings import Settings
 from risk_lsp.text.document import Span, stripped_line_spans
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.source_files import FoundFile, find_files, language_of, read_source, without_repeats
@@ -39,12 +41,14 @@ class CheckOptions:
     """`top`: how many lines a report names as most worth reading. `threshold`: lines likelier than it are findings.
 
     `place`: that of all lines; None lets git and what is installed decide. `priors`: what the bundle says of places.
+    `longest`: files of more characters are passed over.
     """
 
     top: int = 3
     threshold: float = DEFAULT_THRESHOLD
     place: Place | None = None
     priors: Priors = DEFAULT_PRIORS
+    longest: int = Settings().max_characters
 
     def __post_init__(self) -> None:
         if self.top < 0:
@@ -115,6 +119,17 @@ class FileFailure:
 
 
 @dataclass(frozen=True)
+class FilePassedOver:
+    """A file that was not read although nothing is wrong with it, and why, as one clause."""
+
+    path: Path
+    reason: str
+
+
+Outcome: TypeAlias = FileReport | FileFailure | FilePassedOver
+
+
+@dataclass(frozen=True)
 class CheckResult:
     """What became of all files, in their order. `base` is the commit that they were compared with, as it was named."""
 
@@ -122,6 +137,7 @@ class CheckResult:
     failures: tuple[FileFailure, ...]
     threshold: float
     base: str | None = None
+    passed_over: tuple[FilePassedOver, ...] = ()
 
     @property
     def has_findings(self) -> bool:
@@ -129,16 +145,15 @@ class CheckResult:
         return any(report.findings for report in self.reports)
 
 
-def collected(
-    outcomes: Iterable[FileReport | FileFailure], options: CheckOptions, base: str | None = None
-) -> CheckResult:
+def collected(outcomes: Iterable[Outcome], options: CheckOptions, base: str | None = None) -> CheckResult:
     """The outcomes of check_paths, told apart. In a comparison the `top` lines count over all files together."""
     everything = tuple(outcomes)
     reports = tuple(each for each in everything if isinstance(each, FileReport))
     failures = tuple(each for each in everything if isinstance(each, FileFailure))
+    passed_over = tuple(each for each in everything if isinstance(each, FilePassedOver))
     if base is not None:
         reports = _top_over_all(reports, options.top)
-    return CheckResult(reports, failures, options.threshold, base)
+    return CheckResult(reports, failures, options.threshold, base, passed_over)
 
 
 def likeliest_first(
@@ -155,10 +170,12 @@ def check_paths(
     options: CheckOptions,
     reference: ReferenceTable,
     changes: Changes | None = None,
-) -> Iterator[FileReport | FileFailure]:
+    on_batch: Callable[[Sequence[Path], int, int], None] = lambda paths, before, of: None,
+) -> Iterator[Outcome]:
     """Check files, and the Python files below folders, some at a time; what cannot be read does not stop the others.
 
-    With `changes` only files that changed are checked, and only changed lines pointed at.
+    With `changes` only files that changed are checked, and only changed lines pointed at. `on_batch` hears which files
+    the model is about to read, how many were looked at before them, and how many there are.
     """
     files: list[FoundFile] = []
     for path in paths:
@@ -168,9 +185,14 @@ def check_paths(
             files += find_files(path)
         except RiskError as error:
             yield FileFailure(path, error)
-    for batch in in_batches(_sources(without_repeats(files), changes, options.place), _characters):
-        yield from (each for each in batch if isinstance(each, FileFailure))
-        yield from _reports(engine, [each for each in batch if isinstance(each, _Source)], options, reference)
+    files = without_repeats(files)
+    looked_at = 0
+    for batch in in_batches(_sources(files, changes, options), _characters):
+        yield from (each for each in batch if not isinstance(each, _Source))
+        sources = [each for each in batch if isinstance(each, _Source)]
+        on_batch([source.path for source in sources], looked_at, len(files))
+        yield from _reports(engine, sources, options, reference)
+        looked_at += len(batch)
 
 
 @dataclass(frozen=True)
@@ -184,9 +206,10 @@ class _Source:
 
 
 def _sources(
-    files: Sequence[FoundFile], changes: Changes | None, place: Place | None
-) -> Iterator[_Source | FileFailure]:
-    """The files that there is something to say about, read, and those that cannot be."""
+    files: Sequence[FoundFile], changes: Changes | None, options: CheckOptions
+) -> Iterator[_Source | FileFailure | FilePassedOver]:
+    """The files that there is something to say about, read, and those that cannot be, or are passed over."""
+    place = options.place
     changed_of = {file.path: None if changes is None else changes.of(file) for file in files}
     files = [file for file in files if changed_of[file.path] != ()]
     places = places_of([file.path for file in files]) if place is None else [TextPlace(place)] * len(files)
@@ -196,15 +219,18 @@ def _sources(
             found = replace(found, changed=changed)
         try:
             text = read_source(file.path)
-            if text.strip():
+            if len(text) > options.longest:
+                reason = f"it has {len(text):,} characters, over {options.longest:,} (--max-characters)"
+                yield FilePassedOver(file.path, reason)
+            elif text.strip():
                 yield _Source(file.path, text, found, changed)
             elif file.named and changed is None:
-                raise BadInput(f"{file.path} is empty", "give a file with code in it")
+                yield FilePassedOver(file.path, "it is empty")
         except RiskError as error:
             yield FileFailure(file.path, error)
 
 
-def _characters(source: _Source | FileFailure) -> int:
+def _characters(source: _Source | FileFailure | FilePassedOver) -> int:
     return len(source.text) if isinstance(source, _Source) else 0
 
 

@@ -21,6 +21,9 @@ def github_report(result: CheckResult, root: Path) -> str:
     summary = above(result)
     if len(findings) > LIMIT:
         summary += f"; the {LIMIT} likeliest are annotated"
+    if result.passed_over:
+        names = (f"{_name(each.path, root)} ({each.reason})" for each in result.passed_over)
+        summary += _data("; passed over: " + ", ".join(names))
     return "\n".join([*rows, summary]) + "\n"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from risk_lsp.errors import BadInput
-from risk_lsp.report.check import DEFAULT_THRESHOLD, FileFailure, FileReport, LineRisk, likeliest_first
+from risk_lsp.report.check import DEFAULT_THRESHOLD, FileFailure, FilePassedOver, FileReport, LineRisk, likeliest_first
 from risk_lsp.report.wording import NAME, Tool, code_of, counted, printable, shows_unicode, words_of
 from risk_lsp.risk.presentation import STEPS, ReferenceTable, heat_edges, heat_steps
 from risk_lsp.text.document import stripped_line_spans
@@ -27,6 +27,7 @@ def html_report(
     reference: ReferenceTable,
     failures: Sequence[FileFailure] = (),
     threshold: float = DEFAULT_THRESHOLD,
+    passed_over: Sequence[FilePassedOver] = (),
 ) -> str:
     """The page, a whole HTML document. Every name and every line of code in it is text, whatever it holds."""
     style = (_TEMPLATES / "report.css").read_text("utf-8")
@@ -43,7 +44,10 @@ def html_report(
             style_hash=_content_hash(style),
             files=files,
             top=_top(reports, threshold) if len(files) > 1 else [],
-            failures=[printable(str(each.error)) for each in failures],
+            failures=[
+                *(printable(str(each.error)) for each in failures),
+                *(printable(f"{each.path} was passed over: {each.reason}") for each in passed_over),
+            ],
             threshold=f"{threshold:.0%}",
             legend=_legend(threshold, is_order=is_order),
             is_order=is_order,

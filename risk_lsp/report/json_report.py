@@ -27,6 +27,7 @@ def json_report(result: CheckResult, tool: Tool) -> str:
         "base": result.base,
         "files": [_file(report) for report in result.reports],
         "errors": [_error(failure) for failure in result.failures],
+        "passed_over": [{"path": str(file.path), "reason": file.reason} for file in result.passed_over],
     }
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 

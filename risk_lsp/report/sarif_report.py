@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from risk_lsp.report.check import CheckResult, FileFailure, FileReport, LineRisk
+from risk_lsp.report.check import CheckResult, FileReport, LineRisk
 from risk_lsp.report.wording import NAME, Tool
 from risk_lsp.text.document import Span
 
@@ -55,13 +55,16 @@ def _driver(tool: Tool) -> dict[str, Any]:
 def _invocation(result: CheckResult, root: Path) -> dict[str, Any]:
     return {
         "executionSuccessful": not result.failures,
-        "toolExecutionNotifications": [_notification(failure, root) for failure in result.failures],
+        "toolExecutionNotifications": [
+            *(_notification("error", failure.path, str(failure.error), root) for failure in result.failures),
+            *(_notification("note", file.path, f"passed over: {file.reason}", root) for file in result.passed_over),
+        ],
     }
 
 
-def _notification(failure: FileFailure, root: Path) -> dict[str, Any]:
-    location = {"physicalLocation": {"artifactLocation": _artifact(failure.path, root)}}
-    return {"level": "error", "message": {"text": str(failure.error)}, "locations": [location]}
+def _notification(level: str, path: Path, text: str, root: Path) -> dict[str, Any]:
+    location = {"physicalLocation": {"artifactLocation": _artifact(path, root)}}
+    return {"level": level, "message": {"text": text}, "locations": [location]}
 
 
 def _results(report: FileReport, root: Path) -> list[dict[str, Any]]:

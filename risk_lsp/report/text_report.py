@@ -103,6 +103,8 @@ def _print(console: Console, result: CheckResult, style: TextStyle) -> None:
     rows = diff_rows(result) if result.base is not None else _rows(result, style)
     for row in rows:
         console.print(row, soft_wrap=True)
+    for file in result.passed_over:
+        console.print(Text(f"{printable(str(file.path))} was passed over: {file.reason}", "italic"), soft_wrap=True)
 
 
 def _rows(result: CheckResult, style: TextStyle) -> Iterator[Text]:

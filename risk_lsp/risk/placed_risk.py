@@ -262,7 +262,7 @@ def placed(
     A token is in the place of the line where its last character stands: most tokens begin with the white space before
     a word.
     """
-    outside = reason_outside(language_id, lines.count, risk.novelty)
+    outside = reason_outside(language_id, lines, risk.novelty)
     factors = factors_of(priors)
     generated = places == PLACES.index(Place.GENERATED)
     shift = shift if generated.any() else None

@@ -14,7 +14,7 @@ from risk_lsp.errors import BundleError
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Document, Span, stripped_line_spans
 from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.structure import Structure, StructureNode, code_line_spans
+from risk_lsp.text.structure import Structure, StructureNode, code_line_spans, parse_structure
 
 
 def percent(probability: float) -> str:
@@ -53,17 +53,29 @@ LANGUAGE = "python"
 # part by part, are as far as the order of lines was measured (docs/probe-attempts.md).
 LONGEST = 500
 UNLIKE_ALL = 0.99  # of the held-out programs, this share was less unusual to the model
+FEWEST_TO_READ = 3  # lines of code that are no imports; fewer make no program that could be like others or not
 
 
-def reason_outside(language_id: str, line_count: int, novelty: float | None) -> str | None:
-    """Why the numbers may not hold for a text, as one clause for people; None if nothing speaks against them."""
+def reason_outside(language_id: str, lines: LineIndex, novelty: float | None) -> str | None:
+    """Why the numbers may not hold for a text, as one clause for people; None if nothing speaks against them.
+
+    Of a text with next to nothing to read, such as a licence and imports, it is not said that it is unlike others.
+    """
     if language_id != LANGUAGE:
         return f"the numbers were measured on Python programs, and the language of this one is {language_id}"
-    if line_count > LONGEST:
-        return f"the numbers were measured on short programs, and this one has {line_count:,} lines, over {LONGEST:,}"
-    if novelty is not None and novelty >= UNLIKE_ALL:
+    if lines.count > LONGEST:
+        return f"the numbers were measured on short programs, and this one has {lines.count:,} lines, over {LONGEST:,}"
+    if novelty is not None and novelty >= UNLIKE_ALL and _lines_to_read(lines.text) >= FEWEST_TO_READ:
         return "this program is unlike those that the numbers were measured on"
     return None
+
+
+def _lines_to_read(text: str) -> int:
+    """How many lines of a Python text hold code other than imports."""
+    structure = parse_structure(text, LANGUAGE)
+    imports = [node.span for node in structure.statements if node.kind.startswith(("import", "future_import"))]
+    code = code_line_spans(text, LANGUAGE, structure=structure)
+    return sum(not any(span.start <= line.start < span.end for span in imports) for line in code)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.report.check import CheckOptions, CheckResult
+from risk_lsp.report.check import CheckOptions, CheckResult, check_paths
 from risk_lsp.risk import span_risk as batches
+from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.risk.risk_map import RiskMap
 from tests.risk.scorers import WordScorer, check
 
@@ -97,9 +99,8 @@ def test_a_named_file_of_any_language_is_checked(tmp_path: Path) -> None:
         (b"\x7fELF\0\0", "binary"),
         (b"x = '\xff'\n", "not valid UTF-8"),
         (b"x = 1\n" * 400_000, "too large"),
-        (b" \n\n", "is empty"),
     ],
-    ids=["binary", "invalid UTF-8", "2.4 MB", "empty"],
+    ids=["binary", "invalid UTF-8", "2.4 MB"],
 )
 def test_a_bad_file_is_a_failure_of_its_own_and_the_others_are_checked(
     tmp_path: Path, content: bytes, message: str
@@ -109,6 +110,32 @@ def test_a_bad_file_is_a_failure_of_its_own_and_the_others_are_checked(
     assert names(result) == ["good.py"]
     assert [failure.path for failure in result.failures] == [bad]
     assert message in result.failures[0].error.message and str(bad) in result.failures[0].error.message
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b" \n\n", "it is empty"), (b"x = 1\n" * 40_000, "it has 240,000 characters, over 200,000 (--max-characters)")],
+    ids=["empty", "long"],
+)
+def test_a_named_file_with_nothing_to_read_or_too_much_is_passed_over_and_is_no_failure(
+    tmp_path: Path, content: bytes, reason: str
+) -> None:
+    odd, good = write(tmp_path / "odd.py", content), write(tmp_path / "good.py")
+    result = check(odd, good)
+    assert (names(result), result.failures) == (["good.py"], ())
+    assert [(each.path, each.reason) for each in result.passed_over] == [(odd, reason)]
+
+
+def test_it_is_told_how_many_files_are_read_after_how_many_of_all(tmp_path: Path) -> None:
+    for number in range(70):
+        write(tmp_path / f"{number}.py")
+    told: list[tuple[int, int, int]] = []
+
+    def note(paths: Sequence[Path], before: int, of: int) -> None:
+        told.append((len(paths), before, of))
+
+    list(check_paths(WordScorer(), [tmp_path], CheckOptions(), ReferenceTable(()), on_batch=note))
+    assert told == [(64, 0, 70), (6, 64, 70)]
 
 
 def test_an_empty_file_in_a_folder_is_nobody_s_fault(tmp_path: Path) -> None:

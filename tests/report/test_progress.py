@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 import re
 import time
+from pathlib import Path
 
-from risk_lsp.report.progress import shown_progress
+import pytest
+
+from risk_lsp.report.progress import shown_progress, shown_reading
 
 
 class Terminal(io.StringIO):
@@ -49,3 +52,26 @@ def test_what_is_said_on_the_way_stands_on_a_line_of_its_own_as_it_is() -> None:
 
         lines = re.split(r"\n|\r\x1b\[2K", stream.getvalue())
         assert "no more [fixes] are asked for" in lines
+
+
+def test_a_terminal_shows_which_file_is_read_and_how_far() -> None:
+    terminal = Terminal()
+    with shown_reading(terminal) as reading:
+        reading.begin([Path("folder/a.py"), Path("b.py")], 2, 9)
+        reading.ran(512, 4_096)
+        time.sleep(0.2)  # the terminal is written some times a second
+
+    assert "reading a.py and 1 more, file 3 of 9: 512 of 4,096 tokens" in terminal.getvalue()
+
+
+def test_a_log_hears_of_reading_after_a_while_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with shown_reading(log) as reading:
+        reading.begin([Path("a.py")], 0, 1)
+        reading.ran(1, 3)
+        now = 21.0
+        reading.ran(2, 3)
+
+    assert log.getvalue() == "reading a.py, file 1 of 1: 2 of 3 tokens\n"

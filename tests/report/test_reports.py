@@ -11,10 +11,13 @@ import pytest
 from jsonschema import Draft4Validator
 
 from risk_lsp.report.check import CheckOptions, CheckResult
+from risk_lsp.report.github_report import github_report
+from risk_lsp.report.html_report import html_report
 from risk_lsp.report.json_report import json_report
 from risk_lsp.report.sarif_report import sarif_report
 from risk_lsp.report.text_report import TextStyle, svg_report, text_report
 from risk_lsp.report.wording import Tool
+from risk_lsp.risk.presentation import ReferenceTable
 from tests.conftest import FIXTURES
 from tests.risk.scorers import check
 
@@ -30,6 +33,39 @@ def result(tmp_path: Path) -> CheckResult:
     (folder / "a.py").write_text(PROGRAM)
     (folder / "bad.py").write_bytes(b"\0")
     return check(folder / "a.py", folder / "bad.py", options=CheckOptions(threshold=0.5))
+
+
+@pytest.fixture
+def passed_over(tmp_path: Path) -> CheckResult:
+    """One file that is too long, in a folder with one that is read."""
+    (tmp_path / "a.py").write_text(PROGRAM)
+    (tmp_path / "long.py").write_text("x = 1\n" * 20)
+    return check(tmp_path, options=CheckOptions(longest=100))
+
+
+WHY = "it has 120 characters, over 100 (--max-characters)"
+
+
+def test_people_are_told_which_files_were_passed_over_and_why(passed_over: CheckResult, tmp_path: Path) -> None:
+    assert f"{tmp_path}/long.py was passed over: {WHY}" in text_report(passed_over, TextStyle()).splitlines()
+    assert (
+        html_report(passed_over.reports, TOOL, ReferenceTable(()), passed_over=passed_over.passed_over).count(WHY) == 1
+    )
+    assert github_report(passed_over, tmp_path).splitlines()[-1].endswith(f"; passed over: long.py ({WHY})")
+
+
+def test_programs_are_told_the_same(passed_over: CheckResult, tmp_path: Path) -> None:
+    assert json.loads(json_report(passed_over, TOOL))["passed_over"] == [{"path": f"{tmp_path}/long.py", "reason": WHY}]
+    (invocation,) = json.loads(sarif_report(passed_over, TOOL, tmp_path))["runs"][0]["invocations"]
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert (invocation["executionSuccessful"], notification["level"]) == (True, "note")
+    assert notification["message"]["text"] == f"passed over: {WHY}"
+
+
+def test_a_file_s_name_cannot_be_a_command_where_it_is_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "a\n::error::b.py").write_text("x = 1\n" * 20)
+    report = github_report(check(tmp_path, options=CheckOptions(longest=100)), tmp_path)
+    assert len(report.splitlines()) == 1
 
 
 # --- text

@@ -5,7 +5,7 @@ function around(changes: Partial<Surroundings>): Surroundings {
   return {
     platform: 'linux',
     home: '/home/ada',
-    searchPath: '/usr/bin:/home/ada/project/bin',
+    environment: { PATH: '/usr/bin:/home/ada/project/bin' },
     command: [],
     interpreter: '',
     isTrusted: true,
@@ -38,7 +38,7 @@ describe('what the user set', () => {
   });
 
   test('a bare name is looked for on PATH', () => {
-    expect(commands({ command: ['risk'], searchPath: '/usr/bin' })).toEqual(['/usr/bin/risk']);
+    expect(commands({ command: ['risk'], environment: { PATH: '/usr/bin' } })).toEqual(['/usr/bin/risk']);
   });
 
   test('a relative path is never looked for', () => {
@@ -46,13 +46,22 @@ describe('what the user set', () => {
   });
 });
 
+const TOOLS = [
+  '/home/ada/.local/bin/risk-lsp',
+  '/home/ada/.local/share/pipx/venvs/risk-lsp/bin/risk-lsp',
+  '/home/ada/.local/pipx/venvs/risk-lsp/bin/risk-lsp',
+  '/home/ada/pipx/venvs/risk-lsp/bin/risk-lsp',
+  '/home/ada/.local/share/uv/tools/risk-lsp/bin/risk-lsp',
+];
+
 describe('in a trusted workspace', () => {
-  test('PATH comes first, then the selected Python, then .venv', () => {
-    expect(commands({ selectedPython: '/envs/a/bin/python', searchPath: '/usr/bin' })).toEqual([
-      '/usr/bin/risk-lsp',
+  test('its environment comes first, then PATH, then the tools of pipx and uv', () => {
+    expect(commands({ selectedPython: '/envs/a/bin/python', environment: { PATH: '/usr/bin' } })).toEqual([
       '/envs/a/bin/risk-lsp',
       '/envs/a/bin/python/bin/risk-lsp',
       '/home/ada/project/.venv/bin/risk-lsp',
+      '/usr/bin/risk-lsp',
+      ...TOOLS,
     ]);
   });
 });
@@ -61,22 +70,50 @@ describe('in an untrusted workspace', () => {
   test('nothing of the workspace is a candidate, not even by way of PATH', () => {
     expect(commands({ isTrusted: false, selectedPython: '/envs/a/bin/python' })).toEqual([
       '/usr/bin/risk-lsp',
+      ...TOOLS,
     ]);
+  });
+
+  test('nor by way of the folders of tools', () => {
+    const inside = '/home/ada/project/tools';
+    const environment = {
+      PIPX_HOME: inside,
+      PIPX_BIN_DIR: inside,
+      UV_TOOL_DIR: inside,
+      UV_TOOL_BIN_DIR: inside,
+    };
+    expect(commands({ isTrusted: false, environment })).toEqual([]);
   });
 });
 
+test('tools are where their programs were told to put them', () => {
+  const environment = { PIPX_HOME: '/p', PIPX_BIN_DIR: '/b', UV_TOOL_DIR: '/u', UV_TOOL_BIN_DIR: '/v' };
+  expect(commands({ environment, folders: [] })).toEqual([
+    '/b/risk-lsp',
+    '/p/venvs/risk-lsp/bin/risk-lsp',
+    '/v/risk-lsp',
+    '/u/risk-lsp/bin/risk-lsp',
+  ]);
+});
+
 test('relative folders on PATH are never searched', () => {
-  expect(commands({ searchPath: '.::bin', folders: [] })).toEqual([]);
+  expect(commands({ environment: { PATH: '.::bin' }, folders: [] })).toEqual(TOOLS);
 });
 
 test('on Windows it is risk-lsp.exe, in Scripts', () => {
   const changes: Partial<Surroundings> = {
     platform: 'win32',
-    searchPath: 'C:\\Python',
+    environment: { PATH: 'C:\\Python' },
+    home: 'C:\\Users\\ada',
     folders: ['C:\\project'],
   };
   expect(commands(changes)).toEqual([
-    'C:\\Python\\risk-lsp.exe',
     'C:\\project\\.venv\\Scripts\\risk-lsp.exe',
+    'C:\\Python\\risk-lsp.exe',
+    'C:\\Users\\ada\\.local\\bin\\risk-lsp.exe',
+    'C:\\Users\\ada\\.local\\share\\pipx\\venvs\\risk-lsp\\Scripts\\risk-lsp.exe',
+    'C:\\Users\\ada\\.local\\pipx\\venvs\\risk-lsp\\Scripts\\risk-lsp.exe',
+    'C:\\Users\\ada\\pipx\\venvs\\risk-lsp\\Scripts\\risk-lsp.exe',
+    'C:\\Users\\ada\\AppData\\Roaming\\uv\\tools\\risk-lsp\\Scripts\\risk-lsp.exe',
   ]);
 });

@@ -24,7 +24,7 @@ export function realModelChecks(window, folders, root) {
   return [
     ['without a server it says how to install one', async () => {
       changeSettings(folders, { 'riskLsp.server.command': null });
-      await window.message('pip install risk-lsp');
+      await window.message('pipx install PATH_OF_THE_CHECKOUT_OR_WHEEL');
       await window.screenshot('not-installed');
       await until('the end of the server', () => serverProcesses(folders.home).length === 0);
       await window.command('Notifications: Clear All Notifications');

@@ -1,5 +1,5 @@
 import { commands, env, window } from 'vscode';
-import { INSTALL_COMMAND, type ServerNotFound } from '../server/locate';
+import type { ServerNotFound } from '../server/locate';
 
 /** Say once what is missing and how to get it. */
 export async function explainMissing(missing: ServerNotFound): Promise<void> {
@@ -8,7 +8,7 @@ export async function explainMissing(missing: ServerNotFound): Promise<void> {
   const settings = 'Settings';
   const chosen = await window.showWarningMessage(`risk-lsp: ${missing.message}`, copy, restart, settings);
   if (chosen === copy) {
-    await copyInstallCommand();
+    await copyInstallCommand(missing.install);
   } else if (chosen === restart) {
     await commands.executeCommand('risk-lsp.restart');
   } else if (chosen === settings) {
@@ -16,7 +16,7 @@ export async function explainMissing(missing: ServerNotFound): Promise<void> {
   }
 }
 
-export async function copyInstallCommand(): Promise<void> {
-  await env.clipboard.writeText(INSTALL_COMMAND);
-  window.setStatusBarMessage(`Copied: ${INSTALL_COMMAND}`, 3000);
+export async function copyInstallCommand(command: string): Promise<void> {
+  await env.clipboard.writeText(command);
+  window.setStatusBarMessage(`Copied: ${command}`, 3000);
 }

@@ -39,7 +39,7 @@ export function registerCommands(
     restart: () => server.restart(),
     showMenu: () => showMenu(server),
     showLog: () => log.show(),
-    copyInstallCommand: () => copyInstallCommand(),
+    copyInstallCommand: async () => copyInstallCommand(await server.installCommand()),
   };
   return Disposable.from(
     ...Object.entries(actions).map(([name, action]) =>

@@ -9,7 +9,7 @@ import {
 import type { ServerSettings } from '../config';
 import { ANALYSED, type Analysed, STATUS, type Status, USER_SETTINGS } from '../protocol';
 import { createClient } from './client';
-import { locateServer, ServerNotFound } from './locate';
+import { installCommand, locateServer, ServerNotFound } from './locate';
 
 /** An answer, or why there is none: ask again `later`, or there is `none` to be had now. */
 export type Answer<T> = { value: T } | 'later' | 'none';
@@ -137,6 +137,11 @@ export class Server implements Disposable {
     return this.client?.code2ProtocolConverter.asUri(uri) ?? uri.toString();
   }
 
+  /** The command that installs it. */
+  installCommand(): Promise<string> {
+    return installCommand(this.context.extensionPath);
+  }
+
   private next(step: () => Promise<void>): Promise<void> {
     this.transition = this.transition.then(step).catch((error) => this.fail(error));
     return this.transition;
@@ -145,7 +150,7 @@ export class Server implements Disposable {
   private async startClient(): Promise<void> {
     this.isMissing = false;
     this.say('starting', 'The server is starting.');
-    const candidate = await locateServer();
+    const candidate = await locateServer(this.context.extensionPath);
     this.log.info(`Starting ${[candidate.command, ...candidate.args].join(' ')} (${candidate.origin})`);
     const gaveUp = () => this.say('failed', 'The server crashed too often and is not restarted.');
     const explained = (markdown: string) => this.explained.fire(markdown);

@@ -1,6 +1,5 @@
 import { commands, type QuickPickItem, window } from 'vscode';
 import { config } from '../config';
-import { INSTALL_COMMAND } from '../server/locate';
 import type { Server } from '../server/server';
 
 interface Action extends QuickPickItem {
@@ -11,11 +10,11 @@ interface Action extends QuickPickItem {
 export async function showMenu(server: Server): Promise<void> {
   const { message, bundle } = server.status;
   const placeHolder = bundle === null ? message : `${message} Model: ${bundle}.`;
-  const chosen = await window.showQuickPick(actions(server), { title: 'risk-lsp', placeHolder });
+  const chosen = await window.showQuickPick(await actions(server), { title: 'risk-lsp', placeHolder });
   await chosen?.run?.();
 }
 
-function actions(server: Server): Action[] {
+async function actions(server: Server): Promise<Action[]> {
   const restart = action('$(debug-restart) Restart server', 'risk-lsp.restart');
   const log = action('$(output) Show log', 'risk-lsp.showLog');
   const settings = {
@@ -24,7 +23,7 @@ function actions(server: Server): Action[] {
   };
   if (server.isMissing) {
     const install = action('$(copy) Copy the command that installs it', 'risk-lsp.copyInstallCommand');
-    return [{ ...install, description: INSTALL_COMMAND }, restart, settings, log];
+    return [{ ...install, description: await server.installCommand() }, restart, settings, log];
   }
   if (!server.isRunning) {
     return [restart, log, settings];
