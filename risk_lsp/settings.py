@@ -146,6 +146,18 @@ class Settings:
         " hands. What is remembered, hashes and numbers and no code, stays in your data folder.",
         Scope.USER,
     )
+    inline_completion: bool = _setting(
+        False,
+        "Let the model write at the cursor and the bodies of functions, and score what it writes. The built-in model is"
+        " small and writes poorly: choose a larger one first.",
+        Scope.USER,
+    )
+    risk_gate: float = _setting(
+        1.0,
+        "Do not show what the model writes when the probability that it has to be edited is above this; 1 shows all.",
+        minimum=0.0,
+        maximum=1.0,
+    )
     repair_provider: str = _setting(
         "embedded",
         "What makes repairs: the built-in model ('embedded'), a model at 'endpoint', or the 'editor's own model.",

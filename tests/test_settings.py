@@ -130,6 +130,7 @@ def test_whatever_names_a_model_or_hardware_is_not_for_workspaces() -> None:
         "allowWorkspaceModel",
         "trusted",
         "learnFromEdits",
+        "inlineCompletion",
         "repairProvider",
         "repairEndpoint",
         "repairModel",

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Calibration
+from risk_lsp.text.document import Span
 
 
 def as_offsets(values: ArrayLike | Sequence[int]) -> NDArray[Any]:
@@ -175,6 +176,29 @@ class RiskMap:
             hazards = np.minimum(self.hazards * factors, np.finfo(np.float32).max)
         tokens = self._tokens
         return RiskMap(tokens.text_length, tokens.starts, tokens.ends, hazards, self.calibration, novelty=self.novelty)
+
+    def cut(self, span: Span, text_length: int) -> RiskMap:
+        """The map that knows of tokens in a span alone, of a text of another length that is the same up to its end."""
+        tokens = self._tokens
+        inside = (tokens.starts < span.end) & (tokens.ends > span.start)
+        starts, ends = np.maximum(tokens.starts[inside], span.start), np.minimum(tokens.ends[inside], span.end)
+        return RiskMap(text_length, starts, ends, self.hazards[inside], self.calibration, novelty=self.novelty)
+
+    def spliced(self, removed: Span, part: RiskMap) -> RiskMap:
+        """The map of an edited text: this one without the characters `removed`, and in their place `part`, which is of
+        the text after the edit and knows of tokens in the new characters alone.
+        """
+        tokens, moved = self._tokens, part.text_length - self.text_length
+        before = tokens.ends <= removed.start
+        behind = (tokens.starts >= removed.end) & ~before
+        return RiskMap(
+            part.text_length,
+            np.concatenate([tokens.starts[before], part.starts, tokens.starts[behind] + moved]),
+            np.concatenate([tokens.ends[before], part.ends, tokens.ends[behind] + moved]),
+            np.concatenate([self.hazards[before], part.hazards, self.hazards[behind]]),
+            self.calibration,
+            novelty=self.novelty,
+        )
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """A JSON header and the arrays from which from_arrays makes an equal map."""

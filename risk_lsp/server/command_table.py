@@ -76,6 +76,7 @@ HINT = Argument("hint", "the last argument is a text", lambda value: value is No
 LINE = Argument("line", "the line is a whole number from 0", lambda value: type(value) is int and value >= 0)
 RANGE = Argument("range", "the range is an LSP range", lambda value: isinstance(value, dict), _range_of)
 WHERE = Argument('"source" or "stored"', 'the last argument is "source" or "stored"', ("source", "stored").__contains__)
+SUGGESTION = Argument("suggestion", "the suggestion is a whole number", lambda value: type(value) is int)
 MINUTES = Argument(
     "minutes",
     f"minutes are a number from 0 to {_LONGEST_MINUTES}",
@@ -87,9 +88,11 @@ STOP_IGNORING = "riskLsp.stopIgnoring"
 REPAIR = "riskLsp.repair"
 REPAIR_WITH_HINT = "riskLsp.repairWithHint"
 EXPLAIN = "riskLsp.explain"
+ACCEPT_WRITTEN = "riskLsp.acceptWritten"
 
 _ACTIONS = "risk_lsp.server.features.commands"
 _REPAIRS = "risk_lsp.server.repair.queue"
+_WRITING = "risk_lsp.server.writing.inline_completion"
 _MODELS = "risk_lsp.server.features.model_choice"
 
 COMMANDS = (
@@ -106,6 +109,7 @@ COMMANDS = (
     LspCommand("riskLsp.cancelRepair", (URI,), f"{_REPAIRS}:cancel_repair"),
     LspCommand("riskLsp.forgetTestAnswers", (), f"{_REPAIRS}:forget_test_answers"),
     LspCommand(EXPLAIN, (URI, RANGE), "risk_lsp.server.features.explanation:explain"),
+    LspCommand(ACCEPT_WRITTEN, (URI, SUGGESTION), f"{_WRITING}:accept_written"),
     LspCommand("riskLsp.listModels", (), f"{_MODELS}:list_models"),
     LspCommand("riskLsp.useModel", (NAME,), f"{_MODELS}:use_model"),
     LspCommand("riskLsp.fetchModel", (NAME,), f"{_MODELS}:fetch_model", reports_progress=True),

@@ -124,6 +124,8 @@ class SettingsChanges:
         except Exception as error:
             log_failure("a change of settings", error)
         session.tell_status()
+        if not (after.enabled and after.inline_completion):
+            session.inline_completions.stop()
         turned = before.enabled != after.enabled
         in_line = {
             "inlayHint": turned or before.inlay_hints != after.inlay_hints,

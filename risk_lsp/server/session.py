@@ -33,6 +33,7 @@ from risk_lsp.server.state import Snooze, State, StatusReporter, status_of
 from risk_lsp.server.wire.handshake import Client, Handshake
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.server.wire.work_done import WorkDoneProgress
+from risk_lsp.server.writing.inline_completion import InlineCompletions
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document, PositionEncoding
 from risk_lsp.text.tracking import Splice
@@ -69,6 +70,7 @@ class Session:
         )
         self.repairs = Repairs(self.state, self.questions, self.messenger, self.data_folder)
         self.events = DocumentEvents(self.state, self.publisher, self.repairs)
+        self.inline_completions = InlineCompletions(self.state, self.messenger)
         self._loading: WorkDoneProgress | None = None
         self.fetches = ModelFetches(self.messenger, shows_progress=self.client.work_done_progress)
         self._choice = ChoiceWatch()
@@ -97,6 +99,7 @@ class Session:
         """End all work and the worker."""
         if self._following is not None:
             self._following.cancel()
+        self.inline_completions.stop()
         await self.fetches.stop()
         self.state.analyzer.forget_all()
         self.state.snooze.cancel()
@@ -124,6 +127,8 @@ class Session:
         places = DocumentPlaces(self._place_changed)
 
         def edited(document: Document, edit: Splice) -> None:
+            if self.inline_completions.writing is not None:
+                self.inline_completions.give_up()
             attention.is_at(document.uri, edit.start + len(edit.inserted))
             regions.follow(document, edit, documents.all())
             accepted.follow(document, edit)
@@ -169,6 +174,7 @@ class Session:
             USER_SETTINGS: self._settings_changes.changed_by_user,
             types.WORKSPACE_EXECUTE_COMMAND: CommandRunner(self).execute,
             types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._cancel_shown,
+            types.TEXT_DOCUMENT_INLINE_COMPLETION: self.inline_completions.complete,
             **self.events.handlers(),
             **self.questions.handlers(),
         }
@@ -240,6 +246,8 @@ class Session:
                 text = f"risk-lsp: {failure.message}; it is started again and open documents are scored anew"
                 self.messenger.tell(types.MessageType.Warning, text, "restart")
             self.state.analyzer.rescore_all()
+        if state is WorkerState.READY and self.settings.inline_completion:
+            self.inline_completions.recommend()
         if state is WorkerState.FAILED:
             self.messenger.tell(types.MessageType.Error, f"risk-lsp: the model could not be loaded: {failure}")
 

@@ -9,6 +9,7 @@ before that.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -22,9 +23,11 @@ from typing import Any
 import numpy as np
 
 from risk_lsp.errors import BadInput, BundleError
+from risk_lsp.model.threads import stop_if_unwanted
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import PartialRisk
+from risk_lsp.risk.writing import WritingTask, WrittenText, texts_to_arrays
 from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.worker.child import Answer, run_worker
@@ -66,7 +69,24 @@ class ScriptedScorer:
             scored = [self.score(text, parameters["language_id"], 0, lambda _: None) for text in parameters["texts"]]
             arrays = {f"{index}.{name}": array for index, (_, own) in enumerate(scored) for name, array in own.items()}
             return {"risks": [header for header, _ in scored]}, arrays
+        if question == "write":
+            return self._written(WritingTask(**parameters))
         return {"infills": [[] for _ in parameters.get("spans", [])], "alternatives": []}, {}
+
+    def _written(self, task: WritingTask) -> Answer:
+        """The texts that the file `writes` lists, risks by the rule above; with STALL once `release` exists."""
+        with (self._folder / "written").open("a", encoding="utf-8") as notes:
+            notes.write(f"{task.text[: task.start]!r}\n")
+        never = threading.Event()
+        while "STALL" in task.text and not (self._folder / "release").exists():
+            stop_if_unwanted()
+            never.wait(0.01)
+        found = []
+        for text in json.loads((self._folder / "writes").read_text("utf-8"))[: task.count]:
+            after = task.text[: task.start] + text + task.text[task.end :]
+            known = Span(0, len(after))
+            found.append(WrittenText(text, task.start, PartialRisk(by_rule(after), (known,)), -0.5, 3, True))
+        return texts_to_arrays(found)
 
 
 def by_rule(text: str) -> RiskMap:

@@ -175,6 +175,20 @@ class Analyzer:
                 watch.scored = watch.outcome = None
                 self._start(document.uri, watch, 0.0)
 
+    def adopt(self, document: Document, risks: SpanRisk, known: tuple[Span, ...] | None) -> None:
+        """Take risks of the newest text that nobody has to compute any more; of a part of it, until all are known."""
+        if not self._documents.is_newest(document):
+            return
+        watch = self._watches.setdefault(document.uri, _Watch())
+        analysis = Analysis(DocumentLayout(document), risks, known)
+        if known is not None:
+            self._take_part(watch, analysis.layout, PartialRisk(risks, known))
+            return
+        if watch.task is not None:
+            watch.task.cancel()
+            watch.task = None
+        self._record(watch, document, analysis)
+
     def forget(self, uri: str) -> None:
         """Stop all work on a document."""
         watch = self._watches.pop(uri, None)

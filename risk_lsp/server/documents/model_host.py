@@ -227,4 +227,5 @@ def worker_options(settings: Settings) -> dict[str, Any]:
         "device": settings.device,
         "dtype": settings.dtype,
         "offline": settings.offline,
+        "writes": settings.inline_completion,
     }

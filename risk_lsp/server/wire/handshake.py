@@ -115,6 +115,7 @@ def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
         "codeActionProvider": {"codeActionKinds": ["quickfix", "refactor.rewrite"]},
         "inlayHintProvider": True,
         "codeLensProvider": {},
+        "inlineCompletionProvider": {},
         "executeCommandProvider": {"commands": [command.name for command in COMMANDS], "workDoneProgress": True},
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
         "experimental": {

@@ -1,0 +1,1 @@
+"""What the hosted model writes in a client's documents."""

@@ -1,0 +1,155 @@
+"""`textDocument/inlineCompletion`: what the model would write at the cursor, and what follows when it is accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+from lsprotocol import types
+
+from risk_lsp.errors import RiskError, WorkerError
+from risk_lsp.risk.writing import WritingTask, WrittenText, texts_from_arrays
+from risk_lsp.server.command_table import ACCEPT_WRITTEN
+from risk_lsp.server.documents.open_documents import reason_not_scored
+from risk_lsp.server.state import State
+from risk_lsp.server.wire.convert import offset_of, range_of
+from risk_lsp.server.wire.messenger import Messenger, barrier
+from risk_lsp.server.writing.suggestions import Suggestion, Suggestions
+from risk_lsp.text.document import Part, Span
+from risk_lsp.text.extents import Extent, extent_at
+
+if TYPE_CHECKING:
+    from risk_lsp.server.session import Session
+
+_MOST_TOKENS: dict[Extent, int] = {"line": 48, "block": 96, "function": 192}
+_WHEN_INVOKED = 3  # texts; one where nobody asked
+_BUILT_IN = "default"  # what the built-in bundle calls itself
+_RECOMMENDATION = (
+    "risk-lsp: the built-in model is small and writes poorly; a larger one such as qwen2.5-coder-0.5b writes better"
+    " (risk-lsp models)"
+)
+_SECONDS = 30.0  # until what is written is given up: whoever was there has gone on
+
+
+class InlineCompletions:
+    """Has one text at a time written: the newest request takes the place of the one before, and so does an edit."""
+
+    def __init__(self, state: State, messenger: Messenger) -> None:
+        self._state = state
+        self._messenger = messenger
+        self.writing: asyncio.Task[list[WrittenText]] | None = None  # the last that was begun
+        self._told = False
+        self.suggestions = Suggestions()
+
+    def complete(self, params: types.InlineCompletionParams) -> Generator[Any, Any, Any]:
+        """Answer a request; nothing where writing is off, and nothing that was written for an older text."""
+        self.give_up()
+        part = self._state.documents.part(params.text_document.uri)
+        if part is None or self._reason_not(part) is not None or params.context.selected_completion_info is not None:
+            return types.InlineCompletionList([])
+        place = offset_of(part, params.position, self._state.encoding)
+        invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
+        document = part.document
+        extent = extent_at(document.text, place, document.language_id)
+        task = WritingTask(
+            document.text,
+            place,
+            place,
+            extent,
+            document.language_id,
+            count=_WHEN_INVOKED if invoked else 1,
+            max_tokens=_MOST_TOKENS[extent],
+        )
+        writing = self.begin(task)
+        self._messenger.protocol.when_cancelled(writing.cancel)
+        texts = yield barrier("writing", _outcome), (writing,), None
+        return types.InlineCompletionList(self._items(part, Span(place, place), texts))
+
+    def begin(self, task: WritingTask) -> asyncio.Task[list[WrittenText]]:
+        """Have something written, in the place of what is being written."""
+        self.give_up()
+        self.writing = asyncio.get_running_loop().create_task(self._written(task))
+        return self.writing
+
+    def give_up(self) -> None:
+        """Stop what is being written."""
+        if self.writing is not None:
+            self.writing.cancel()
+            self.writing = None
+
+    def stop(self) -> None:
+        """Stop what is being written, and forget what was offered."""
+        self.give_up()
+        self.suggestions.forget()
+
+    def recommend(self) -> None:
+        """Say once that the built-in model writes poorly, if it is the one that writes."""
+        if self._state.host.bundle_name == _BUILT_IN and not self._told:
+            self._told = True
+            self._messenger.tell(types.MessageType.Info, _RECOMMENDATION)
+
+    async def _written(self, task: WritingTask) -> list[WrittenText]:
+        answer = await asyncio.wait_for(self._state.host.ask("write", task.to_json()), _SECONDS)
+        return texts_from_arrays(answer.header, answer.arrays)
+
+    def _reason_not(self, part: Part) -> str | None:
+        """Why nothing is written, for people; None if something is."""
+        settings = self._state.settings
+        if not settings.enabled or not settings.inline_completion:
+            return "writing is off (setting inlineCompletion)"
+        if self._state.snooze.is_on:
+            return "risk-lsp is paused"
+        return reason_not_scored(part.document, settings) or self._state.host.explanation()
+
+    def _items(self, part: Part, replaced: Span, texts: list[WrittenText]) -> list[types.InlineCompletionItem]:
+        state = self._state
+        if not state.documents.is_newest(part.document):
+            return []
+        shown = [text for text in texts if text.probability <= state.settings.risk_gate]
+        view = state.views.get_whole(part.document.uri)
+        outside = None if view is None else view.outside
+        found = self.suggestions.offer(part.document, replaced, shown, state.host.priors, outside)
+        return [self._item(part, each) for each in found]
+
+    def _item(self, part: Part, suggestion: Suggestion) -> types.InlineCompletionItem:
+        state = self._state
+        said = suggestion.to_json(state.settings.threshold, state.encoding)
+        accept = types.Command(
+            said["words"], ACCEPT_WRITTEN, "Takes note that a model wrote this", [part.uri, suggestion.id, said]
+        )
+        place = range_of(part, suggestion.replaced, state.encoding)
+        return types.InlineCompletionItem(suggestion.written.text, range=place, command=accept)
+
+
+async def _outcome(writing: asyncio.Task[list[WrittenText]]) -> list[WrittenText]:
+    """What was written; nothing where that was given up. RiskError where the model cannot write."""
+    await asyncio.wait([writing])
+    if writing.cancelled():
+        return []
+    error = writing.exception()
+    if isinstance(error, WorkerError | asyncio.TimeoutError):  # it is busy, or on its way back
+        return []
+    if error is not None:
+        raise error if isinstance(error, RiskError) else RiskError("nothing could be written", "the log may say more")
+    return writing.result()
+
+
+def accept_written(session: Session, uri: str, suggestion_id: int) -> bool:
+    """Mark what stands in a document of a suggestion as generated, with the numbers that it came with.
+
+    Returns whether it stands there.
+    """
+    state = session.state
+    document = session.questions.part_of(uri).document
+    view = state.views.get_whole(document.uri)
+    last = None if view is None else view.analysis
+    found = session.inline_completions.suggestions.accepted(suggestion_id, document, last)
+    if found is None:
+        return False
+    state.regions.mark(document, found.span)
+    if found.risks is not None:
+        state.analyzer.adopt(document, found.risks, found.known)
+    else:
+        session.publisher.show_again(document)
+    return True

@@ -1,0 +1,170 @@
+"""Texts that were offered for a place of a document, and what is known of the document once one was accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from risk_lsp.probe.calibration import Place, Priors
+from risk_lsp.risk.placed_risk import PlacedRisk, all_lines, placed
+from risk_lsp.risk.presentation import heat_steps, percent
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.writing import WrittenText
+from risk_lsp.server.documents.analysis import Analysis
+from risk_lsp.text.document import Document, PositionEncoding, Span, to_position
+from risk_lsp.text.tracking import difference
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A text that may replace the characters `replaced` of a snapshot.
+
+    `why` says why its numbers are no percentages; None where they are.
+    """
+
+    id: int
+    before: Document
+    after: Document
+    replaced: Span
+    written: WrittenText
+    placed: PlacedRisk
+    why: str | None
+
+    @property
+    def probability(self) -> float:
+        """The probability that the text has to be edited."""
+        return self.placed.risks.probability(*self.written.span)
+
+    def lines(self) -> list[tuple[Span, float]]:
+        """The lines of the text that are not blank, as spans of the document with it, and the probability of each."""
+        index, span = self.after.lines, self.written.span
+        found = []
+        for line in range(index.line_of(span.start), index.line_of(max(span.start, span.end - 1)) + 1):
+            start, end = index.stripped[line].tolist()
+            own = Span(max(start, span.start), min(end, span.end))
+            if own.start < own.end:
+                found.append((own, self.placed.risks.probability(*own)))
+        return found
+
+    def words(self, threshold: float) -> str:
+        """What a person is told beside the text: "1 line worth a look, 38%"; without a number where it is none."""
+        numbers = [probability for _, probability in self.lines()]
+        many = sum(number >= threshold for number in numbers)
+        said = f"{many or 'no'} {'line' if many < 2 else 'lines'} worth a look"
+        return said if self.why is not None else f"{said}, {percent(max(numbers, default=0.0))}"
+
+    def to_json(self, threshold: float, encoding: PositionEncoding) -> dict[str, Any]:
+        """All that is known of the text, for programs; places count from where the text begins."""
+        lines = self.lines()
+        steps = heat_steps(np.array([probability for _, probability in lines]), threshold)
+        risks, span = self.placed.risks, self.written.span
+        starts, ends = np.maximum(risks.starts, span.start), np.minimum(risks.ends, span.end)
+        inside = np.flatnonzero(starts < ends)
+        numbers = risks.token_probabilities(inside)
+        return {
+            "words": self.words(threshold),
+            "gives": "order" if self.why is not None else "percent",
+            **({} if self.why is None else {"why": self.why}),
+            "probability": self.probability,
+            "lines": [
+                {**self._place(own, encoding), "probability": probability, "step": step}
+                for (own, probability), step in zip(lines, steps, strict=True)
+            ],
+            "tokens": [
+                {**self._place(Span(start, end), encoding), "probability": probability}
+                for start, end, probability in zip(
+                    starts[inside].tolist(), ends[inside].tolist(), numbers.tolist(), strict=True
+                )
+            ],
+            "meanLogProbability": self.written.log_probability,
+        }
+
+    def _place(self, span: Span, encoding: PositionEncoding) -> dict[str, Any]:
+        first = to_position(self.after, self.written.start, encoding)
+        found = {}
+        for name, offset in zip(("start", "end"), span, strict=True):
+            line, character = to_position(self.after, offset, encoding)
+            before = first.character if line == first.line else 0
+            found[name] = {"line": line - first.line, "character": character - before}
+        return found
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What stands in the newest text of a suggestion: all of it, or its beginning; and what is known of that text.
+
+    risks: None where nothing is known that would not have to be read again. known: None for all of the text.
+    """
+
+    span: Span
+    risks: RiskMap | None
+    known: tuple[Span, ...] | None
+
+
+class Suggestions:
+    """The texts that were offered last, at one place of one document."""
+
+    def __init__(self) -> None:
+        self._ids = count(1)
+        self._offered: dict[int, Suggestion] = {}
+
+    def offer(
+        self, document: Document, replaced: Span, texts: Sequence[WrittenText], priors: Priors, outside: str | None
+    ) -> list[Suggestion]:
+        """Texts as suggestions, in their order; those that were offered before are forgotten."""
+        found = [self._suggestion(document, replaced, written, priors, outside) for written in texts]
+        self._offered = {each.id: each for each in found}
+        return found
+
+    def forget(self) -> None:
+        """Keep nothing."""
+        self._offered = {}
+
+    def accepted(self, suggestion_id: int, document: Document, last: Analysis | None) -> Acceptance | None:
+        """What became of a suggestion in the newest text of its document; None if it does not stand there.
+
+        `last`: the last whole analysis of the document, of this or an earlier text.
+        """
+        found = self._offered.get(suggestion_id)
+        if found is None or found.before.uri != document.uri:
+            return None
+        before, text, start = found.before.text, document.text, found.replaced.start
+        length = len(text) - len(before) + (found.replaced.end - start)
+        taken = found.written.text[:length] if length > 0 else ""
+        if taken and text == before[:start] + taken + before[found.replaced.end :]:
+            risks, known = _known_of(found, document, len(taken), last)
+            return Acceptance(Span(start, start + len(taken)), risks, known)
+        whole = found.written.text
+        return Acceptance(Span(start, start + len(whole)), None, ()) if text.startswith(whole, start) else None
+
+    def _suggestion(
+        self, document: Document, replaced: Span, written: WrittenText, priors: Priors, outside: str | None
+    ) -> Suggestion:
+        lines = document.lines.spliced(replaced.start, replaced.end, written.text)
+        after = Document(document.uri, document.version, lines, document.language_id)
+        here = placed(written.risk.risks, lines, all_lines(Place.GENERATED, lines.count), priors, document.language_id)
+        why = outside or here.orders().get(Place.GENERATED.value)
+        return Suggestion(next(self._ids), document, after, replaced, written, here, why)
+
+
+def _known_of(
+    found: Suggestion, document: Document, taken: int, last: Analysis | None
+) -> tuple[RiskMap, tuple[Span, ...] | None]:
+    """The risks of the newest text: what the model saw of it while it wrote, and elsewhere what was known before."""
+    seen, text = found.written.risk, document.text
+    assert isinstance(seen.risks, RiskMap)  # the one kind there is
+    own = Span(found.written.start, found.written.start + taken)
+    around = next((known for known in seen.known if known.start <= own.start and own.end <= known.end), own)
+    around = around if taken == len(found.written.text) else Span(around.start, own.end)
+    if last is not None and isinstance(last.risks, RiskMap):
+        edit = difference(last.document.text, text)
+        # Where what was taken begins as what is behind it does, the difference may be found further down.
+        changed = Span(min(edit.start, own.start), max(edit.start + len(edit.inserted), own.end))
+        if around.start <= changed.start and changed.end <= around.end:
+            removed = Span(changed.start, changed.end - len(text) + len(last.document.text))
+            return last.risks.spliced(removed, seen.risks.cut(changed, len(text))), None
+    return seen.risks.cut(around, len(text)), (around,)
