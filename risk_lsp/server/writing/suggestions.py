@@ -94,7 +94,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
-class Acceptance:
+class AcceptedText:
     """What stands in the newest text of a suggestion: all of it, or its beginning; and what is known of that text.
 
     risks: None where nothing is known that would not have to be read again. known: None for all of the text.
@@ -124,7 +124,7 @@ class Suggestions:
         """Keep nothing."""
         self._offered = {}
 
-    def accepted(self, suggestion_id: int, document: Document, last: Analysis | None) -> Acceptance | None:
+    def accepted(self, suggestion_id: int, document: Document, last: Analysis | None) -> AcceptedText | None:
         """What became of a suggestion in the newest text of its document; None if it does not stand there.
 
         `last`: the last whole analysis of the document, of this or an earlier text.
@@ -137,9 +137,9 @@ class Suggestions:
         taken = found.written.text[:length] if length > 0 else ""
         if taken and text == before[:start] + taken + before[found.replaced.end :]:
             risks, known = _known_of(found, document, len(taken), last)
-            return Acceptance(Span(start, start + len(taken)), risks, known)
+            return AcceptedText(Span(start, start + len(taken)), risks, known)
         whole = found.written.text
-        return Acceptance(Span(start, start + len(whole)), None, ()) if text.startswith(whole, start) else None
+        return AcceptedText(Span(start, start + len(whole)), None, ()) if text.startswith(whole, start) else None
 
     def _suggestion(
         self, document: Document, replaced: Span, written: WrittenText, priors: Priors, outside: str | None
