@@ -26,6 +26,7 @@ local commands = {
   RiskGenerated = { range = true, bang = true, desc = 'Mark the range as written by a model' },
   RiskRepair = { range = true, bang = true, nargs = '*', desc = 'Look for a repair, or end that' },
   RiskExplain = { range = true, desc = 'Show the tokens behind the probability of the range' },
+  RiskComplete = { desc = 'Show what the model would write at the cursor' },
   RiskAnalyse = { desc = 'Score the buffer at once' },
   RiskReport = { nargs = '?', complete = 'file', desc = 'Write the HTML report and open it' },
   RiskModels = { nargs = '?', complete = models, desc = 'Choose the model that gives the numbers' },

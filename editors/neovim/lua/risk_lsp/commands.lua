@@ -115,6 +115,10 @@ function M.RiskExplain(args)
   end
 end
 
+function M.RiskComplete()
+  require('risk_lsp.ghost').ask()
+end
+
 function M.RiskAnalyse()
   local bufnr, uri = here()
   client.execute(bufnr, 'riskLsp.analyseNow', { uri })

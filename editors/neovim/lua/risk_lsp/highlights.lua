@@ -1,6 +1,7 @@
 --- The heat map's highlight groups. A colour scheme or a user may define them: what others defined is left alone.
 ---
 --- RiskLspBar1 to 4: the bar; links to groups that every colour scheme has.
+--- RiskLspGhost, RiskLspGhost1 to 4: what the model would write.
 --- RiskLspPercent: the percentage; legible in every colour scheme, which cannot be said of all colours of bars.
 --- RiskLspLine1 to 4: background of a line; the bar's colour, thinned with the colour scheme's background.
 local M = {}
@@ -62,8 +63,10 @@ end
 function M.define()
   local background = colours('Normal').bg or (vim.o.background == 'light' and 0xffffff or 0x000000)
   set('RiskLspPercent', { link = 'Comment' })
+  set('RiskLspGhost', { link = 'Comment' })
   for step, group in ipairs(BARS) do
     set('RiskLspBar' .. step, { link = group })
+    set('RiskLspGhost' .. step, { link = group })
     local foreground = colours('RiskLspBar' .. step).fg
     local line = { link = 'CursorLine' }
     if vim.o.termguicolors and foreground then

@@ -15,6 +15,7 @@ function M.setup(given)
   vim.cmd('runtime plugin/risk_lsp.lua') -- plugin managers that load late do not do that
   require('risk_lsp.highlights').keep_defined()
   require('risk_lsp.lifecycle').enable()
+  require('risk_lsp.ghost').enable()
   require('risk_lsp.lifecycle').say_settings() -- where it runs already
   require('risk_lsp.heatmap').show(require('risk_lsp.options').current.heatmap.enabled)
 end
