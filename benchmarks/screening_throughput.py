@@ -7,8 +7,7 @@ import os
 import time
 
 from risk_lsp.sandbox.sandbox import Sandbox
-from risk_lsp.sandbox.screening import screen_for
-from risk_lsp.sandbox.verdicts import Problem, judge
+from risk_lsp.sandbox.verdicts import Problem, judge, screen_for
 
 TESTS = "assert total([1, 2, 3]) == 6\nassert total([]) == 0\nassert total([5]) == 5\n"
 PROBLEM = Problem("Own/1", "own", "Own/1", "", "total", "append", TESTS, None, "")

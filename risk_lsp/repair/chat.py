@@ -19,9 +19,8 @@ from risk_lsp.repair.prompts import (
     repair_prompt,
     without_blocks,
 )
-from risk_lsp.repair.request import is_sound
 from risk_lsp.repair.tree import Cost, ProgramNode
-from risk_lsp.repair.workbench import Proposal, Workbench
+from risk_lsp.repair.workbench import Proposal, Workbench, is_sound
 from risk_lsp.risk.presentation import code_line_risks, riskiest_lines
 from risk_lsp.text.lines import LineIndex
 

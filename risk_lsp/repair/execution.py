@@ -17,8 +17,7 @@ from risk_lsp.repair.tree import NodeVerdict
 from risk_lsp.repair.watching import NO_EVIDENCE, Evidence, read_evidence, watched_tests
 from risk_lsp.sandbox.isolation import NO_MORE, PRELOADED, Limits, Outcome, View
 from risk_lsp.sandbox.sandbox import Sandbox
-from risk_lsp.sandbox.screening import SCREEN_LIMITS, Screen
-from risk_lsp.sandbox.verdicts import Problem, script_with_tests
+from risk_lsp.sandbox.verdicts import SCREEN_LIMITS, Problem, Screen, script_with_tests
 
 Result = TypeVar("Result")
 

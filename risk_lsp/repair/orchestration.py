@@ -10,9 +10,17 @@ from typing import Protocol
 from risk_lsp.errors import RepairError
 from risk_lsp.repair.execution import Execution, Tests
 from risk_lsp.repair.prompts import PROMPTS_VERSION
-from risk_lsp.repair.request import Offer, RepairRequest, RepairResult, changed_lines, is_sound, replacements_between
 from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Replacement, Task, TreeStore, replaced
-from risk_lsp.repair.workbench import SearchProgress, Workbench
+from risk_lsp.repair.workbench import (
+    Offer,
+    RepairRequest,
+    RepairResult,
+    SearchProgress,
+    Workbench,
+    changed_lines,
+    is_sound,
+    replacements_between,
+)
 from risk_lsp.repair.worker_model import RiskModel
 from risk_lsp.risk.presentation import document_risk, percent
 from risk_lsp.risk.span_risk import SpanRisk

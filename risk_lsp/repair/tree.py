@@ -13,7 +13,7 @@ from risk_lsp.errors import BadInput, RepairError
 from risk_lsp.files import write_whole
 
 if TYPE_CHECKING:
-    from risk_lsp.repair.request import RepairRequest
+    from risk_lsp.repair.workbench import RepairRequest
 
 FORMAT_VERSION = 1
 

@@ -13,9 +13,8 @@ from risk_lsp.repair.chat import ChatMessage, ChatProvider, ChatRequest
 from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
 from risk_lsp.repair.orchestration import repair
 from risk_lsp.repair.prompts import program_in
-from risk_lsp.repair.request import Budget, RepairRequest, RepairResult
 from risk_lsp.repair.tree import FeedbackNode, TreeStore
-from risk_lsp.repair.workbench import SearchProgress
+from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult, SearchProgress
 from risk_lsp.repair.worker_model import WorkerModel
 from tests.repair.models import SUM
 from tests.repair.served_model import Served, served_model

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
-from risk_lsp.repair.request import RepairRequest, changed_lines, replacements_between, unified_diff
 from risk_lsp.repair.tree import (
     Cost,
     FeedbackNode,
@@ -26,6 +25,7 @@ from risk_lsp.repair.tree import (
     TreeStore,
     replaced,
 )
+from risk_lsp.repair.workbench import RepairRequest, changed_lines, replacements_between, unified_diff
 from tests.repair.models import FIXED_SUM, SUM
 
 TASK = Task("sums.py", "python", SUM, "an empty list?", (0, 10), "python -m doctest sums.py")

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from risk_lsp.sandbox.sandbox import Sandbox
-from risk_lsp.sandbox.screening import Screen, screen_for
-from risk_lsp.sandbox.verdicts import Problem
+from risk_lsp.sandbox.verdicts import Problem, Screen, screen_for
 
 PROBLEM = Problem("Own/1", "own", "Own/1", "", "f", "append", "assert f(2) == 4\nassert f(3) == 9\n", None, "")
 STDIO = Problem(

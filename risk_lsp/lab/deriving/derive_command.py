@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Derive the smaller model; returns the exit code."""
     from risk_lsp.errors import BadInput
     from risk_lsp.lab.deriving.derivation import (
+        Origin,
         cut_tokenizer,
         cut_vocabulary,
         in_eight_bits,
@@ -33,8 +34,7 @@ def run(args: argparse.Namespace) -> int:
         used_tokens,
         write_model,
     )
-    from risk_lsp.lab.deriving.origin import Origin
-    from risk_lsp.lab.training.training_record import write_training_record
+    from risk_lsp.lab.training.training_files import write_training_record
     from risk_lsp.text.normal_form import normal_form
     from risk_lsp.text.source_files import find_files, read_source
 

@@ -17,15 +17,21 @@ from numpy.typing import NDArray
 from torch import nn
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.checkpoints import Progress, find_checkpoint, load_checkpoint, save_checkpoint
-from risk_lsp.lab.training.documents import is_held_out
+from risk_lsp.lab.training.documents import is_held_out, split_of
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.lab.training.losses import FitOptions, batch_loss
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
-from risk_lsp.lab.training.shared_programs import split_of
-from risk_lsp.lab.training.training_record import read_training_record, write_training_record
-from risk_lsp.lab.training.tuned_probe import new_probe, save_tuned_probe
+from risk_lsp.lab.training.training_files import (
+    Progress,
+    find_checkpoint,
+    load_checkpoint,
+    new_probe,
+    read_training_record,
+    save_checkpoint,
+    save_tuned_probe,
+    write_training_record,
+)
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.torch_weights import fast_number_type
 from risk_lsp.text.normal_form import ModelText, Reading

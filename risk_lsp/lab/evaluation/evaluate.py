@@ -34,10 +34,10 @@ from risk_lsp.lab.evaluation.rivals import Scores, ask_about, black_box_scores, 
 from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_programs
 from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.span_tables import LEVELS, Level
+from risk_lsp.lab.training.documents import split_of
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import NATURAL, ProbeData, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_of
-from risk_lsp.lab.training.shared_programs import split_of
 from risk_lsp.risk.engine import Engine
 
 _QUICK_RESAMPLES = 20

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray, base_rate
+from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray, base_rate, program_aucs, program_efforts, program_hits
 from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, four_digits, shortened
-from risk_lsp.lab.evaluation.program_metrics import program_aucs, program_efforts, program_hits
 from risk_lsp.lab.evaluation.reliability import Rescaled, rescaled
 from risk_lsp.lab.span_tables import Level, SpanTable, shared_weights
 

@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from risk_lsp.lab.evaluation.metrics import (
     FloatArray,
     IntArray,
+    ProgramValues,
     adaptive_bins,
     auc,
     check_records,
     equal_width_bins,
     group_ids,
 )
-from risk_lsp.lab.evaluation.program_metrics import ProgramValues
 
 # Scores finer than this share a place in resampled rankings; the estimate itself is exact.
 _RANKS = 1024

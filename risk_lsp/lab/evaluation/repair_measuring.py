@@ -17,12 +17,12 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.patches.problems import problems_by_id
 from risk_lsp.lab.patches.programs import Sample, end_of_given, read_samples
-from risk_lsp.lab.training.shared_programs import Split, split_of
+from risk_lsp.lab.training.documents import Split, split_of
 from risk_lsp.model.infilling import preferences
 from risk_lsp.repair.embedded import HAZARD_FEATURES, RankingWeights, fitted_weights, masses
 from risk_lsp.repair.execution import Execution, ProblemTests
-from risk_lsp.repair.request import changed_lines
 from risk_lsp.repair.watching import Evidence
+from risk_lsp.repair.workbench import changed_lines
 from risk_lsp.risk.engine import Engine
 from risk_lsp.sandbox.verdicts import Problem
 

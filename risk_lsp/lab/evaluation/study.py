@@ -20,8 +20,8 @@ from risk_lsp.lab.span_tables import LabelledText, Level, SpanTable, span_tables
 from risk_lsp.lab.training.feature_store import FeatureStore, collect_features
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.heads import MaxPoolHead
-from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
+from risk_lsp.lab.training.library_programs import with_injected_bugs
 from risk_lsp.model.activations import Encoding
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS

@@ -19,8 +19,7 @@ from risk_lsp.lab.patches.programs import Repair, Sample
 from risk_lsp.lab.patches.search import PatchSearch, SearchSettings
 from risk_lsp.lab.patches.variants import PassingProgram, ProgramPool
 from risk_lsp.sandbox.sandbox import Sandbox
-from risk_lsp.sandbox.screening import screen_for
-from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, Verdict, judge
+from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, Verdict, judge, screen_for
 
 if TYPE_CHECKING:
     from risk_lsp.lab.patches.asked_fixes import AskedFixes, Fixer, FixOptions

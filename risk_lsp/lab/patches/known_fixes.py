@@ -22,8 +22,7 @@ from risk_lsp.lab.patches.programs import Kind, Repair, Sample
 from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
 from risk_lsp.lab.patches.variants import ProgramPool
 from risk_lsp.sandbox.sandbox import Sandbox
-from risk_lsp.sandbox.screening import screen_for
-from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge
+from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge, screen_for
 from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.structure import parses

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from risk_lsp.edits.renaming import bound_names
 from risk_lsp.lab.patches.asked_fixes import COMPLETE_FUNCTION, WRITE_PROGRAM, WRITE_SCRIPT
 from risk_lsp.lab.patches.labels import with_intent
-from risk_lsp.lab.patches.sampling import SamplingOptions, Wanted, Written, is_code
+from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, Written, is_code
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.generation import Prompt, continuations, prompt_tokens
 from risk_lsp.repair.endpoint import Endpoint

@@ -7,21 +7,77 @@ import random
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.patches.labels import with_intent
+from risk_lsp.lab.patches.problems import problems_by_id
+from risk_lsp.lab.patches.programs import Sample, read_samples
 from risk_lsp.lab.training.documents import (
     TrainingDocument,
     deduplicated,
     fetch_packages,
     fetched_packages,
     installed_distributions,
+    is_held_out,
     listed_packages,
+    split_of,
     standard_library,
     worth_learning,
 )
 from risk_lsp.lab.training.packing import pack_documents, save_tokenizer, train_tokenizer
-from risk_lsp.lab.training.shared_programs import model_written_documents
+from risk_lsp.sandbox.verdicts import Problem
+
+
+def _asked(problem: Problem) -> str:
+    """What was asked, in words where there are some, else the code that was given."""
+    return (problem.text or problem.prompt).strip()
+
+
+def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDocument]:
+    """Programs of the training groups, at most `per_group` of each problem; every other one shows its prompt.
+
+    `folder` holds samples_*.jsonl* and problems_*.jsonl*. Samples whose published verdict and our own run contradict
+    each other are left out. BadInput for a folder without samples.
+    """
+    paths = sorted(folder.glob("samples_*.jsonl*"))
+    if not paths:
+        raise BadInput(f"no samples_*.jsonl.xz in {folder}", "point --data at the folder of the labelled programs")
+    problems = problems_by_id(sorted(folder.glob("problems_*.jsonl*")))
+    groups: dict[str, list[tuple[str, Sample]]] = defaultdict(list)
+    for path in paths:
+        source = path.name.removeprefix("samples_").split(".")[0]
+        for sample in read_samples(path):
+            if not sample.conflict and split_of(sample.group) == "train":
+                groups[sample.group].append((source, sample))
+    for group in sorted(groups):
+        programs = [(source, sample.task_id, _without_prelude(sample)) for source, sample in groups[group]]
+        programs.sort(key=lambda program: sha256(program[2].encode("utf-8", "replace")).digest())
+        for index, (source, task_id, text) in enumerate(programs[:per_group]):
+            problem = problems.get(task_id)
+            if index % 2 == 0 and problem is not None:
+                text = with_intent(text, _asked(problem))[0]
+            licence = "see the data set's README"
+            yield TrainingDocument(f"samples:{source}", licence, task_id, "model-written", text, is_held_out(group))
+    for problem in problems.values():
+        if problem.reference and split_of(problem.group) == "train":
+            yield TrainingDocument(
+                f"problems:{problem.benchmark}",
+                problem.license,
+                problem.task_id,
+                "model-written",
+                with_intent(problem.reference, _asked(problem))[0],
+                is_held_out(problem.group),
+            )
+
+
+def _without_prelude(sample: Sample) -> str:
+    """LeetCode's long prelude of imports and helper classes is left out: nobody has it in a file of their own."""
+    dropped = sample.prompt_lines if sample.benchmark == "leetcode" else 0
+    return "".join(sample.program.splitlines(keepends=True)[dropped:])
+
 
 _PACKAGE_LIST = Path(__file__).with_name("packages.txt")
 

@@ -19,11 +19,10 @@ from risk_lsp.lab.training.documents import is_held_out
 from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_features
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
-from risk_lsp.lab.training.injected_bugs import with_injected_bugs
 from risk_lsp.lab.training.labelled import WRITTEN, ProbeData, read_ids, read_probe_data
+from risk_lsp.lab.training.library_programs import with_injected_bugs
 from risk_lsp.lab.training.probe_fit_command import recipe_from
-from risk_lsp.lab.training.training_record import read_training_record
-from risk_lsp.lab.training.tuned_probe import ARCHITECTURE, TunedProbe
+from risk_lsp.lab.training.training_files import ARCHITECTURE, TunedProbe, read_training_record
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.registry import catalogue_name
 from risk_lsp.model.sources import locate_model

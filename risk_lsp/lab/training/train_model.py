@@ -15,8 +15,8 @@ from torch.nn import functional
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.checkpoints import Progress, find_checkpoint, load_checkpoint, save_checkpoint
 from risk_lsp.lab.training.packing import Sequences, Streams, read_corpus
+from risk_lsp.lab.training.training_files import Progress, find_checkpoint, load_checkpoint, save_checkpoint
 
 
 def rate_factor(progress: float, *, warm_up: float = 0.02, decay: float = 0.35) -> float:

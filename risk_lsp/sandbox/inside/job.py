@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from . import launch, program
+from . import launch
+from . import launch as program
 
 _TICK_SECONDS = 0.05
 _CHUNK = 1 << 16

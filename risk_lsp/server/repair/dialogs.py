@@ -12,8 +12,8 @@ from pygls.uris import to_fs_path
 
 from risk_lsp.errors import RiskError
 from risk_lsp.files import write_whole
-from risk_lsp.repair.request import Offer, RepairResult, unified_diff
 from risk_lsp.repair.test_plan import TestPlan, find_tests
+from risk_lsp.repair.workbench import Offer, RepairResult, unified_diff
 from risk_lsp.risk.presentation import percent
 from risk_lsp.server.features.code_actions import NOT_TRUSTED
 from risk_lsp.server.repair.queue import OUTDATED, RepairJob, RepairOutcome, Stage

@@ -17,9 +17,9 @@ from risk_lsp.errors import RepairError, RiskError
 from risk_lsp.repair.chat import ChatProvider, EditorChat
 from risk_lsp.repair.embedded import EmbeddedProvider
 from risk_lsp.repair.orchestration import Provider, repair
-from risk_lsp.repair.request import Budget, RepairRequest, RepairResult
 from risk_lsp.repair.test_plan import TestPlan
 from risk_lsp.repair.tree import RepairTree, TreeStore
+from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult
 from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.sandbox.isolation import SandboxError
 from risk_lsp.server.repair.dialogs import ConsentStore, find_judge, offer_repair

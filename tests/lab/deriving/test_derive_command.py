@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.deriving import derive_command
-from risk_lsp.lab.training.training_record import read_training_record
+from risk_lsp.lab.training.training_files import read_training_record
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import hash_weights, locate_model, read_weights
 from tests.model.conftest import SAMPLE, save_family

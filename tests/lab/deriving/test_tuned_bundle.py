@@ -10,7 +10,7 @@ import torch
 
 from risk_lsp.cli.command_line import main
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.tuned_probe import TunedProbe
+from risk_lsp.lab.training.training_files import TunedProbe
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import load_bundle
 from risk_lsp.probe.features import sections, token_features, token_layout

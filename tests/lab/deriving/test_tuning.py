@@ -9,7 +9,7 @@ import pytest
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.deriving.tuning import Tuning, TuningOptions
-from risk_lsp.lab.training.training_record import read_training_record, write_training_record
+from risk_lsp.lab.training.training_files import read_training_record, write_training_record
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.host import NO_HEAD
 from tests.lab.training.makers import probe_data, toy_programs

@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from risk_lsp.lab.evaluation.metrics import FloatArray
-from risk_lsp.lab.evaluation.program_metrics import ProgramValues
+from risk_lsp.lab.evaluation.metrics import FloatArray, ProgramValues
 
 
 class Scored(NamedTuple):

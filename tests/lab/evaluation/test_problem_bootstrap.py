@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.metrics import (
     FloatArray,
+    ProgramValues,
     adaptive_calibration_error,
     auc,
     brier_skill_score,
     expected_calibration_error,
+    program_aucs,
 )
 from risk_lsp.lab.evaluation.problem_bootstrap import Interval, ProblemBootstrap, interval_of
-from risk_lsp.lab.evaluation.program_metrics import ProgramValues, program_aucs
 from tests.lab.evaluation.strategies import mean
 
 RECORDS, PROBLEMS, RESAMPLES, SEED = 400, 12, 20, 5

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from sklearn.metrics import roc_auc_score
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.program_metrics import program_aucs, program_efforts, program_hits
+from risk_lsp.lab.evaluation.metrics import program_aucs, program_efforts, program_hits
 from tests.lab.evaluation.strategies import mean
 
 # (program, score on a coarse grid, label)

@@ -11,8 +11,7 @@ from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
 from risk_lsp.lab.patches.variants import PassingProgram, ProgramPool
 from risk_lsp.sandbox.isolation import Limits
 from risk_lsp.sandbox.sandbox import Sandbox
-from risk_lsp.sandbox.screening import screen_for
-from risk_lsp.sandbox.verdicts import Problem, judge
+from risk_lsp.sandbox.verdicts import Problem, judge, screen_for
 
 PROMPT = (
     'def largest_gap(values):\n    """The largest difference of neighbours in sorted order; 0 for fewer than two."""\n'

@@ -9,9 +9,9 @@ import torch
 from torch import nn, optim
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training import checkpoints
-from risk_lsp.lab.training.checkpoints import Progress, find_checkpoint, load_checkpoint, save_checkpoint
+from risk_lsp.lab.training import training_files as checkpoints
 from risk_lsp.lab.training.train_model import build_optimizers, set_rate
+from risk_lsp.lab.training.training_files import Progress, find_checkpoint, load_checkpoint, save_checkpoint
 
 PROGRESS = Progress(step=12, tokens=3456, seconds=7.5)
 

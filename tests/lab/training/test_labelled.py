@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.training.documents import is_measured_alone
 from risk_lsp.lab.training.labelled import (
     LabelledProgram,
     failing_shares,
@@ -20,7 +21,6 @@ from risk_lsp.lab.training.labelled import (
     read_labelled,
     read_probe_data,
 )
-from risk_lsp.lab.training.shared_programs import is_measured_alone
 from risk_lsp.text.document import Span
 from tests.lab.training.makers import group_in, program, write_labelled
 

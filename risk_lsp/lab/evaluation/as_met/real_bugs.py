@@ -16,11 +16,11 @@ from risk_lsp.edits.hunks import Difference, edited_spans
 from risk_lsp.edits.lexemes import LineAligner, read_code
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import Column, Passage, passage_of
+from risk_lsp.lab.evaluation.metrics import ProgramValues, program_aucs, program_hits
 from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, shortened
-from risk_lsp.lab.evaluation.program_metrics import ProgramValues, program_aucs, program_hits
 from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.span_tables import touched
-from risk_lsp.lab.training.shared_programs import is_measured_alone, split_of
+from risk_lsp.lab.training.documents import is_measured_alone, split_of
 from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.structure import parse_structure

@@ -15,8 +15,8 @@ import pytest
 from risk_lsp.cli.command_line import main
 from risk_lsp.lab.evaluation.as_met.conditions import ASKED, LABELLED
 from risk_lsp.lab.evaluation.as_met.held_out_sources import source_fold
+from risk_lsp.lab.training.documents import is_measured_alone
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.lab.training.shared_programs import is_measured_alone
 from tests.lab.training.makers import probe_data, toy_programs, write_labelled, write_records
 from tests.probe.tiny import save_model
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: safetensors shards of bounded size and a JSON file; no pickles."""
+"""What a training run writes: checkpoints, how the model came about, and the probe that learnt with it; no pickles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError
@@ -13,6 +14,35 @@ from safetensors.torch import load_file, save_file
 from torch import nn, optim
 
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.training.heads import HazardHead, new_head, tensors_of
+from risk_lsp.probe.bundle import PROBE_FILE, save_head
+from risk_lsp.probe.features import feature_count
+from risk_lsp.text.normal_form import READINGS, Reading
+
+_FILE = "training.json"
+
+
+def read_training_record(folder: Path) -> dict[str, Any]:
+    """The record in a model's folder, or else the one beside it, where `train model` writes; empty where neither is.
+
+    A GGUF file has none. Raises BadInput for a damaged record.
+    """
+    for path in (folder / _FILE, folder.parent / _FILE):
+        if folder.is_dir() and path.is_file():
+            try:
+                record = json.loads(path.read_text("utf-8"))
+            except (OSError, ValueError):
+                record = None
+            if not isinstance(record, dict):
+                raise BadInput(f"{path}, which says how the model came about, is damaged", "mend or remove it")
+            return record
+    return {}
+
+
+def write_training_record(folder: Path, record: dict[str, Any]) -> None:
+    """Write the record into a model's folder."""
+    (folder / _FILE).write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+
 
 SHARD_BYTES = 15 * 2**20
 
@@ -112,3 +142,49 @@ def _shards(tensors: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:
         shards[-1][name] = tensor
         used += size
     return shards
+
+
+ARCHITECTURE: Final = "lines"
+
+
+@dataclass(frozen=True)
+class TunedProbe:
+    """What `train tune` wrote: the folder, the layers that the probe reads, its width, and how it reads a text."""
+
+    folder: Path
+    layers: tuple[int, ...]
+    hidden: int
+    reading: Reading
+
+    @classmethod
+    def at(cls, folder: Path) -> TunedProbe:
+        """The probe in the folder that `train tune` was given. BadInput if it holds none."""
+        options = read_training_record(folder / "model").get("tuned", {}).get("options", {})
+        layers, hidden, reading = (options.get(name) for name in ("layers", "hidden", "reading"))
+        if not (folder / PROBE_FILE).is_file() or not layers or not hidden or reading not in READINGS:
+            raise BadInput(f"{folder} holds no tuned probe", "name the folder that `risk-lsp train tune` wrote")
+        return cls(folder, tuple(layers), int(hidden), reading)
+
+    def head(self, width: int) -> HazardHead:
+        """The probe, for a model of `width`. BadInput if it was tuned with a model of another width."""
+        head = new_probe(width, len(self.layers), self.hidden)
+        try:
+            head.load_state_dict(load_file(self.folder / PROBE_FILE))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            raise BadInput(
+                f"the probe in {self.folder} does not fit a model of width {width}: {error}",
+                "name the model that it was tuned with, or one derived from that",
+            ) from None
+        return head.eval()
+
+
+def new_probe(width: int, layers: int, hidden: int) -> HazardHead:
+    """A probe of `layers` residual streams of a model of `width`, to be tuned."""
+    head = new_head(ARCHITECTURE, feature_count(layers, width, statistics=False, layout=True), hidden)
+    assert isinstance(head, HazardHead)
+    return head
+
+
+def save_tuned_probe(head: torch.nn.Module, folder: Path) -> None:
+    """Write the probe into the folder of the tuned model."""
+    save_head(tensors_of(head), folder)
