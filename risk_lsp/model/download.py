@@ -37,7 +37,13 @@ def fetch_file(model: CatalogueModel, target: Path, on_progress: Callable[[int],
     part = partial_file(target)
     if _size(part) > model.size:
         part.unlink()
-    _require_space(model, part)
+    missing = model.size - _size(part)
+    free = shutil.disk_usage(part.parent).free
+    if free < missing + _SPACE_TO_LEAVE:
+        raise ModelError(
+            f"{model.name} takes {missing / 1e6:,.0f} MB more, and the disk of {part.parent} has {free / 1e6:,.0f} MB",
+            "make room, or name another folder by RISK_LSP_MODELS",
+        )
     _fetch_to(part, file_url(model), model, on_progress)
     if (found := hash_files([part])) != model.weights_hash:
         part.unlink()
@@ -63,16 +69,6 @@ def _endpoint() -> str:
     if urlsplit(endpoint).scheme not in ("http", "https"):
         raise ModelError(f"HF_ENDPOINT is {endpoint}, which is no web address", "write it as https://host, or unset it")
     return endpoint
-
-
-def _require_space(model: CatalogueModel, part: Path) -> None:
-    missing = model.size - _size(part)
-    free = shutil.disk_usage(part.parent).free
-    if free < missing + _SPACE_TO_LEAVE:
-        raise ModelError(
-            f"{model.name} takes {missing / 1e6:,.0f} MB more, and the disk of {part.parent} has {free / 1e6:,.0f} MB",
-            "make room, or name another folder by RISK_LSP_MODELS",
-        )
 
 
 def _fetch_to(part: Path, url: str, model: CatalogueModel, on_progress: Callable[[int], None]) -> None:

@@ -73,18 +73,15 @@ class GgufFile:
         self.metadata = header.metadata
         self.tensors = _checked_tensors(header, gguf)
         for kind in {tensor.kind for tensor in self.tensors.values()}:
-            self._require_kind(kind)
-
-    def _require_kind(self, kind: int) -> None:
-        named = self._gguf.GGMLQuantizationType(kind)
-        _, size = self._gguf.GGML_QUANT_SIZES[named]
-        try:
-            self._dequantised(kind, bytearray(size), 1)
-        except NotImplementedError as error:
-            raise ModelError(
-                f"{self.path} holds numbers of the type {named.name}, which are not supported",
-                "use Q4_K_M, Q8_0 or F16",
-            ) from error
+            named = self._gguf.GGMLQuantizationType(kind)
+            _, size = self._gguf.GGML_QUANT_SIZES[named]
+            try:
+                self._dequantised(kind, bytearray(size), 1)
+            except NotImplementedError as error:
+                raise ModelError(
+                    f"{self.path} holds numbers of the type {named.name}, which are not supported",
+                    "use Q4_K_M, Q8_0 or F16",
+                ) from error
 
     def array(self, key: str) -> NDArray[Any] | list[str]:
         """The items of an array of the metadata: strings, or numbers as numpy has them."""
@@ -203,24 +200,21 @@ class _Header(_Cursor):
         if kind == _STRING:
             return self.text(_LONGEST_TEXT)
         if kind == _ARRAY:
-            return self._array(key)
+            kind, count = self.number("<I"), self.number("<Q")
+            array = GgufArray(kind, count, self.offset)
+            if count > _MOST_ITEMS:
+                self.refuse(f"{key} claims {count} items")
+            if kind == _STRING:
+                for _ in range(count):
+                    self.take(min(self.number("<Q"), self.size))
+            elif (scalar := _SCALARS.get(kind)) is None:
+                self.refuse(f"{key} is an array of the unknown type {kind}")
+            else:
+                self.take(count * np.dtype(scalar).itemsize)
+            return array
         if (scalar := _SCALARS.get(kind)) is None:
             self.refuse(f"{key} is of the unknown type {kind}")
         return np.frombuffer(self.take(np.dtype(scalar).itemsize), scalar)[0].item()
-
-    def _array(self, key: str) -> GgufArray:
-        kind, count = self.number("<I"), self.number("<Q")
-        array = GgufArray(kind, count, self.offset)
-        if count > _MOST_ITEMS:
-            self.refuse(f"{key} claims {count} items")
-        if kind == _STRING:
-            for _ in range(count):
-                self.take(min(self.number("<Q"), self.size))
-        elif (scalar := _SCALARS.get(kind)) is None:
-            self.refuse(f"{key} is an array of the unknown type {kind}")
-        else:
-            self.take(count * np.dtype(scalar).itemsize)
-        return array
 
     def _tensor(self) -> tuple[str, list[int], int, int]:
         name = self.text(_LONGEST_NAME)

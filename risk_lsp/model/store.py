@@ -121,20 +121,16 @@ class ModelStore:
         freed = 0
         if wanted is not None:
             with self._lock("fetch", 0, f"another process is fetching into {self.folder}"):
-                freed = self._drop_fetched(wanted)
+                # Remove what was fetched of a model; how many bytes that was.
+                freed = 0
+                target = self.folder / wanted.name / wanted.file
+                for file in (target, partial_file(target)):
+                    if file.is_file():
+                        freed += file.stat().st_size
+                        file.unlink()
+                with suppress(OSError):  # something else lies there, or nothing ever did
+                    target.parent.rmdir()
         self._change(lambda models: [each for each in models if each.name != name])
-        return freed
-
-    def _drop_fetched(self, wanted: CatalogueModel) -> int:
-        """Remove what was fetched of a model; how many bytes that was."""
-        freed = 0
-        target = self.folder / wanted.name / wanted.file
-        for file in (target, partial_file(target)):
-            if file.is_file():
-                freed += file.stat().st_size
-                file.unlink()
-        with suppress(OSError):  # something else lies there, or nothing ever did
-            target.parent.rmdir()
         return freed
 
     def record_speed(self, weights_hash: str, tokens_per_second: float) -> None:

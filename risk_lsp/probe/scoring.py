@@ -118,17 +118,6 @@ def uses_layout(architecture: str) -> bool:
 
 def head_shapes(architecture: Architecture, features: int, hidden: int, members: int = 1) -> dict[str, tuple[int, ...]]:
     """Name and shape of every tensor of a probe, or of an ensemble of several."""
-    one = _member_shapes(architecture, features, hidden)
-    if members == 1:
-        return one
-    return {_prefix(member) + name: shape for member in range(members) for name, shape in one.items()}
-
-
-def _prefix(member: int) -> str:
-    return f"members.{member}."
-
-
-def _member_shapes(architecture: Architecture, features: int, hidden: int) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         "encoder.mean": (features,),
         "encoder.scale": (features,),
@@ -138,7 +127,14 @@ def _member_shapes(architecture: Architecture, features: int, hidden: int) -> di
         "output.bias": (1,),
         "log_theta": (),
     }
-    return {**shapes, **context_shapes(hidden)} if architecture == "lines" else shapes
+    one = {**shapes, **context_shapes(hidden)} if architecture == "lines" else shapes
+    if members == 1:
+        return one
+    return {_prefix(member) + name: shape for member in range(members) for name, shape in one.items()}
+
+
+def _prefix(member: int) -> str:
+    return f"members.{member}."
 
 
 class ProbeReader:

@@ -10,7 +10,7 @@ from typing import Protocol
 from risk_lsp.errors import RepairError
 from risk_lsp.repair.execution import Execution, Tests
 from risk_lsp.repair.prompts import PROMPTS_VERSION
-from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Replacement, Task, TreeStore, replaced
+from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Task, TreeStore, replaced
 from risk_lsp.repair.workbench import (
     Offer,
     RepairRequest,
@@ -135,7 +135,10 @@ async def _offer(bench: Workbench, node: ProgramNode, made: str) -> Offer:
     (after,) = await bench.model.risks([made], request.language_id)
     edits = replacements_between(request.text, made)
     span = request.span or Span(0, len(request.text))
-    moved = _moved(span, edits)
+    # Where a span is after edits; a span that an edit touches grows to hold what was put there.
+    start = span.start + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.end <= span.start)
+    end = span.end + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= span.end)
+    moved = Span(start, max(start, end))
     return Offer(
         edits,
         made,
@@ -186,13 +189,6 @@ def _nothing(bench: Workbench, tests: Tests | None) -> tuple[str, str]:
 def _size(text: str, made: str) -> tuple[int, int]:
     edits = replacements_between(text, made)
     return changed_lines(text, made), sum(edit.end - edit.start + len(edit.text) for edit in edits)
-
-
-def _moved(span: Span, edits: tuple[Replacement, ...]) -> Span:
-    """Where a span is after edits; a span that an edit touches grows to hold what was put there."""
-    start = span.start + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.end <= span.start)
-    end = span.end + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= span.end)
-    return Span(start, max(start, end))
 
 
 def _risk_of(risk: SpanRisk, span: Span) -> float:

@@ -202,7 +202,11 @@ def _examples(docstring: str) -> bool:
 
 def _importing(root: Path, place: str) -> Iterator[str]:
     """The test files of a workspace that import the file at `place`."""
-    modules = _module_names(place)
+    # The names by which a file may be imported: pkg/a.py is pkg.a, and a for tests beside it.
+    parts = list(PurePosixPath(place).with_suffix("").parts)
+    if parts[-1] == "__init__":
+        parts.pop()
+    modules = {".".join(parts[start:]) for start in range(len(parts))}
     tests = (path for path in workspace_files(root) if path.match("test_*.py") or path.match("*_test.py"))
     for path in islice(tests, _TEST_FILES_AT_MOST):
         try:
@@ -214,14 +218,6 @@ def _importing(root: Path, place: str) -> Iterator[str]:
         here = path.relative_to(root).as_posix()
         if tree is not None and here != place and modules & set(_imported(tree)):
             yield here
-
-
-def _module_names(place: str) -> set[str]:
-    """The names by which a file may be imported: pkg/a.py is pkg.a, and a for tests beside it."""
-    parts = list(PurePosixPath(place).with_suffix("").parts)
-    if parts[-1] == "__init__":
-        parts.pop()
-    return {".".join(parts[start:]) for start in range(len(parts))}
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

@@ -212,15 +212,12 @@ def _hunks(patch: bytes) -> Iterator[tuple[str, Ranges]]:
         elif hunk:
             removed, first, added = (1 if each is None else int(each) for each in hunk.groups())
             ranges.append(range(first, first + added))
-            _skip(rows, removed + added)
+            count = removed + added
+            # Leave out the lines of a hunk: they may look like anything.
+            while count:
+                count -= not next(rows).startswith(b"\\")  # "\ No newline at end of file" is no line of the file
     if name is not None:
         yield name, tuple(ranges)
-
-
-def _skip(rows: Iterator[bytes], count: int) -> None:
-    """Leave out the lines of a hunk: they may look like anything."""
-    while count:
-        count -= not next(rows).startswith(b"\\")  # "\ No newline at end of file" is no line of the file
 
 
 def _unquoted(name: bytes) -> str:

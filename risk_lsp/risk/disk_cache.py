@@ -61,7 +61,9 @@ class DiskCache:
 
     def put(self, key: str, risk: SpanRisk) -> None:
         """Keep risks under a key."""
-        content = _encoded(risk)
+        header, arrays = risk.to_arrays()
+        frame = pack(Message("result", {"id": 0, "header": header}, arrays))
+        content = sha256(frame).digest() + frame
         path = self._path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,12 +136,6 @@ def key_prefix(manifest: Manifest, numbers: str) -> str:
 def text_key(prefix: str, text: str, language_id: str) -> str:
     """The key of one text: 64 hexadecimal digits."""
     return sha256(json.dumps([prefix, language_id, text]).encode()).hexdigest()
-
-
-def _encoded(risk: SpanRisk) -> bytes:
-    header, arrays = risk.to_arrays()
-    frame = pack(Message("result", {"id": 0, "header": header}, arrays))
-    return sha256(frame).digest() + frame
 
 
 def _decoded(content: bytes) -> SpanRisk | None:

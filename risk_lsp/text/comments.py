@@ -68,7 +68,9 @@ def lines_ignored_in_source(document: Document) -> frozenset[int]:
     syntax = comment_syntax(document.language_id)
     if syntax is None or _MARKED.search(document.text) is None:
         return frozenset()
-    comment = _comment_pattern(syntax)
+    # The comment as the last thing in a stripped line.
+    closing = rf"\s*{re.escape(syntax.closing)}" if syntax.closing else ""
+    comment = re.compile(rf"{re.escape(syntax.opening)}\s*{_MARKED.pattern}{_REASON}{closing}\Z")
     ignored = set()
     for mark in _MARKED.finditer(document.text):
         line = document.lines.line_of(mark.start())
@@ -100,9 +102,3 @@ def _stays_comment(document: Document, insertion: Insertion) -> bool:
     offset, text = insertion
     inserted = document.text[:offset] + text + document.text[offset:]
     return is_python_comment(inserted, offset + len(text) - 1)
-
-
-def _comment_pattern(syntax: CommentSyntax) -> re.Pattern[str]:
-    """The comment as the last thing in a stripped line."""
-    closing = rf"\s*{re.escape(syntax.closing)}" if syntax.closing else ""
-    return re.compile(rf"{re.escape(syntax.opening)}\s*{_MARKED.pattern}{_REASON}{closing}\Z")

@@ -88,7 +88,12 @@ def read_source(path: str | os.PathLike[str], max_bytes: int = 2_000_000) -> str
 
 def _read_bytes(path: Path, max_bytes: int) -> bytes:
     try:
-        _require_regular_file(path)
+        # Refuse what is not a file before it is opened: a pipe would block until somebody writes to it.
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise BadInput(f"{path} is a folder", "give a file in it")
+        if not stat.S_ISREG(mode):
+            raise BadInput(f"{path} is not a regular file", "give a file with source code")
         with path.open("rb") as file:
             data = file.read(max_bytes + 1)
             size = max(os.fstat(file.fileno()).st_size, len(data))
@@ -101,15 +106,6 @@ def _read_bytes(path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise BadInput(f"{path} is too large: {size:,} bytes, limit {max_bytes:,}", "split it or leave it out")
     return data
-
-
-def _require_regular_file(path: Path) -> None:
-    """Refuse what is not a file before it is opened: a pipe would block until somebody writes to it."""
-    mode = path.stat().st_mode
-    if stat.S_ISDIR(mode):
-        raise BadInput(f"{path} is a folder", "give a file in it")
-    if not stat.S_ISREG(mode):
-        raise BadInput(f"{path} is not a regular file", "give a file with source code")
 
 
 # Folders that hold no code of the project itself. Hidden ones are left out too.

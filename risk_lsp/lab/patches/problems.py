@@ -79,26 +79,22 @@ def _own_format(record: dict[str, Any]) -> dict[str, Any]:
     if "test_kind" in record:
         return record
     if {"task_id", "prompt", "entry_point", "test"} <= record.keys():
-        return _human_eval(record)
+        entry_point = record["entry_point"]
+        return {
+            "task_id": record["task_id"],
+            "benchmark": "humaneval",
+            "group": record["task_id"],
+            "prompt": record["prompt"],
+            "entry_point": entry_point,
+            "test_kind": "append",
+            "tests": f"{record['test']}\ncheck({entry_point})\n",
+            "reference": record["prompt"] + record["canonical_solution"] if "canonical_solution" in record else None,
+        }
     if {"task_id", "test_list"} <= record.keys():
         return _mbpp(record)
     if {"question_id", "question_content", "public_test_cases"} <= record.keys():
         return _live_code_bench(record)
     return record
-
-
-def _human_eval(record: dict[str, Any]) -> dict[str, Any]:
-    entry_point = record["entry_point"]
-    return {
-        "task_id": record["task_id"],
-        "benchmark": "humaneval",
-        "group": record["task_id"],
-        "prompt": record["prompt"],
-        "entry_point": entry_point,
-        "test_kind": "append",
-        "tests": f"{record['test']}\ncheck({entry_point})\n",
-        "reference": record["prompt"] + record["canonical_solution"] if "canonical_solution" in record else None,
-    }
 
 
 def _mbpp(record: dict[str, Any]) -> dict[str, Any]:

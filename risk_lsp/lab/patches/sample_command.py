@@ -196,21 +196,6 @@ def run(args: argparse.Namespace) -> int:
     """Sample; returns the exit code. The key of an endpoint is read from OPENAI_API_KEY."""
     from risk_lsp.lab.patches.problems import problems_by_id
 
-    _check(args)
-    problems = list(problems_by_id(args.problems).values())
-    if args.shortest_first:
-        problems.sort(key=lambda problem: len(problem.prompt) + len(problem.reference or ""))
-    provider = args.provider or ("openai" if args.base_url else "embedded")
-    writer, options = (_chat if provider == "openai" else _hosted)(args)
-    tally = sample(problems, writer, options, args.out, sys.stderr)
-    print(
-        f"{args.out}: {tally.programs:,} programs more, {tally.prompt_tokens:,} tokens read and "
-        f"{tally.completion_tokens:,} written"
-    )
-    return 0
-
-
-def _check(args: argparse.Namespace) -> None:
     for name in ("per_problem", "max_tokens", "parallel"):
         value = getattr(args, name)
         if value is not None and value < 1:
@@ -223,6 +208,17 @@ def _check(args: argparse.Namespace) -> None:
         raise BadInput(f"--top-p {args.top_p} is not a share", "give a number above 0, up to 1")
     if "" in args.stop:
         raise BadInput("--stop is empty", "name the text that a program ends in front of")
+    problems = list(problems_by_id(args.problems).values())
+    if args.shortest_first:
+        problems.sort(key=lambda problem: len(problem.prompt) + len(problem.reference or ""))
+    provider = args.provider or ("openai" if args.base_url else "embedded")
+    writer, options = (_chat if provider == "openai" else _hosted)(args)
+    tally = sample(problems, writer, options, args.out, sys.stderr)
+    print(
+        f"{args.out}: {tally.programs:,} programs more, {tally.prompt_tokens:,} tokens read and "
+        f"{tally.completion_tokens:,} written"
+    )
+    return 0
 
 
 def _options(args: argparse.Namespace, model: str) -> SamplingOptions:

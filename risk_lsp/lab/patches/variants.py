@@ -153,7 +153,8 @@ def minimise(changes: Sequence[Change], works: Judge[Change]) -> list[Change]:
     parts = 2
     while len(kept) >= 2:
         parts = min(parts, len(kept))
-        pieces = _split(kept, parts)
+        bounds = [len(kept) * part // parts for part in range(parts + 1)]
+        pieces = [kept[start:end] for start, end in pairwise(bounds)]
         smaller = _first_that_works(pieces, works)
         if smaller is not None:
             kept, parts = smaller, 2
@@ -166,10 +167,6 @@ def minimise(changes: Sequence[Change], works: Judge[Change]) -> list[Change]:
             break
         else:
             parts *= 2
-    return _smallest_subset(kept, works)
-
-
-def _smallest_subset(kept: list[Change], works: Judge[Change]) -> list[Change]:
     if len(kept) > _ALL_SUBSETS:
         return kept
     # Those of one change and of one less have been tried.
@@ -182,8 +179,3 @@ def _smallest_subset(kept: list[Change], works: Judge[Change]) -> list[Change]:
 
 def _first_that_works(sets: list[list[Change]], works: Judge[Change]) -> list[Change] | None:
     return next((changes for changes, does in zip(sets, works(sets), strict=True) if does), None)
-
-
-def _split(changes: list[Change], parts: int) -> list[list[Change]]:
-    bounds = [len(changes) * part // parts for part in range(parts + 1)]
-    return [changes[start:end] for start, end in pairwise(bounds)]

@@ -114,7 +114,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build the corpus; returns the exit code."""
-    documents = _gathered(args)
+    libraries: Iterator[TrainingDocument] = chain(standard_library(), installed_distributions())
+    if args.packages:
+        fetch_packages(listed_packages(args.package_list), args.packages)
+        libraries = chain(libraries, fetched_packages(args.packages))
+    written = model_written_documents(args.data, args.per_group) if args.data else iter(())
+    kept = (
+        document
+        for document in chain(libraries, written)
+        if document.kind != "library" or worth_learning(document.text)
+    )
+    documents = list(_capped(deduplicated(kept), args.per_source))
     print(f"{len(documents):,} documents, {sum(len(d.text) for d in documents):,} characters", file=sys.stderr)
     random.Random(args.seed).shuffle(documents)
     if args.tokenizer:
@@ -135,20 +145,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 _RECORDED = ("vocabulary", "per-group", "per-source", "fim-share", "seed")
-
-
-def _gathered(args: argparse.Namespace) -> list[TrainingDocument]:
-    libraries: Iterator[TrainingDocument] = chain(standard_library(), installed_distributions())
-    if args.packages:
-        fetch_packages(listed_packages(args.package_list), args.packages)
-        libraries = chain(libraries, fetched_packages(args.packages))
-    written = model_written_documents(args.data, args.per_group) if args.data else iter(())
-    kept = (
-        document
-        for document in chain(libraries, written)
-        if document.kind != "library" or worth_learning(document.text)
-    )
-    return list(_capped(deduplicated(kept), args.per_source))
 
 
 def _capped(documents: Iterator[TrainingDocument], characters: int) -> Iterator[TrainingDocument]:

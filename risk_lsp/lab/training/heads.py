@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -141,7 +141,16 @@ class LineHazardHead(HazardHead):
 
     def read_lines(self, of_line: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """Lines float32[n, hidden], `counts` of them in each text -> the same lines with what stands around them."""
-        return _with_neighbours(self.layers, of_line, counts, self.dropout)
+        # Residual convolutions over rows float32[n, hidden], `counts` of each text; gaps keep texts apart.
+        text = _owners(counts)
+        places = torch.arange(len(of_line)) + text * GAP
+        inside = of_line.new_zeros(1, len(of_line) + len(counts) * GAP)
+        inside[0, places] = 1.0
+        read = of_line.new_zeros(of_line.shape[1], inside.shape[1])
+        read[:, places] = of_line.T
+        for layer in self.layers:
+            read = read + functional.gelu(layer(self.dropout(read * inside)))
+        return read[:, places].T
 
 
 class MaxPoolHead(nn.Module):
@@ -220,21 +229,6 @@ def reader_of(head: HazardProbe) -> ProbeReader:
     """The reader that runs a fitted head without torch."""
     members = len(head.members) if isinstance(head, HazardEnsemble) else 1
     return ProbeReader(head.architecture, tensors_of(head), members)
-
-
-def _with_neighbours(
-    layers: Iterable[nn.Module], rows: torch.Tensor, counts: torch.Tensor, dropout: nn.Module
-) -> torch.Tensor:
-    """Residual convolutions over rows float32[n, hidden], `counts` of each text; gaps keep texts apart."""
-    text = _owners(counts)
-    places = torch.arange(len(rows)) + text * GAP
-    inside = rows.new_zeros(1, len(rows) + len(counts) * GAP)
-    inside[0, places] = 1.0
-    read = rows.new_zeros(rows.shape[1], inside.shape[1])
-    read[:, places] = rows.T
-    for layer in layers:
-        read = read + functional.gelu(layer(dropout(read * inside)))
-    return read[:, places].T
 
 
 def _owners(counts: torch.Tensor) -> torch.Tensor:

@@ -151,7 +151,12 @@ class TransformersHost:
         if self._head is None:
             raise ModelError("token statistics need the whole model", "load it without a top layer")
         if self._head_is_plain is None:
-            self._head_is_plain = self._check_head()
+            # Whether the model's own logits are what its head gives, with no scaling or soft cap behind it.
+            assert self._head is not None
+            token_ids = torch.arange(min(8, self.context), device=self.device).unsqueeze(0)
+            own = self._model(input_ids=token_ids, use_cache=False).logits.float()
+            ours = self._head(self._base(input_ids=token_ids, use_cache=False).last_hidden_state).float()
+            self._head_is_plain = own.shape == ours.shape and torch.allclose(own, ours, rtol=1e-4, atol=1e-5)
         if not self._head_is_plain:
             raise ModelError(
                 f"token statistics are not available for {type(self._model).__name__}, which rescales its logits",
@@ -159,14 +164,6 @@ class TransformersHost:
             )
         rows: Tensor = self._head(final)
         return rows.float()
-
-    def _check_head(self) -> bool:
-        """Whether the model's own logits are what its head gives, with no scaling or soft cap behind it."""
-        assert self._head is not None
-        token_ids = torch.arange(min(8, self.context), device=self.device).unsqueeze(0)
-        own = self._model(input_ids=token_ids, use_cache=False).logits.float()
-        ours = self._head(self._base(input_ids=token_ids, use_cache=False).last_hidden_state).float()
-        return own.shape == ours.shape and torch.allclose(own, ours, rtol=1e-4, atol=1e-5)
 
 
 def _padded(sequences: Sequence[NDArray[Any]]) -> Tensor:

@@ -61,7 +61,9 @@ def serve(modules: list[str]) -> None:
         while frame := _read_frame(stream):
             request, _ = decode_frame(frame)
             header, body = ProgramRun(request, isolated=isolated, base=base).run()
-            _write_all(answers, encode_frame(header, body))
+            view = memoryview(encode_frame(header, body))
+            while view:
+                view = view[os.write(answers, view) :]
 
 
 def _can_isolate() -> bool:
@@ -111,12 +113,6 @@ def _read_frame(stream: Any) -> bytes:
     if size is None:
         return b""
     return data + bytes(stream.read(size - len(data)))
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 if __name__ == "__main__":
