@@ -41,13 +41,23 @@ class _Piece(NamedTuple):
 class CodeModel:
     """A loaded model with its tokenizer. Not for use from two threads at once.
 
-    `on_run` hears, while many texts are read, how many of their tokens have been, and how many there are.
+    `name` is the hub id, or the name of the folder or file; `revision` the hub commit, None for those two. `host` runs
+    the decoder: on `device`, as torch names it, with weights in the number format `dtype`, such as "float32". `width`
+    is that of the residual stream. The whole model has `layer_count` blocks (layers are 0 to this) and takes `context`
+    tokens at once; `window` tokens are read at once, and a longer text is cut into windows. Both count a
+    beginning-of-text token. `vocabulary_size` is the number of rows of the embedding table. `on_run` hears,
+    while many texts are read, how many of their tokens have been, and how many there are.
     """
 
     def __init__(self, folder: ModelFolder, host: Host, tokenizer: TextTokenizer) -> None:
         self._folder = folder
-        self._host = host
-        self._tokenizer = tokenizer
+        self.name, self.revision = folder.name, folder.revision
+        self.host = host
+        self.device, self.dtype = host.device, host.dtype
+        self.width, self.layer_count, self.vocabulary_size = host.width, host.layer_count, host.vocabulary_size
+        self.context = host.context
+        self.window = min(host.context, _LONGEST_WINDOW)
+        self.tokenizer = tokenizer
         self.on_run: Callable[[int, int], None] = lambda done, of: None
 
     @classmethod
@@ -75,51 +85,6 @@ class CodeModel:
         host = load_host(folder, device=device, dtype=dtype, top_layer=top_layer, threads=threads)
         return cls(folder, host, tokenizer)
 
-    @property
-    def name(self) -> str:
-        """The hub id, or the folder's or the file's name."""
-        return self._folder.name
-
-    @property
-    def revision(self) -> str | None:
-        """The hub commit, None for a folder or a file."""
-        return self._folder.revision
-
-    @property
-    def device(self) -> str:
-        """Where the model runs, as torch names it."""
-        return self._host.device
-
-    @property
-    def dtype(self) -> str:
-        """The number format of the weights, such as "float32"."""
-        return self._host.dtype
-
-    @property
-    def width(self) -> int:
-        """Width of the residual stream."""
-        return self._host.width
-
-    @property
-    def layer_count(self) -> int:
-        """Number of decoder blocks of the whole model; layers are 0 to this."""
-        return self._host.layer_count
-
-    @property
-    def context(self) -> int:
-        """Tokens the model can take at once, with any beginning-of-text token."""
-        return self._host.context
-
-    @property
-    def window(self) -> int:
-        """Tokens that are read at once, with any beginning-of-text token; a longer text is cut into windows."""
-        return min(self.context, _LONGEST_WINDOW)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Rows of the embedding table."""
-        return self._host.vocabulary_size
-
     @cached_property
     def weights_hash(self) -> str:
         """Hash of the GGUF file, or the safetensors files and config.json; reads them all the first time."""
@@ -128,28 +93,18 @@ class CodeModel:
     @property
     def tokenizer_hash(self) -> str:
         """Hash of tokenizer.json, or of the tokenizer in a GGUF file."""
-        return self._tokenizer.fingerprint
-
-    @property
-    def tokenizer(self) -> TextTokenizer:
-        """What makes tokens of texts, and texts of tokens."""
-        return self._tokenizer
+        return self.tokenizer.fingerprint
 
     @cached_property
     def end_tokens(self) -> frozenset[int]:
         """Tokens that end what the model writes: those that its config names, and special ones by their usual names."""
         named = self._folder.config.get("eos_token_id")
         own = {token for token in (named if isinstance(named, list) else [named]) if isinstance(token, int)}
-        return frozenset(own | {token for name in _ENDS if (token := self._tokenizer.token_id(name)) is not None})
-
-    @property
-    def host(self) -> Host:
-        """What runs the decoder."""
-        return self._host
+        return frozenset(own | {token for name in _ENDS if (token := self.tokenizer.token_id(name)) is not None})
 
     def encode(self, text: str) -> Encoding:
         """Tokens of `text` with the characters each stands for; no special tokens."""
-        return self._tokenizer.encode(text)
+        return self.tokenizer.encode(text)
 
     def read(
         self, encoding: Encoding, layers: Sequence[int], *, boundaries: Sequence[int] = (), statistics: bool = False
@@ -178,14 +133,14 @@ class CodeModel:
             _Piece(index, window)
             for index, encoding in enumerate(encodings)
             for window in plan_windows(
-                encoding.token_ids, self.window - len(self._tokenizer.prefix), boundaries[index] if boundaries else ()
+                encoding.token_ids, self.window - len(self.tokenizer.prefix), boundaries[index] if boundaries else ()
             )
         ]
-        tokens = _TOKENS_PER_CPU_BATCH if self._host.device == "cpu" else _TOKENS_PER_GPU_BATCH
+        tokens = _TOKENS_PER_CPU_BATCH if self.host.device == "cpu" else _TOKENS_PER_GPU_BATCH
         done, every = 0, sum(map(len, encodings))
         for batch in _batches(pieces, tokens):
             sequences = [self._sequence(piece, encodings) for piece in batch]
-            runs = self._host.run(sequences, layers, to_end=statistics)
+            runs = self.host.run(sequences, layers, to_end=statistics)
             for piece, sequence, run in zip(batch, sequences, runs, strict=True):
                 self._store(results[piece.text], piece.window, sequence, run)
             done += sum(piece.window.end - piece.window.keep for piece in batch)
@@ -209,22 +164,22 @@ class CodeModel:
         known so far, a few times; their rows are those of the result.
         """
         self._check([encoding], layers, statistics)
-        prefix = len(self._tokenizer.prefix)
+        prefix = len(self.tokenizer.prefix)
         windows = plan_windows(encoding.token_ids, self.window - prefix, boundaries)
         sequences = [
             (self._sequence(_Piece(0, window), [encoding]), window.keep - window.start + prefix) for window in windows
         ]
         empty = self._empty(encoding, tuple(layers), statistics)
-        reader = WindowReader(self._host, memory, empty.layers, statistics=statistics)
+        reader = WindowReader(self.host, memory, empty.layers, statistics=statistics)
         first = bisect_right(windows, at, key=lambda window: window.end)
         rows = reader.read(sequences, first, lambda found: on_part(_gathered(empty, windows, found)))
         return _gathered(empty, windows, rows)
 
     def _check(self, encodings: Sequence[Encoding], layers: Sequence[int], statistics: bool) -> None:
-        top = self._host.top_layer
+        top = self.host.top_layer
         if wrong := [layer for layer in layers if not 0 <= layer <= top]:
             raise ModelError(f"layer {wrong[0]} of {self.name} is not there", f"the loaded layers are 0 to {top}")
-        if statistics and not self._host.has_head:
+        if statistics and not self.host.has_head:
             raise ModelError("token statistics need the whole model", "load it without a top layer")
         for encoding in encodings:
             if len(encoding) and int(encoding.token_ids.max()) >= self.vocabulary_size:
@@ -246,17 +201,17 @@ class CodeModel:
     def _sequence(self, piece: _Piece, encodings: Sequence[Encoding]) -> NDArray[np.int64]:
         """int64[tokens]: what the model expects before a text, and a window of it."""
         start, _, end = piece.window
-        return np.concatenate([self._tokenizer.prefix, encodings[piece.text].token_ids[start:end]]).astype(np.int64)
+        return np.concatenate([self.tokenizer.prefix, encodings[piece.text].token_ids[start:end]]).astype(np.int64)
 
     def _store(self, result: Activations, window: Window, sequence: NDArray[np.int64], run: Run) -> None:
         """Copy the kept rows of one piece into its text's result."""
         start, keep, end = window
-        shift = len(self._tokenizer.prefix) - start
+        shift = len(self.tokenizer.prefix) - start
         for column, layer in enumerate(result.layers):
             result.values[keep:end, column] = run.residuals[layer][keep + shift : end + shift]
         if result.log_probabilities is not None and result.entropies is not None:
             result.log_probabilities[keep:end], result.entropies[keep:end] = kept_statistics(
-                self._host, run.final, sequence, keep + shift
+                self.host, run.final, sequence, keep + shift
             )
 
 

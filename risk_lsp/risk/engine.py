@@ -16,19 +16,21 @@ from risk_lsp.text.structure import statement_starts
 
 if TYPE_CHECKING:
     from risk_lsp.model.activations import Activations, Encoding, WindowMemory
-    from risk_lsp.model.code_model import CodeModel
     from risk_lsp.probe.bundle import Bundle
-    from risk_lsp.probe.manifest import Manifest
     from risk_lsp.probe.scoring import TokenReading
 
 _TOKENS_AT_ONCE = 65_536  # bounds the activations held in memory while many texts are scored
 
 
 class Engine:
-    """A loaded bundle. Not for use from two threads at once. Importing this module does not import torch."""
+    """A loaded bundle: its `manifest`, and the code `model` that its probe reads.
+
+    Not for use from two threads at once. Importing this module does not import torch.
+    """
 
     def __init__(self, bundle: Bundle) -> None:
-        self._bundle = bundle
+        self.manifest, self.model = bundle.manifest, bundle.model
+        self._reader = bundle.reader
 
     @classmethod
     def load(
@@ -54,20 +56,10 @@ class Engine:
             load_bundle(path, device=device, dtype=dtype, offline=offline, threads=threads, whole_model=whole_model)
         )
 
-    @property
-    def manifest(self) -> Manifest:
-        """What the bundle says about itself."""
-        return self._bundle.manifest
-
-    @property
-    def model(self) -> CodeModel:
-        """The code model that the probe reads."""
-        return self._bundle.model
-
     def describe(self) -> dict[str, Any]:
         """The bundle in a few words, as JSON: name, hash of the probe, model, device, layers, figures, reference table,
         places."""
-        model, manifest = self._bundle.model, self.manifest
+        model, manifest = self.model, self.manifest
         return {
             "name": manifest.name,
             "probe_hash": manifest.probe_hash,
@@ -105,7 +97,7 @@ class Engine:
         The surroundings of the character `at` are read first. While a long text is read, `on_part` sees what is known
         so far, a few times.
         """
-        model, manifest = self._bundle.model, self.manifest
+        model, manifest = self.model, self.manifest
         given = self.model_text(text, language_id)
         encoding = model.encode(given.text)
         activations = model.reread(
@@ -126,7 +118,7 @@ class Engine:
         encodings: list[Encoding] = []
         for text in texts:
             pending.append(self.model_text(text, language_id))
-            encodings.append(self._bundle.model.encode(pending[-1].text))
+            encodings.append(self.model.encode(pending[-1].text))
             if sum(map(len, encodings)) >= _TOKENS_AT_ONCE:
                 risks += self._read(pending, encodings)
                 pending, encodings = [], []
@@ -139,13 +131,11 @@ class Engine:
     def read(self, texts: Sequence[ModelText], encodings: Sequence[Encoding], *, statistics: bool) -> list[Activations]:
         """Run the model over encoded texts at the bundle's layers, exactly as scoring does."""
         boundaries = [self._boundaries(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
-        return self._bundle.model.read_many(
-            encodings, self.manifest.layers, boundaries=boundaries, statistics=statistics
-        )
+        return self.model.read_many(encodings, self.manifest.layers, boundaries=boundaries, statistics=statistics)
 
     def _boundaries(self, given: ModelText, encoding: Encoding) -> Sequence[int]:
         # Only texts that need more than one window are cut, so only they need to be parsed.
-        if len(encoding) < self._bundle.model.window - 1:
+        if len(encoding) < self.model.window - 1:
             return ()
         starts: list[int] = encoding.tokens_at(statement_starts(given.text, given.language_id)).tolist()
         return starts
@@ -154,13 +144,13 @@ class Engine:
         """The risks of a text whose activations (at the bundle's layers) are known."""
         from risk_lsp.probe.scoring import read_tokens
 
-        return self._risk(given, activations, read_tokens(self._bundle.reader, given.text, activations, self.manifest))
+        return self._risk(given, activations, read_tokens(self._reader, given.text, activations, self.manifest))
 
     def partial_risk(self, given: ModelText, known: Activations, whole: Encoding) -> PartialRisk:
         """The risks of some of a text's tokens; those of the others are taken to be like them."""
         from risk_lsp.probe.scoring import read_tokens
 
-        reading = read_tokens(self._bundle.reader, given.text, known, self.manifest, whole)
+        reading = read_tokens(self._reader, given.text, known, self.manifest, whole)
         # How unlike others the text is can be said of the whole alone.
         risks = self._risk(given, known, reading._replace(novelty=None))
         tokens = spans_of_tokens(known.encoding.starts, known.encoding.ends)

@@ -33,7 +33,8 @@ class SandboxProcess:
         self._folder = tempfile.mkdtemp(prefix="risk-lsp-") if weak else None
         self._buffer = bytearray()
         self._limits = Limits()
-        self._deadline = time.monotonic() + _START_SECONDS
+        # When the running job is given up, on the clock of time.monotonic().
+        self.deadline = time.monotonic() + _START_SECONDS
         self._started = time.monotonic()
         self._process = self._start(preload, view)
         try:
@@ -50,16 +51,11 @@ class SandboxProcess:
         """The descriptor that becomes readable when there is something to `receive`."""
         return self._output
 
-    @property
-    def deadline(self) -> float:
-        """When the running job is given up, on the clock of time.monotonic()."""
-        return self._deadline
-
     def send(self, program: str, stdin: str, limits: Limits) -> None:
         """Start one job; its outcome comes through `receive`."""
         self._limits = limits
         self._started = time.monotonic()
-        self._deadline = self._started + limits.wall_seconds + _GRACE_SECONDS
+        self.deadline = self._started + limits.wall_seconds + _GRACE_SECONDS
         frame = encode_frame({"program": program, "stdin": stdin, "limits": asdict(limits)})
         try:
             assert self._process.stdin is not None
@@ -71,7 +67,7 @@ class SandboxProcess:
 
     def receive(self) -> Outcome | None:
         """Read what has come: the outcome once it is whole, or once the server has died or is overdue; None before."""
-        if time.monotonic() >= self._deadline:
+        if time.monotonic() >= self.deadline:
             return self._lost("timeout")
         try:
             frame = self._read_frame()
@@ -129,7 +125,7 @@ class SandboxProcess:
     def _greeting(self) -> dict[str, Any]:
         try:
             while (frame := self._read_frame()) is None:
-                remaining = self._deadline - time.monotonic()
+                remaining = self.deadline - time.monotonic()
                 if remaining <= 0 or not select.select([self._output], [], [], remaining)[0]:
                     raise SandboxError(f"the sandbox did not start in {_START_SECONDS:.0f} s", "is the machine busy?")
         except (EOFError, ValueError):

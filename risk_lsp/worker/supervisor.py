@@ -58,38 +58,24 @@ class LoadInterrupted(WorkerError):
 class Supervisor:
     """Starts the worker, restarts it when it dies, and never lets a request wait for ever.
 
-    `command` starts the worker; `options` go to its `load` and must be JSON, paths in them absolute. Use from one event
-    loop.
+    `command` starts the worker; `options` go to its `load` and must be JSON, paths in them absolute. `state` is where
+    the worker is now; `failure` why it failed or is restarting, None while it is well; `description` what it said it
+    had loaded, the last time it was ready. Use from one event loop.
     """
 
     def __init__(self, options: dict[str, Any], *, command: Sequence[str], timings: Timings | None = None) -> None:
         self._options = options
         self._command = command
         self._timings = timings or Timings()
-        self._state = WorkerState.STOPPED
-        self._failure: WorkerError | None = None
-        self._description: dict[str, Any] = {}
+        self.state = WorkerState.STOPPED
+        self.failure: WorkerError | None = None
+        self.description: dict[str, Any] = {}
         self._callbacks: list[StateCallback] = []
         self._waiting: deque[Request] = deque()
         self._arrived = asyncio.Event()
         self._ids = itertools.count(1)
         self._ready_since = math.inf
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def state(self) -> WorkerState:
-        """Where the worker is now."""
-        return self._state
-
-    @property
-    def failure(self) -> WorkerError | None:
-        """Why the worker failed or is restarting; None while it is well."""
-        return self._failure
-
-    @property
-    def description(self) -> dict[str, Any]:
-        """What the worker said it had loaded, the last time it was ready."""
-        return self._description
 
     def on_change(self, callback: StateCallback) -> None:
         """Call `callback(state, failure)` on the event loop whenever the state changes. It must not raise."""
@@ -147,8 +133,8 @@ class Supervisor:
     async def _queued(
         self, kind: str, fields: Callable[[], dict[str, Any]], length: int, on_part: PartCallback
     ) -> ScoredArrays:
-        if self._state in (WorkerState.STOPPED, WorkerState.FAILED):
-            raise self._failure or WorkerError("the worker is not running", "start it first")
+        if self.state in (WorkerState.STOPPED, WorkerState.FAILED):
+            raise self.failure or WorkerError("the worker is not running", "start it first")
         answer: asyncio.Future[ScoredArrays] = asyncio.get_running_loop().create_future()
         self._waiting.append(Request(next(self._ids), kind, fields, length, on_part, answer))
         self._arrived.set()
@@ -189,7 +175,7 @@ class Supervisor:
         process = await WorkerProcess.start(self._command)
         try:
             try:
-                self._description = await process.load(self._options, timings.load)
+                self.description = await process.load(self._options, timings.load)
             except WorkerError as error:
                 self._fail_waiting(LoadInterrupted(error.message, error.hint))
                 raise
@@ -222,10 +208,10 @@ class Supervisor:
             self._waiting.popleft().fail(error)
 
     def _set_state(self, state: WorkerState, failure: WorkerError | None = None) -> None:
-        self._failure = failure
-        if state is self._state:
+        self.failure = failure
+        if state is self.state:
             return
-        self._state = state
+        self.state = state
         for callback in self._callbacks:
             callback(state, failure)
 

@@ -100,13 +100,13 @@ def test_no_block_above_the_highest_tap_runs(
     torch_family: str, model_folder: ModelFolder, sample: str, layers: tuple[int, ...], ran: int
 ) -> None:
     model = CodeModel.load(model_folder(torch_family))
-    assert isinstance(model._host, TransformersHost)
+    assert isinstance(model.host, TransformersHost)
     finished: list[torch.nn.Module] = []
-    for block in (blocks := model._host._blocks):
+    for block in (blocks := model.host._blocks):
         block.register_forward_hook(lambda module, *_: finished.append(module))
     heads: list[torch.nn.Module] = []
-    assert model._host._head is not None
-    model._host._head.register_forward_hook(lambda module, *_: heads.append(module))
+    assert model.host._head is not None
+    model.host._head.register_forward_hook(lambda module, *_: heads.append(module))
 
     model.read(first_tokens(model.encode(sample), 10), layers)
 
