@@ -21,7 +21,7 @@ from risk_lsp.repair.workbench import (
     is_sound,
     replacements_between,
 )
-from risk_lsp.repair.worker_model import RiskModel
+from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.risk.presentation import document_risk, percent
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span
@@ -46,7 +46,7 @@ class Provider(Protocol):
 
 async def repair(
     request: RepairRequest,
-    model: RiskModel,
+    model: WorkerModel,
     provider: Provider,
     *,
     tests: Tests | None = None,

@@ -14,7 +14,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.repair.execution import Execution
 from risk_lsp.repair.tree import Cost, FeedbackNode, NodeVerdict, ProgramNode, RepairTree, Replacement, TreeStore
 from risk_lsp.repair.watching import NO_EVIDENCE, Evidence
-from risk_lsp.repair.worker_model import RiskModel
+from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span
 from risk_lsp.text.structure import parses
@@ -157,7 +157,7 @@ class Workbench:
         self,
         request: RepairRequest,
         tree: RepairTree,
-        model: RiskModel,
+        model: WorkerModel,
         execution: Execution | None,
         store: TreeStore | None,
         on_progress: Callable[[SearchProgress], None],

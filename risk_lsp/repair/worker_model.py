@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,30 +31,11 @@ class TokenAlternatives(NamedTuple):
     expected: tuple[tuple[str, float], ...]
 
 
-class RiskModel(Protocol):
-    """What a repair asks of a model. All raise WorkerError if the worker goes away, and can be cancelled."""
-
-    async def risks(self, texts: Sequence[str], language_id: str) -> list[SpanRisk]:
-        """The risks of each text."""
-        ...
-
-    async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Filling]]:
-        """For each span, up to `count` texts in its place; none from a model that cannot fill in."""
-        ...
-
-    async def alternatives(self, text: str, language_id: str, span: Span, top: int) -> list[TokenAlternatives]:
-        """The tokens of a span, each with the `top` likeliest tokens in its place."""
-        ...
-
-    async def preferences(self, text: str, variants: Sequence[str]) -> NDArray[np.float64]:
-        """For each variant, log p(its first token that differs) - log p(the text's token there) in nats,
-        float64[variants].
-        """
-        ...
-
-
 class WorkerModel:
-    """A RiskModel that asks the worker; `ask` is the supervisor's method of that name."""
+    """The model that the worker hosts; `ask` is the supervisor's method of that name.
+
+    All methods raise WorkerError if the worker goes away, and can be cancelled.
+    """
 
     def __init__(self, ask: Callable[[str, dict[str, Any]], Awaitable[ScoredArrays]]) -> None:
         self._ask = ask
@@ -74,7 +55,7 @@ class WorkerModel:
         return found
 
     async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Filling]]:
-        """Infills of each span, one span at a time."""
+        """For each span, up to `count` texts in its place; none from a model that cannot fill in. Asks span by span."""
         found: list[list[Filling]] = []
         for span in spans:
             asked = {"text": text, "spans": [list(span)], "count": count, "max_tokens": max_tokens}
@@ -83,7 +64,7 @@ class WorkerModel:
         return found
 
     async def alternatives(self, text: str, language_id: str, span: Span, top: int) -> list[TokenAlternatives]:
-        """The tokens of a span, with what was expected."""
+        """The tokens of a span, each with the `top` likeliest tokens in its place."""
         asked = {"text": text, "language_id": language_id, "span": list(span), "top": top}
         reply = await self._ask("alternatives", asked)
         return [
@@ -92,7 +73,9 @@ class WorkerModel:
         ]
 
     async def preferences(self, text: str, variants: Sequence[str]) -> NDArray[np.float64]:
-        """Preferences of all variants, in one question."""
+        """For each variant, log p(its first token that differs) - log p(the text's token there) in nats,
+        float64[variants].
+        """
         reply = await self._ask("preferences", {"text": text, "variants": list(variants)})
         return np.asarray(reply.arrays.get("preferences", np.zeros(len(variants))), dtype=np.float64)
 
@@ -127,7 +110,7 @@ class Explanation:
     tokens: tuple[TokenReason, ...]
 
 
-async def explain(model: RiskModel, text: str, language_id: str, span: Span) -> Explanation:
+async def explain(model: WorkerModel, text: str, language_id: str, span: Span) -> Explanation:
     """Explain the number of a span. Raises as the model does."""
     (risk,) = await model.risks([text], language_id)
     expected = {each.span: each for each in await model.alternatives(text, language_id, span, _EXPECTED + 1)}
