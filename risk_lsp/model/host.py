@@ -57,11 +57,7 @@ class Host(Protocol):
     width: int
     vocabulary_size: int
     context: int  # tokens the model can take at once
-
-    @property
-    def has_head(self) -> bool:
-        """Whether the output head was loaded, which `final`, `statistics` and `logits` need."""
-        ...
+    has_head: bool  # whether the final norm and the output head were loaded: `statistics` and `logits` need them
 
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
         """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import SequenceMatcher
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SIBLINGS = 5
 Scores = dict[str, dict[Level, FloatArray]]
+_Known = TypeVar("_Known")
 
 
 def black_box_scores(
@@ -45,10 +46,10 @@ def black_box_scores(
     having, answered = sum(map(bool, siblings)), sum(map(bool, answers))
     for level, table in study.tables.items():
         if having:
-            scores = disagreement_of_table(study.texts, siblings, table)
+            scores = scores_of_table(study.texts, siblings, table, span_disagreement)
             found.setdefault("multisampling", {})[level] = scores
         if answered:
-            scores = reflections_of_table(study.texts, answers, table)
+            scores = scores_of_table(study.texts, answers, table, span_reflections)
             found.setdefault("reflective prompting", {})[level] = scores
     return found, {
         "siblings": {"programs": having, "of": len(study.data.programs), "most": SIBLINGS},
@@ -86,16 +87,22 @@ def span_disagreement(text: str, scored: Span, siblings: Sequence[Sequence[str]]
     return np.clip((sums[last] - sums[first]) / np.maximum(last - first, 1), 0.0, 1.0)
 
 
-def disagreement_of_table(
-    texts: Sequence[tuple[str, Span]], siblings: Sequence[Sequence[Sequence[str]]], table: SpanTable
+def scores_of_table(
+    texts: Sequence[tuple[str, Span]],
+    known: Sequence[_Known],
+    table: SpanTable,
+    score: Callable[[str, Span, _Known, IntArray], FloatArray],
 ) -> FloatArray:
-    """The score of every span of a table; NaN for the spans of programs without siblings."""
+    """The score of every span of a table by what is known of its program, such as its siblings; NaN without that.
+
+    `score` is `span_disagreement` or `span_reflections`.
+    """
     bounds = np.searchsorted(table.program, np.arange(len(texts) + 1))
     scores = np.full(len(table), np.nan)
-    for (text, scored), others, low, high in zip(texts, siblings, bounds[:-1], bounds[1:], strict=True):
-        if others and low < high:
+    for (text, scored), of_program, low, high in zip(texts, known, bounds[:-1], bounds[1:], strict=True):
+        if of_program and low < high:
             spans = np.stack([table.start[low:high], table.end[low:high]], axis=1)
-            scores[low:high] = span_disagreement(text, scored, others, spans)
+            scores[low:high] = score(text, scored, of_program, spans)
     return scores
 
 
@@ -183,19 +190,6 @@ def span_reflections(text: str, scored: Span, by_line: dict[int, float], spans: 
     answered = np.where(overlaps & ~np.isnan(values), values, -1.0)
     best = answered.max(axis=1, initial=-1.0)
     return np.where(best >= 0.0, best, np.nan)
-
-
-def reflections_of_table(
-    texts: Sequence[tuple[str, Span]], answers: Sequence[dict[int, float]], table: SpanTable
-) -> FloatArray:
-    """The score of every span of a table; NaN where no line of it was answered."""
-    bounds = np.searchsorted(table.program, np.arange(len(texts) + 1))
-    scores = np.full(len(table), np.nan)
-    for (text, scored), by_line, low, high in zip(texts, answers, bounds[:-1], bounds[1:], strict=True):
-        if by_line and low < high:
-            spans = np.stack([table.start[low:high], table.end[low:high]], axis=1)
-            scores[low:high] = span_reflections(text, scored, by_line, spans)
-    return scores
 
 
 def ask_about(

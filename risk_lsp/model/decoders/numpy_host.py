@@ -47,15 +47,11 @@ class NumpyHost:
         shape.require(sizes, name, self.top_layer, head=top_layer is None)
         self._embeddings = weights["model.embed_tokens.weight"]
         self._blocks = [Block(shape, weights, layer) for layer in range(self.top_layer)]
+        self.has_head = top_layer is None
         self._norm = weights["model.norm.weight"] if top_layer is None else None
         self._head = self._embeddings if shape.tied else weights.get("lm_head.weight")
         self._cosines, self._sines = rotations(shape.context, shape.frequencies)
         self._threads = Threads(threads)
-
-    @property
-    def has_head(self) -> bool:
-        """Whether the final norm and the output head were loaded."""
-        return self._norm is not None
 
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
         """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""

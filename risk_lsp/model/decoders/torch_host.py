@@ -57,6 +57,7 @@ class TorchHost:
         self.context = shape.context
         shape.require(weights.shapes, name, self.top_layer, head=top_layer is None)
         self._blocks = [TorchBlock(shape, weights, block, dtype, device) for block in range(self.top_layer)]
+        self.has_head = top_layer is None
         self._norm: Tensor | None = None
         self._head: TorchHead | None = None
         if top_layer is None:
@@ -68,11 +69,6 @@ class TorchHost:
         target = torch.empty(self._weights.shapes[name], dtype=dtype)
         self._weights.copy(name, target)
         return target.to(self._device)
-
-    @property
-    def has_head(self) -> bool:
-        """Whether the final norm and the output head were loaded."""
-        return self._norm is not None
 
     @torch.inference_mode()
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:

@@ -43,6 +43,8 @@ class TransformersHost:
         self._head: nn.Module | None = model.get_output_embeddings()
         self._blocks = _decoder_blocks(self._base, text_config.num_hidden_layers)
         self._head_is_plain: bool | None = None
+        self.has_head = self._head is not None
+        self.can_go_on = can_be_gone_on_from(self._base)
         self.device = str(device)
         self.dtype = str(model.dtype).removeprefix("torch.")
         self.layer_count = layer_count
@@ -50,11 +52,6 @@ class TransformersHost:
         self.width = int(text_config.hidden_size)
         self.vocabulary_size = int(model.get_input_embeddings().weight.shape[0])
         self.context = int(getattr(text_config, "max_position_embeddings", None) or _DEFAULT_CONTEXT)
-
-    @property
-    def has_head(self) -> bool:
-        """Whether the output head was loaded, which `final` and `logits` need."""
-        return self._head is not None
 
     @torch.inference_mode()
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
@@ -69,11 +66,6 @@ class TransformersHost:
             )
             for row, sequence in enumerate(sequences)
         ]
-
-    @property
-    def can_go_on(self) -> bool:
-        """Whether `extend` may follow tokens that were run before."""
-        return can_be_gone_on_from(self._base)
 
     def new_past(self) -> TransformersPast:
         """Room for what is kept of a run that starts at the first token."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from risk_lsp.lab.evaluation.rivals import code_lines, disagreement, disagreement_of_table, span_disagreement
+from risk_lsp.lab.evaluation.rivals import code_lines, disagreement, scores_of_table, span_disagreement
 from risk_lsp.lab.span_tables import SpanTable
 from risk_lsp.text.document import Span
 
@@ -35,6 +35,6 @@ def test_a_span_has_the_mean_of_its_lines_and_a_token_that_of_its_own() -> None:
 
 def test_a_program_without_siblings_has_no_score() -> None:
     table = SpanTable(np.array([0, 0]), np.array([9, 9]), np.array([0, 1]), np.zeros(2, dtype=bool))
-    found = disagreement_of_table([(TEXT, SCORED), (TEXT, SCORED)], [[], [["deff(a):"]]], table)
+    found = scores_of_table([(TEXT, SCORED), (TEXT, SCORED)], [[], [["deff(a):"]]], table, span_disagreement)
 
     assert np.isnan(found[0]) and found[1] == 0

@@ -9,7 +9,7 @@ from risk_lsp.lab.evaluation.rivals import (
     asked_lines,
     probabilities_of,
     question_about,
-    reflections_of_table,
+    scores_of_table,
     span_reflections,
 )
 from risk_lsp.lab.span_tables import SpanTable
@@ -60,6 +60,6 @@ def test_a_span_has_the_highest_answer_among_its_lines() -> None:
 
 def test_programs_that_nobody_asked_about_have_no_score() -> None:
     table = SpanTable(np.array([0, 0]), np.array([len(TEXT)] * 2), np.array([0, 1]), np.zeros(2, dtype=bool))
-    found = reflections_of_table([(TEXT, SCORED)] * 2, [{}, {4: 0.5}], table)
+    found = scores_of_table([(TEXT, SCORED)] * 2, [{}, {4: 0.5}], table, span_reflections)
 
     np.testing.assert_array_equal(found, [np.nan, 0.5])
