@@ -45,8 +45,8 @@ class CodeModel:
     the decoder: on `device`, as torch names it, with weights in the number format `dtype`, such as "float32". `width`
     is that of the residual stream. The whole model has `layer_count` blocks (layers are 0 to this) and takes `context`
     tokens at once; `window` tokens are read at once, and a longer text is cut into windows. Both count a
-    beginning-of-text token. `vocabulary_size` is the number of rows of the embedding table. `on_run` hears,
-    while many texts are read, how many of their tokens have been, and how many there are.
+    beginning-of-text token. `vocabulary_size` is the number of rows of the embedding table. `on_run` hears, while many
+    texts are read, how many of their tokens have been, and how many there are.
     """
 
     def __init__(self, folder: ModelFolder, host: Host, tokenizer: TextTokenizer) -> None:

@@ -1,173 +1,17 @@
-"""`risk-lsp patches build`: minimal patches from problems and samples, on several processes, resumable at any time."""
+"""`risk-lsp patches build`: minimal patches from problems and samples."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.patches.build_inputs import InputFiles, Inputs, read_inputs
-from risk_lsp.lab.patches.build_worker import Notice, Task, WorkerOptions, work
-from risk_lsp.lab.patches.kept_labels import kept_records
-from risk_lsp.lab.patches.labels import LABELS, labelled_record, read_labels, write_labels
-from risk_lsp.lab.patches.programs import Sample
-from risk_lsp.lab.patches.release import BuildStore, Release, write_release
-from risk_lsp.lab.patches.search import SearchSettings
-from risk_lsp.report.progress import shown_progress
-from risk_lsp.sandbox.isolation import SandboxError
 
 if TYPE_CHECKING:
     from risk_lsp.lab.patches.asked_fixes import FixOptions
-
-
-@dataclass(frozen=True)
-class BuildOptions:
-    """What to build from, where to, and how.
-
-    per_benchmark, per_problem: patch only so many failing programs of each, always the same ones first. bugs: how many
-    are put into each reference. max_share: a patch that touches a larger share of the lines a model wrote is a rewrite
-    and gives no label. fixes: a language model to ask as well. known: labels of earlier builds, as files and folders.
-    trusts_known: these labels are taken as they are; nothing is run, and nothing else is looked for.
-    """
-
-    inputs: InputFiles
-    out: Path
-    search: SearchSettings
-    workers: int = 2
-    per_benchmark: int | None = None
-    per_problem: int | None = None
-    bugs: int = 2
-    max_share: float = 1.0
-    licences: dict[str, str] | None = None
-    weak: bool = False
-    fixes: FixOptions | None = None
-    known: tuple[Path, ...] = ()
-    trusts_known: bool = False
-
-    def settings(self) -> dict[str, Any]:
-        """What decides which patches are found."""
-        return asdict(self.search) | ({} if self.fixes is None else {"fixes": self.fixes.identity()})
-
-
-def build(options: BuildOptions, messages: TextIO) -> Release:
-    """Find patches for what has no record yet, then write the data set. Progress goes to `messages`."""
-    inputs = read_inputs(options.inputs)
-    if options.trusts_known:
-        records = {record["id"]: record for record in kept_records(inputs, read_labels(options.known))}
-    else:
-        records = _found(options, inputs, messages)
-    write_labels(options.out / LABELS, records.values())
-    records |= {
-        name: labelled_record(inputs.problems[sample.task_id], sample, passed=True)
-        for name, sample in inputs.samples.items()
-        if sample.verified and name not in records
-    }
-    return write_release(
-        options.out,
-        records.values(),
-        options.max_share,
-        {problem.benchmark: problem.license for problem in inputs.problems.values() if problem.license},
-        options.licences or {},
-        _outcomes(inputs.samples, records),
-    )
-
-
-def _found(options: BuildOptions, inputs: Inputs, messages: TextIO) -> dict[str, dict[str, Any]]:
-    """All records by the ids of their programs: those of earlier runs, and of what was still to be done."""
-    with BuildStore(options.out / "work", options.settings()) as store:
-        records = {record["id"]: record for record in store.records()}
-        known = read_labels(options.known)
-        only_known = options.per_problem == 0
-        pending = inputs.pending(options.per_problem, options.per_benchmark) | (set(known) & set(inputs.samples))
-        pending -= set(records)
-        repairs = list(inputs.repair_tasks(records, known if only_known else None))
-        references = list(inputs.reference_tasks(options.bugs, records.values(), known, only_known=only_known))
-        tasks = [*references, *repairs, *inputs.sample_tasks(pending, records, known)]
-        # Of a repair there are two programs, of a reference as many more as it has bugs; some turn out to be no use.
-        expected = len(pending) + 2 * len(repairs) + (1 + options.bugs) * len(references)
-        messages.write(
-            f"{len(inputs.samples):,} programs of models, {len(inputs.repairs):,} repairs, {len(inputs.references):,} "
-            f"references; {len(records):,} records so far, about {expected:,} to come\n"
-        )
-        done = 0
-        noted = False
-        with shown_progress(messages, "programs", expected) as progress:
-            for result in _results(tasks, options):
-                if isinstance(result, Notice):
-                    if not noted:
-                        progress.say(result.text)
-                    noted = True
-                    continue
-                store.append(result)
-                records[result["id"]] = result
-                done += 1
-                progress.show(done)
-    return records
-
-
-def _results(tasks: list[Task], options: BuildOptions) -> Iterator[dict[str, Any] | Notice]:
-    """Records and notices from the workers, in the order in which they come."""
-    worker_options = WorkerOptions(options.search, options.weak, options.fixes, options.out / "work")
-    # Not forked: a fork would keep the other workers' pipes open, and they would outlive this process.
-    context = multiprocessing.get_context("spawn")
-    running: dict[Connection, BaseProcess] = {}
-    process: BaseProcess
-    waiting = iter(tasks)
-    try:
-        for task in waiting:
-            own, other = context.Pipe()
-            process = context.Process(target=work, args=(other, worker_options), daemon=True)
-            process.start()
-            other.close()
-            own.send(task)
-            running[own] = process
-            if len(running) == options.workers:
-                break
-        while running:
-            for connection in wait(list(running)):
-                assert isinstance(connection, Connection)
-                record = _received(connection)
-                if record is not None:
-                    yield record
-                elif (task := next(waiting, None)) is not None:  # type: ignore[assignment]
-                    connection.send(task)
-                else:
-                    connection.close()
-                    running.pop(connection).join()
-    finally:
-        for process in running.values():
-            process.terminate()
-            process.join()
-
-
-def _received(connection: Connection) -> dict[str, Any] | Notice | None:
-    try:
-        record: dict[str, Any] | Notice | None = connection.recv()
-    except EOFError:
-        raise SandboxError(
-            "a worker process ended before its work was done", "see its error above; what was found so far is kept"
-        ) from None
-    return record
-
-
-def _outcomes(samples: Mapping[str, Sample], records: Mapping[str, dict[str, Any]]) -> dict[str, list[int]]:
-    """By problem, how many of its programs pass and fail: of those that nobody patched the published run counts."""
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
-    for name, sample in samples.items():
-        if name not in records and sample.verified is not None:
-            counts[sample.group][0 if sample.verified else 1] += 1
-    for record in records.values():
-        counts[record["group"]][0 if record["passed"] else 1] += 1
-    return dict(sorted(counts.items()))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -240,6 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Build; returns the exit code."""
+    from risk_lsp.lab.patches.build import BuildOptions, build
     from risk_lsp.lab.patches.build_inputs import InputFiles
     from risk_lsp.lab.patches.search import SearchSettings
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.patches.build import kept_records
 from risk_lsp.lab.patches.build_inputs import Inputs
-from risk_lsp.lab.patches.kept_labels import kept_records
 from risk_lsp.lab.patches.known_fixes import records_of_repair
 from risk_lsp.lab.patches.labels import read_labels, write_labels
 from risk_lsp.lab.patches.problems import problems_by_id
