@@ -49,6 +49,7 @@ COMMANDS = (
     Command("doctor", "versions, model, device, memory, and a self-test", "risk_lsp.cli.doctor_command"),
     Command("repair", "look for a repair of a file, or of a line of it", "risk_lsp.cli.repair_command"),
     Command("personal", "what was learnt from your own edits", "risk_lsp.cli.personal_command"),
+    Command("generate", "write at a line of a file, and say how risky that is", "risk_lsp.cli.generate_command"),
     Command("models", "list, fetch, add, remove and choose models", "risk_lsp.cli.models_command"),
 )
 _GROUPS = {

@@ -24,8 +24,8 @@ def add_bundle_arguments(parser: argparse.ArgumentParser) -> None:
     bundle.add_argument("--online", action="store_true", help="let the model of a bundle be fetched from its hub")
 
 
-def load_engine(args: argparse.Namespace) -> Engine:
-    """The engine that the options name. Raises BundleError or ModelError."""
+def load_engine(args: argparse.Namespace, *, whole_model: bool = False) -> Engine:
+    """The engine that the options name, with the part that writes if it is to be whole. BundleError or ModelError."""
     from risk_lsp.probe.manifest import bundle_path
     from risk_lsp.risk.engine import Engine
 
@@ -35,6 +35,7 @@ def load_engine(args: argparse.Namespace) -> Engine:
         dtype=args.dtype,
         offline=not args.online,
         threads=args.threads,
+        whole_model=whole_model,
     )
 
 

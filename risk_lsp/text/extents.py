@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Literal, get_args
 
+from risk_lsp.errors import BadInput
+from risk_lsp.text.document import Span
+from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.python_scanner import LEXEME, STATEMENT, depth_after, width
 from risk_lsp.text.structure import code_line_spans, parse_structure
 
@@ -29,6 +32,20 @@ def extent_at(text: str, place: int, language_id: str) -> Extent:
     return "function" if _is_bare_function(text[:place]) else "block"
 
 
+def writing_place(text: str, line: int, language_id: str) -> tuple[Span, Extent]:
+    """Where a person who names a line, from 1, wants something written: the body of a function that has none, else at
+    the end of the line. BadInput for a line that is not there.
+    """
+    lines = LineIndex(text)
+    if not 1 <= line <= lines.count:
+        raise BadInput(f"there are {lines.count} lines, and none with the number {line}", "name one that is there")
+    end = lines.content_end(line - 1)
+    body = body_place(text, int(lines.stripped[line - 1, 0])) if language_id == "python" else None
+    if body is not None:
+        return body, "function"
+    return Span(end, end), extent_at(text, end, language_id)
+
+
 def _is_bare_function(before: str) -> bool:
     """Whether a text ends within a function that has no code yet: a header, perhaps a docstring."""
     structure = parse_structure(before + "\n", "python")
@@ -40,6 +57,29 @@ def _is_bare_function(before: str) -> bool:
         return False
     code = code_line_spans(before, "python", structure=structure)
     return not any(span.start >= header.span.end for span in code)
+
+
+_PLACEHOLDERS = frozenset({"pass", "...", "raise NotImplementedError", "raise NotImplementedError()"})
+
+
+def body_place(text: str, offset: int) -> Span | None:
+    """Where the body of the Python function at an offset is to be written: behind its header and docstring, in place of
+    `pass`, `...` or `raise NotImplementedError`. None where there is no function, or one that has a body.
+    """
+    structure = parse_structure(text, "python")
+    function = structure.enclosing_function(offset)
+    if function is None:
+        return None
+    inside = (node for node in structure.statements if node.span.start >= function.span.start)
+    header = next(node.span for node in inside if node.kind == "function_definition")
+    end = header.end + len(text[header.end : function.span.end].rstrip())
+    lines = code_line_spans(text, "python", Span(header.end, function.span.end), structure)
+    code = [line for line in lines if header.end <= line.start < end]
+    if _LINE_END.split(text[header.end : end], 1)[0].strip() or (
+        code and "\n".join(text[slice(*line)] for line in code) not in _PLACEHOLDERS
+    ):
+        return None
+    return Span(len(text[: code[0].start].rstrip()), code[-1].end) if code else Span(end, end)
 
 
 def written_from(text: str, place: int) -> int:

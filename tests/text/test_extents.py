@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from risk_lsp.text.extents import EndOfWriting, Extent, extent_at, written_from
+from risk_lsp.errors import BadInput
+from risk_lsp.text.extents import EndOfWriting, Extent, body_place, extent_at, writing_place, written_from
 
 BODY = "def mean(values):\n    total = sum(values)\n    |"
 
@@ -105,3 +106,32 @@ def test_blanks_before_the_place_are_left_to_be_written() -> None:
 
     assert written_from(text, place) == place - 4
     assert written_from("x =\t 1", 6) == 6
+
+
+@pytest.mark.parametrize(
+    ("program", "replaced"),
+    [
+        ('def f(x):\n    """Doc."""\n\n\ny = 1\n', ""),
+        ("def f(x):\n    pass\n", "\n    pass"),
+        ('class C:\n    def f(self):\n        """Doc."""\n        ...\n', "\n        ..."),
+        ("def f(x):\n    # not yet\n    raise NotImplementedError\n", "\n    raise NotImplementedError"),
+    ],
+)
+def test_a_body_is_written_behind_the_docstring_in_place_of_what_stands_for_it(program: str, replaced: str) -> None:
+    place = body_place(program, program.index("def f"))
+
+    assert place is not None
+    assert program[place.start : place.end] == replaced
+    assert program[: place.start].rstrip().endswith(("(x):", '"""', "yet"))
+
+
+@pytest.mark.parametrize("program", ["def f(x):\n    return x\n", "def f(x): return x\n", "f = 1  # def f\n"])
+def test_where_there_is_a_body_or_no_function_none_is_written(program: str) -> None:
+    assert body_place(program, program.index("f")) is None
+
+
+def test_a_line_that_is_named_is_written_on_at_its_end() -> None:
+    assert writing_place("x = 1\ny = \n", 2, "python") == ((10, 10), "line")
+    assert writing_place("def f():\n    pass\n", 1, "python") == ((8, 17), "function")
+    with pytest.raises(BadInput, match="none with the number 9"):
+        writing_place("x = 1\n", 9, "python")
