@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     from risk_lsp.cli.repair_command import parse_target
     from risk_lsp.errors import BadInput
     from risk_lsp.repair.picking import pick
-    from risk_lsp.repair.request import unified_diff
     from risk_lsp.repair.test_plan import find_tests
+    from risk_lsp.repair.workbench import unified_diff
     from risk_lsp.report.wording import write_all
     from risk_lsp.risk.writer import Writer
     from risk_lsp.risk.writing import WritingTask
