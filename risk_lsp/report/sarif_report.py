@@ -6,14 +6,16 @@ import hashlib
 import json
 import os
 from collections import Counter
+from collections.abc import Set
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from risk_lsp.report.check import CheckResult, FileReport, LineRisk
+from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
 from risk_lsp.report.wording import NAME, Tool
 from risk_lsp.text.document import Span
 
+MOST_RESULTS = 5_000  # GitHub includes so many results of a run, and refuses a run of more than 25,000
 RULE_ID = "likely-edit"
 _RULE = {
     "id": RULE_ID,
@@ -29,14 +31,19 @@ _RULE = {
 
 
 def sarif_report(result: CheckResult, tool: Tool, root: Path) -> str:
-    """One SARIF log with one run. Files below `root` are named relative to it. A newline ends it."""
+    """One SARIF log with one run. Files below `root` are named relative to it. A newline ends it.
+
+    It holds the likeliest findings, as many as GitHub includes (docs.github.com, "SARIF support for code scanning").
+    """
+    likeliest = likeliest_first(result.reports, lambda report: report.findings)[:MOST_RESULTS]
+    kept = {id(line) for _, line in likeliest}
     run = {
         "tool": {"driver": _driver(tool)},
         "columnKind": "unicodeCodePoints",
         "newlineSequences": ["\r\n", "\n", "\r"],
         "originalUriBaseIds": {"SRCROOT": {"uri": root.resolve().as_uri() + "/"}},
         "invocations": [_invocation(result, root)],
-        "results": [each for report in result.reports for each in _results(report, root)],
+        "results": [each for report in result.reports for each in _results(report, root, kept)],
         "properties": {"threshold": result.threshold},
     }
     log = {
@@ -53,26 +60,34 @@ def _driver(tool: Tool) -> dict[str, Any]:
 
 
 def _invocation(result: CheckResult, root: Path) -> dict[str, Any]:
-    return {
-        "executionSuccessful": not result.failures,
-        "toolExecutionNotifications": [
-            *(_notification("error", failure.path, str(failure.error), root) for failure in result.failures),
-            *(_notification("note", file.path, f"passed over: {file.reason}", root) for file in result.passed_over),
-        ],
-    }
+    notifications = [
+        *(_notification("error", str(failure.error), _artifact(failure.path, root)) for failure in result.failures),
+        *(
+            _notification("note", f"passed over: {file.reason}", _artifact(file.path, root))
+            for file in result.passed_over
+        ),
+    ]
+    findings = sum(len(report.findings) for report in result.reports)
+    if findings > MOST_RESULTS:
+        words = f"{findings:,} lines are above the threshold; the {MOST_RESULTS:,} likeliest are listed"
+        notifications.append(_notification("warning", words))
+    return {"executionSuccessful": not result.failures, "toolExecutionNotifications": notifications}
 
 
-def _notification(level: str, path: Path, text: str, root: Path) -> dict[str, Any]:
-    location = {"physicalLocation": {"artifactLocation": _artifact(path, root)}}
-    return {"level": level, "message": {"text": text}, "locations": [location]}
+def _notification(level: str, text: str, artifact: dict[str, Any] | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = {"level": level, "message": {"text": text}}
+    if artifact is not None:
+        found["locations"] = [{"physicalLocation": {"artifactLocation": artifact}}]
+    return found
 
 
-def _results(report: FileReport, root: Path) -> list[dict[str, Any]]:
+def _results(report: FileReport, root: Path, kept: Set[int]) -> list[dict[str, Any]]:
     seen: Counter[str] = Counter()
     results = []
     for line in sorted(report.findings, key=lambda each: each.line):
         content = report.text[line.span.start : line.span.end]
-        results.append(_result(report, line, _artifact(report.path, root), f"{content}\0{seen[content]}"))
+        if id(line) in kept:
+            results.append(_result(report, line, _artifact(report.path, root), f"{content}\0{seen[content]}"))
         seen[content] += 1
     return results
 

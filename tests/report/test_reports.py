@@ -14,7 +14,7 @@ from risk_lsp.report.check import CheckOptions, CheckResult
 from risk_lsp.report.github_report import github_report
 from risk_lsp.report.html_report import html_report
 from risk_lsp.report.json_report import json_report
-from risk_lsp.report.sarif_report import sarif_report
+from risk_lsp.report.sarif_report import MOST_RESULTS, sarif_report
 from risk_lsp.report.text_report import TextStyle, svg_report, text_report
 from risk_lsp.report.wording import Tool
 from risk_lsp.risk.presentation import ReferenceTable
@@ -169,6 +169,17 @@ def test_what_could_not_be_checked_is_in_the_json_report_with_the_way_out(result
 def sarif(result: CheckResult, root: Path) -> dict[str, Any]:
     log: dict[str, Any] = json.loads(sarif_report(result, TOOL, root))
     return log
+
+
+def test_a_sarif_log_holds_the_likeliest_results_that_github_includes_and_says_how_many_there_are(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.py").write_text("x = MAYBE\n" + "y = BUG\n" * MOST_RESULTS)
+    log = sarif(check(tmp_path / "a.py", options=CheckOptions(threshold=0.1)), tmp_path)
+    (run,) = log["runs"]
+    assert len(run["results"]) == MOST_RESULTS and "MAYBE" not in json.dumps(run["results"][0])
+    (notification,) = run["invocations"][0]["toolExecutionNotifications"]
+    assert notification["message"]["text"].startswith("5,001 lines are above the threshold")
 
 
 def test_the_sarif_log_is_valid_under_the_official_schema(result: CheckResult, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from risk_lsp.risk.presentation import line_risks
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.server.documents.generated import GeneratedRegions
 from risk_lsp.server.documents.line_view import LineView
+from risk_lsp.server.wire.document_uris import normal_uri
 from risk_lsp.text.document import Document, Span
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.tracking import Splice, by_lines, moved_spans
@@ -147,7 +148,7 @@ class AcceptedRegions:
         span = Span(index.start(within.start), index.content_end(within.stop - 1))
         text = index.slice(*span)
         now = time.time()
-        name = f"{document.uri}\n{text}"
+        name = f"{normal_uri(document.uri)}\n{text}"
         kept = tuple(
             AcceptedLine(index.slice(*index.stripped[line].tolist()), int(tokens[line]), float(numbers[line]))
             for line in lines

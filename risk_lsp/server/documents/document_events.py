@@ -76,7 +76,7 @@ class DocumentEvents:
         uri, version = params.text_document.uri, params.text_document.version
         if self._state.documents.change(uri, version, changes_of(params.content_changes)):
             document = self._state.documents.get(uri)
-            assert document is not None
+            assert document is not None  # it was changed
             self.consider(document, self._state.settings.debounce)
 
     def _did_save(self, params: types.DidSaveTextDocumentParams) -> None:
@@ -88,7 +88,9 @@ class DocumentEvents:
     def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri
         if not self._state.documents.is_cell(uri):
-            self._forget(uri, self._state.documents.get(uri))
+            last = self._state.documents.get(uri)
+            uri = uri if last is None else last.uri
+            self._forget(uri, last)
             self._publisher.take_back([uri])
 
     def _forget(self, uri: str, last: Document | None) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pygls.uris import to_fs_path
 
 from risk_lsp.errors import log_failure
 from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.placed_risk import PLACES, UNKNOWN, LinePlaces, TextPlace, all_lines, places_of
+from risk_lsp.server.wire.document_uris import path_of
 from risk_lsp.text.document import Document
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.notebook import is_notebook
@@ -69,7 +69,7 @@ class DocumentPlaces:
     def look_up(self, document: Document, *, ask_git: bool) -> None:
         """Ask where a document's lines are, as it was just opened or saved; of git only if it may be run there."""
         known = self._known.setdefault(document.uri, _Known())
-        path = to_fs_path(document.uri) if document.uri.startswith("file:") else None
+        path = path_of(document.uri)
         if path is None:
             return
         if known.asking is not None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from risk_lsp.errors import RiskError
 from risk_lsp.files import write_whole
+from risk_lsp.server.wire.document_uris import normal_uri
 from risk_lsp.text.comments import lines_ignored_in_source
 from risk_lsp.text.document import Document
 from risk_lsp.text.tracking import LineAnchor, anchor_of, find_anchors, hash_of, hashed_lines
@@ -66,7 +67,7 @@ class IgnoreStore:
         return len(kept) < len(anchors)
 
     def _path(self, document: Document) -> Path:
-        return self._folder / f"{hash_of(document.uri)}.json"
+        return self._folder / f"{hash_of(normal_uri(document.uri))}.json"
 
     def _anchors(self, path: Path) -> list[LineAnchor]:
         """What a document's file holds; nothing if there is none or it cannot be read."""

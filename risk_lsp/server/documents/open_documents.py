@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
+from risk_lsp.server.wire.document_uris import normal_uri
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document, Part, PositionEncoding, Span, TextChange, apply_changes
 from risk_lsp.text.notebook import CellEdit, Notebook, NotebookChange
@@ -17,7 +18,8 @@ class OpenDocuments:
     """The newest snapshot of every open document, by URI. Snapshots are compared by identity.
 
     A notebook is one document here, made of its cells (`Notebook.document`). What the client knows, plain texts and
-    cells, are `parts` of documents.
+    cells, are `parts` of documents. A URI that is not open stands for one that is and means the same: clients do not
+    always write a URI as they wrote it before.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class OpenDocuments:
         self._documents: dict[str, Document] = {}
         self._notebooks: dict[str, Notebook] = {}  # by URI of the notebook
         self._owners: dict[str, str] = {}  # of cells, by URI
+        self._spellings: dict[str, str] = {}  # of open documents, by normal URI
 
     def open(self, document: Document) -> bool:
         """Take in a document; one that is open already is replaced. False if it is a cell of an open notebook."""
@@ -35,10 +38,12 @@ class OpenDocuments:
             logger.warning("a cell of an open notebook was opened as a document; that was ignored")
             return False
         self._documents[document.uri] = document
+        self._spellings[normal_uri(document.uri)] = document.uri
         return True
 
     def change(self, uri: str, version: int, changes: Sequence[TextChange]) -> bool:
         """Apply one notification's edits; `on_edit` sees each before. Returns False if the document is not open."""
+        uri = self._as_opened(uri)
         document = self._documents.get(uri)
         if document is None:
             logger.warning("an edit of a document that is not open was ignored")
@@ -56,6 +61,8 @@ class OpenDocuments:
     def close(self, uri: str) -> None:
         """Forget a document."""
         self._documents.pop(uri, None)
+        if self._spellings.get(normal := normal_uri(uri)) == uri:
+            del self._spellings[normal]
 
     def open_notebook(self, notebook: Notebook) -> None:
         """Take in a notebook that is not open, whose cells are not open as documents."""
@@ -96,7 +103,7 @@ class OpenDocuments:
         owner = self._owners.get(uri)
         if owner is not None:
             return self._notebooks[owner].part(uri)
-        document = self._documents.get(uri)
+        document = self.get(uri)
         return None if document is None else Part.whole(document)
 
     def parts(self, document: Document) -> Sequence[Part]:
@@ -108,7 +115,7 @@ class OpenDocuments:
 
     def get(self, uri: str) -> Document | None:
         """The newest snapshot, or None if the document is not open."""
-        return self._documents.get(uri)
+        return self._documents.get(self._as_opened(uri))
 
     def is_newest(self, document: Document) -> bool:
         """Whether the snapshot is still what the client shows."""
@@ -117,6 +124,9 @@ class OpenDocuments:
     def all(self) -> list[Document]:
         """The newest snapshots, in the order the documents were opened."""
         return list(self._documents.values())
+
+    def _as_opened(self, uri: str) -> str:
+        return uri if uri in self._documents else self._spellings.get(normal_uri(uri), uri)
 
     def _with_edited_cell(self, notebook: Notebook, edit: CellEdit, version: int) -> Notebook:
         for change in edit.changes:

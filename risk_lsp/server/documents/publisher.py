@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from pathlib import PurePosixPath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 
@@ -15,6 +13,7 @@ from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.features.diagnostics import diagnostics_of
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.state import State
+from risk_lsp.server.wire.document_uris import name_of
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.text.document import Document
 
@@ -137,6 +136,4 @@ class Publisher:
 def _remark(view: LineView) -> str | None:
     if view.outside is None:
         return None
-    name = PurePosixPath(unquote(urlsplit(view.analysis.document.uri).path)).name
-    name = "".join(character if character.isprintable() else "\ufffd" for character in name)
-    return f"Outside its calibrated range: {name} ({view.outside})."
+    return f"Outside its calibrated range: {name_of(view.analysis.document.uri)} ({view.outside})."

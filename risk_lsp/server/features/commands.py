@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
@@ -21,6 +20,7 @@ from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.server.command_table import COMMANDS
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import edit_inserting, span_of
+from risk_lsp.server.wire.document_uris import name_of
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
 from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Document, Part, Span
@@ -156,7 +156,7 @@ def _page_of(view: LineView, bundle: str | None, reference: ReferenceTable) -> s
 
     document, threshold = view.analysis.document, view.circumstances.settings.threshold
     options = CheckOptions(top=view.circumstances.settings.max_diagnostics, threshold=threshold)
-    name = Path(Path(unquote(urlsplit(document.uri).path)).name)
+    name = Path(name_of(document.uri))
     found = file_report(view.placed.for_everybody(), name, document.language_id, options, reference)
     found = replace(found, worth_reading=heard(found.worth_reading), findings=heard(found.findings))
     return html_report([found], Tool(bundle or "unknown", "", ""), reference, threshold=threshold)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lsprotocol import types
-from pygls.uris import to_fs_path
 
 from risk_lsp.errors import RiskError
 from risk_lsp.files import write_whole
@@ -19,6 +18,7 @@ from risk_lsp.server.features.code_actions import NOT_TRUSTED
 from risk_lsp.server.repair.queue import OUTDATED, RepairJob, RepairOutcome, Stage
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import range_of
+from risk_lsp.server.wire.document_uris import path_of
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.text.document import Document, Part, Span
 
@@ -44,7 +44,7 @@ async def find_judge(job: RepairJob, state: State, messenger: Messenger, store: 
         return Judge(None, NOT_TRUSTED)
     if settings.repair_tests == "none":
         return Judge(None, "the setting repairTests is none")
-    name = to_fs_path(uri) if uri.startswith("file:") and not state.documents.is_cell(uri) else None
+    name = None if state.documents.is_cell(uri) else path_of(uri)
     if name is None:
         return Judge(None, "this text is not a file of its own")
     job.progress.report("looking for tests", 0.0)
@@ -73,7 +73,7 @@ def _workspace_of(path: Path, messenger: Messenger) -> Path | None:
     workspace = messenger.workspace
     uris = [folder.uri for folder in workspace.folders.values()]
     uris += [workspace.root_uri] if workspace.root_uri else []
-    folders = [Path(folder) for uri in uris if (folder := to_fs_path(uri))]
+    folders = [Path(folder) for uri in uris if (folder := path_of(uri))]
     holding = [folder for folder in folders if path.is_relative_to(folder)]
     return max(holding, key=lambda folder: len(folder.parts), default=None)
 

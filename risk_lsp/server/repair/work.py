@@ -9,9 +9,9 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from risk_lsp.errors import RepairError, RiskError
 from risk_lsp.repair.chat import ChatProvider, EditorChat
@@ -25,6 +25,7 @@ from risk_lsp.sandbox.isolation import SandboxError
 from risk_lsp.server.repair.dialogs import ConsentStore, find_judge, offer_repair
 from risk_lsp.server.repair.queue import RepairJob, RepairOutcome
 from risk_lsp.server.state import State
+from risk_lsp.server.wire.document_uris import name_of
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.settings import Settings
 
@@ -55,7 +56,7 @@ async def carry_out(job: RepairJob, state: State, messenger: Messenger, folder: 
             return RepairOutcome("cancelled")
     judge = await find_judge(job, state, messenger, ConsentStore(folder / "tests"))
     settings, document = state.settings, job.part.document
-    name = PurePosixPath(unquote(urlsplit(job.part.uri).path)).name
+    name = name_of(job.part.uri)
     budget = Budget(settings.repair_tokens, settings.repair_executions, settings.repair_seconds)
     request = RepairRequest(document.text, document.language_id, job.span, hint, name, budget=budget)
     result = await _search(job, state, messenger, request, judge.plan, folder)
