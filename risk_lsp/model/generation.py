@@ -100,10 +100,12 @@ def continue_decoding(
     temperature: float,
     top_p: float = 1.0,
     layers: Sequence[int] = (),
+    on_text: Callable[[str], None] = lambda _: None,
 ) -> list[list[Continuation]]:
     """As `continuations`, from a decoding that has run these prompts, a row each, with the same `layers`.
 
-    With layers, a text's last token is run, too, if it holds a character of the text: one step more.
+    With layers, a text's last token is run, too, if it holds a character of the text: one step more. `on_text` sees the
+    first text after each of its tokens.
     """
     written = [[_Text(model, prompt, seed, layers) for seed in prompt.seeds] for prompt in prompts]
     running = [(text, row) for row, texts in enumerate(written) for text in texts]
@@ -116,6 +118,8 @@ def continue_decoding(
             for (text, _), token, row in zip(running, drawn, logits, strict=True):
                 text.note_statistics(row, token)
         going = [(text, row, token) for (text, row), token in zip(running, drawn, strict=True) if text.take(token)]
+        if running[0][0] is written[0][0]:
+            on_text(written[0][0].text)
         if going:
             decoding.advance([row for _, row, _ in going], np.array([token for _, _, token in going]))
             for row, (text, _, _) in enumerate(going if layers else ()):
@@ -137,7 +141,7 @@ class _Text:
         self._before = prompt.token_ids[-_TAIL:].tolist()
         self._skipped = len(self._tokenizer.decode(self._before))
         self._ids: list[int] = []
-        self._text = ""
+        self.text = ""
         self._reached: list[int] = []  # the text's length after each token
         self._statistics: list[tuple[float, float]] = []
         self._residuals: list[NDArray[np.float32]] = []
@@ -152,13 +156,13 @@ class _Text:
     def allowed(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logits, without the tokens that would have the text begin otherwise than it has to."""
         begins = self._prompt.begins
-        if self._text.startswith(begins):
+        if self.text.startswith(begins):
             return logits
         likeliest = np.argpartition(-logits, min(_LOOKED_AT, len(logits)) - 1)[:_LOOKED_AT].tolist()
         texts = {token: self._text_with(token) for token in likeliest}
         fitting = [token for token, text in texts.items() if text.startswith(begins) or begins.startswith(text)]
-        fitting = [token for token in fitting if len(texts[token]) > len(self._text)]
-        fitting = fitting or self._tokenizer.encode(begins[len(self._text) :]).token_ids[:1].tolist()
+        fitting = [token for token in fitting if len(texts[token]) > len(self.text)]
+        fitting = fitting or self._tokenizer.encode(begins[len(self.text) :]).token_ids[:1].tolist()
         allowed = np.full_like(logits, -np.inf)
         allowed[fitting] = logits[fitting]
         return allowed
@@ -172,10 +176,10 @@ class _Text:
         if token in self._ends:
             self._ended = True
             return False
-        before = len(self._text)
-        self._text = self._text_with()
-        self._reached.append(len(self._text))
-        self._length = self._prompt.over(self._text)
+        before = len(self.text)
+        self.text = self._text_with()
+        self._reached.append(len(self.text))
+        self._length = self._prompt.over(self.text)
         if not self.is_over:
             return True
         return bool(self._layers) and (self._length is None or self._length > before)
@@ -194,7 +198,7 @@ class _Text:
         self._residuals.append(np.stack([residuals[layer] for layer in self._layers]))
 
     def result(self) -> Continuation:
-        text = self._text[: self._length]
+        text = self.text[: self._length]
         written = self._written(len(text)) if self._layers else None
         return Continuation(text, len(self._ids), self._ended or self._length is not None, written)
 

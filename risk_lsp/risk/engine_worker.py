@@ -34,14 +34,16 @@ class SideQuestions:
         self._infiller = Infiller(engine.model)
         self._writer: Writer | None = None
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> Reply:
-        """Header and arrays. BadInput for a question that is not known."""
+    def answer(
+        self, question: str, parameters: dict[str, Any], on_part: Callable[[Reply], None] = lambda _: None
+    ) -> Reply:
+        """Header and arrays. BadInput for a question that is not known. `on_part` sees what is being written."""
         if question == "risks":
             return self._risks(parameters["texts"], parameters["language_id"])
         if question == "infill":
             return self._infills(parameters)
         if question == "write":
-            return self._written(parameters)
+            return self._written(parameters, on_part)
         if question == "alternatives":
             return self._alternatives(parameters)
         if question == "preferences":
@@ -66,12 +68,12 @@ class SideQuestions:
         ]
         return {"infills": [[[fill.text, fill.log_probability] for fill in found] for found in fills]}, {}
 
-    def _written(self, asked: dict[str, Any]) -> Reply:
+    def _written(self, asked: dict[str, Any], on_part: Callable[[Reply], None]) -> Reply:
         if self._writer is None:  # which takes memory, and most people do without
             from risk_lsp.risk.writer import Writer
 
             self._writer = Writer(self._engine)
-        return texts_to_arrays(self._writer.write(WritingTask(**asked)))
+        return texts_to_arrays(self._writer.write(WritingTask(**asked), lambda text: on_part(({"text": text}, {}))))
 
     def _alternatives(self, asked: dict[str, Any]) -> Reply:
         given = self._engine.model_text(asked["text"], asked["language_id"])
@@ -122,9 +124,11 @@ class EngineScorer:
             self._disk.put(key, risk)
         return risk
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
-        """What repair and explanations ask."""
-        return self._questions.answer(question, parameters)
+    def answer(
+        self, question: str, parameters: dict[str, Any], on_part: Callable[[Answer], None] = lambda _: None
+    ) -> Answer:
+        """What repair, explanations and writing ask."""
+        return self._questions.answer(question, parameters, on_part)
 
 
 def load(options: dict[str, Any]) -> EngineScorer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from risk_lsp.errors import ModelError
@@ -37,10 +39,11 @@ class Writer:
         self._statistics = engine.manifest.statistics
         self._reader = PromptReader(engine.model, engine.manifest.layers)
 
-    def write(self, task: WritingTask) -> list[WrittenText]:
+    def write(self, task: WritingTask, on_text: Callable[[str], None] = lambda _: None) -> list[WrittenText]:
         """Up to `task.count` different texts, the one with the lowest risk first; none of nothing but blanks.
 
-        ModelError as `continuations` raises it.
+        `on_text` sees the likeliest text each time that a line of it is complete. ModelError as `continuations` raises
+        it.
         """
         text, start = task.text, written_from(task.text, task.start)
         blanks = text[start : task.start]
@@ -63,8 +66,13 @@ class Writer:
         seeds = [None, *range(task.seed, task.seed + task.count - 1)]
         prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, blanks)
         layers = self._engine.manifest.layers
+
+        def grown(written: str) -> None:
+            if written.endswith("\n") and written.startswith(blanks):
+                on_text(written[len(blanks) :])
+
         (found,) = continue_decoding(
-            model, decoding, [prompt], temperature=task.temperature, top_p=_TOP_P, layers=layers
+            model, decoding, [prompt], temperature=task.temperature, top_p=_TOP_P, layers=layers, on_text=grown
         )
         texts: dict[str, WrittenText] = {}
         for each in found:

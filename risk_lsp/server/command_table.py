@@ -88,6 +88,7 @@ STOP_IGNORING = "riskLsp.stopIgnoring"
 REPAIR = "riskLsp.repair"
 REPAIR_WITH_HINT = "riskLsp.repairWithHint"
 EXPLAIN = "riskLsp.explain"
+WRITE_BODY = "riskLsp.writeBody"
 ACCEPT_WRITTEN = "riskLsp.acceptWritten"
 
 _ACTIONS = "risk_lsp.server.features.commands"
@@ -109,6 +110,7 @@ COMMANDS = (
     LspCommand("riskLsp.cancelRepair", (URI,), f"{_REPAIRS}:cancel_repair"),
     LspCommand("riskLsp.forgetTestAnswers", (), f"{_REPAIRS}:forget_test_answers"),
     LspCommand(EXPLAIN, (URI, RANGE), "risk_lsp.server.features.explanation:explain"),
+    LspCommand(WRITE_BODY, (URI, RANGE), "risk_lsp.server.writing.body:write_body", reports_progress=True),
     LspCommand(ACCEPT_WRITTEN, (URI, SUGGESTION), f"{_WRITING}:accept_written"),
     LspCommand("riskLsp.listModels", (), f"{_MODELS}:list_models"),
     LspCommand("riskLsp.useModel", (NAME,), f"{_MODELS}:use_model"),

@@ -199,6 +199,7 @@ class Session:
     def _cancel_shown(self, params: types.WorkDoneProgressCancelParams) -> None:
         self.repairs.cancel_shown(params)
         self.fetches.cancel_shown(params.token)
+        self.inline_completions.cancel_shown(params.token)
 
     # What changes what is shown
 

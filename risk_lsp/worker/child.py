@@ -60,8 +60,11 @@ class HostedScorer(Protocol):
         """
         ...
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
-        """A JSON header and named arrays for another question. BadInput for one that it does not know."""
+    def answer(self, question: str, parameters: dict[str, Any], on_part: Callable[[Answer], None]) -> Answer:
+        """A JSON header and named arrays for another question. BadInput for one that it does not know.
+
+        `on_part` may be given what is known before the whole.
+        """
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -131,7 +134,7 @@ class _Worker:
             with cancellable(lambda: request_id in self._cancelled):
                 stop_if_unwanted()
                 if request.kind == "ask":
-                    header, arrays = scorer.answer(request.fields["question"], request.fields["parameters"])
+                    header, arrays = scorer.answer(request.fields["question"], request.fields["parameters"], send_part)
                 else:
                     text, language_id, at = (request.fields[name] for name in ("text", "language_id", "at"))
                     header, arrays = scorer.score(text, language_id, at, send_part)

@@ -125,10 +125,12 @@ class Supervisor:
             "score", lambda: {"text": text, "language_id": language_id, "at": at()}, len(text), on_part
         )
 
-    async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
+    async def ask(
+        self, question: str, parameters: dict[str, Any], on_part: PartCallback = lambda _: None
+    ) -> ScoredArrays:
         """Ask the scorer something else; `parameters` must be JSON. Waits, fails and is cancelled as `score` is."""
         fields = {"question": question, "parameters": parameters}
-        return await self._queued("ask", lambda: fields, _length(parameters), lambda _: None)
+        return await self._queued("ask", lambda: fields, _length(parameters), on_part)
 
     async def _queued(
         self, kind: str, fields: Callable[[], dict[str, Any]], length: int, on_part: PartCallback

@@ -63,20 +63,21 @@ class ScriptedScorer:
             wait_for(self._folder / "release")
         return by_rule(text).to_arrays()
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
+    def answer(self, question: str, parameters: dict[str, Any], on_part: Callable[[Answer], None]) -> Answer:
         """The risks of several texts by the rule above; it fills nothing in and expects nothing."""
         if question == "risks":
             scored = [self.score(text, parameters["language_id"], 0, lambda _: None) for text in parameters["texts"]]
             arrays = {f"{index}.{name}": array for index, (_, own) in enumerate(scored) for name, array in own.items()}
             return {"risks": [header for header, _ in scored]}, arrays
         if question == "write":
-            return self._written(WritingTask(**parameters))
+            return self._written(WritingTask(**parameters), on_part)
         return {"infills": [[] for _ in parameters.get("spans", [])], "alternatives": []}, {}
 
-    def _written(self, task: WritingTask) -> Answer:
+    def _written(self, task: WritingTask, on_part: Callable[[Answer], None]) -> Answer:
         """The texts that the file `writes` lists, risks by the rule above; with STALL once `release` exists."""
         with (self._folder / "written").open("a", encoding="utf-8") as notes:
             notes.write(f"{task.text[: task.start]!r}\n")
+        on_part(({"text": "first line\n"}, {}))
         never = threading.Event()
         while "STALL" in task.text and not (self._folder / "release").exists():
             stop_if_unwanted()

@@ -33,7 +33,7 @@ class CharacterCounter:
         header = {"length": len(text), "language": language_id, "name": self._options.get("name")}
         return header, {"codes": codes, "halves": codes.astype(np.float32) / 2}
 
-    def answer(self, question: str, parameters: dict[str, Any]) -> Answer:
+    def answer(self, question: str, parameters: dict[str, Any], on_part: Callable[[Answer], None]) -> Answer:
         if question != "length":
             raise BadInput(f"no question {question}", "ask for a length")
         return {"length": len(parameters["text"])}, {}

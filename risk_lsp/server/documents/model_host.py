@@ -16,7 +16,7 @@ from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.risk.span_risk import WORKER_COMMAND, PartialRisk, SpanRisk, risk_from_arrays
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
-from risk_lsp.worker.process import ScoredArrays
+from risk_lsp.worker.process import PartCallback, ScoredArrays
 from risk_lsp.worker.supervisor import LoadInterrupted, Supervisor, WorkerState
 
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -154,12 +154,14 @@ class ModelHost:
                     raise ModelError(error.message, error.hint) from None
                 raise
 
-    async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
+    async def ask(
+        self, question: str, parameters: dict[str, Any], on_part: PartCallback = lambda _: None
+    ) -> ScoredArrays:
         """Ask the worker something else, as soon as the model is ready; see `Supervisor.ask`.
 
         Raises WorkerError if the worker goes away meanwhile, and ModelError if there is none to wait for.
         """
-        return await (await self._settled_supervisor()).ask(question, parameters)
+        return await (await self._settled_supervisor()).ask(question, parameters, on_part)
 
     async def _settled_supervisor(self) -> Supervisor:
         """The supervisor, once its worker has loaded. Raises ModelError if there is no worker to wait for."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from lsprotocol import types
 
-from risk_lsp.server.command_table import EXPLAIN, IGNORE_LINE, REPAIR, REPAIR_WITH_HINT, STOP_IGNORING
+from risk_lsp.server.command_table import EXPLAIN, IGNORE_LINE, REPAIR, REPAIR_WITH_HINT, STOP_IGNORING, WRITE_BODY
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.open_documents import reason_not_scored
 from risk_lsp.server.features.diagnostics import CODE, SOURCE
@@ -15,6 +15,7 @@ from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import edit_inserting, offset_of, range_of
 from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Part
+from risk_lsp.text.extents import body_place
 
 REPAIRED_LANGUAGE = "python"
 NOT_TRUSTED = "this workspace is not trusted"
@@ -107,7 +108,7 @@ def code_actions(state: State, params: types.CodeActionParams) -> list[Action]:
         return []
     ours = [each for each in params.context.diagnostics if (each.source, each.code) == (SOURCE, CODE)]
     # What answers a risk comes before what hides it: clients keep this order within a kind.
-    actions = repair_actions(state, part, params, ours)
+    actions = repair_actions(state, part, params, ours) + _writing(state, part, params.range)
     actions += [action for diagnostic in ours for action in _ignoring(state, part, diagnostic)]
     line = params.range.start.line
     if not ours and line < part.line_count and part.first_line + line in state.store.lines(part.document):
@@ -116,6 +117,17 @@ def code_actions(state: State, params: types.CodeActionParams) -> list[Action]:
         actions.append(types.CodeAction(title, types.CodeActionKind.QuickFix, command=command))
     wanted = [action for action in actions if _is_wanted(action, params.context.only)]
     return [action if state.client.code_action_literals else _as_command(action) for action in wanted]
+
+
+def _writing(state: State, part: Part, place: types.Range) -> list[types.CodeAction]:
+    """The action that writes the body of the function at a place, if it has none and the model may write."""
+    if not state.settings.inline_completion or part.document.language_id != REPAIRED_LANGUAGE:
+        return []
+    if body_place(part.document.text, offset_of(part, place.start, state.encoding)) is None:
+        return []
+    title = "Write the body"
+    call = types.Command(title, WRITE_BODY, None, [part.uri, _plain(place)])
+    return [types.CodeAction(title, types.CodeActionKind.RefactorRewrite, command=call)]
 
 
 def _ignoring(state: State, part: Part, diagnostic: types.Diagnostic) -> list[types.CodeAction]:

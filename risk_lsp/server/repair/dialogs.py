@@ -158,7 +158,7 @@ async def offer_repair(
     if state.client.annotates_edits:
         messenger.tell(types.MessageType.Info, words)
         annotation = types.ChangeAnnotation(title, needs_confirmation=True, description=words)
-    elif not await _is_accepted(messenger, diff, words):
+    elif not await is_accepted(messenger, diff, words):
         return RepairOutcome("discarded")
     if not state.documents.is_newest(document):
         return OUTDATED
@@ -170,7 +170,7 @@ async def offer_repair(
     return RepairOutcome("discarded") if state.documents.is_newest(document) else OUTDATED
 
 
-async def _is_accepted(messenger: Messenger, diff: str, words: str) -> bool:
+async def is_accepted(messenger: Messenger, diff: str, words: str) -> bool:
     """Show the diff and ask; False if the person does not want it."""
     lines = diff.splitlines()
     if len(lines) > _DIFF_LINES:

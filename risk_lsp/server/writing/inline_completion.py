@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -39,6 +39,7 @@ class InlineCompletions:
         self._state = state
         self._messenger = messenger
         self.writing: asyncio.Task[list[WrittenText]] | None = None  # the last that was begun
+        self.shown: dict[int | str, asyncio.Task[list[WrittenText]]] = {}  # by the token of its progress
         self._told = False
         self.suggestions = Suggestions()
 
@@ -46,7 +47,7 @@ class InlineCompletions:
         """Answer a request; nothing where writing is off, and nothing that was written for an older text."""
         self.give_up()
         part = self._state.documents.part(params.text_document.uri)
-        if part is None or self._reason_not(part) is not None or params.context.selected_completion_info is not None:
+        if part is None or self.reason_not(part) is not None or params.context.selected_completion_info is not None:
             return types.InlineCompletionList([])
         place = offset_of(part, params.position, self._state.encoding)
         invoked = params.context.trigger_kind is types.InlineCompletionTriggerKind.Invoked
@@ -66,10 +67,12 @@ class InlineCompletions:
         texts = yield barrier("writing", _outcome), (writing,), None
         return types.InlineCompletionList(self._items(part, Span(place, place), texts))
 
-    def begin(self, task: WritingTask) -> asyncio.Task[list[WrittenText]]:
-        """Have something written, in the place of what is being written."""
+    def begin(
+        self, task: WritingTask, on_text: Callable[[str], None] = lambda _: None, seconds: float = _SECONDS
+    ) -> asyncio.Task[list[WrittenText]]:
+        """Have something written, in the place of what is being written. `on_text` sees it grow, line by line."""
         self.give_up()
-        self.writing = asyncio.get_running_loop().create_task(self._written(task))
+        self.writing = asyncio.get_running_loop().create_task(self._written(task, on_text, seconds))
         return self.writing
 
     def give_up(self) -> None:
@@ -77,6 +80,11 @@ class InlineCompletions:
         if self.writing is not None:
             self.writing.cancel()
             self.writing = None
+
+    def cancel_shown(self, token: int | str) -> None:
+        """Stop what is being written under that progress."""
+        if token in self.shown:
+            self.shown[token].cancel()
 
     def stop(self) -> None:
         """Stop what is being written, and forget what was offered."""
@@ -89,11 +97,20 @@ class InlineCompletions:
             self._told = True
             self._messenger.tell(types.MessageType.Info, _RECOMMENDATION)
 
-    async def _written(self, task: WritingTask) -> list[WrittenText]:
-        answer = await asyncio.wait_for(self._state.host.ask("write", task.to_json()), _SECONDS)
+    async def _written(self, task: WritingTask, on_text: Callable[[str], None], seconds: float) -> list[WrittenText]:
+        asked = self._state.host.ask("write", task.to_json(), lambda part: on_text(str(part.header.get("text", ""))))
+        answer = await asyncio.wait_for(asked, seconds)
         return texts_from_arrays(answer.header, answer.arrays)
 
-    def _reason_not(self, part: Part) -> str | None:
+    def offer(self, part: Part, replaced: Span, texts: list[WrittenText]) -> list[Suggestion]:
+        """Texts as suggestions that can be accepted, without those above the gate."""
+        state = self._state
+        shown = [text for text in texts if text.probability <= state.settings.risk_gate]
+        view = state.views.get_whole(part.document.uri)
+        outside = None if view is None else view.outside
+        return self.suggestions.offer(part.document, replaced, shown, state.host.priors, outside)
+
+    def reason_not(self, part: Part) -> str | None:
         """Why nothing is written, for people; None if something is."""
         settings = self._state.settings
         if not settings.enabled or not settings.inline_completion:
@@ -106,11 +123,7 @@ class InlineCompletions:
         state = self._state
         if not state.documents.is_newest(part.document):
             return []
-        shown = [text for text in texts if text.probability <= state.settings.risk_gate]
-        view = state.views.get_whole(part.document.uri)
-        outside = None if view is None else view.outside
-        found = self.suggestions.offer(part.document, replaced, shown, state.host.priors, outside)
-        return [self._item(part, each) for each in found]
+        return [self._item(part, each) for each in self.offer(part, replaced, texts)]
 
     def _item(self, part: Part, suggestion: Suggestion) -> types.InlineCompletionItem:
         state = self._state
