@@ -93,6 +93,13 @@ class Settings:
         " libraries tell), or all 'generated' by a model, or all 'atRest', reviewed and kept.",
         choices=("auto", "generated", "atRest"),
     )
+    generated_lines: int = _setting(
+        0,
+        "Count every insertion of more than this many lines as written by a model, such as an answer that is pasted or"
+        " applied; 0: only what looks so.",
+        minimum=0,
+        maximum=10_000,
+    )
     inlay_hints: bool = _setting(False, "Write the probability at the end of each line that is shown.")
     code_lens: bool = _setting(False, "Write the probability of each function above it.")
     debounce: float = _setting(

@@ -130,7 +130,7 @@ class Session:
             if self.inline_completions.writing is not None:
                 self.inline_completions.give_up()
             attention.is_at(document.uri, edit.start + len(edit.inserted))
-            regions.follow(document, edit, documents.all())
+            regions.follow(document, edit, documents.all(), self.settings.generated_lines)
             accepted.follow(document, edit)
             places.follow(document, edit)
 

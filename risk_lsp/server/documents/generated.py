@@ -50,20 +50,23 @@ class GeneratedRegions:
         self._new: dict[str, list[Span]] = {}  # what became generated and was not taken yet
         self._removals: deque[tuple[frozenset[str], bool]] = deque(maxlen=_REMOVALS_KEPT)  # lines; were they marked?
 
-    def follow(self, before: Document, edit: Splice, open_documents: Iterable[Document]) -> None:
-        """Take note of an edit of a document, given as it was before."""
+    def follow(self, before: Document, edit: Splice, open_documents: Iterable[Document], most_lines: int = 0) -> None:
+        """Take note of an edit of a document, given as it was before.
+
+        An insertion of more than `most_lines` lines that are not blank counts whatever it looks like, unless that is 0.
+        """
         open_now = (before, *open_documents)
         for part in by_lines(edit):
-            self._follow(before.uri, part, open_now)
+            self._follow(before.uri, part, open_now, most_lines)
 
-    def _follow(self, uri: str, edit: Splice, open_now: Iterable[Document]) -> None:
+    def _follow(self, uri: str, edit: Splice, open_now: Iterable[Document], most_lines: int) -> None:
         was_marked = any(edit.start < span.end and span.start < edit.end for span in self._spans.get(uri, ()))
         self._spans[uri] = moved_spans(self._spans.get(uri, ()), edit)
         self._new[uri] = moved_spans(self._new.get(uri, ()), edit)
         removed = content_lines(edit.removed)
         if is_large(removed):
             self._removals.append((frozenset(removed), was_marked))
-        if self._is_generated(edit.inserted, open_now):
+        if self._is_generated(edit.inserted, open_now, most_lines):
             self._add(uri, Span(edit.start, edit.start + len(edit.inserted)))
 
     def mark(self, document: Document, span: Span) -> None:
@@ -97,14 +100,17 @@ class GeneratedRegions:
         touched = (range(index.line_of(span.start), index.line_of(span.end - 1) + 1) for span in spans)
         return frozenset(line for lines in touched for line in lines)
 
-    def _is_generated(self, text: str, open_now: Iterable[Document]) -> bool:
+    def _is_generated(self, text: str, open_now: Iterable[Document], most_lines: int) -> bool:
         """Text that was removed a moment ago is what it was then."""
         lines = content_lines(text)
-        if not is_large(lines):
+        is_long = 0 < most_lines < len(lines)
+        if not is_long and not is_large(lines):
             return False
         for removed, was_marked in reversed(self._removals):
             if sum(line in removed for line in lines) >= _MOSTLY * len(lines):
                 return was_marked
+        if is_long:
+            return True
         known = {line for document in open_now for line in content_lines(document.text)}
         return looks_generated(text, known.__contains__)
 

@@ -21,11 +21,11 @@ LENGTH = len(FUNCTION.splitlines())
 class Desk:
     """Open documents whose edits are followed."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_lines: int = 0) -> None:
         self.regions = GeneratedRegions()
         self.documents = OpenDocuments(
             PositionEncoding.UTF16,
-            lambda document, edit: self.regions.follow(document, edit, self.documents.all()),
+            lambda document, edit: self.regions.follow(document, edit, self.documents.all(), most_lines),
         )
         for uri in (URI, OTHER):
             self.documents.open(Document(uri, 1, HUMAN, "python"))
@@ -49,6 +49,25 @@ class Desk:
 @pytest.fixture
 def desk() -> Desk:
     return Desk()
+
+
+def test_a_person_may_have_every_longer_insertion_counted() -> None:
+    desk = Desk(most_lines=2)
+    desk.edit(0, 0, "a = 1\nb = 2\n\nc = 3\n")
+    desk.edit(0, 0, "d = 4\ne = 5\n")
+
+    assert desk.regions.lines(desk.document()) == frozenset(range(2, 6))
+
+
+def test_longer_insertions_that_were_removed_a_moment_ago_are_what_they_were_then() -> None:
+    desk = Desk(most_lines=2)
+    unmarked = FUNCTION
+    desk.edit(0, 0, unmarked)
+    desk.regions.unmark(desk.document(), Span(0, len(unmarked)))
+    desk.edit(0, LENGTH, "")
+    desk.edit(0, 0, unmarked)
+
+    assert desk.regions.lines(desk.document()) == frozenset()
 
 
 def test_a_function_inserted_at_once_is_a_region_and_the_rest_is_not(desk: Desk) -> None:
