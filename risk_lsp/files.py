@@ -1,10 +1,13 @@
-"""The user's data folder, and files that are written whole or not at all."""
+"""The user's data folder, folders with one writer at a time, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -30,3 +33,20 @@ def user_data_folder() -> Path:
     from platformdirs import user_data_path
 
     return user_data_path("risk-lsp", appauthor=False)
+
+
+@contextmanager
+def locked(folder: Path, seconds: float) -> Iterator[None]:
+    """A folder, made if it is not there, for one writer alone. Raises OSError, also where another has it so long."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (folder / "lock").open("w") as lock:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise OSError(None, "another program is writing there and does not end") from None
+                time.sleep(0.01)
+        yield

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and folders with one writer at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.files import write_whole
+from risk_lsp.files import locked, write_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -41,3 +41,14 @@ def test_the_file_has_the_permissions_that_were_asked_for(tmp_path: Path, mode: 
     write_whole(tmp_path / "kept", b"", mode)
 
     assert (tmp_path / "kept").stat().st_mode & 0o777 == mode
+
+
+def test_a_folder_has_one_writer_at_a_time_and_the_next_one_does_not_wait_for_ever(tmp_path: Path) -> None:
+    with (
+        locked(tmp_path, 0.0),
+        pytest.raises(OSError, match="another program is writing there"),
+        locked(tmp_path, 0.05),
+    ):
+        pass
+    with locked(tmp_path, 0.0):
+        assert (tmp_path / "lock").exists()

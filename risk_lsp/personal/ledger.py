@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import secrets
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from risk_lsp.errors import RiskError
-from risk_lsp.files import write_whole
+from risk_lsp.files import locked, write_whole
 
 _BYTES_AT_MOST = (
     2_000_000  # of a file; then it becomes the older one, and the older one goes: some 100,000 lines in all
 )
+_SECONDS_TO_WAIT = 30.0  # for another writer; in the server, only a thread of its own waits
 _CURRENT, _OLDER, _KEY, _OFF = "regions.jsonl", "regions-before.jsonl", "key", "off"
 
 
@@ -113,9 +113,7 @@ class Ledger:
     def _locked(self) -> Iterator[None]:
         """The folder for one writer alone."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with (self.folder / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self.folder, _SECONDS_TO_WAIT):
                 yield
         except OSError as error:
             raise self._unusable("written", error) from None

@@ -93,8 +93,11 @@ def _program() -> str:
     return found
 
 
-# Whatever is configured: no programs of others, no colours, no look into submodules.
-_DIFF = ("diff", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative", "--ignore-submodules=all")
+# Whatever is configured: no programs of others, no colours, no look into submodules. Line ends are no change of code.
+_DIFF = (
+    *("diff", "-M", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative", "--ignore-submodules=all"),
+    "--ignore-cr-at-eol",
+)
 _AS_PATCH = ("--unified=0", "--inter-hunk-context=0", "--src-prefix=a/", "--dst-prefix=b/")
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
 

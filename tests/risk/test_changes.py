@@ -130,6 +130,11 @@ def test_a_last_line_without_a_line_break_is_a_line(repository: Repository, text
     assert changed(repository, "end.py") == list(range(1, text.count("\n") + 2))
 
 
+def test_line_ends_that_change_are_no_change_of_their_lines(repository: Repository) -> None:
+    repository.write("a.py", TEN.replace("\n", "\r\n").replace("line_4 = 4", "line_4 = 40"))
+    assert changed(repository) == [4]
+
+
 def test_a_lone_carriage_return_ends_a_line_of_ours_but_not_one_of_git_s(repository: Repository) -> None:
     repository.commit(old="a\rb\nc\rd\r\ne\n")
     repository.write("old.py", "a\rb\nc\rX\r\ne\n")

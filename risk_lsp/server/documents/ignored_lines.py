@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 
 from risk_lsp.errors import RiskError
-from risk_lsp.files import write_whole
+from risk_lsp.files import locked, write_whole
 from risk_lsp.server.wire.document_uris import normal_uri
 from risk_lsp.text.comments import lines_ignored_in_source
 from risk_lsp.text.document import Document
@@ -20,6 +19,7 @@ from risk_lsp.text.tracking import LineAnchor, anchor_of, find_anchors, hash_of,
 _FORMAT = 1
 _LINES_AT_MOST = 500  # per document; the oldest are forgotten first
 _FILES_AT_MOST = 2_000
+_SECONDS_TO_WAIT = 5.0  # for another writer: nothing else is answered meanwhile
 _BYTES_AT_MOST = 1_000_000  # a file larger than this was not written here
 
 logger = logging.getLogger(__name__)
@@ -83,9 +83,7 @@ class IgnoreStore:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with (self._folder / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with locked(self._folder, _SECONDS_TO_WAIT):
                 yield
         except OSError as error:
             reason = error.strerror or type(error).__name__
