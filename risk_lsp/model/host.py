@@ -33,8 +33,7 @@ class Decoding(Protocol):
     order; there are none where no layers were asked for.
     """
 
-    @property
-    def logits(self) -> NDArray[Any]: ...
+    logits: NDArray[Any]
 
     @property
     def residuals(self) -> dict[int, NDArray[Any]]: ...

@@ -94,10 +94,7 @@ PartCallback = Callable[[Sequence["WindowRows | None"]], None]
 class ResumableHost(Host, Protocol):
     """A host that can continue an earlier run with further tokens, if the model allows it."""
 
-    @property
-    def can_go_on(self) -> bool:
-        """Whether `extend` may follow tokens that were run before."""
-        ...
+    can_go_on: bool  # whether `extend` may follow tokens that were run before
 
     def new_past(self) -> Past:
         """Room for the keys and values of a run that starts at the first token."""

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.risk.span_risk import SpanRisk, risk_from_arrays
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span
 from risk_lsp.worker.process import ScoredArrays
 
@@ -51,7 +52,7 @@ class WorkerModel:
                 own = {
                     name.removeprefix(prefix): array for name, array in reply.arrays.items() if name.startswith(prefix)
                 }
-                found.append(risk_from_arrays(header, own))
+                found.append(RiskMap.from_arrays(header, own))
         return found
 
     async def infills(self, text: str, spans: Sequence[Span], *, count: int, max_tokens: int) -> list[list[Filling]]:

@@ -17,7 +17,8 @@ from risk_lsp import __version__
 from risk_lsp.errors import RiskError
 from risk_lsp.files import write_whole
 from risk_lsp.probe.manifest import Manifest
-from risk_lsp.risk.span_risk import Scorer, SpanRisk, risk_from_arrays
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import Scorer, SpanRisk
 from risk_lsp.worker.messages import Message, pack, read_message
 
 MOST_BYTES = 200_000_000
@@ -144,6 +145,6 @@ def _decoded(content: bytes) -> SpanRisk | None:
         return None
     try:
         message = read_message(io.BytesIO(frame))
-        return None if message is None else risk_from_arrays(message.fields["header"], dict(message.arrays))
+        return None if message is None else RiskMap.from_arrays(message.fields["header"], dict(message.arrays))
     except RiskError:  # of another version
         return None

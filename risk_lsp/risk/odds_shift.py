@@ -67,30 +67,11 @@ class ShiftedRisk:
     def __init__(self, risk: SpanRisk, generated: NDArray[np.bool_], shift: OddsShift) -> None:
         self.unshifted = risk
         self.shift = shift
+        self.text_length, self.starts, self.ends, self.novelty = risk.text_length, risk.starts, risk.ends, risk.novelty
         self._mask = generated
         self._all = bool(generated.all())
         self._generated = risk if self._all else risk.scaled(generated.astype(np.float64))
         self._others = risk if self._all else risk.scaled((~generated).astype(np.float64))
-
-    @property
-    def text_length(self) -> int:
-        """The length of the text in code points."""
-        return self.unshifted.text_length
-
-    @property
-    def starts(self) -> NDArray[np.int32]:
-        """Where each token starts, int32[n]."""
-        return self.unshifted.starts
-
-    @property
-    def ends(self) -> NDArray[np.int32]:
-        """Where each token ends, int32[n]."""
-        return self.unshifted.ends
-
-    @property
-    def novelty(self) -> float | None:
-        """How unlike the calibration texts this one is."""
-        return self.unshifted.novelty
 
     def probability(self, start: int, end: int) -> float:
         """The probability for one span."""

@@ -9,9 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from risk_lsp.errors import BadInput
+from risk_lsp.errors import BadInput, WorkerError
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.text.document import Span
+
+Arrays = dict[str, NDArray[Any]]
+
+OTHER_VERSION = "the two processes run different versions; restart them"
 
 
 def as_offsets(values: ArrayLike | Sequence[int]) -> NDArray[Any]:
@@ -126,27 +130,13 @@ class RiskMap:
         novelty: float | None = None,
     ) -> None:
         self._tokens = TokenSpans(text_length, starts, ends)
+        self.text_length, self.starts, self.ends = text_length, self._tokens.starts, self._tokens.ends
         self.hazards: NDArray[np.float32] = _checked_hazards(hazards, len(self._tokens))
         self.calibration = calibration
         self.novelty = novelty
         # Adding a non-negative number never makes a sum smaller, nor does taking a smaller one away, whatever the
         # rounding: so the difference of two entries grows with the span.
         self._sums = np.concatenate((np.zeros(1), np.cumsum(self.hazards, dtype=np.float64)))
-
-    @property
-    def text_length(self) -> int:
-        """The length of the text in code points."""
-        return self._tokens.text_length
-
-    @property
-    def starts(self) -> NDArray[np.int32]:
-        """Where each token starts, int32[n]."""
-        return self._tokens.starts
-
-    @property
-    def ends(self) -> NDArray[np.int32]:
-        """Where each token ends, int32[n]."""
-        return self._tokens.ends
 
     def probability(self, start: int, end: int) -> float:
         """The probability that the characters [start, end) have to be edited; 0.0 if they hold no token."""
@@ -200,8 +190,8 @@ class RiskMap:
             novelty=self.novelty,
         )
 
-    def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """A JSON header and the arrays from which from_arrays makes an equal map."""
+    def to_arrays(self) -> tuple[dict[str, Any], Arrays]:
+        """A JSON header and the arrays from which from_arrays makes an equal map, in another process too."""
         header = {
             "kind": self.KIND,
             "text_length": self.text_length,
@@ -211,17 +201,22 @@ class RiskMap:
         return header, {"starts": self.starts, "ends": self.ends, "hazards": self.hazards}
 
     @classmethod
-    def from_arrays(cls, header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> RiskMap:
-        """The reverse of to_arrays."""
-        calibration = Calibration.from_json(header["calibration"])
-        return cls(
-            header["text_length"],
-            arrays["starts"],
-            arrays["ends"],
-            arrays["hazards"],
-            calibration,
-            novelty=header["novelty"],
-        )
+    def from_arrays(cls, header: dict[str, Any], arrays: Arrays) -> RiskMap:
+        """The map that wrote these with its to_arrays. Raises WorkerError if no map of this version did."""
+        kind = header.get("kind")
+        if kind != cls.KIND:
+            raise WorkerError(f"risks of unknown kind {kind!r}", OTHER_VERSION)
+        try:
+            return cls(
+                header["text_length"],
+                arrays["starts"],
+                arrays["ends"],
+                arrays["hazards"],
+                Calibration.from_json(header["calibration"]),
+                novelty=header["novelty"],
+            )
+        except (KeyError, TypeError) as error:
+            raise WorkerError(f"risks of kind {kind!r} lack a part: {error}", OTHER_VERSION) from error
 
 
 def _checked_hazards(hazards: NDArray[Any], count: int) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.risk_map import OTHER_VERSION, Arrays, RiskMap
 from risk_lsp.text.document import Span
 
 
@@ -21,21 +21,10 @@ class SpanRisk(Protocol):
     Offsets are code points, spans half open. A span's tokens are those that overlap it.
     """
 
-    @property
-    def text_length(self) -> int:
-        """The length of the text in code points."""
-
-    @property
-    def starts(self) -> NDArray[np.int32]:
-        """Where each token starts, int32[n]."""
-
-    @property
-    def ends(self) -> NDArray[np.int32]:
-        """Where each token ends, int32[n]."""
-
-    @property
-    def novelty(self) -> float | None:
-        """How unlike the calibration texts this one is; None if that was not measured."""
+    text_length: int  # in code points
+    starts: NDArray[np.int32]  # where each token starts, int32[n]
+    ends: NDArray[np.int32]  # where each token ends, int32[n]
+    novelty: float | None  # how unlike the calibration texts this one is; None if that was not measured
 
     def probability(self, start: int, end: int) -> float:
         """The probability for one span; 0.0 for one without tokens. BadInput for one outside of the text."""
@@ -84,23 +73,8 @@ def in_batches(items: Iterable[_Item], characters_of: Callable[[_Item], int]) ->
         yield batch
 
 
-def risk_from_arrays(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> SpanRisk:
-    """The map that wrote these with its to_arrays. Raises WorkerError if no map of this version did."""
-    kind = header.get("kind")
-    if kind != RiskMap.KIND:
-        raise WorkerError(f"risks of unknown kind {kind!r}", "the two processes run different versions; restart them")
-    try:
-        return RiskMap.from_arrays(header, arrays)
-    except (KeyError, TypeError) as error:
-        raise WorkerError(
-            f"risks of kind {kind!r} lack a part: {error}", "the two processes run different versions; restart them"
-        ) from error
-
-
 # Starts the worker process.
 WORKER_COMMAND = (sys.executable, "-m", "risk_lsp.risk.engine_worker")
-
-Arrays = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -121,11 +95,8 @@ class PartialRisk:
         try:
             known = tuple(Span(start, end) for start, end in header["known"])
         except (KeyError, TypeError, ValueError) as error:
-            raise WorkerError(
-                "risks of a part of a text do not say which part",
-                "the two processes run different versions; restart them",
-            ) from error
-        return cls(risk_from_arrays(header, arrays), known)
+            raise WorkerError("risks of a part of a text do not say which part", OTHER_VERSION) from error
+        return cls(RiskMap.from_arrays(header, arrays), known)
 
 
 def within_any(spans: Sequence[Span] | NDArray[np.int64], known: Iterable[Span]) -> NDArray[np.bool_]:

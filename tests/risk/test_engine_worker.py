@@ -13,7 +13,7 @@ from risk_lsp.risk.disk_cache import DiskCache
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import EngineScorer
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.span_risk import WORKER_COMMAND, risk_from_arrays
+from risk_lsp.risk.span_risk import WORKER_COMMAND
 from risk_lsp.risk.writer import Writer
 from risk_lsp.risk.writing import WritingTask, texts_from_arrays
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
@@ -37,8 +37,8 @@ async def test_the_worker_scores_as_the_engine_does_in_process(bundles: dict[str
         await supervisor.stop()
 
     engine = Engine.load(bundles["hazard"])
-    theirs, ours = risk_from_arrays(scored.header, scored.arrays), engine.score(text)
-    assert isinstance(theirs, RiskMap) and isinstance(ours, RiskMap)
+    theirs, ours = RiskMap.from_arrays(scored.header, scored.arrays), engine.score(text)
+    assert isinstance(ours, RiskMap)
     assert description == engine.describe()
     np.testing.assert_array_equal(theirs.starts, ours.starts)
     np.testing.assert_allclose(theirs.hazards, ours.hazards, rtol=1e-4, atol=1e-6)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from risk_lsp.errors import BadInput, WorkerError
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.span_risk import risk_from_arrays
 from tests.risk.maps import int32, risk_map, risk_maps, span_in
 
 
@@ -82,7 +81,7 @@ def test_some_tokens_have_the_probabilities_they_have_among_all(risk: RiskMap, d
 
 @given(risk_maps(), st.data())
 def test_a_map_sent_as_arrays_arrives_equal(risk: RiskMap, data: st.DataObject) -> None:
-    arrived = risk_from_arrays(*risk.to_arrays())
+    arrived = RiskMap.from_arrays(*risk.to_arrays())
     start, end = data.draw(span_in(risk.text_length))
     assert arrived.probability(start, end) == risk.probability(start, end)
     assert arrived.to_arrays()[0] == risk.to_arrays()[0]
@@ -152,14 +151,14 @@ def test_token_spans_out_of_order_or_outside_of_the_text_are_refused(tokens: lis
 
 def test_risks_of_a_kind_from_another_version_are_refused() -> None:
     with pytest.raises(WorkerError, match="unknown kind 'tensor'"):
-        risk_from_arrays({"kind": "tensor"}, {})
+        RiskMap.from_arrays({"kind": "tensor"}, {})
 
 
 def test_risks_that_lack_an_array_are_refused() -> None:
     header, arrays = risk_map([(0, 5)], [0.1]).to_arrays()
     del arrays["hazards"]
     with pytest.raises(WorkerError, match="hazards"):
-        risk_from_arrays(header, arrays)
+        RiskMap.from_arrays(header, arrays)
 
 
 def test_a_million_random_spans_of_two_thousand_tokens_take_well_under_a_second() -> None:

@@ -13,7 +13,8 @@ from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError, log
 from risk_lsp.probe.calibration import Priors
 from risk_lsp.probe.manifest import bundle_path, choice_file
 from risk_lsp.risk.presentation import ReferenceTable
-from risk_lsp.risk.span_risk import WORKER_COMMAND, PartialRisk, SpanRisk, risk_from_arrays
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import WORKER_COMMAND, PartialRisk, SpanRisk
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
 from risk_lsp.worker.process import PartCallback, ScoredArrays
@@ -145,7 +146,7 @@ class ModelHost:
             supervisor = await self._settled_supervisor()
             try:
                 scored = await supervisor.score(document.text, document.language_id, at=at, on_part=pass_on)
-                return risk_from_arrays(scored.header, scored.arrays)
+                return RiskMap.from_arrays(scored.header, scored.arrays)
             except LoadInterrupted:
                 continue  # the next worker may come to be ready
             except WorkerError as error:
