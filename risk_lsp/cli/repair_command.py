@@ -17,11 +17,11 @@ from risk_lsp.files import write_whole
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.repair.chat import ChatProvider
 from risk_lsp.repair.embedded import EmbeddedProvider
+from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.repair.orchestration import Provider, repair
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult, unified_diff
-from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.report.progress import shown_stage
 from risk_lsp.report.wording import printable, write_all
 from risk_lsp.risk.presentation import percent

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol
 
 from risk_lsp.errors import RepairError
-from risk_lsp.repair.prompts import (
+from risk_lsp.repair.model_questions import (
     SYSTEM,
     RiskyLine,
     Situation,

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from risk_lsp.errors import RepairError
 from risk_lsp.repair.execution import Execution, Tests
-from risk_lsp.repair.prompts import PROMPTS_VERSION
+from risk_lsp.repair.model_questions import PROMPTS_VERSION, WorkerModel
 from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Task, TreeStore, replaced
 from risk_lsp.repair.workbench import (
     Offer,
@@ -21,7 +21,6 @@ from risk_lsp.repair.workbench import (
     is_sound,
     replacements_between,
 )
-from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.risk.presentation import document_risk, percent
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from risk_lsp.model.infilling import Infiller
-from risk_lsp.repair.prompts import program_in
+from risk_lsp.repair.model_questions import program_in
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import code_line_risks, riskiest_lines
 from risk_lsp.text.lines import LineIndex

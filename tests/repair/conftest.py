@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.repair.model_questions import WorkerModel
 from tests.repair.models import SUM, default_model
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from risk_lsp.repair.worker_model import WorkerModel
+from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import SideQuestions
 from risk_lsp.worker.process import ScoredArrays

@@ -12,11 +12,11 @@ import pytest
 from risk_lsp.errors import RepairError
 from risk_lsp.repair.chat import ChatMessage, ChatProvider, ChatRequest, EditorChat
 from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
+from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.repair.orchestration import CAVEAT, CAVEAT_NOT_LOWER, repair
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import FeedbackNode, TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult
-from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.risk.engine import Engine
 from tests.repair import chat_server as ways
 from tests.repair.chat_server import ChatServer, chat_server

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from risk_lsp.repair.worker_model import WorkerModel, explain
+from risk_lsp.repair.model_questions import WorkerModel, explain
 from risk_lsp.text.document import Span
 from tests.repair.models import SUM
 

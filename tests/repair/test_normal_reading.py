@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from risk_lsp.repair.worker_model import WorkerModel, explain
+from risk_lsp.repair.model_questions import WorkerModel, explain
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import SideQuestions
 from risk_lsp.text.document import Span

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from risk_lsp.repair.prompts import (
+from risk_lsp.repair.model_questions import (
     PROMPTS_VERSION,
     RiskyLine,
     Situation,

@@ -11,11 +11,10 @@ import pytest
 from risk_lsp.errors import RepairError
 from risk_lsp.repair.chat import ChatMessage, ChatProvider, ChatRequest
 from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
+from risk_lsp.repair.model_questions import WorkerModel, program_in
 from risk_lsp.repair.orchestration import repair
-from risk_lsp.repair.prompts import program_in
 from risk_lsp.repair.tree import FeedbackNode, TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult, SearchProgress
-from risk_lsp.repair.worker_model import WorkerModel
 from tests.repair.models import SUM
 from tests.repair.served_model import Served, served_model
 

@@ -16,11 +16,11 @@ import pytest
 
 from risk_lsp.errors import RepairError, WorkerError
 from risk_lsp.repair.embedded import EmbeddedProvider
+from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.repair.orchestration import CAVEAT, repair
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, SearchProgress
-from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.risk.span_risk import WORKER_COMMAND
 from risk_lsp.text.document import Span
 from risk_lsp.worker.process import ScoredArrays

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from risk_lsp.repair.endpoint import Completion, Endpoint, EndpointError, EndpointOptions
-from risk_lsp.repair.prompts import python_blocks
+from risk_lsp.repair.model_questions import python_blocks
 from risk_lsp.sandbox.verdicts import Problem
 
 PROMPTS_VERSION = 1

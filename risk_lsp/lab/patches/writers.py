@@ -16,7 +16,7 @@ from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, Written
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.generation import Prompt, continuations, prompt_tokens
 from risk_lsp.repair.endpoint import Endpoint
-from risk_lsp.repair.prompts import python_blocks
+from risk_lsp.repair.model_questions import python_blocks
 from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.text.structure import parses
 

@@ -15,7 +15,7 @@ from risk_lsp.server.wire.convert import asked_span
 from risk_lsp.text.document import Document
 
 if TYPE_CHECKING:
-    from risk_lsp.repair.worker_model import Explanation, TokenReason
+    from risk_lsp.repair.model_questions import Explanation, TokenReason
     from risk_lsp.server.session import Session
 
 _LONGEST_TOKEN = 40
@@ -30,8 +30,8 @@ def explain(session: Session, uri: str, place: types.Range) -> Awaitable[dict[st
     span = asked_span(part, place, state.encoding)
 
     async def explained() -> dict[str, str]:
-        from risk_lsp.repair.worker_model import WorkerModel
-        from risk_lsp.repair.worker_model import explain as ask_why
+        from risk_lsp.repair.model_questions import WorkerModel
+        from risk_lsp.repair.model_questions import explain as ask_why
 
         view = session.questions.view(await session.questions.analysis_of(document))
         found = await ask_why(WorkerModel(state.host.ask), document.text, document.language_id, span)

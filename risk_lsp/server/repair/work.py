@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from risk_lsp.errors import RepairError, RiskError
 from risk_lsp.repair.chat import ChatProvider, EditorChat
 from risk_lsp.repair.embedded import EmbeddedProvider
+from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.repair.orchestration import Provider, repair
 from risk_lsp.repair.test_plan import TestPlan
 from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult
-from risk_lsp.repair.worker_model import WorkerModel
 from risk_lsp.sandbox.isolation import SandboxError
 from risk_lsp.server.repair.dialogs import ConsentStore, find_judge, offer_repair
 from risk_lsp.server.repair.queue import RepairJob, RepairOutcome

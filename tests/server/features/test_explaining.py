@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.probe.calibration import Place
-from risk_lsp.repair.worker_model import Explanation, TokenReason
+from risk_lsp.repair.model_questions import Explanation, TokenReason
 from risk_lsp.risk.placed_risk import Standing
 from risk_lsp.server.features.explanation import written
 from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT
