@@ -13,80 +13,6 @@ from numpy.typing import NDArray
 from risk_lsp.text.lines import LineIndex, code_points, is_surrogate, join_surrogate_pairs
 
 
-def utf8_widths(points: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
-    """Bytes per code point in UTF-8: int64[n], 1 to 4."""
-    return 1 + (points > 0x7F).astype(np.int64) + (points > 0x7FF) + (points > 0xFFFF)
-
-
-def utf16_widths(points: NDArray[np.unsignedinteger]) -> NDArray[np.int64]:
-    """Code units per code point in UTF-16: int64[n], 1 or 2."""
-    return 1 + (points > 0xFFFF).astype(np.int64)
-
-
-class PositionEncoding(str, Enum):
-    """What `Position.character` counts: bytes, UTF-16 code units or code points. The protocol's own names."""
-
-    UTF8 = "utf-8"
-    UTF16 = "utf-16"
-    UTF32 = "utf-32"
-
-
-class Position(NamedTuple):
-    """A place between two characters. Both count from 0; what `character` counts is up to the encoding in use."""
-
-    line: int
-    character: int
-
-
-_Widths = Callable[[NDArray[np.unsignedinteger]], NDArray[np.int64]]
-_WIDTHS: dict[PositionEncoding, _Widths] = {PositionEncoding.UTF8: utf8_widths, PositionEncoding.UTF16: utf16_widths}
-
-
-def to_position(document: Document, offset: int, encoding: PositionEncoding) -> Position:
-    """The position of an offset, which may be the end of the text.
-
-    An offset between "\\r" and "\\n" has no position of its own and gets that of the line's end, before the terminator.
-    Raises IndexError for an offset outside the text.
-    """
-    lines = document.lines
-    line = lines.line_of(offset)
-    before = lines.slice(lines.start(line), min(offset, lines.content_end(line)))
-    return Position(line, _units(before, encoding))
-
-
-def to_offset(document: Document, position: Position, encoding: PositionEncoding) -> int:
-    """The offset of a position; every position has one, because positions outside the text are clamped.
-
-    A line past the last one means the end of the text, a character past the end of its line means that end, before the
-    terminator, and negative numbers mean 0. A position inside a character (in the middle of a surrogate pair or of a
-    UTF-8 sequence) means the start of that character.
-    """
-    lines = document.lines
-    if position.line < 0:
-        return 0
-    if position.line >= lines.count:
-        return lines.length
-    start, end = lines.start(position.line), lines.content_end(position.line)
-    # A character takes at least one unit, so no more than this many can lie before the position.
-    end = min(end, start + max(position.character, 0))
-    return start + _characters(lines.slice(start, end), position.character, encoding)
-
-
-def _units(text: str, encoding: PositionEncoding) -> int:
-    """How many units of the encoding the text takes."""
-    if encoding is PositionEncoding.UTF32 or text.isascii():
-        return len(text)
-    return int(_WIDTHS[encoding](code_points(text)).sum())
-
-
-def _characters(text: str, units: int, encoding: PositionEncoding) -> int:
-    """How many whole characters of the text fit into so many units of the encoding."""
-    if encoding is PositionEncoding.UTF32 or text.isascii():
-        return min(len(text), units) if units > 0 else 0
-    ends = _WIDTHS[encoding](code_points(text)).cumsum()
-    return int(ends.searchsorted(units, side="right"))
-
-
 @dataclass(frozen=True, init=False, eq=False)
 class Document:
     """One version of one text; `lines` is its only line index. Documents are equal only if they are one object."""
@@ -105,6 +31,64 @@ class Document:
     def text(self) -> str:
         """The whole text."""
         return self.lines.text
+
+
+class PositionEncoding(str, Enum):
+    """What `Position.character` counts: bytes, UTF-16 code units or code points. The protocol's own names."""
+
+    UTF8 = "utf-8"
+    UTF16 = "utf-16"
+    UTF32 = "utf-32"
+
+
+class Position(NamedTuple):
+    """A place between two characters. Both count from 0; what `character` counts is up to the encoding in use."""
+
+    line: int
+    character: int
+
+
+# Units per code point in the encodings in which these differ: int64[n].
+_WIDTHS: dict[PositionEncoding, Callable[[NDArray[np.unsignedinteger]], NDArray[np.int64]]] = {
+    PositionEncoding.UTF8: lambda points: 1 + (points > 0x7F).astype(np.int64) + (points > 0x7FF) + (points > 0xFFFF),
+    PositionEncoding.UTF16: lambda points: 1 + (points > 0xFFFF).astype(np.int64),
+}
+
+
+def to_position(document: Document, offset: int, encoding: PositionEncoding) -> Position:
+    """The position of an offset, which may be the end of the text.
+
+    An offset between "\\r" and "\\n" has no position of its own and gets that of the line's end, before the terminator.
+    Raises IndexError for an offset outside the text.
+    """
+    lines = document.lines
+    line = lines.line_of(offset)
+    before = lines.slice(lines.start(line), min(offset, lines.content_end(line)))
+    if encoding is PositionEncoding.UTF32 or before.isascii():
+        return Position(line, len(before))
+    return Position(line, int(_WIDTHS[encoding](code_points(before)).sum()))
+
+
+def to_offset(document: Document, position: Position, encoding: PositionEncoding) -> int:
+    """The offset of a position; every position has one, because positions outside the text are clamped.
+
+    A line past the last one means the end of the text, a character past the end of its line means that end, before the
+    terminator, and negative numbers mean 0. A position inside a character (in the middle of a surrogate pair or of a
+    UTF-8 sequence) means the start of that character.
+    """
+    lines = document.lines
+    if position.line < 0:
+        return 0
+    if position.line >= lines.count:
+        return lines.length
+    start, end = lines.start(position.line), lines.content_end(position.line)
+    # A character takes at least one unit, so no more than this many can lie before the position.
+    end = min(end, start + max(position.character, 0))
+    text = lines.slice(start, end)
+    if encoding is PositionEncoding.UTF32 or text.isascii():
+        return end
+    ends = _WIDTHS[encoding](code_points(text)).cumsum()
+    return start + int(ends.searchsorted(position.character, side="right"))
 
 
 @dataclass(frozen=True)
@@ -130,16 +114,13 @@ def apply_changes(
     """
     result = Document(document.uri, version, document.lines, document.language_id)
     for change in changes:
-        result = Document(document.uri, version, _changed_lines(result, change, encoding), document.language_id)
+        if change.start is None or change.end is None:
+            lines = LineIndex(join_surrogate_pairs(change.text))
+        else:
+            start, end = sorted((to_offset(result, change.start, encoding), to_offset(result, change.end, encoding)))
+            lines = _spliced(result.lines, start, end, change.text)
+        result = Document(document.uri, version, lines, document.language_id)
     return result
-
-
-def _changed_lines(document: Document, change: TextChange, encoding: PositionEncoding) -> LineIndex:
-    if change.start is None or change.end is None:
-        return LineIndex(join_surrogate_pairs(change.text))
-    start = to_offset(document, change.start, encoding)
-    end = to_offset(document, change.end, encoding)
-    return _spliced(document.lines, min(start, end), max(start, end), change.text)
 
 
 def _spliced(lines: LineIndex, start: int, end: int, replacement: str) -> LineIndex:

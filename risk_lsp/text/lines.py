@@ -20,7 +20,7 @@ def code_points(text: str) -> NDArray[np.unsignedinteger]:
 
 
 def utf8_bytes(text: str) -> bytes:
-    """A text as valid UTF-8; a lone surrogate becomes U+FFFD, which is as wide as `utf8_widths` says."""
+    """A text as valid UTF-8; a lone surrogate becomes U+FFFD, which takes as many bytes."""
     return _SURROGATE.sub("\ufffd", text).encode("utf-8")
 
 

@@ -202,12 +202,10 @@ def statement_starts(text: str, language_id: str) -> list[int]:
     """
     statements = parse_structure(text, language_id).statements
     starts = {node.span.start for node in statements if not node.kind.endswith("_clause")}
-    return sorted(starts) if starts else _line_starts(text)
-
-
-def _line_starts(text: str) -> list[int]:
-    starts = [span.start for span in stripped_line_spans(text) if span.start < span.end]
-    return [start for start in starts if start == 0 or text[start - 1] in "\r\n"] or starts
+    if starts:
+        return sorted(starts)
+    lines = [span.start for span in stripped_line_spans(text) if span.start < span.end]
+    return [start for start in lines if start == 0 or text[start - 1] in "\r\n"] or lines
 
 
 def _nodes(
