@@ -19,7 +19,8 @@ export function install(run, ...extensions) {
 export async function session(run, { suite, workspace, file, machine = {} }, checksIn) {
   const results = join(run.folders.home, `results-${suite}.json`);
   rmSync(settingsFile(run.folders), { force: true });
-  writeSettings(run.folders, { 'riskLsp.server.command': scripted(run), 'riskLsp.repairSeconds': 600, ...machine });
+  const always = { 'riskLsp.repairSeconds': 600, 'riskLsp.learnFromEdits': false }; // numbers follow from the text alone
+  writeSettings(run.folders, { 'riskLsp.server.command': scripted(run), ...always, ...machine });
   const editor = new CodeServer(
     run,
     { suite, workspace },
