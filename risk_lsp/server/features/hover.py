@@ -98,8 +98,9 @@ def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, mark
         return said
     own, others = float(view.numbers[line]), view.placed.before_shift(span)
     if others is not None and view.placed.shift is not None and percent(own) != percent(others):
-        lines = f"{view.placed.shift.lines:,}"
-        compared = f"In your last {lines} generated lines: {percent(own)} where others have {percent(others)}."
+        lines = view.placed.shift.lines
+        counted = f"{lines:,} generated lines" if lines > 1 else "generated line"
+        compared = f"In your last {counted}: {percent(own)} where others have {percent(others)}."
         said.append(markup.text(compared))
     meaning = reference.sentence(own if others is None else others)
     return said if meaning is None else [*said, markup.text(meaning[:1].upper() + meaning[1:] + ".")]
