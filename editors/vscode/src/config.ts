@@ -7,6 +7,8 @@ export const config = {
   heatMap: () => get('heatMap.enabled', true),
   gutter: () => get('heatMap.gutter', true),
   statusBarProbability: () => get('statusBar.probability', true),
+  /** The server's own setting. */
+  inlineCompletion: () => get('inlineCompletion', false),
   /** Seconds; the server's own setting. */
   quietPeriod: () => get('debounce', 0.7),
   languages: () => get<string[]>('languages', ['python']),

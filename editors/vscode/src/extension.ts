@@ -16,19 +16,22 @@ import { Explanation } from './repair/explanation';
 import { Server } from './server/server';
 import { StatusItem } from './status/item';
 import { ProbabilityItem } from './status/probability';
+import { GhostText } from './writing/ghost';
 
 let server: Server | undefined;
 
 export function activate(context: ExtensionContext): void {
   const log = window.createOutputChannel('risk-lsp', { log: true });
   const settings = new ServerSettings(context);
-  const running = new Server(context, settings, log);
+  const ghost = new GhostText();
+  const running = new Server(context, settings, log, ghost);
   server = running;
   const heatMap = new HeatMap(running);
   const report = new Report(running);
   const explanation = new Explanation();
   context.subscriptions.push(
     log,
+    ghost,
     running,
     heatMap,
     report,

@@ -49,6 +49,14 @@ export interface ExplainAnswer {
   markdown: string;
 }
 
+/** What is known of a text that the model would write: the third argument of its command. */
+export interface WrittenRisk {
+  /** "1 line worth a look, 38%"; without a number where percentages were not measured. */
+  words: string;
+  /** 0 (not worth a look) to 4 for each line that is not blank. */
+  lines: { step: number }[];
+}
+
 export interface ReportAnswer {
   html: string;
 }

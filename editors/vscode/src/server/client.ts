@@ -16,11 +16,12 @@ import { cancellableProgress } from '../repair/progress';
 import { answerRequests, OFFERS } from '../repair/requests';
 import { withoutSecrets } from '../repair/secrets';
 import { documentSelector } from '../selector';
+import type { GhostText } from '../writing/ghost';
 import type { Candidate } from './candidates';
 
 /**
  * A client that starts the server with `candidate`. `gaveUp` is called once the server has crashed too often, `explained`
- * with every explanation that the server gives.
+ * with every explanation that the server gives. `ghost` hears of every text that is offered at the cursor.
  */
 export function createClient(
   context: ExtensionContext,
@@ -29,6 +30,7 @@ export function createClient(
   log: LogOutputChannel,
   gaveUp: () => void,
   explained: (markdown: string) => void,
+  ghost: GhostText,
 ): LanguageClient {
   const secrets = new Set<string>();
   const options: LanguageClientOptions = {
@@ -44,6 +46,11 @@ export function createClient(
       ),
       provideHover: async (document, position, token, next) =>
         belowHint(await next(document, position, token), document, position),
+      provideInlineCompletionItems: async (document, position, context, token, next) => {
+        const found = config.inlineCompletion() ? await next(document, position, context, token) : [];
+        ghost.show(document, position, token.isCancellationRequested ? [] : found);
+        return found;
+      },
       executeCommand: async (command, args, next) => {
         const answer: ExplainAnswer | undefined = await next(command, args);
         if (command === EXPLAIN && answer) {

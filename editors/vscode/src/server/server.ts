@@ -8,6 +8,7 @@ import {
 } from 'vscode-languageclient/node';
 import type { ServerSettings } from '../config';
 import { ANALYSED, type Analysed, STATUS, type Status, USER_SETTINGS } from '../protocol';
+import type { GhostText } from '../writing/ghost';
 import { createClient } from './client';
 import { installCommand, locateServer, ServerNotFound } from './locate';
 
@@ -52,6 +53,7 @@ export class Server implements Disposable {
     private readonly context: ExtensionContext,
     private readonly settings: ServerSettings,
     private readonly log: LogOutputChannel,
+    private readonly ghost: GhostText,
   ) {}
 
   get isRunning(): boolean {
@@ -154,7 +156,15 @@ export class Server implements Disposable {
     this.log.info(`Starting ${[candidate.command, ...candidate.args].join(' ')} (${candidate.origin})`);
     const gaveUp = () => this.say('failed', 'The server crashed too often and is not restarted.');
     const explained = (markdown: string) => this.explained.fire(markdown);
-    const client = createClient(this.context, candidate, this.settings, this.log, gaveUp, explained);
+    const client = createClient(
+      this.context,
+      candidate,
+      this.settings,
+      this.log,
+      gaveUp,
+      explained,
+      this.ghost,
+    );
     this.client = client;
     client.onDidChangeState(({ newState }) => this.clientChanged(client, newState));
     client.onNotification(STATUS, (status: Status) => {
