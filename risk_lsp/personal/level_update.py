@@ -29,10 +29,10 @@ class LevelPrior:
     half.
     """
 
-    level_deviation: float = 0.7
+    level_deviation: float = 0.3
     slope_deviation: float = 0.2
     likeness: float = 0.1
-    slope_from: float = 300.0
+    slope_from: float = 1_000.0
     half_life: float = 90.0
 
 
