@@ -32,7 +32,7 @@ LINES = (50, 200, 1_000, 5_000)  # after which the update is judged
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)  # of the odds, of the people that are simulated
 FEWEST_PROBLEMS = 30  # of a source
 _JUDGED = 1 / 3  # of the problems
-_WORSE_BY = 0.005  # ECE that an update may cost a person who is like everybody
+_WORSE_BY = 0.005  # ECE that an update may cost
 
 
 class ReadProgram(NamedTuple):
@@ -155,16 +155,15 @@ SLOPES = ((0.1, 300.0), (0.2, 300.0), (0.2, 1_000.0))  # deviation, and from whi
 
 
 def chosen_prior(sources: Sources, runs: int) -> LevelPrior:
-    """The prior with the largest mean skill over sources, people and counts, among those that keep the mean ECE of
-    people like everybody from growing by _WORSE_BY at any count; if none does, the one that makes it grow least.
+    """The prior with the largest mean skill over sources, people and counts, among those that keep the mean ECE of no
+    kind of people from growing by more than _WORSE_BY at any count; if none does, the one that makes it grow least.
 
     The prior of the level is chosen first, without a slope, and then that of the slope, or none.
     """
 
     def judged(prior: LevelPrior) -> tuple[float, float]:
         found = simulate(sources, prior, factors=FACTORS, counts=LINES, runs=runs)
-        alike = found[:, FACTORS.index(1.0)]
-        worse = float((alike[..., 1] - alike[..., 0]).mean(axis=(0, 1)).max())
+        worse = float((found[..., 1] - found[..., 0]).mean(axis=(0, 2)).max())
         return min(0.0, _WORSE_BY - worse), float(found[..., 3].mean())
 
     level = max(LEVELS, key=judged)
