@@ -41,11 +41,11 @@ unit: $(VENV)/installed-dev ## all tests
 patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels and the programs in DATA; `make patches CHECK=yes` runs every patch again (hours)
 
 figures: $(PATCHES)/index.json ## measure the default bundle again: manifest, README, plot
-	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(PATCHES) --per-group 8 --update --readme README.md \
+	$(BIN)/risk-lsp probe evaluate probe_weights/default --data $(PATCHES) --per-group 2 --update --readme README.md \
 		--plot docs/images/reliability.png
 
-report: $(PATCHES)/index.json ## the whole evaluation again: docs/evaluation.md (two hours)
-	$(BIN)/risk-lsp evaluate docs --data $(PATCHES) --per-group 8 --resamples 500 --members 1 \
+report: $(PATCHES)/index.json ## the whole evaluation again: docs/evaluation.md (hours)
+	$(BIN)/risk-lsp evaluate docs --data $(PATCHES) --per-group 2 --resamples 500 --members 1 \
 		--samples $(DATA)/samples_*.jsonl.xz --attempts benchmarks/attempts.json --bugs $(DATA) --cache .cache/features
 
 bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes on a quiet machine)

@@ -27,6 +27,7 @@ from risk_lsp.probe.scoring import uses_layout
 
 _INJECTED_SHARE = 0.5  # what programs with injected bugs weigh together, against real ones
 _LOGISTIC_ROWS = 200_000
+_FEWEST_EDITED = 10  # programs of a benchmark with a known fix, for it to be held out alone
 
 Scores = dict[Level, dict[str, Floats]]
 Mask = NDArray[np.bool_]
@@ -59,9 +60,11 @@ def problem_folds(study: Study, k: int) -> list[Fold]:
 
 
 def benchmark_folds(study: Study) -> Iterator[Fold]:
-    """Each benchmark held out in turn."""
+    """Each benchmark held out in turn, but for those with too few edited programs to tell anything."""
+    edited = np.array([bool(program.edited) for program in study.data.programs])
     for name, mask in leave_one_benchmark_out([program.benchmark for program in study.data.programs]):
-        yield Fold(name, mask)
+        if edited[mask].sum() >= _FEWEST_EDITED:
+            yield Fold(name, mask)
 
 
 def judge_folds(

@@ -36,7 +36,7 @@ from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.span_tables import LEVELS, Level
 from risk_lsp.lab.training.documents import split_of
 from risk_lsp.lab.training.fit_probe import Recipe
-from risk_lsp.lab.training.labelled import NATURAL, ProbeData, read_probe_data
+from risk_lsp.lab.training.labelled import NATURAL, WRITTEN, ProbeData, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_of
 from risk_lsp.risk.engine import Engine
 
@@ -68,7 +68,8 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
                         "leave the part out of --parts, or tune a model without those programs",
                     )
                 if part == SIDE_BY_SIDE:
-                    folds = _folds(engine, data, recipe(), args, resamples, messages)
+                    written = data.where(lambda program: program.kind in WRITTEN)
+                    folds = _folds(engine, written, recipe(), args, resamples, messages)
                     found |= folds if number == 0 else {}
                     measured = _side_by_side(engine.manifest.name, folds)
                 else:

@@ -149,11 +149,12 @@ def run(args: argparse.Namespace) -> int:
 
     from risk_lsp.lab.evaluation.reliability import plot_reliability
     from risk_lsp.lab.evaluation.study import score_programs
-    from risk_lsp.lab.training.labelled import WRITTEN, read_probe_data
+    from risk_lsp.lab.training.labelled import NATURAL, WRITTEN, read_probe_data
     from risk_lsp.probe.manifest import write_manifest
     from risk_lsp.risk.engine import Engine
 
-    data = read_probe_data(args.data, args.per_group, kinds=WRITTEN)
+    # As `risk-lsp evaluate` chooses them, so that its figures are the same: repairs count in their problem's limit.
+    data = read_probe_data(args.data, args.per_group, kinds=NATURAL).where(lambda program: program.kind in WRITTEN)
     calibrating, testing = data.of("calibration"), data.of("test")
     engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
     calibration, test = score_programs(engine, calibrating), score_programs(engine, testing)
