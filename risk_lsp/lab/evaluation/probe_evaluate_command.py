@@ -138,6 +138,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=30,
         help="passing and failing programs of one problem at most (default 30 each)",
     )
+    parser.add_argument(
+        "--no-rival",
+        action="store_true",
+        help="leave the model's own token probability out: layers that the probe does not need never run",
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int)
@@ -156,7 +161,9 @@ def run(args: argparse.Namespace) -> int:
     # As `risk-lsp evaluate` chooses them, so that its figures are the same: repairs count in their problem's limit.
     data = read_probe_data(args.data, args.per_group, kinds=NATURAL).where(lambda program: program.kind in WRITTEN)
     calibrating, testing = data.of("calibration"), data.of("test")
-    engine = Engine.load(args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
+    engine = Engine.load(
+        args.bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=not args.no_rival
+    )
     calibration, test = score_programs(engine, calibrating), score_programs(engine, testing)
     found = {
         "labels": data.labels,

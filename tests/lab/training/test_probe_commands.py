@@ -189,6 +189,16 @@ def test_every_kind_of_probe_is_fitted_and_measured_by_the_same_commands(
     assert manifest.figures["levels"]["token"]["probe"]["auc"] > 0.5
 
 
+def test_without_a_rival_a_large_model_is_run_no_further_than_the_probe_reads(
+    model_folder: Path, data: Path, tmp_path: Path
+) -> None:
+    fit = ("--model", model_folder, "--data", data, "--no-statistics", "--layers", "1")
+    assert risk_lsp("probe", "fit", tmp_path / "bundle", *fit) == 0
+    assert risk_lsp("probe", "evaluate", tmp_path / "bundle", "--data", data, "--update", "--no-rival") == 0
+
+    assert list(read_manifest(tmp_path / "bundle").figures["levels"]["line"]) == ["n", "problems", "base_rate", "probe"]
+
+
 def test_a_probe_that_is_fitted_to_the_normal_form_reads_it_ever_after(
     model_folder: Path, data: Path, tmp_path: Path
 ) -> None:
