@@ -146,8 +146,8 @@ def test_ctrl_c_keeps_what_has_come(offered: CatalogueModel, hub: Hub, tmp_path:
     big = hub.offer(content, "big", served=content[:-1])  # the last byte never comes
     (tmp_path / "catalogue.json").write_text(json.dumps({"models": [vars(big)]}))
     code = (
-        "import sys; from pathlib import Path; from risk_lsp.model import catalogue;"
-        "catalogue._FILE = Path(sys.argv.pop(1)); from risk_lsp.cli.command_line import main; sys.exit(main())"
+        "import sys; from pathlib import Path; from risk_lsp.model import registry;"
+        "registry._FILE = Path(sys.argv.pop(1)); from risk_lsp.cli.command_line import main; sys.exit(main())"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "catalogue.json"), "models", "fetch", "big", "--json"]
     environment = {"HF_ENDPOINT": hub.url, "RISK_LSP_MODELS": str(tmp_path / "store"), "PATH": ""}
