@@ -24,9 +24,6 @@ from tests.repair.models import FIXED_SUM, SUM
 
 QUESTION = ChatRequest((ChatMessage("user", "Hello?"),), 100, 0.0)
 RIGHT = f"It starts at 1.\n```python\n{FIXED_SUM}```\n"
-SHORTER = SUM.replace(
-    "    total = 1\n    for number in numbers:\n        total += number\n    return total", "    return 1"
-)
 ODDER = SUM.replace("return total", "return total if not numbers else numbers[0] - total")
 BROKEN = "```python\ndef add_all(numbers:\n    return 0\n```\n"
 WRONG = f"It adds too little.\n```python\n{SUM.replace('+=', '-=')}```\n"
@@ -304,8 +301,9 @@ class TestWithoutTests:
 
     async def test_the_caveat_says_whether_the_risk_is_lower(self, model: WorkerModel, endpoint: ChatServer) -> None:
         said = {}
-        for answer in (f"```python\n{SHORTER}```", f"```python\n{ODDER}```"):
-            result = await self.repaired(model, endpoint, answer)
+        for given, answer in ((ODDER, SUM), (SUM, ODDER)):
+            endpoint.ways = [ways.write(f"```python\n{answer}```")]
+            result = await repair(RepairRequest(given), model, ChatProvider(chat_at(endpoint)))
             said[result.offers[0].risk_after < result.offers[0].risk_before] = result.message.partition(";")[0]
 
         assert said == {True: CAVEAT, False: CAVEAT_NOT_LOWER}
