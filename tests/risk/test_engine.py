@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from risk_lsp.model.activations import WindowMemory
 from risk_lsp.model.decoders.numpy_block import Block
 from risk_lsp.probe.calibration import Calibration, Priors
+from risk_lsp.probe.manifest import read_manifest
 from risk_lsp.probe.scoring import ProbeReader
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import RiskMap
@@ -192,6 +193,7 @@ def test_the_description_says_what_is_loaded(bundle: Path) -> None:
         "figures": {"programs": 3},
         "reference": {"line": []},
         "places": Priors().to_json(),
+        "probe_hash": read_manifest(bundle).probe_hash,
     }
 
 
@@ -233,7 +235,7 @@ def test_a_part_comes_back_from_its_arrays(engine: Engine) -> None:
 def test_the_hazards_of_a_part_are_scaled_as_if_the_rest_were_like_it(engines: dict[str, Engine]) -> None:
     engine, text, parts = engines["hazard"], SAMPLE * 30, list[PartialRisk]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Engine, "manifest", replace(engine.manifest, calibration=Calibration(document=0.5)))
+        patch.setattr(engine, "manifest", replace(engine.manifest, calibration=Calibration(document=0.5)))
         whole = engine.rescore(text, "python", WindowMemory(0), on_part=parts.append)
 
     last = parts[-1]
