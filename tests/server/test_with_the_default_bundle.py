@@ -58,7 +58,7 @@ async def test_server_and_worker_stay_small_with_a_program_of_two_thousand_lines
 
 async def test_in_a_long_program_lines_near_the_last_edit_are_shown_before_all_are_known(client: LspClient) -> None:
     await client.initialize("emacs30-eglot", initializationOptions={"threshold": 0.0})
-    client.open(URI, "x = 1\n\n\n\n" * 1000)  # 4,000 lines
+    client.open(URI, "x = 1\n" * 4000)
     place = {"line": 3000, "character": 0}
     client.change(URI, 2, {"range": {"start": place, "end": place}, "text": "y = 2\n"})
     first = {each["range"]["start"]["line"] for each in await client.diagnostics(URI, 2)}
