@@ -18,7 +18,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --constraint constraints.txt
 NEEDS_PYTHON := import sys; sys.exit("risk-lsp needs Python 3.10 or newer, this is %d.%d; name another: make PYTHON=python3.12" \
 	% sys.version_info[:2] if sys.version_info < (3, 10) else 0)
 
-.PHONY: help demo test lint types unit patches figures report bench fuzz soak faults test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix packages picture clean
+.PHONY: FORCE help demo test lint types unit patches figures report bench fuzz soak faults test-editors test-vscode test-neovim test-emacs test-helix editor-pictures vsix packages picture clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' Makefile
@@ -45,7 +45,7 @@ figures: $(PATCHES)/index.json ## measure the default bundle again: manifest, RE
 		--plot docs/images/reliability.png
 
 report: $(PATCHES)/index.json ## the whole evaluation again: docs/evaluation.md (hours)
-	$(BIN)/risk-lsp evaluate docs --data $(PATCHES) --per-group 2 --resamples 500 --members 1 \
+	$(BIN)/risk-lsp evaluate docs --data $(PATCHES) --per-group 2 --resamples 500 --members 1 --texts 60 \
 		--samples $(DATA)/samples_*.jsonl.xz --attempts benchmarks/attempts.json --bugs $(DATA) --cache .cache/features
 
 bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files in .cache/bench (about ten minutes on a quiet machine)
@@ -89,16 +89,19 @@ picture: $(VENV)/installed ## make the README's picture again
 clean: ## remove what make and the tools made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(PATCHES)/index.json: $(wildcard benchmarks/labels/*.jsonl.xz) | $(VENV)/installed-dev
+$(PATCHES)/index.json: $(wildcard benchmarks/labels/*.jsonl.xz) $(if $(CHECK),FORCE) | $(VENV)/installed-dev
 	@test -d $(DATA) || { echo "$(DATA) is not there: name the folder of problems and programs, make DATA=FOLDER" >&2; exit 2; }
+	@mkdir -p $(PATCHES)
+	$(BIN)/risk-lsp corpus programs $(PATCHES)/library.jsonl.xz
 	$(BIN)/risk-lsp patches build $(PATCHES) --problems $(DATA)/problems_*.jsonl.xz \
 		--samples $(DATA)/samples_*.jsonl.xz $(addprefix $(DATA)/repairs_,$(addsuffix .jsonl.xz,$(REPAIRED_SAMPLES))) \
 		--verdicts $(DATA)/verdicts_lcb_o1.jsonl.xz \
 		--repairs $(addprefix $(DATA)/repairs_,$(addsuffix .jsonl.xz,$(REPAIRS))) \
 		--references $(addprefix $(DATA)/problems_,$(addsuffix .jsonl.xz,$(REFERENCES))) \
 		--known benchmarks/labels $(if $(CHECK),--per-problem 0,--trust-known) --max-share 0.62
-	$(BIN)/risk-lsp corpus programs $(PATCHES)/library.jsonl.xz
 	@touch $@
+
+FORCE:
 
 # The stamps make a second run set up in no time: pip runs again only when a requirement changed.
 $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python

@@ -272,6 +272,7 @@ def _command(args: argparse.Namespace) -> str:
     """The command without the places of this machine's files."""
     parts = [f"--per-group {args.per_group}", f"--resamples {args.resamples}", f"--parts {','.join(args.parts)}"]
     parts += [f"--bundle {bundle.name}" for bundle in args.bundle or []]
+    parts += [f"--texts {args.texts}"]
     parts += ["--bugs ..."] if args.bugs else []
     parts += [f"--members {args.members}"] if args.members else []
     parts += ["--samples ..."] if args.samples else []
