@@ -57,7 +57,9 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     resamples = _QUICK_RESAMPLES if args.quick else args.resamples
     bench = Bench(data, args.bugs, args.texts, args.cache, resamples)
     for number, bundle in enumerate(args.bundle or [None]):
-        engine = Engine.load(bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=True)
+        engine = Engine.load(
+            bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=not args.no_rival
+        )
         recipe = partial(_recipe, engine, args)
         for part in args.parts:
             try:
@@ -278,5 +280,6 @@ def _command(args: argparse.Namespace) -> str:
     parts += ["--samples ..."] if args.samples else []
     parts += [f"--reflect-model {shlex.quote(args.reflect_model)}"] if args.reflect_model else []
     parts += ["--attempts ..."] if args.attempts else []
+    parts += ["--no-rival"] if args.no_rival else []
     parts += ["--quick"] if args.quick else []
     return " ".join([f"risk-lsp evaluate {args.out.name} --data ...", *parts])

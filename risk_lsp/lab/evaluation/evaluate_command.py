@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.labelled import DATA_HELP
+from risk_lsp.lab.training.labelled import DATA_HELP, NO_RIVAL_HELP
 
 # The five folds with all rivals, and what shows a bundle as people meet it.
 PARTS = ("folds", "sources", "conditions", "modules", "real-bugs", "well-kept", "invariance")
@@ -67,6 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="keep there what the model gives (gigabytes) and the folds' probes: a run that was cut short goes on",
     )
     parser.add_argument("--resamples", type=int, default=500, metavar="N", help="of the bootstrap (default 500)")
+    parser.add_argument("--no-rival", action="store_true", help=NO_RIVAL_HELP)
     parser.add_argument("--quick", action="store_true", help="two folds and three epochs: to see that it runs")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")

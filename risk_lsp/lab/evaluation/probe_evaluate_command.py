@@ -12,7 +12,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.figures import LevelRecords, statistics_by_level
 from risk_lsp.lab.evaluation.reliability import ReliabilityRow, reliability_table
 from risk_lsp.lab.span_tables import LEVELS, Level
-from risk_lsp.lab.training.labelled import DATA_HELP
+from risk_lsp.lab.training.labelled import DATA_HELP, NO_RIVAL_HELP
 
 # The classes that the hover quotes: wide where lines are many and alike, so that each holds enough of them.
 REFERENCE_EDGES = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.45, 0.55, 0.65, 1.0)
@@ -138,11 +138,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=30,
         help="passing and failing programs of one problem at most (default 30 each)",
     )
-    parser.add_argument(
-        "--no-rival",
-        action="store_true",
-        help="leave the model's own token probability out: layers that the probe does not need never run",
-    )
+    parser.add_argument("--no-rival", action="store_true", help=NO_RIVAL_HELP)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int)

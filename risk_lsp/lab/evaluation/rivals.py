@@ -38,10 +38,12 @@ def black_box_scores(
 ) -> tuple[Scores, dict[str, Any]]:
     """By technique and level the scores of every span of a study, and what the report says of them.
 
-    The techniques learn nothing: token probability, and those of which there is something, multisampling by the
-    programs in the files `samples`, and reflective prompting by each program's answers by line.
+    The techniques learn nothing: of those for which there is something, token probability by the study's statistics,
+    multisampling by the programs in the files `samples`, and reflective prompting by each program's answers by line.
     """
-    found: Scores = {"token probability": {level: study.improbability(level) for level in LEVELS}}
+    found: Scores = {}
+    if study.statistics:
+        found["token probability"] = {level: study.improbability(level) for level in LEVELS}
     siblings = read_siblings(samples, study.data.programs)
     having, answered = sum(map(bool, siblings)), sum(map(bool, answers))
     for level, table in study.tables.items():

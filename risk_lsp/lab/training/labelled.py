@@ -173,6 +173,7 @@ _MEASURES = _HISTORIES | {"humanevalfix"}
 _PARTLY_MEASURES = "condefects"
 
 DATA_HELP = "labelled programs: a .jsonl file, a folder of such files, or what `patches build` wrote"
+NO_RIVAL_HELP = "leave the model's own token probability out: layers that the probe does not need never run"
 
 
 @dataclass(frozen=True)

@@ -234,6 +234,23 @@ def test_a_fold_may_have_fewer_seeds_than_the_bundle_which_the_report_says(made:
     assert "from one seed" in made.report
 
 
+def test_a_probe_without_statistics_is_measured_without_the_models_head_where_no_rival_is_wanted(
+    made: Made, tmp_path: Path, model_folder: Path
+) -> None:
+    shutil.copy(made.folder.parent / "programs.jsonl", tmp_path)
+    fit = ("--model", model_folder, "--data", tmp_path / "programs.jsonl", "--no-statistics", "--rate", "1e-3")
+    assert main(["probe", "fit", str(tmp_path / "bundle"), *map(str, fit)]) == 0
+
+    assert evaluate(tmp_path / "with", tmp_path / "cache", "--members", "1") == 0
+    assert evaluate(tmp_path / "without", tmp_path / "cache", "--members", "1", "--no-rival") == 0
+
+    techniques = {
+        name: Made(tmp_path / name, []).found["five_folds"]["line"]["techniques"] for name in ("with", "without")
+    }
+    assert set(techniques["with"]) - set(techniques["without"]) == {"token probability"}
+    assert techniques["without"]["probe"] == techniques["with"]["probe"]
+
+
 def test_no_seeds_at_all_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(tmp_path), "--data", str(tmp_path), "--members", "0"]) == 2
     assert "--members" in capsys.readouterr().err
