@@ -19,6 +19,7 @@ DOCUMENTS = (
     "docs/probe.md",
     "docs/training.md",
     "probe_weights/default/README.md",
+    "probe_weights/qwen2.5-coder-0.5b/README.md",
     "docs/commands.md",
 )
 
