@@ -33,8 +33,7 @@ from benchmarks.bench.programs import program
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.decoder_shape import DecoderShape, decoder_shape
 from risk_lsp.model.sources import locate_model
-from risk_lsp.model.threads import available_cores
-from risk_lsp.model.window_runs import plan_windows
+from risk_lsp.model.window_runs import available_cores, plan_windows
 from risk_lsp.probe.manifest import default_bundle_path
 
 _TOKENS = 2000

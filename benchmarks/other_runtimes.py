@@ -39,7 +39,7 @@ from benchmarks.bench.figures import seconds_of
 from benchmarks.bench.programs import program
 from risk_lsp.errors import first_line
 from risk_lsp.model.activations import Activations, WindowMemory
-from risk_lsp.model.threads import available_cores
+from risk_lsp.model.window_runs import available_cores
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import line_risks
 

@@ -13,8 +13,8 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.host import Decoding
-from risk_lsp.model.threads import stop_if_unwanted
 from risk_lsp.model.tokenizer import TextTokenizer
+from risk_lsp.model.window_runs import stop_if_unwanted
 
 _LOOKED_AT = 64  # likeliest tokens, where a text has to begin in a certain way
 _TAIL = 4  # tokens of the prompt that are decoded with what follows: some tokenizers drop a text's first space

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.model.activations import Activations, Encoding
-from risk_lsp.model.threads import Threads
+from risk_lsp.model.window_runs import Threads
 from risk_lsp.probe.features import (
     LAYOUT,
     OFF_LINE,

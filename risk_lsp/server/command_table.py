@@ -109,7 +109,7 @@ COMMANDS = (
     LspCommand(REPAIR_WITH_HINT, (URI, RANGE, HINT), f"{_REPAIRS}:repair_with_hint", reports_progress=True),
     LspCommand("riskLsp.cancelRepair", (URI,), f"{_REPAIRS}:cancel_repair"),
     LspCommand("riskLsp.forgetTestAnswers", (), f"{_REPAIRS}:forget_test_answers"),
-    LspCommand(EXPLAIN, (URI, RANGE), "risk_lsp.server.features.explanation:explain"),
+    LspCommand(EXPLAIN, (URI, RANGE), "risk_lsp.server.features.hover:explain"),
     LspCommand(WRITE_BODY, (URI, RANGE), "risk_lsp.server.writing.body:write_body", reports_progress=True),
     LspCommand(ACCEPT_WRITTEN, (URI, SUGGESTION), f"{_WRITING}:accept_written"),
     LspCommand("riskLsp.listModels", (), f"{_MODELS}:list_models"),

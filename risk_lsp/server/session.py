@@ -14,7 +14,6 @@ from risk_lsp.files import user_data_folder
 from risk_lsp.personal.ledger import Ledger
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
 from risk_lsp.server.configuration import USER_SETTINGS, Configuration, SettingsChanges
-from risk_lsp.server.documents.accepted_regions import AcceptedRegions
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_events import DocumentEvents
 from risk_lsp.server.documents.document_places import DocumentPlaces
@@ -23,7 +22,7 @@ from risk_lsp.server.documents.ignored_lines import IgnoreStore
 from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ChoiceWatch, ModelHost
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
-from risk_lsp.server.documents.personal_level import PersonalLevel
+from risk_lsp.server.documents.personal_level import AcceptedRegions, PersonalLevel
 from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner
 from risk_lsp.server.features.model_fetch import ModelFetches
@@ -31,8 +30,7 @@ from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs
 from risk_lsp.server.state import Snooze, State, StatusReporter, status_of
 from risk_lsp.server.wire.handshake import Client, Handshake
-from risk_lsp.server.wire.messenger import Messenger
-from risk_lsp.server.wire.work_done import WorkDoneProgress
+from risk_lsp.server.wire.messenger import Messenger, WorkDoneProgress
 from risk_lsp.server.writing.inline_completion import InlineCompletions
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document, PositionEncoding

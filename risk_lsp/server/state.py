@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from risk_lsp.server.configuration import Configuration
-from risk_lsp.server.documents.accepted_regions import AcceptedRegions
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_places import DocumentPlaces
 from risk_lsp.server.documents.generated import GeneratedRegions
@@ -16,7 +15,7 @@ from risk_lsp.server.documents.ignored_lines import IgnoreStore
 from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ModelHost
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
-from risk_lsp.server.documents.personal_level import PersonalLevel
+from risk_lsp.server.documents.personal_level import AcceptedRegions, PersonalLevel
 from risk_lsp.server.wire.handshake import Client
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.settings import Settings

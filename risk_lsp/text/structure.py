@@ -255,3 +255,11 @@ def _inside_any(line: Span, spans: list[Span]) -> bool:
     """Whether one of the spans, which are in order and do not overlap, holds the line."""
     place = bisect_right(spans, line.start, key=lambda span: span.start) - 1
     return place >= 0 and line.end <= spans[place].end
+
+
+def is_python_comment(text: str, offset: int) -> bool:
+    """Whether the character at an offset belongs to a comment."""
+    source = text.encode("utf-8", "surrogatepass")
+    place = len(text[:offset].encode("utf-8", "surrogatepass"))
+    node = Parser(_LANGUAGE).parse(source).root_node.descendant_for_byte_range(place, place + 1)
+    return node is not None and node.type == "comment"

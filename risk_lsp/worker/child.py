@@ -16,7 +16,7 @@ import psutil
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
-from risk_lsp.model.threads import cancellable, stop_if_unwanted
+from risk_lsp.model.window_runs import cancellable, stop_if_unwanted
 from risk_lsp.worker.messages import Message, pack, read_message
 
 _NICENESS = 5  # hovers, and what else waits for a core, come first; where nothing else runs it costs nothing

@@ -15,7 +15,7 @@ from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.generation import Continuation, Prompt, continuations, continue_decoding, prompt_tokens
 from risk_lsp.model.infilling import Infiller
-from risk_lsp.model.threads import cancellable
+from risk_lsp.model.window_runs import cancellable
 
 ModelFolder = Callable[..., Path]
 TEXT = "def largest(values):\n    best ="

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from risk_lsp.model.threads import Threads
+from risk_lsp.model.window_runs import Threads
 
 
 def blas_threads(_: object) -> int:

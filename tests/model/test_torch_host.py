@@ -17,7 +17,7 @@ from risk_lsp.model.decoders.torch_block import TorchBlock
 from risk_lsp.model.decoders.torch_host import TorchHost
 from risk_lsp.model.host import load_host
 from risk_lsp.model.sources import SCALES, locate_model
-from risk_lsp.model.threads import cancellable
+from risk_lsp.model.window_runs import cancellable
 
 ModelFolder = Callable[..., Path]
 TOKENS = np.random.default_rng(5).integers(0, 320, 300)

@@ -16,7 +16,7 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model.decoders.decoder_shape import DecoderShape
 from risk_lsp.model.decoders.numpy_block import Block, KeyValues, NumpyPast, rms_norm, rotations
 from risk_lsp.model.host import Run
-from risk_lsp.model.threads import Threads, stop_if_unwanted
+from risk_lsp.model.window_runs import Threads, stop_if_unwanted
 
 _ROWS_PER_THREAD = 16
 _LOGITS_PER_CHUNK = 1 << 20  # of a product; fewer would make it slower

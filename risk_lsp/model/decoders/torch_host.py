@@ -20,7 +20,7 @@ from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, TorchHead
 from risk_lsp.model.decoders.torch_weights import Weights, fast_number_type, number_type, open_weights, torch_device
 from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder
-from risk_lsp.model.threads import stop_if_unwanted
+from risk_lsp.model.window_runs import stop_if_unwanted
 
 _TOKENS_AT_ONCE = 1024  # of a batch: what they give each other still fits in the cache
 _ROUNDED_TO = 32  # so that few shapes of products occur, for each of which kernels are made

@@ -24,7 +24,7 @@ from risk_lsp.model.decoders.transformers_decoding import (
 )
 from risk_lsp.model.host import Run
 from risk_lsp.model.sources import ModelFolder
-from risk_lsp.model.threads import stop_if_unwanted
+from risk_lsp.model.window_runs import stop_if_unwanted
 
 _DEFAULT_CONTEXT = 2048
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from risk_lsp.errors import log_failure
 from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.placed_risk import PLACES, UNKNOWN, LinePlaces, TextPlace, all_lines, places_of
-from risk_lsp.server.wire.document_uris import path_of
+from risk_lsp.server.wire.convert import path_of
 from risk_lsp.text.document import Document
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.notebook import is_notebook

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 
-from risk_lsp.server.wire.document_uris import normal_uri
+from risk_lsp.server.wire.convert import normal_uri
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document, Part, PositionEncoding, Span, TextChange, apply_changes
 from risk_lsp.text.notebook import CellEdit, Notebook, NotebookChange

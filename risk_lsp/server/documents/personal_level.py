@@ -1,19 +1,222 @@
-"""The person's level in the server: learnt from the ledger, which a thread of its own reads and writes."""
+"""What becomes of generated lines after they are accepted, and the person's level, which is learnt from it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from risk_lsp.errors import log_failure
 from risk_lsp.personal.ledger import Ledger
 from risk_lsp.personal.level_update import learnt_shift
+from risk_lsp.personal.line_fates import Fate, Statement, fates_of, statements_of
 from risk_lsp.personal.settled_lines import Kind, acceptance, settled_regions, settlement
-from risk_lsp.risk.odds_shift import OddsShift
-from risk_lsp.server.documents.accepted_regions import Acceptance, Settlement
+from risk_lsp.probe.calibration import Place
+from risk_lsp.risk.odds_shift import OddsShift, ShiftedRisk
+from risk_lsp.risk.placed_risk import PLACES, LinePlaces
+from risk_lsp.risk.presentation import line_risks
+from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.server.documents.generated import GeneratedRegions
+from risk_lsp.server.documents.line_view import LineView
+from risk_lsp.server.wire.convert import normal_uri
+from risk_lsp.text.document import Document, Span
+from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.tracking import Splice, by_lines, moved_spans
+
+SETTLED_AFTER = 24 * 3600.0  # seconds
+_REGIONS_AT_MOST = 500  # of a document; the oldest are given up
+
+Reason = Literal["commit", "close", "time"]
+
+
+class AcceptedLine(NamedTuple):
+    """A line of code: its content without the white space around it, its tokens, and the bundle's probability."""
+
+    content: str
+    tokens: int
+    probability: float
+
+
+class Acceptance(NamedTuple):
+    """A region at the time of its first numbers. `name` tells it from others; it holds code and is not to be kept."""
+
+    name: str
+    language_id: str
+    at: float
+    lines: tuple[AcceptedLine, ...]
+
+
+class Settlement(NamedTuple):
+    """What became of the lines of the region of that name, in order; no fates where it was taken back as a whole."""
+
+    name: str
+    at: float
+    reason: Reason
+    fates: tuple[Fate, ...]
+
+
+@dataclass
+class _Region:
+    name: str
+    at: float
+    span: Span  # in the newest text
+    rows: tuple[int, ...]  # of the lines that were remembered, within the region
+    statements: list[Statement]
+
+
+class AcceptedRegions:
+    """Says by `accepted` and `settled` what is worth remembering; the code of unsettled regions is in memory alone."""
+
+    def __init__(
+        self,
+        regions: GeneratedRegions,
+        accepted: Callable[[Acceptance], None],
+        settled: Callable[[Settlement], None],
+    ) -> None:
+        self._regions = regions
+        self._accepted = accepted
+        self._settled = settled
+        self._open: dict[str, list[_Region]] = {}  # by URI, the oldest first
+
+    def follow(self, before: Document, edit: Splice) -> None:
+        """Take note of an edit of a document, given as it was before."""
+        for region in self._open.get(before.uri, ()):
+            for part in by_lines(edit):
+                moved = moved_spans([region.span], part)
+                region.span = moved[0] if moved else Span(part.start, part.start)
+
+    def note(self, view: LineView) -> None:
+        """Take note of regions that have got their first numbers, given all numbers of the newest text."""
+        document = view.analysis.document
+        new = self._regions.take_new(document)
+        if not new:
+            return
+        risks = view.placed.risks
+        risks = risks.unshifted if isinstance(risks, ShiftedRisk) else risks
+        numbers, tokens = line_risks(risks, document), _token_counts(risks, document.lines)
+        taken = {line for region in self._open.get(document.uri, ()) for line in _lines_of(region.span, document.lines)}
+        for span in sorted(set(new)):
+            within = _lines_of(span, document.lines)
+            lines = [
+                line
+                for line in within
+                if line in view.analysis.code_lines and line not in taken and not np.isnan(numbers[line])
+            ]
+            if lines:
+                taken.update(lines)
+                self._accept(document, within, lines, numbers, tokens)
+
+    def settle_committed(self, document: Document, places: LinePlaces) -> None:
+        """Settle what was committed: regions all of whose lines, as git sees them in `places`, are at rest."""
+        at_rest = places == PLACES.index(Place.AT_REST)
+        committed = []
+        for region in self._open.get(document.uri, ()):
+            lines = _lines_of(region.span, document.lines)
+            if lines and at_rest[lines.start : lines.stop].all():
+                committed.append(region)
+        self._settle(document, "commit", committed, ())
+
+    def settle_old(self, document: Document, others: Iterable[Document]) -> None:
+        """Settle what was accepted long ago. `others` are the documents that lines may have moved to."""
+        past = time.time() - SETTLED_AFTER
+        old = [region for region in self._open.get(document.uri, ()) if region.at < past]
+        self._settle(document, "time", old, others)
+
+    def close(self, document: Document, others: Iterable[Document]) -> None:
+        """Settle everything in a document that is closed."""
+        self._settle(document, "close", self._open.get(document.uri, []), others)
+        self._open.pop(document.uri, None)
+
+    def withdraw(self, document: Document, span: Span) -> None:
+        """Forget the regions that touch a span of the newest text, of which a person says that no model wrote it."""
+        kept = [
+            region
+            for region in self._open.get(document.uri, ())
+            if region.span.end < span.start or span.end < region.span.start
+        ]
+        self._open[document.uri] = kept
+
+    def _accept(
+        self,
+        document: Document,
+        within: range,
+        lines: Sequence[int],
+        numbers: NDArray[np.float64],
+        tokens: NDArray[np.intp],
+    ) -> None:
+        index = document.lines
+        span = Span(index.start(within.start), index.content_end(within.stop - 1))
+        text = index.slice(*span)
+        now = time.time()
+        name = f"{normal_uri(document.uri)}\n{text}"
+        kept = tuple(
+            AcceptedLine(index.slice(*index.stripped[line].tolist()), int(tokens[line]), float(numbers[line]))
+            for line in lines
+        )
+        rows = tuple(line - within.start for line in lines)
+        region = _Region(name, now, span, rows, statements_of(text, document.language_id))
+        opened = self._open.setdefault(document.uri, [])
+        opened.append(region)
+        del opened[:-_REGIONS_AT_MOST]
+        self._accepted(Acceptance(name, document.language_id, now, kept))
+
+    def _settle(
+        self, document: Document, reason: Reason, regions: Sequence[_Region], others: Iterable[Document]
+    ) -> None:
+        for region in list(regions):
+            fates = _fates_in(region, document, others)
+            rows = tuple(fates.get(row, Fate.KEPT) for row in region.rows)
+            was_taken_back = all(fate is Fate.DELETED for fate in rows)
+            self._settled(Settlement(region.name, time.time(), reason, () if was_taken_back else rows))
+            self._open[document.uri].remove(region)
+
+
+def _fates_in(region: _Region, document: Document, others: Iterable[Document]) -> dict[int, Fate]:
+    """The fates by row. Other texts are looked at only for statements that are gone from where they stood.
+
+    Where half of the lines are, the span was lost, as when a formatter rewrites the whole text: then the document is
+    looked through.
+    """
+    index, language = document.lines, document.language_id
+    lines = _lines_of(region.span, index)
+    start, end = (index.start(lines.start), index.content_end(lines.stop - 1)) if lines else region.span
+    now = statements_of(index.slice(start, end), language)
+    found = fates_of(region.statements, now, ())
+    if Fate.DELETED not in found.values():
+        return found
+    moved_to = [statement for other in others for statement in statements_of(other.text, language)]
+    rest = [index.slice(0, start), index.slice(end, index.length)]
+    beside = [statement for text in rest for statement in statements_of(text, language)]
+    found = fates_of(region.statements, now, [*beside, *moved_to])
+    if 2 * _kept(found) > len(found):
+        return found
+    through_all = fates_of(region.statements, statements_of(document.text, language), moved_to)
+    return max(found, through_all, key=_kept)
+
+
+def _kept(fates: dict[int, Fate]) -> int:
+    return sum(fate is Fate.KEPT for fate in fates.values())
+
+
+def _lines_of(span: Span, lines: LineIndex) -> range:
+    """The lines that a span touches; none for an empty one."""
+    if span.start == span.end:
+        return range(0)
+    return range(lines.line_of(span.start), lines.line_of(span.end - 1) + 1)
+
+
+def _token_counts(risks: SpanRisk, lines: LineIndex) -> NDArray[np.intp]:
+    """How many tokens end in each line, int[lines]."""
+    last = np.maximum(risks.starts, risks.ends - 1)
+    return np.bincount(np.searchsorted(lines.starts, last, side="right") - 1, minlength=lines.count)
+
 
 _SECONDS_TO_STOP = 2.0  # that what is still to be written may take
 

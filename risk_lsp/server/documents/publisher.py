@@ -4,18 +4,55 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
+from risk_lsp.risk.presentation import driving_words
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.line_view import LineView
-from risk_lsp.server.features.diagnostics import diagnostics_of
-from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.document_uris import name_of
+from risk_lsp.server.wire.convert import name_of, range_of
 from risk_lsp.server.wire.messenger import Messenger
-from risk_lsp.text.document import Document
+from risk_lsp.text.document import Document, Part, PositionEncoding, stripped_line_span
+
+if TYPE_CHECKING:
+    from risk_lsp.server.features.questions import Questions
+
+SOURCE = "risk-lsp"
+CODE = "likely-edit"
+
+
+def diagnostics_of(view: LineView, part: Part, encoding: PositionEncoding) -> list[types.Diagnostic]:
+    """One hint per line of the part worth showing, in the order of the text; the part is one of the view's snapshot.
+
+    `data` is for clients that show more: offsets are in code points, tokens are ranges as the client counts them. The
+    rank of a percentage is left out of it, because it changes with every line that is added elsewhere.
+    """
+    document, found = view.analysis.document, []
+    for line in view.shown:
+        if line not in part.lines:
+            continue
+        span, probability, standing = stripped_line_span(document, line), float(view.numbers[line]), view.standing(line)
+        tokens = [range_of(part, token, encoding) for token in driving_words(view.placed.risks, document.text, span)]
+        data = {
+            "probability": round(probability, 4),
+            "start": span.start - part.start,
+            "end": span.end - part.start,
+            "tokens": [
+                {
+                    "start": {"line": token.start.line, "character": token.start.character},
+                    "end": {"line": token.end.line, "character": token.end.character},
+                }
+                for token in tokens
+            ],
+            **{key: value for key, value in standing.to_json().items() if standing.why or key not in ("rank", "of")},
+        }
+        place, hint = range_of(part, span, encoding), types.DiagnosticSeverity.Hint
+        message = standing.sentence(probability)
+        found.append(types.Diagnostic(place, message, hint, source=SOURCE, code=CODE, data=data))
+    return found
+
 
 # By the client's capability below `workspace`.
 _REQUESTS = {

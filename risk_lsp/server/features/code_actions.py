@@ -9,11 +9,11 @@ from lsprotocol import types
 
 from risk_lsp.server.command_table import EXPLAIN, IGNORE_LINE, REPAIR, REPAIR_WITH_HINT, STOP_IGNORING, WRITE_BODY
 from risk_lsp.server.documents.analysis import Analysis
+from risk_lsp.server.documents.ignored_lines import ignoring_comment
 from risk_lsp.server.documents.open_documents import reason_not_scored
-from risk_lsp.server.features.diagnostics import CODE, SOURCE
+from risk_lsp.server.documents.publisher import CODE, SOURCE
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import edit_inserting, offset_of, range_of
-from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Part
 from risk_lsp.text.extents import body_place
 

@@ -18,11 +18,10 @@ from risk_lsp.report.html_report import html_report
 from risk_lsp.report.wording import Tool
 from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.server.command_table import COMMANDS
+from risk_lsp.server.documents.ignored_lines import ignoring_comment
 from risk_lsp.server.documents.line_view import LineView
-from risk_lsp.server.wire.convert import edit_inserting, span_of
-from risk_lsp.server.wire.document_uris import name_of
+from risk_lsp.server.wire.convert import edit_inserting, name_of, span_of
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
-from risk_lsp.text.comments import ignoring_comment
 from risk_lsp.text.document import Document, Part, Span
 
 if TYPE_CHECKING:

@@ -16,8 +16,7 @@ from pygls.exceptions import JsonRpcRequestCancelled
 
 from risk_lsp.errors import ModelError, RiskError, log_failure
 from risk_lsp.model.registry import CatalogueModel, catalogue_model
-from risk_lsp.server.wire.messenger import Messenger
-from risk_lsp.server.wire.work_done import WorkDoneProgress
+from risk_lsp.server.wire.messenger import Messenger, WorkDoneProgress
 
 NOT_NOW = "Not now"
 _SECONDS_BETWEEN_REPORTS = 0.2

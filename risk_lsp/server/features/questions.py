@@ -17,11 +17,10 @@ from risk_lsp.errors import RiskError
 from risk_lsp.server.documents.analysis import Analysis, Outcome
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.documents.open_documents import reason_not_scored
+from risk_lsp.server.documents.publisher import diagnostics_of
 from risk_lsp.server.features.code_actions import Action, code_actions
-from risk_lsp.server.features.diagnostics import diagnostics_of
 from risk_lsp.server.features.hover import hover_of, note
-from risk_lsp.server.features.in_line import code_lenses, inlay_hints
-from risk_lsp.server.features.number_answers import lines_answer, query_answer
+from risk_lsp.server.features.line_answers import code_lenses, inlay_hints, lines_answer, query_answer
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import offset_of, position_of, span_of
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier

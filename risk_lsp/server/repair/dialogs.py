@@ -17,8 +17,7 @@ from risk_lsp.risk.presentation import percent
 from risk_lsp.server.features.code_actions import NOT_TRUSTED
 from risk_lsp.server.repair.queue import OUTDATED, RepairJob, RepairOutcome, Stage
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.convert import range_of
-from risk_lsp.server.wire.document_uris import path_of
+from risk_lsp.server.wire.convert import path_of, range_of
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.text.document import Document, Part, Span
 

@@ -19,8 +19,7 @@ from risk_lsp.server.features.code_actions import REPAIRED_LANGUAGE
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import asked_span
-from risk_lsp.server.wire.messenger import REQUEST_FAILED, Messenger
-from risk_lsp.server.wire.work_done import WorkDoneProgress
+from risk_lsp.server.wire.messenger import REQUEST_FAILED, Messenger, WorkDoneProgress
 from risk_lsp.text.document import Part, Span
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from risk_lsp.sandbox.isolation import SandboxError
 from risk_lsp.server.repair.dialogs import ConsentStore, find_judge, offer_repair
 from risk_lsp.server.repair.queue import RepairJob, RepairOutcome
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.document_uris import name_of
+from risk_lsp.server.wire.convert import name_of
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.settings import Settings
 

@@ -13,7 +13,7 @@ from risk_lsp.repair.workbench import unified_diff
 from risk_lsp.risk.writing import WritingTask, WrittenText
 from risk_lsp.server.repair.dialogs import is_accepted
 from risk_lsp.server.wire.convert import range_of, span_of
-from risk_lsp.server.wire.work_done import WorkDoneProgress
+from risk_lsp.server.wire.messenger import WorkDoneProgress
 from risk_lsp.server.writing.inline_completion import accept_written
 from risk_lsp.server.writing.suggestions import Suggestion
 from risk_lsp.text.document import Part, Span

@@ -9,8 +9,7 @@ import pytest
 from risk_lsp.probe.calibration import Place
 from risk_lsp.repair.model_questions import Explanation, TokenReason
 from risk_lsp.risk.placed_risk import Standing
-from risk_lsp.server.features.explanation import written
-from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT
+from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT, written
 from risk_lsp.text.document import Document, Span
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.person import LARGEST, at_line, default_server

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.server.wire.document_uris import name_of, normal_uri, path_of
+from risk_lsp.server.wire.convert import name_of, normal_uri, path_of
 from tests.conftest import FIXTURES
 from tests.server.lsp_client import LspClient
 

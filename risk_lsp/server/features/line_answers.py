@@ -1,11 +1,9 @@
-"""What is written into the text: inlay hints at the end of risky lines, code lenses above functions.
-
-Between an edit and the next numbers, lines that the edit left alone keep theirs, so that nothing comes and goes.
-"""
+"""What a client hears of lines, functions and ranges: inlay hints, code lenses, and answers to requests for numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from lsprotocol import types
 
@@ -59,3 +57,45 @@ def _where_now(then: Document, now: Document, lines: Iterable[int]) -> dict[int,
 
 def _content(document: Document, line: int) -> str:
     return document.lines.slice(document.lines.start(line), document.lines.content_end(line))
+
+
+def query_answer(view: LineView, part: Part, spans: list[Span]) -> dict[str, Any]:
+    """One of each per range, in order: {"version", "probabilities", "standings": what may be said of them, "labels" and
+    "sentences": that in words}.
+
+    A range has the rank of the first to read of its lines.
+    """
+    here = view.placed
+    probabilities = here.risks.probabilities([span.start for span in spans], [span.end for span in spans]).tolist()
+    standings = [here.of_span(span, view.ranks) for span in spans]
+    said = list(zip(standings, probabilities, strict=True))
+    return {
+        "version": part.version,
+        "probabilities": probabilities,
+        "standings": [standing.to_json() for standing in standings],
+        "labels": [standing.short(probability) for standing, probability in said],
+        "sentences": [standing.sentence(probability) for standing, probability in said],
+    }
+
+
+def lines_answer(view: LineView, part: Part) -> dict[str, Any]:
+    """One of each per line: {"version", "lines": the probability or null, "labels": "41%" or "1st" or null, "steps":
+    for a heat map, "outside": None or why, "ranks": number or null, "of": how many lines have one, "places": one per
+    line, "orders": by place, why its lines give an order alone}."""
+    probabilities = [None if value != value else value for value in view.probabilities.tolist()]
+    lines = range(part.lines.start, part.lines.stop)
+    return {
+        "version": part.version,
+        "lines": [probabilities[line] for line in lines],
+        "labels": [_label(view, line, probabilities[line]) for line in lines],
+        "steps": list(view.steps[lines.start : lines.stop]),
+        "outside": view.outside,
+        "ranks": [rank or None for rank in view.ranks[lines.start : lines.stop].tolist()],
+        "of": int(view.ranks.max(initial=0)),
+        "places": [place.value for place in view.placed.places_of_lines()[lines.start : lines.stop]],
+        "orders": view.placed.orders(),
+    }
+
+
+def _label(view: LineView, line: int, probability: float | None) -> str | None:
+    return None if probability is None else view.standing(line).short(probability) or None

@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from risk_lsp.text.comments import ignoring_comment, lines_ignored_in_source
+from risk_lsp.server.documents.ignored_lines import ignoring_comment, lines_ignored_in_source
 from risk_lsp.text.document import Document
-
-from .naive import texts
+from tests.text.naive import texts
 
 
 def of(text: str, language_id: str = "python") -> Document:
