@@ -32,7 +32,8 @@ _EXTRAS = {
 class Command:
     """A command: its words, one line of help, and the module with its options and its work.
 
-    The module offers add_arguments(parser) and run(args) -> exit code; it is imported when the command is given.
+    For a last word WORD the module offers add_WORD_arguments(parser) and run_WORD(args) -> exit code. It is imported
+    when the command is given.
     """
 
     words: str
@@ -41,16 +42,16 @@ class Command:
 
 
 COMMANDS = (
-    Command("serve", "run the language server", "risk_lsp.cli.serve_command"),
-    Command("check", "report on files and folders, or on what changed in them", "risk_lsp.cli.check_command"),
-    Command("report", "one page of HTML on files and folders", "risk_lsp.cli.report_command"),
-    Command("score", "score many programs from a JSONL file", "risk_lsp.cli.score_command"),
-    Command("query", "the probability of one span of a file", "risk_lsp.cli.query_command"),
-    Command("doctor", "versions, model, device, memory, and a self-test", "risk_lsp.cli.doctor_command"),
-    Command("repair", "look for a repair of a file, or of a line of it", "risk_lsp.cli.repair_command"),
-    Command("personal", "what was learnt from your own edits", "risk_lsp.cli.personal_command"),
-    Command("generate", "write at a line of a file, and say how risky that is", "risk_lsp.cli.generate_command"),
-    Command("models", "list, fetch, add, remove and choose models", "risk_lsp.cli.models_command"),
+    Command("serve", "run the language server", "risk_lsp.cli.upkeep_commands"),
+    Command("check", "report on files and folders, or on what changed in them", "risk_lsp.cli.reading_commands"),
+    Command("report", "one page of HTML on files and folders", "risk_lsp.cli.reading_commands"),
+    Command("score", "score many programs from a JSONL file", "risk_lsp.cli.reading_commands"),
+    Command("query", "the probability of one span of a file", "risk_lsp.cli.reading_commands"),
+    Command("doctor", "versions, model, device, memory, and a self-test", "risk_lsp.cli.upkeep_commands"),
+    Command("repair", "look for a repair of a file, or of a line of it", "risk_lsp.cli.writing_commands"),
+    Command("personal", "what was learnt from your own edits", "risk_lsp.cli.upkeep_commands"),
+    Command("generate", "write at a line of a file, and say how risky that is", "risk_lsp.cli.writing_commands"),
+    Command("models", "list, fetch, add, remove and choose models", "risk_lsp.cli.upkeep_commands"),
 )
 _GROUPS = {
     "corpus": "the text that models are trained on",
@@ -108,10 +109,10 @@ class _LazyParser(argparse.ArgumentParser):
         if args and args[0] in self.below:
             return self.below[args[0]].parse_known_args(args[1:], namespace)
         if self.command is not None:
-            implementation = import_module(self.command.module)
+            implementation, name = import_module(self.command.module), self.command.words.split()[-1]
             self.command = None
-            implementation.add_arguments(self)
-            self.set_defaults(run=implementation.run)
+            getattr(implementation, f"add_{name}_arguments")(self)
+            self.set_defaults(run=getattr(implementation, f"run_{name}"))
         return super().parse_known_args(args, namespace)
 
 

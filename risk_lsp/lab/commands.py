@@ -5,15 +5,15 @@ from __future__ import annotations
 from risk_lsp.cli.command_line import Command
 
 COMMANDS = (
-    Command("corpus build", "files to packed tokens for training", "risk_lsp.lab.training.corpus_command"),
+    Command("corpus build", "files to packed tokens for training", "risk_lsp.lab.training.model_commands"),
     Command("corpus programs", "library code as labelled programs", "risk_lsp.lab.training.library_programs"),
-    Command("train model", "train a small code model", "risk_lsp.lab.training.model_command"),
-    Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.derive_command"),
-    Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.tune_command"),
+    Command("train model", "train a small code model", "risk_lsp.lab.training.model_commands"),
+    Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.deriving_commands"),
+    Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.deriving_commands"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.lab.training.probe_fit_command"),
     Command("probe evaluate", "measure a bundle on labelled data", "risk_lsp.lab.evaluation.probe_evaluate_command"),
     Command("probe places", "the level for each kind of text", "risk_lsp.lab.evaluation.probe_places_command"),
-    Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.lab.evaluation.evaluate_command"),
+    Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.lab.evaluation.evaluate_commands"),
     Command(
         "evaluate repair",
         "how many programs are repaired, and at what cost",
@@ -22,7 +22,7 @@ COMMANDS = (
     Command(
         "evaluate personal",
         "what learning from a person's edits is worth",
-        "risk_lsp.lab.evaluation.personal_evaluate_command",
+        "risk_lsp.lab.evaluation.evaluate_commands",
     ),
     Command("patches sample", "programs of a model for problems", "risk_lsp.lab.patches.sample_command"),
     Command("patches build", "minimal patches of failing programs", "risk_lsp.lab.patches.build_command"),

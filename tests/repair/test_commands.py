@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.cli.repair_command import Target, parse_target
+from risk_lsp.cli.writing_commands import Target, parse_target
 from risk_lsp.errors import BadInput
 from risk_lsp.repair.tree import TreeStore
 from risk_lsp.risk.engine import Engine

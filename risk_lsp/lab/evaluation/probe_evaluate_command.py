@@ -123,7 +123,7 @@ def _shown(value: float | None, digits: int = 3) -> str:
     return "n/a" if value is None else f"{value:.{digits}f}"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp probe evaluate`."""
     parser.add_argument("bundle", type=Path, help="the bundle to measure")
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
@@ -144,7 +144,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int)
 
 
-def run(args: argparse.Namespace) -> int:
+def run_evaluate(args: argparse.Namespace) -> int:
     """Measure and print the table; returns the exit code."""
     from dataclasses import replace
 

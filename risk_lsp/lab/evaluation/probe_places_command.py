@@ -106,7 +106,7 @@ def files_at_rest(most: int) -> list[LibraryFile]:
     return list(islice(files, most))
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_places_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp probe places`."""
     parser.add_argument("bundle", type=Path, help="the bundle whose manifest is written")
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
@@ -131,7 +131,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int)
 
 
-def run(args: argparse.Namespace) -> int:
+def run_places(args: argparse.Namespace) -> int:
     """Fit, write and print; returns the exit code."""
     from dataclasses import replace
 

@@ -39,7 +39,7 @@ _SHAPES = [
 ]  # many feedbacks, one repair each: the paper's best
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_repair_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp evaluate repair`."""
     parser.add_argument("out", type=Path, metavar="OUT", help="a folder for records, figures and plots; resumed")
     parser.add_argument(
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trees", type=Path, metavar="DIR", help="pass@k and pass@t of the repair trees kept there")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_repair(args: argparse.Namespace) -> int:
     """Measure and print; returns the exit code."""
     args.out.mkdir(parents=True, exist_ok=True)
     if args.trees is not None:

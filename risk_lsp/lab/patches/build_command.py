@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from risk_lsp.lab.patches.asked_fixes import FixOptions
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_build_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp patches build`."""
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for the data set; a build in it goes on")
     parser.add_argument("--problems", type=Path, nargs="+", default=[], metavar="FILE", help="problems with tests")
@@ -82,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     asked.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="of a request (default 120)")
 
 
-def run(args: argparse.Namespace) -> int:
+def run_build(args: argparse.Namespace) -> int:
     """Build; returns the exit code."""
     from risk_lsp.lab.patches.build import BuildOptions, build
     from risk_lsp.lab.patches.build_inputs import InputFiles

@@ -143,7 +143,7 @@ def _known(out: Path, options: SamplingOptions) -> Counter[str]:
     return known
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp patches sample`."""
     parser.add_argument("out", type=Path, metavar="OUT.jsonl", help="samples; what it already holds is not asked again")
     parser.add_argument(
@@ -192,7 +192,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hosted.add_argument("--threads", type=int)
 
 
-def run(args: argparse.Namespace) -> int:
+def run_sample(args: argparse.Namespace) -> int:
     """Sample; returns the exit code. The key of an endpoint is read from OPENAI_API_KEY."""
     from risk_lsp.lab.patches.problems import problems_by_id
 

@@ -125,7 +125,7 @@ _WITH_A_BUG = 0.6  # share of the programs that get a twin with a bug
 _FIELDS = ("id", "group", "benchmark", "text", "passed", "model", "source", "kind")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_programs_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp corpus programs`."""
     parser.add_argument("out", type=Path, help="file to write, .jsonl or .jsonl.xz")
     parser.add_argument("--count", type=int, default=1600, help="pieces of library code (default 1600)")
@@ -137,7 +137,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1)
 
 
-def run(args: argparse.Namespace) -> int:
+def run_programs(args: argparse.Namespace) -> int:
     """Write the programs; returns the exit code."""
     fetched = fetched_packages(args.packages) if args.packages else iter(())
     programs = library_programs(chain(installed_distributions(), fetched), args.count, LIBRARIES_TO_MEASURE, args.seed)

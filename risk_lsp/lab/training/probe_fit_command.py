@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from risk_lsp.lab.training.fit_probe import Recipe
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp probe fit`."""
     parser.add_argument("out", type=Path, help="folder for the bundle")
     parser.add_argument(
@@ -114,7 +114,7 @@ def counts(text: str) -> float:
     return number
 
 
-def run(args: argparse.Namespace) -> int:
+def run_fit(args: argparse.Namespace) -> int:
     """Fit; returns the exit code."""
     from risk_lsp.lab.training.make_bundle import make_bundle
 
@@ -172,7 +172,7 @@ def recipe_of(manifest: Manifest, layer_count: int) -> Recipe:
 def _arguments_of(command: str) -> argparse.Namespace:
     """The arguments that a command names: all that a manifest without a recipe says."""
     parser = argparse.ArgumentParser(exit_on_error=False)
-    add_arguments(parser)
+    add_fit_arguments(parser)
     words = shlex.split(command)
     if words[:3] != ["risk-lsp", "probe", "fit"]:
         raise ValueError(f"{command!r} is no risk-lsp probe fit")

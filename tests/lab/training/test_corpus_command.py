@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.cli.command_line import build_parser
-from risk_lsp.lab.training import corpus_command
+from risk_lsp.lab.training import model_commands
 from risk_lsp.lab.training.documents import TrainingDocument
 from risk_lsp.lab.training.packing import END_OF_TEXT, read_corpus, read_stream
 from risk_lsp.model.tokenizer import load_tokenizer
@@ -33,8 +33,8 @@ def build(out: Path, *options: object) -> Path:
 
 @pytest.fixture(autouse=True)
 def small_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(corpus_command, "standard_library", libraries)
-    monkeypatch.setattr(corpus_command, "installed_distributions", lambda: iter(()))
+    monkeypatch.setattr(model_commands, "standard_library", libraries)
+    monkeypatch.setattr(model_commands, "installed_distributions", lambda: iter(()))
 
 
 def documents_in(corpus: Path, stream: str) -> int:

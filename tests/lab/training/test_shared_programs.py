@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.patches.labels import with_intent
-from risk_lsp.lab.training.corpus_command import model_written_documents
+from risk_lsp.lab.training.model_commands import model_written_documents
 from tests.lab.training.makers import group_in, write_records
 
 PRELUDE = "from typing import *\nimport math\n\n"
