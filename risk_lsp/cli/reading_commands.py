@@ -87,10 +87,8 @@ def _checked(
 
 
 def _formatted(form: str, result: CheckResult, engine: Engine) -> str:
-    from risk_lsp.report.github_report import github_report
-    from risk_lsp.report.json_report import json_report
-    from risk_lsp.report.sarif_report import sarif_report
     from risk_lsp.report.text_report import TextStyle, svg_report, text_report
+    from risk_lsp.report.tool_reports import github_report, json_report, sarif_report
     from risk_lsp.report.wording import shows_unicode, tool_of, wants_color
 
     if form == "json":

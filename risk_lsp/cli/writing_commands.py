@@ -19,9 +19,9 @@ from risk_lsp.files import write_whole
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.repair.chat import ChatProvider
 from risk_lsp.repair.embedded import EmbeddedProvider
+from risk_lsp.repair.execution import PICKS, PickedText
 from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.repair.orchestration import Provider, repair
-from risk_lsp.repair.picking import PICKS, PickedText
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult, unified_diff
@@ -250,7 +250,7 @@ def add_generate_arguments(parser: argparse.ArgumentParser) -> None:
 def run_generate(args: argparse.Namespace) -> int:
     """Write at one place; 0 if there is something to show and no test failed with it, 1 if not."""
     from risk_lsp.errors import BadInput
-    from risk_lsp.repair.picking import pick
+    from risk_lsp.repair.execution import pick
     from risk_lsp.repair.test_plan import find_tests
     from risk_lsp.repair.workbench import unified_diff
     from risk_lsp.report.wording import write_all

@@ -16,8 +16,7 @@ from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
 from risk_lsp.server.configuration import USER_SETTINGS, Configuration, SettingsChanges
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_events import DocumentEvents
-from risk_lsp.server.documents.document_places import DocumentPlaces
-from risk_lsp.server.documents.generated import GeneratedRegions
+from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore
 from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ChoiceWatch, ModelHost

@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass
 
 from risk_lsp.server.configuration import Configuration
 from risk_lsp.server.documents.analysis import Analyzer
-from risk_lsp.server.documents.document_places import DocumentPlaces
-from risk_lsp.server.documents.generated import GeneratedRegions
+from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore
 from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ModelHost

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from risk_lsp.report.check import CheckOptions, CheckResult
-from risk_lsp.report.github_report import github_report
+from risk_lsp.report.tool_reports import github_report
 from tests.risk.scorers import check
 
 

@@ -11,13 +11,11 @@ import pytest
 
 from risk_lsp.probe.calibration import Place, Prior, Priors
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
-from risk_lsp.report.github_report import github_report
 from risk_lsp.report.html_report import html_report
-from risk_lsp.report.json_report import json_report
-from risk_lsp.report.sarif_report import sarif_report
 from risk_lsp.report.score import score_file
 from risk_lsp.report.span_query import describe_span
 from risk_lsp.report.text_report import TextStyle, text_report
+from risk_lsp.report.tool_reports import github_report, json_report, sarif_report
 from risk_lsp.report.wording import Tool
 from risk_lsp.risk.changes import changes_since
 from tests.risk.repositories import Repository

@@ -19,8 +19,8 @@ from torch import nn
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.documents import is_held_out, split_of
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms, collect_features
+from risk_lsp.lab.training.fit_probe import FitOptions, batch_loss
 from risk_lsp.lab.training.labelled import ProbeData
-from risk_lsp.lab.training.losses import FitOptions, batch_loss
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
 from risk_lsp.lab.training.training_files import (
     Progress,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
+from risk_lsp.lab.training.fit_probe import runs_of
 from risk_lsp.lab.training.heads import FittedHead
-from risk_lsp.lab.training.losses import runs_of
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import OFF_LINE
 

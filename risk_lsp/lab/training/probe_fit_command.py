@@ -124,8 +124,7 @@ def run_fit(args: argparse.Namespace) -> int:
 
 def recipe_from(args: argparse.Namespace, layer_count: int) -> Recipe:
     """What the arguments say for a model of `layer_count` layers. BadInput for layers that it lacks."""
-    from risk_lsp.lab.training.fit_probe import Recipe
-    from risk_lsp.lab.training.losses import FitOptions
+    from risk_lsp.lab.training.fit_probe import FitOptions, Recipe
 
     if args.layers is None:
         layers = {(layer_count + 1) // 2, layer_count}

@@ -15,8 +15,7 @@ from risk_lsp.risk.odds_shift import OddsShift
 from risk_lsp.risk.placed_risk import LinePlaces, PlacedRisk, Standing, all_lines, few_at_rest, placed, ranks_of
 from risk_lsp.risk.presentation import heat_steps, line_risks, riskiest_lines
 from risk_lsp.server.documents.analysis import Analysis
-from risk_lsp.server.documents.document_places import DocumentPlaces
-from risk_lsp.server.documents.generated import GeneratedRegions
+from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import Ignored, IgnoreStore, ignored_lines
 from risk_lsp.settings import Settings
 from risk_lsp.text.tracking import LineMatch, match_lines

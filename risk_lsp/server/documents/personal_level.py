@@ -23,7 +23,7 @@ from risk_lsp.risk.odds_shift import OddsShift, ShiftedRisk
 from risk_lsp.risk.placed_risk import PLACES, LinePlaces
 from risk_lsp.risk.presentation import line_risks
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.server.documents.generated import GeneratedRegions
+from risk_lsp.server.documents.document_places import GeneratedRegions
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import normal_uri
 from risk_lsp.text.document import Document, Span

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from risk_lsp.lab.training.fit_probe import FitOptions, batch_loss, ranking_loss
 from risk_lsp.lab.training.heads import new_head
-from risk_lsp.lab.training.losses import FitOptions, batch_loss, ranking_loss
 from tests.lab.training.makers import store_of
 
 TWO_LINES = store_of(np.zeros((4, 3)), np.array([False, False, True, True]), 2, 2)  # of two tokens, one program

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput, BundleError
-from risk_lsp.lab.training.fit_probe import Recipe
-from risk_lsp.lab.training.losses import FitOptions
+from risk_lsp.lab.training.fit_probe import FitOptions, Recipe
 from risk_lsp.lab.training.probe_fit_command import recipe_of
 from risk_lsp.probe.manifest import Manifest, read_manifest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from risk_lsp.server.documents.generated import looks_generated
+from risk_lsp.server.documents.document_places import looks_generated
 
 FUNCTION = """def mean(values):
     total = sum(values)

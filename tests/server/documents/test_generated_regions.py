@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.server.documents.generated import GeneratedRegions
+from risk_lsp.server.documents.document_places import GeneratedRegions
 from risk_lsp.server.documents.open_documents import OpenDocuments
 from risk_lsp.text.document import Document, Position, PositionEncoding, Span, TextChange
 from tests.server.documents.test_generated import FUNCTION

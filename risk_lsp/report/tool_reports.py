@@ -1,9 +1,10 @@
-"""The report that code-scanning services read: SARIF 2.1.0."""
+"""The reports that other programs read: JSON (docs/report-format.md), SARIF 2.1.0, and GitHub's annotations."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections import Counter
 from collections.abc import Set
@@ -11,9 +12,85 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
-from risk_lsp.report.wording import NAME, Tool
+import numpy as np
+
+from risk_lsp.report.check import CheckResult, FileFailure, FileReport, LineRisk, likeliest_first
+from risk_lsp.report.wording import NAME, Tool, above, caveat, reasons
+from risk_lsp.risk.placed_risk import Standing
+from risk_lsp.risk.presentation import FunctionRisk
 from risk_lsp.text.document import Span
+
+FORMAT_VERSION = 1
+
+
+def json_report(result: CheckResult, tool: Tool) -> str:
+    """One JSON object, with a newline at its end."""
+    report = {
+        "format": "risk-lsp-check",
+        "format_version": FORMAT_VERSION,
+        "tool": {"name": NAME, "version": tool.version},
+        "bundle": {"name": tool.bundle, "probe_hash": tool.probe_hash, "weights_hash": tool.weights_hash},
+        "threshold": result.threshold,
+        "base": result.base,
+        "files": [_file(report) for report in result.reports],
+        "errors": [_error(failure) for failure in result.failures],
+        "passed_over": [{"path": str(file.path), "reason": file.reason} for file in result.passed_over],
+    }
+    return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+
+
+def rounded(probability: float) -> float | None:
+    """Four digits are more than a probability has; a line that has none (NaN) is null."""
+    return None if math.isnan(probability) else round(probability, 4)
+
+
+def _file(report: FileReport) -> dict[str, Any]:
+    novelty = report.placed.risks.novelty
+    return {
+        "path": str(report.path),
+        "language": report.language_id,
+        "document": rounded(report.document),
+        **report.placed.whole.to_json(),
+        "novelty": None if novelty is None else round(novelty, 4),
+        "lines": [rounded(probability) for probability in report.line_probabilities.tolist()],
+        "ranks": [rank or None for rank in report.ranks.tolist()],
+        "places": [place.value for place in report.placed.places_of_lines()],
+        "orders": report.placed.orders(),
+        "changed": None if report.changed is None else (np.flatnonzero(report.changed) + 1).tolist(),
+        "worth_reading": [_line(report, line) for line in report.worth_reading],
+        "findings": [_line(report, line) for line in report.findings],
+        "functions": [_function(report, function, standing) for function, standing in report.functions],
+    }
+
+
+def _line(report: FileReport, line: LineRisk) -> dict[str, Any]:
+    return {
+        "line": line.line + 1,
+        "start": line.span.start,
+        "end": line.span.end,
+        "text": report.text[line.span.start : line.span.end],
+        "probability": rounded(line.probability),
+        **line.standing.to_json(),
+        "tokens": [{"start": word.start, "end": word.end} for word in line.words],
+        "reference": line.reference,
+    }
+
+
+def _function(report: FileReport, function: FunctionRisk, standing: Standing) -> dict[str, Any]:
+    span = function.node.span
+    return {
+        "kind": function.node.kind,
+        "name": function.node.name,
+        "first_line": report.lines.line_of(span.start) + 1,
+        "last_line": report.lines.line_of(max(span.start, span.end - 1)) + 1,
+        "probability": rounded(function.probability),
+        **standing.to_json(),
+    }
+
+
+def _error(failure: FileFailure) -> dict[str, str]:
+    return {"path": str(failure.path), "message": failure.error.message, "hint": failure.error.hint}
+
 
 MOST_RESULTS = 5_000  # GitHub includes so many results of a run, and refuses a run of more than 25,000
 RULE_ID = "likely-edit"
@@ -127,3 +204,44 @@ def _artifact(path: Path, root: Path) -> dict[str, Any]:
         name = resolved.relative_to(root.resolve()).as_posix()
         return {"uri": quote_from_bytes(os.fsencode(name)), "uriBaseId": "SRCROOT"}
     return {"uri": resolved.as_uri()}
+
+
+LIMIT = 10  # GitHub shows so many notices of one step, and drops the others
+
+
+def github_report(result: CheckResult, root: Path) -> str:
+    """One notice per finding, the likeliest first, as many as GitHub shows, and a line that counts them all.
+
+    Files below `root`, the workspace, are named relative to it.
+    """
+    findings = likeliest_first(result.reports, lambda report: report.findings)
+    rows = [_notice(report, line, root) for report, line in findings[:LIMIT]]
+    summary = above(result)
+    if len(findings) > LIMIT:
+        summary += f"; the {LIMIT} likeliest are annotated"
+    if result.passed_over:
+        names = (f"{_name(each.path, root)} ({each.reason})" for each in result.passed_over)
+        summary += _data("; passed over: " + ", ".join(names))
+    return "\n".join([*rows, summary]) + "\n"
+
+
+def _notice(report: FileReport, line: LineRisk, root: Path) -> str:
+    title = line.standing.sentence(line.probability)
+    message = ". ".join(part for part in (reasons(report, line), caveat(report, line.standing)) if part) or title
+    properties = {"file": _name(report.path, root), "line": str(line.line + 1), "title": title}
+    listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::notice {listed}::{_data(message)}"
+
+
+def _name(path: Path, root: Path) -> str:
+    absolute, top = os.path.realpath(path), os.path.realpath(root)
+    inside = Path(absolute).is_relative_to(top)
+    return Path(absolute).relative_to(top).as_posix() if inside else absolute
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
