@@ -89,7 +89,10 @@ class Infiller:
                 int(encoding.starts[token]),
                 int(encoding.ends[token]),
                 float(np.exp(row[encoding.token_ids[token]])),
-                tuple((self._tokenizer.decode([int(each)]), float(np.exp(row[each]))) for each in _likeliest(row, top)),
+                tuple(
+                    (self._tokenizer.decode([int(each)]), float(np.exp(row[each])))
+                    for each in heapq.nlargest(top, range(len(row)), key=row.__getitem__)
+                ),
             )
             for token, row in zip(places, log_probabilities, strict=True)
         ]
@@ -135,10 +138,6 @@ def _log_softmax(logits: NDArray[Any]) -> NDArray[Any]:
     shifted = logits - logits.max(axis=-1, keepdims=True)
     normalised: NDArray[Any] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return normalised
-
-
-def _likeliest(row: NDArray[Any], top: int) -> list[int]:
-    return heapq.nlargest(top, range(len(row)), key=row.__getitem__)
 
 
 def preferences(model: CodeModel, text: str, variants: Sequence[str]) -> NDArray[np.float64]:

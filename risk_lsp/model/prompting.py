@@ -71,7 +71,10 @@ def surroundings(
     """
     marks = FillMarks.of(model.tokenizer) if text[end:].strip() else None
     prefix = list(model.tokenizer.prefix)
-    first = _fragment_start(text, start, most_before)
+    # Where to begin so that enough is before `place`: at the start of a line.
+    most = max(_FRAGMENT, _CHARACTERS_A_TOKEN * most_before)
+    earliest = (start - most) // _FRAGMENT * _FRAGMENT
+    first = 0 if earliest <= 0 else text.find("\n", earliest, start) + 1 or earliest
     before = model.encode(text[first:start])
     boundaries = before.tokens_at(statement_starts(text[first:start], language_id)).tolist()
     windows = plan_windows(before.token_ids, most_before, boundaries)
@@ -91,13 +94,6 @@ def surroundings(
     behind = _moved(behind, slice(None), end)
     token_ids = marks.arranged(prefix, before.token_ids, behind.token_ids)
     return Surroundings(token_ids, before, len(prefix) + 1, behind, len(prefix) + len(before) + 2)
-
-
-def _fragment_start(text: str, place: int, tokens: int) -> int:
-    """Where to begin so that enough is before `place`: at the start of a line."""
-    most = max(_FRAGMENT, _CHARACTERS_A_TOKEN * tokens)
-    earliest = (place - most) // _FRAGMENT * _FRAGMENT
-    return 0 if earliest <= 0 else text.find("\n", earliest, place) + 1 or earliest
 
 
 def _moved(encoding: Encoding, tokens: slice, by: int) -> Encoding:

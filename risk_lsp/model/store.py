@@ -52,7 +52,13 @@ class ModelStore:
         if present:
             return self._verified(present[0]).path
         problem = f"is no longer at {found[0].path}" if found else "is not on this machine"
-        raise ModelError(f"the model {name} ({weights_hash[:19]}) {problem}", _way_to_get(weights_hash))
+        known_as = catalogue_name(weights_hash)
+        how = "add the file or folder that has it: risk-lsp models add PATH"
+        how = how if known_as is None else f"fetch it: risk-lsp models fetch {known_as}"
+        raise ModelError(
+            f"the model {name} ({weights_hash[:19]}) {problem}",
+            f"{how}; or go back to the built-in one: risk-lsp models use default",
+        )
 
     def add(self, path: Path, name: str | None = None) -> StoredModel:
         """Record a GGUF file or a transformers folder where it is; nothing is copied. ModelError if it cannot be used.
@@ -198,10 +204,3 @@ def _name_of(place: Path) -> str:
     """The file's or folder's name as a model's name; a blob of Ollama's is named by its first digits."""
     name = place.name.removesuffix(".gguf")
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name[:19] if name.startswith("sha256-") else name).strip("-._")[:100]
-
-
-def _way_to_get(weights_hash: str) -> str:
-    known_as = catalogue_name(weights_hash)
-    how = "add the file or folder that has it: risk-lsp models add PATH"
-    how = how if known_as is None else f"fetch it: risk-lsp models fetch {known_as}"
-    return f"{how}; or go back to the built-in one: risk-lsp models use default"

@@ -134,11 +134,14 @@ def plan_windows(
 def _cut(token_ids: NDArray[Any], first: int, last: int, boundaries: Sequence[int]) -> int:
     """The boundary in [first, last] whose text has the lowest checksum; `last` where there is none."""
     near = boundaries[bisect_left(boundaries, first) : bisect_right(boundaries, last)]
-    return min(near, key=lambda place: (_checksum(token_ids, place), place), default=last)
-
-
-def _checksum(token_ids: NDArray[Any], place: int) -> int:
-    return crc32(np.ascontiguousarray(token_ids[place : place + _LOOKED_AT], dtype="<i4").tobytes())
+    return min(
+        near,
+        key=lambda place: (
+            crc32(np.ascontiguousarray(token_ids[place : place + _LOOKED_AT], dtype="<i4").tobytes()),
+            place,
+        ),
+        default=last,
+    )
 
 
 def _start(earliest: int, latest: int, boundaries: Sequence[int]) -> int:

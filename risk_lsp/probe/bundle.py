@@ -47,7 +47,12 @@ def load_bundle(
     Layers that the probe does not need are left out unless `whole_model`, which token statistics take.
     """
     manifest = read_manifest(path)
-    _refuse_pickles(path)
+    for pattern in _PICKLES:
+        for file in path.rglob(pattern):
+            raise BundleError(
+                f"{file} may hold a pickle, which can run code when it is read",
+                "a bundle holds JSON and safetensors only",
+            )
     reader = load_probe(path, manifest, threads)
     model = CodeModel.load(
         _host_source(path, manifest.host),
@@ -110,15 +115,6 @@ def load_probe(path: Path, manifest: Manifest, threads: int | None = None) -> Pr
         if not np.isfinite(tensor).all():
             raise BundleError(f"{file}: {name} holds numbers that are not finite", "fit the probe again")
     return ProbeReader(manifest.architecture, tensors, manifest.members, threads)
-
-
-def _refuse_pickles(path: Path) -> None:
-    for pattern in _PICKLES:
-        for file in path.rglob(pattern):
-            raise BundleError(
-                f"{file} may hold a pickle, which can run code when it is read",
-                "a bundle holds JSON and safetensors only",
-            )
 
 
 def _host_source(path: Path, host: HostModel) -> str | Path:

@@ -246,11 +246,6 @@ def _token_counts(parts: Sequence[Span], encoding: Encoding) -> NDArray[np.int64
     return np.diff(np.searchsorted(encoding.starts, bounds))
 
 
-def _tokens_of(parts: Sequence[Span], encoding: Encoding) -> slice:
-    """The tokens that begin in neighbouring parts of the text."""
-    return slice(*np.searchsorted(encoding.starts, (parts[0].start, parts[-1].end)).tolist())
-
-
 def _layout_width(reader: ProbeReader) -> int:
     return LAYOUT if uses_layout(reader.architecture) else 0
 
@@ -260,7 +255,8 @@ def _standardised(
 ) -> tuple[NDArray[np.float32], TokenLayout]:
     """Standardised features of the tokens of neighbouring parts of a text, and where the tokens stand in these."""
     encoding = activations.encoding
-    inside, start, end = _tokens_of(parts, encoding), parts[0].start, parts[-1].end
+    start, end = parts[0].start, parts[-1].end
+    inside = slice(*np.searchsorted(encoding.starts, (start, end)).tolist())
     moved = [Span(part.start - start, part.end - start) for part in parts]
     layout = token_layout(text[start:end], encoding.starts[inside] - start, encoding.ends[inside] - start, moved)
     columns = [layout.columns] if uses_layout(reader.architecture) else []

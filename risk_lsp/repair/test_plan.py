@@ -48,7 +48,25 @@ class WorkspaceCopy:
 
     def __enter__(self) -> WorkspaceCopy:
         try:
-            self._copy()
+            files = size = 0
+            self.folder.mkdir(mode=0o755)
+            for path in workspace_files(self.root):
+                if self._stopped.is_set():
+                    raise RepairError("the copy was stopped", "start it again")
+                try:
+                    length = path.stat().st_size
+                    if length > _FILE_AT_MOST:
+                        continue
+                    files, size = files + 1, size + length
+                    if files > _FILES_AT_MOST or size > _BYTES_AT_MOST:
+                        raise RepairError(f"{self.root} is too large to be copied for its tests", _HINT)
+                    target = self.folder / path.relative_to(self.root)
+                    target.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+                    shutil.copyfile(path, target)
+                    # Inside, an unprivileged user reads it; outside, the folder around it keeps others away.
+                    target.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
+                except OSError:
+                    continue  # gone meanwhile, or not for this user to read: the tests will say if they need it
         except BaseException:
             self.close()
             raise
@@ -62,27 +80,6 @@ class WorkspaceCopy:
     def close(self) -> None:
         """Remove the copy."""
         shutil.rmtree(self._holder, ignore_errors=True)
-
-    def _copy(self) -> None:
-        files = size = 0
-        self.folder.mkdir(mode=0o755)
-        for path in workspace_files(self.root):
-            if self._stopped.is_set():
-                raise RepairError("the copy was stopped", "start it again")
-            try:
-                length = path.stat().st_size
-                if length > _FILE_AT_MOST:
-                    continue
-                files, size = files + 1, size + length
-                if files > _FILES_AT_MOST or size > _BYTES_AT_MOST:
-                    raise RepairError(f"{self.root} is too large to be copied for its tests", _HINT)
-                target = self.folder / path.relative_to(self.root)
-                target.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-                shutil.copyfile(path, target)
-                # Inside, an unprivileged user reads it; outside, the folder around it keeps others away.
-                target.chmod(0o755 if os.access(path, os.X_OK) else 0o644)
-            except OSError:
-                continue  # gone meanwhile, or not for this user to read: the tests will say if they need it
 
 
 def workspace_files(root: Path) -> Iterator[Path]:

@@ -152,7 +152,12 @@ def collected(outcomes: Iterable[Outcome], options: CheckOptions, base: str | No
     failures = tuple(each for each in everything if isinstance(each, FileFailure))
     passed_over = tuple(each for each in everything if isinstance(each, FilePassedOver))
     if base is not None:
-        reports = _top_over_all(reports, options.top)
+        chosen = likeliest_first(reports, lambda report: report.worth_reading)[: options.top]
+        kept = {id(line) for _, line in chosen}
+        reports = tuple(
+            replace(report, worth_reading=tuple(line for line in report.worth_reading if id(line) in kept))
+            for report in reports
+        )
     return CheckResult(reports, failures, options.threshold, base, passed_over)
 
 
@@ -304,15 +309,6 @@ def file_report(
         worth_reading=described.of(riskiest_lines(candidates, options.top)),
         findings=described.of(few_at_rest(above, here.at_rest, ~np.isnan(probabilities))),
         changed=changed,
-    )
-
-
-def _top_over_all(reports: tuple[FileReport, ...], top: int) -> tuple[FileReport, ...]:
-    chosen = likeliest_first(reports, lambda report: report.worth_reading)[:top]
-    kept = {id(line) for _, line in chosen}
-    return tuple(
-        replace(report, worth_reading=tuple(line for line in report.worth_reading if id(line) in kept))
-        for report in reports
     )
 
 

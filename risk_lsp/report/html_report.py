@@ -33,8 +33,9 @@ def html_report(
     style = (_TEMPLATES / "report.css").read_text("utf-8")
     files = [_file(number, report, threshold) for number, report in enumerate(reports, start=1)]
     is_order = all(report.placed.orders() for report in reports) and bool(reports)
+    loader = FileSystemLoader(_TEMPLATES)
     return (
-        _environment()
+        Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         .get_template("report.html")
         .render(
             title=files[0].name if len(files) == 1 else counted(len(files), "file"),
@@ -115,11 +116,6 @@ class _File:
     functions: list[_Function]
     top: list[_TopLine]
     rows: list[_Row]
-
-
-def _environment() -> Environment:
-    loader = FileSystemLoader(_TEMPLATES)
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def _content_hash(style: str) -> str:

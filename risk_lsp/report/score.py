@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.risk.placed_risk import all_lines, placed
 from risk_lsp.risk.presentation import document_risk, line_risks
@@ -107,7 +107,8 @@ def score_file(
     `on_progress` is told the number of finished lines; `priors`: what the bundle says of places. A bad line raises
     BadInput, after all before it were written, unless `skip_bad` puts the error into its place.
     """
-    _require_different_files(source, target)
+    if source.resolve() == target.resolve():
+        raise BadInput(f"{source} is both input and output", "write to another file")
     records = read_records(source)
     with _open_for_appending(target) as output:
         done = _keep_finished(output, records, source, target)
@@ -124,11 +125,6 @@ def score_file(
 def count_lines(source: Path) -> int:
     """How many lines the file has. Raises BadInput if it cannot be read."""
     return sum(1 for _ in read_lines(source))
-
-
-def _require_different_files(source: Path, target: Path) -> None:
-    if source.resolve() == target.resolve():
-        raise BadInput(f"{source} is both input and output", "write to another file")
 
 
 def _open_for_appending(target: Path) -> IO[bytes]:
@@ -173,8 +169,4 @@ def _scored(engine: Scorer, batch: list[ScoreRecord], priors: Priors, *, skip_ba
     yield from (error_line(record) if record.error else scored_line(record, next(risks), priors) for record in wanted)
     error = None if skip_bad else next((record.error for record in islice(batch, first_bad, None)), None)
     if error is not None:
-        raise _with_way_out(error)
-
-
-def _with_way_out(error: RiskError) -> BadInput:
-    return BadInput(error.message, f"{error.hint}; --skip-bad scores the other lines")
+        raise BadInput(error.message, f"{error.hint}; --skip-bad scores the other lines")

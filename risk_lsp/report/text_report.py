@@ -23,7 +23,8 @@ def diff_rows(result: CheckResult) -> Iterator[Text]:
     """The likeliest changed lines, what to keep in mind of their files, and a summary."""
     named = likeliest_first(result.reports, lambda report: report.worth_reading)
     if named:
-        yield Text(_heading(len(named)), "bold")
+        what = "line" if len(named) == 1 else f"{len(named)} lines"
+        yield Text(f"The {what} worth reading in this diff", "bold")
     for number, (report, line) in enumerate(named, start=1):
         place = f"{printable(str(report.path))}:{line.line + 1}"
         # The rank within the file would tell nothing here: these lines are ranked over all files.
@@ -39,10 +40,6 @@ def diff_rows(result: CheckResult) -> Iterator[Text]:
         if why is not None:
             yield Text(f"  no percentages: {why}", "italic")
     yield _diff_summary(result)
-
-
-def _heading(count: int) -> str:
-    return "The line worth reading in this diff" if count == 1 else f"The {count} lines worth reading in this diff"
 
 
 def _diff_summary(result: CheckResult) -> Text:
@@ -110,7 +107,7 @@ def _print(console: Console, result: CheckResult, style: TextStyle) -> None:
 def _rows(result: CheckResult, style: TextStyle) -> Iterator[Text]:
     for report in result.reports:
         yield from _file(report, style)
-    yield _summary(result)
+    yield Text(f"{counted(len(result.reports), 'file')}, {above(result)}")
 
 
 def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
@@ -146,7 +143,7 @@ def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
         else:
             indent = report.text[report.lines.start(line) : spans[line].start]
             code = report.text[spans[line].start : spans[line].end]
-            step = _step(float(report.code_probabilities[line]))
+            step = sum(float(report.code_probabilities[line]) >= limit for limit in _STEPS)
             yield _row(f"{numbers[line]:>{width}}", step, f"{line + 1:>{digits}}", indent, code, style)
 
 
@@ -164,11 +161,6 @@ def _row(number: str, step: int, line: str, indent: str, code: str, style: TextS
     return Text.assemble(
         (gutter, "bold" if step == len(_STEPS) else "dim"), printable(indent), (printable(code), _STYLES[step])
     )
-
-
-def _step(probability: float) -> int:
-    """0 for a line that holds no code (NaN), too."""
-    return sum(probability >= limit for limit in _STEPS)
 
 
 def _shown_lines(report: FileReport) -> Iterator[int | None]:
@@ -194,7 +186,3 @@ def _worth_reading(report: FileReport, line: LineRisk) -> Iterator[Text]:
     yield Text(f"  line {line.line + 1}, {line.standing.short(line.probability)}: {code}")
     if why := reasons(report, line):
         yield Text(f"    {why}", "dim")
-
-
-def _summary(result: CheckResult) -> Text:
-    return Text(f"{counted(len(result.reports), 'file')}, {above(result)}")

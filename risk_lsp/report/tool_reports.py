@@ -14,7 +14,7 @@ from urllib.parse import quote_from_bytes
 
 import numpy as np
 
-from risk_lsp.report.check import CheckResult, FileFailure, FileReport, LineRisk, likeliest_first
+from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
 from risk_lsp.report.wording import NAME, Tool, above, caveat, reasons
 from risk_lsp.risk.placed_risk import Standing
 from risk_lsp.risk.presentation import FunctionRisk
@@ -33,7 +33,10 @@ def json_report(result: CheckResult, tool: Tool) -> str:
         "threshold": result.threshold,
         "base": result.base,
         "files": [_file(report) for report in result.reports],
-        "errors": [_error(failure) for failure in result.failures],
+        "errors": [
+            {"path": str(failure.path), "message": failure.error.message, "hint": failure.error.hint}
+            for failure in result.failures
+        ],
         "passed_over": [{"path": str(file.path), "reason": file.reason} for file in result.passed_over],
     }
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
@@ -88,10 +91,6 @@ def _function(report: FileReport, function: FunctionRisk, standing: Standing) ->
     }
 
 
-def _error(failure: FileFailure) -> dict[str, str]:
-    return {"path": str(failure.path), "message": failure.error.message, "hint": failure.error.hint}
-
-
 MOST_RESULTS = 5_000  # GitHub includes so many results of a run, and refuses a run of more than 25,000
 RULE_ID = "likely-edit"
 _RULE = {
@@ -114,8 +113,9 @@ def sarif_report(result: CheckResult, tool: Tool, root: Path) -> str:
     """
     likeliest = likeliest_first(result.reports, lambda report: report.findings)[:MOST_RESULTS]
     kept = {id(line) for _, line in likeliest}
+    bundle = {"bundle": tool.bundle, "probeHash": tool.probe_hash, "weightsHash": tool.weights_hash}
     run = {
-        "tool": {"driver": _driver(tool)},
+        "tool": {"driver": {"name": NAME, "version": tool.version, "rules": [_RULE], "properties": bundle}},
         "columnKind": "unicodeCodePoints",
         "newlineSequences": ["\r\n", "\n", "\r"],
         "originalUriBaseIds": {"SRCROOT": {"uri": root.resolve().as_uri() + "/"}},
@@ -129,11 +129,6 @@ def sarif_report(result: CheckResult, tool: Tool, root: Path) -> str:
         "runs": [run],
     }
     return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
-
-
-def _driver(tool: Tool) -> dict[str, Any]:
-    bundle = {"bundle": tool.bundle, "probeHash": tool.probe_hash, "weightsHash": tool.weights_hash}
-    return {"name": NAME, "version": tool.version, "rules": [_RULE], "properties": bundle}
 
 
 def _invocation(result: CheckResult, root: Path) -> dict[str, Any]:

@@ -56,7 +56,12 @@ class Git:
     def run(self, *arguments: str) -> bytes:
         """What the command prints. Raises BadInput if git is missing, GitFailure if it refuses or takes too long."""
         settings = [part for setting in self._settings for part in ("-c", setting)]
-        command = [_program(), "--no-pager", "--literal-pathspecs", *settings, *arguments]
+        # The git that is installed. A relative folder of PATH would be one of the repository, and a git in it not ours.
+        folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
+        found = shutil.which("git", path=os.pathsep.join(folders)) if folders else None
+        if found is None:
+            raise BadInput("git is not installed", "install it, or leave out --diff")
+        command = [found, "--no-pager", "--literal-pathspecs", *settings, *arguments]
         try:
             done = subprocess.run(
                 command,
@@ -82,15 +87,6 @@ class Git:
             if "=" in name:  # it could not be told from its value
                 raise BadInput(f"the git setting {name} has a name with =", "rename that filter, or leave out --diff")
         return filters
-
-
-def _program() -> str:
-    """The git that is installed. A relative folder of PATH would be one of the repository, and a git in it not ours."""
-    folders = [folder for folder in os.get_exec_path() if os.path.isabs(folder)]
-    found = shutil.which("git", path=os.pathsep.join(folders)) if folders else None
-    if found is None:
-        raise BadInput("git is not installed", "install it, or leave out --diff")
-    return found
 
 
 # Whatever is configured: no programs of others, no colours, no look into submodules. Line ends are no change of code.

@@ -43,7 +43,13 @@ class SideQuestions:
         if question == "infill":
             return self._infills(parameters)
         if question == "write":
-            return self._written(parameters, on_part)
+            if self._writer is None:  # which takes memory, and most people do without
+                from risk_lsp.risk.writer import Writer
+
+                self._writer = Writer(self._engine)
+            return texts_to_arrays(
+                self._writer.write(WritingTask(**parameters), lambda text: on_part(({"text": text}, {})))
+            )
         if question == "alternatives":
             return self._alternatives(parameters)
         if question == "preferences":
@@ -67,13 +73,6 @@ class SideQuestions:
             for start, end in asked["spans"]
         ]
         return {"infills": [[[fill.text, fill.log_probability] for fill in found] for found in fills]}, {}
-
-    def _written(self, asked: dict[str, Any], on_part: Callable[[Reply], None]) -> Reply:
-        if self._writer is None:  # which takes memory, and most people do without
-            from risk_lsp.risk.writer import Writer
-
-            self._writer = Writer(self._engine)
-        return texts_to_arrays(self._writer.write(WritingTask(**asked), lambda text: on_part(({"text": text}, {}))))
 
     def _alternatives(self, asked: dict[str, Any]) -> Reply:
         given = self._engine.model_text(asked["text"], asked["language_id"])

@@ -40,14 +40,12 @@ class OddsShift:
         before = np.asarray(probability, dtype=np.float64)
         with np.errstate(divide="ignore", over="ignore"):
             odds = before / (1.0 - before)
-            return np.asarray(1.0 / (1.0 + 1.0 / self._odds(odds)), dtype=np.float64)
-
-    def _odds(self, odds: Floats) -> Floats:
-        """The shifted odds, for odds from 0 to infinity."""
-        shifted = odds * math.exp(self.level)
-        if self.slope:
-            shifted = math.exp(self.level - self.slope * self.centre) * odds ** (1.0 + self.slope)
-        return np.clip(shifted, odds / LARGEST_RATIO, odds * LARGEST_RATIO)
+            shifted = odds * math.exp(self.level)
+            if self.slope:
+                shifted = math.exp(self.level - self.slope * self.centre) * odds ** (1.0 + self.slope)
+            return np.asarray(
+                1.0 / (1.0 + 1.0 / np.clip(shifted, odds / LARGEST_RATIO, odds * LARGEST_RATIO)), dtype=np.float64
+            )
 
     def differs_from(self, other: OddsShift | None) -> bool:
         """Whether a person would see numbers move between the two: by a twentieth of the odds or more."""

@@ -130,16 +130,13 @@ class ReferenceTable:
 
 def _reference_class(row: Any, name: str) -> ReferenceClass:
     wanted = [field.name for field in fields(ReferenceClass)]
-    if not isinstance(row, dict) or not _all_numbers([row.get(key) for key in wanted]):
+    values = [row.get(key) for key in wanted] if isinstance(row, dict) else []
+    if not values or not all(isinstance(value, (int, float)) and math.isfinite(value) for value in values):
         raise BundleError(f"{name} lacks a number among {', '.join(wanted)}", "evaluate the bundle again")
     low, high, predicted, observed = (float(row[key]) for key in wanted[:-1])
     if not 0 <= low < high <= 1 or not 0 <= observed <= 1 or row["n"] < 0:
         raise BundleError(f"{name} is not a class of probabilities", "evaluate the bundle again")
     return ReferenceClass(low, high, predicted, observed, int(row["n"]))
-
-
-def _all_numbers(values: Sequence[Any]) -> bool:
-    return all(isinstance(value, (int, float)) and math.isfinite(value) for value in values)
 
 
 @dataclass(frozen=True)

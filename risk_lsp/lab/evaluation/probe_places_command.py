@@ -21,7 +21,6 @@ from risk_lsp.lab.training.labelled import DATA_HELP, ProbeData
 from risk_lsp.probe.calibration import Place, Prior, Priors
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import LONGEST
-from risk_lsp.risk.span_risk import SpanRisk
 
 # Of every thousand lines of released code, studies report about one defect that is known later. A fix touches about two
 # lines.
@@ -67,7 +66,7 @@ def factor_for(rate: float, engine: Engine, files: Sequence[LibraryFile]) -> flo
         return float(
             np.concatenate(
                 [
-                    _scaled(risk, factor).probabilities(*passage.lines.T)
+                    risk.scaled(np.full(len(risk.starts), factor)).probabilities(*passage.lines.T)
                     for risk, passage in zip(risks, passages, strict=True)
                 ]
             ).mean()
@@ -83,10 +82,6 @@ def factor_for(rate: float, engine: Engine, files: Sequence[LibraryFile]) -> flo
         middle = (low + high) / 2
         low, high = (middle, high) if mean(math.exp(middle)) < rate else (low, middle)
     return math.exp((low + high) / 2)
-
-
-def _scaled(risk: SpanRisk, factor: float) -> SpanRisk:
-    return risk.scaled(np.full(len(risk.starts), factor))
 
 
 def other_libraries() -> list[str]:

@@ -135,7 +135,9 @@ def _usable(
             if problem is None:
                 raise BadInput(f"{path}: no problem {sample.task_id} is known", "give its file with --problems")
             sample = replace(sample, benchmark=sample.benchmark or problem.benchmark)
-            key = (sample.task_id, _digest(sample.program))
+            # The md5 of a program without its white space, which names it in files of verdicts.
+            text = "".join(sample.program.split())
+            key = (sample.task_id, md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest())
             if sample.verified is None and key in verdicts:
                 verified, failure = verdicts[key]
                 conflict = sample.passed is not None and sample.passed != verified
@@ -167,9 +169,3 @@ def _verdicts(paths: Iterable[Path]) -> dict[tuple[str, str], tuple[bool, str]]:
                 key = (fields.get("task_id", str), fields.get("program_md5_nows", str))
                 found[key] = (verified, fields.get("err", str, default=""))
     return found
-
-
-def _digest(program: str) -> str:
-    """The md5 of a program without its white space, which names it in files of verdicts."""
-    text = "".join(program.split())
-    return md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()

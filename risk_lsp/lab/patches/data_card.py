@@ -20,6 +20,10 @@ def statistics_of(records: Iterable[dict[str, Any]], max_share: float) -> dict[s
     known = list(records)
     failing = [record for record in known if not record["passed"]]
     parsing = [record for record in failing if not record["syntax_error"]]
+    # Of how many programs a language model was asked, which models that were, and what it took.
+    asked = [record["answered"] for record in failing if "answered" in record]
+    names = ("answers", "prompt_tokens", "completion_tokens")
+    models = sorted({str(each["model"]) for each in asked})
     return {
         "programs": len(known),
         "passing": len(known) - len(failing),
@@ -33,15 +37,12 @@ def statistics_of(records: Iterable[dict[str, Any]], max_share: float) -> dict[s
         "coverage_by_share": {str(cap): _covered(parsing, cap) for cap in _CAPS},
         "seconds": round(sum(record.get("seconds", 0) for record in failing), 1),
         "runs": sum(record.get("runs", 0) for record in failing),
-        "asked": _asked_counts([record["answered"] for record in failing if "answered" in record]),
+        "asked": {
+            "programs": len(asked),
+            "models": models,
+            **{name: sum(each[name] for each in asked) for name in names},
+        },
     }
-
-
-def _asked_counts(asked: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of how many programs a language model was asked, which models that were, and what it took."""
-    names = ("answers", "prompt_tokens", "completion_tokens")
-    models = sorted({str(each["model"]) for each in asked})
-    return {"programs": len(asked), "models": models, **{name: sum(each[name] for each in asked) for name in names}}
 
 
 def _figures(records: list[dict[str, Any]]) -> dict[str, Any]:
@@ -103,7 +104,12 @@ def data_card(
     sample_licences: dict[str, str],
 ) -> str:
     """The card: what the set is, its figures, and where its programs and problems come from."""
-    parts = [_INTRODUCTION.format(cap=_percent(statistics["max_share"])), _totals(statistics)]
+    parts = [
+        _INTRODUCTION.format(cap=_percent(statistics["max_share"])),
+        f"{statistics['programs']:,} programs: {statistics['passing']:,} pass, {statistics['failing']:,} fail, of "
+        f"which {statistics['syntax_errors']:,} do not parse. The search ran {statistics['runs']:,} variants in "
+        f"{statistics['seconds'] / 3600:.1f} hours of one worker.\n",
+    ]
     parts += _asked(statistics["asked"])
     rows = {"all": statistics["without_syntax_errors"], **statistics["by_benchmark"]}
     parts += ["## By benchmark\n", "Failing programs that parse.\n", _figures_table("benchmark", rows)]
@@ -114,14 +120,6 @@ def data_card(
     rows_of_origins = [(name, f"{count:,}", sample_licences.get(name, "")) for name, count in origins.most_common()]
     parts += ["## Where the programs come from\n", _table(("origin", "programs", "licence"), rows_of_origins)]
     return "\n".join(parts)
-
-
-def _totals(statistics: dict[str, Any]) -> str:
-    return (
-        f"{statistics['programs']:,} programs: {statistics['passing']:,} pass, {statistics['failing']:,} fail, of "
-        f"which {statistics['syntax_errors']:,} do not parse. The search ran {statistics['runs']:,} variants in "
-        f"{statistics['seconds'] / 3600:.1f} hours of one worker.\n"
-    )
 
 
 def _asked(asked: dict[str, Any]) -> list[str]:

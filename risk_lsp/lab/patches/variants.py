@@ -105,7 +105,12 @@ def line_swaps(differences: Sequence[Sequence[Hunk]]) -> list[Swap]:
     votes: Counter[tuple[tuple[Span, str], ...]] = Counter()
     for swap, count in swaps.items():
         votes[_key(swap)] += count
-    return [first[key] for key in sorted(first, key=lambda key: (-votes[key], _changed(first[key]), key))]
+    return [
+        first[key]
+        for key in sorted(
+            first, key=lambda key: (-votes[key], sum(hunk.removed + hunk.added for hunk in first[key]), key)
+        )
+    ]
 
 
 def paired(swaps: Sequence[Swap]) -> Iterator[Swap]:
@@ -129,10 +134,6 @@ def _places(hunks: Sequence[Hunk]) -> Iterator[Swap]:
 
 def _key(swap: Swap) -> tuple[tuple[Span, str], ...]:
     return tuple((hunk.span, hunk.replacement) for hunk in swap)
-
-
-def _changed(swap: Swap) -> int:
-    return sum(hunk.removed + hunk.added for hunk in swap)
 
 
 Change = TypeVar("Change")

@@ -218,7 +218,11 @@ def _definitions(tree: ast.Module, lines: list[str]) -> Iterator[tuple[str, str]
     """Name and text of functions, methods and classes of moderate length, at the margin."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            first, last = _lines_of(node)
+            # First line, decorators counted in, and the line after the last; from 0.
+            first, last = (
+                min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1,
+                node.end_lineno or node.lineno,
+            )
             text = textwrap.dedent("".join(lines[first:last]))
             if _FEWEST_LINES <= last - first <= _MOST_LINES and len(text) <= _LONGEST:
                 yield f"{node.name}:{first}", text
@@ -234,8 +238,3 @@ def _stretches(tree: ast.Module, lines: list[str]) -> Iterator[tuple[str, str]]:
             if last - first <= _STRETCH[1] and len(text) <= _LONGEST:
                 yield f"lines:{first}", text
             first = last
-
-
-def _lines_of(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> tuple[int, int]:
-    """First line, decorators counted in, and the line after the last; from 0."""
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1, node.end_lineno or node.lineno

@@ -155,12 +155,11 @@ class NumpyDecoding:
         """Go on with `rows`, each with one more token."""
         self._pasts = [NumpyPast(each.copy() for each in self._pasts[row]) for row in rows]
         parts = np.array_split(np.arange(len(rows)), max(1, min(self._threads.count, len(rows) // _ROWS_PER_THREAD)))
-        found = self._threads.map_alone(lambda part: self._step(token_ids, part), parts)
+        found = self._threads.map_alone(
+            lambda part: self._host.step(token_ids[part], [self._pasts[row] for row in part], self._layers), parts
+        )
         self.logits = np.concatenate([logits for logits, _ in found])
         self.residuals = {layer: np.concatenate([residuals[layer] for _, residuals in found]) for layer in self._layers}
-
-    def _step(self, token_ids: NDArray[Any], part: NDArray[np.int64]) -> tuple[Floats, dict[int, Floats]]:
-        return self._host.step(token_ids[part], [self._pasts[row] for row in part], self._layers)
 
 
 def _chunk_statistics(logits: Floats, targets: NDArray[Any]) -> tuple[Floats, Floats]:

@@ -70,7 +70,9 @@ class TorchBlock:
         found = attention(self._block, *self._heads(mixed, angles))
         for part, attended in zip(parts, torch.split(found, _ROWS_AT_ONCE), strict=True):
             part += self._out(attended)
-            part += self._fed_forward(part)
+            normalised = rms_norm(part, self._feed_forward_norm, self._shape.epsilon).to(self._gate_up.dtype)
+            gate, up = self._gate_up(normalised).chunk(2, dim=-1)
+            part += self._down(functional.silu(gate).mul_(up))
         return hidden
 
     def _mixed(self, hidden: Tensor) -> Tensor:
@@ -92,11 +94,6 @@ class TorchBlock:
             )
         queries_keys = _rotated(queries_keys, angles).to(mixed.dtype)
         return queries_keys[:, : shape.heads], queries_keys[:, shape.heads :], mixed[:, turned:]
-
-    def _fed_forward(self, hidden: Tensor) -> Tensor:
-        normalised = rms_norm(hidden, self._feed_forward_norm, self._shape.epsilon).to(self._gate_up.dtype)
-        gate, up = self._gate_up(normalised).chunk(2, dim=-1)
-        return self._down(functional.silu(gate).mul_(up))
 
 
 def rms_norm(hidden: Tensor, weight: Tensor, epsilon: float) -> Tensor:

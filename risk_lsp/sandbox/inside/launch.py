@@ -55,7 +55,8 @@ def fork_isolated(limits: dict[str, Any], run: Callable[[], int]) -> Launched:
     helper = os.fork()
     if helper == 0:
         try:
-            _unshare(_CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC)
+            flags = _CLONE_NEWPID | _CLONE_NEWNS | _CLONE_NEWIPC
+            _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
             init = os.fork()
             if init == 0:
                 os.close(announcements_end)
@@ -129,11 +130,6 @@ def _leave(run: Callable[[], int]) -> NoReturn:
         status = run()
     finally:
         os._exit(status)
-
-
-def _unshare(flags: int) -> None:
-    """Leave the namespaces that `flags` name. OSError where that is not allowed."""
-    _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
 
 
 def _mount(source: str, target: str, kind: str, flags: int, options: str) -> None:

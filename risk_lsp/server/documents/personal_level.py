@@ -22,7 +22,6 @@ from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.odds_shift import OddsShift, ShiftedRisk
 from risk_lsp.risk.placed_risk import PLACES, LinePlaces
 from risk_lsp.risk.presentation import line_risks
-from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.server.documents.document_places import GeneratedRegions
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import normal_uri
@@ -100,7 +99,9 @@ class AcceptedRegions:
             return
         risks = view.placed.risks
         risks = risks.unshifted if isinstance(risks, ShiftedRisk) else risks
-        numbers, tokens = line_risks(risks, document), _token_counts(risks, document.lines)
+        numbers, last = line_risks(risks, document), np.maximum(risks.starts, risks.ends - 1)
+        ends_in = np.searchsorted(document.lines.starts, last, side="right") - 1
+        tokens = np.bincount(ends_in, minlength=document.lines.count)  # that end in each line
         taken = {line for region in self._open.get(document.uri, ()) for line in _lines_of(region.span, document.lines)}
         for span in sorted(set(new)):
             within = _lines_of(span, document.lines)
@@ -210,12 +211,6 @@ def _lines_of(span: Span, lines: LineIndex) -> range:
     if span.start == span.end:
         return range(0)
     return range(lines.line_of(span.start), lines.line_of(span.end - 1) + 1)
-
-
-def _token_counts(risks: SpanRisk, lines: LineIndex) -> NDArray[np.intp]:
-    """How many tokens end in each line, int[lines]."""
-    last = np.maximum(risks.starts, risks.ends - 1)
-    return np.bincount(np.searchsorted(lines.starts, last, side="right") - 1, minlength=lines.count)
 
 
 _SECONDS_TO_STOP = 2.0  # that what is still to be written may take

@@ -70,7 +70,7 @@ def _function(state: State, part: Part, position: types.Position) -> RepairTarge
 
 
 def _all_of(state: State, part: Part, target: RepairTarget) -> Iterator[types.CodeAction]:
-    if _is_repaired(part):
+    if part.document.language_id == REPAIRED_LANGUAGE:
         title = f"Request a repair of {target.name}{_why_nothing_runs(state)}"
         yield _action(title, REPAIR, part, target)
         if "hint" in state.client.offers:
@@ -81,10 +81,6 @@ def _all_of(state: State, part: Part, target: RepairTarget) -> Iterator[types.Co
 
 def _why_nothing_runs(state: State) -> str:
     return "" if state.settings.trusted else f" (runs no tests: {NOT_TRUSTED})"
-
-
-def _is_repaired(part: Part) -> bool:
-    return part.document.language_id == REPAIRED_LANGUAGE
 
 
 def _action(title: str, command: str, part: Part, target: RepairTarget) -> types.CodeAction:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from lsprotocol import types
 
-from risk_lsp.risk.placed_risk import PlacedRisk, Standing
+from risk_lsp.risk.placed_risk import Standing
 from risk_lsp.risk.presentation import ReferenceTable, document_risk, driving_words, percent
 from risk_lsp.server.documents.ignored_lines import Ignored
 from risk_lsp.server.documents.line_view import LineView
@@ -173,7 +173,11 @@ def explain(session: Session, uri: str, place: types.Range) -> Awaitable[dict[st
 
         view = session.questions.view(await session.questions.analysis_of(document))
         found = await ask_why(WorkerModel(state.host.ask), document.text, document.language_id, span)
-        found, standing = _in_place(found, view.placed), view.placed.of_span(span, view.ranks)
+        # With the numbers of the places that its tokens are in.
+        here = view.placed.risks
+        tokens = tuple(replace(reason, probability=here.probability(*reason.span)) for reason in found.tokens)
+        found = replace(found, probability=here.probability(*found.span), tokens=tokens)
+        standing = view.placed.of_span(span, view.ranks)
         if "explanation" not in state.client.offers:
             session.messenger.tell(
                 types.MessageType.Info, f"risk-lsp: {written(found, standing, document, PLAIN_TEXT)}"
@@ -181,12 +185,6 @@ def explain(session: Session, uri: str, place: types.Range) -> Awaitable[dict[st
         return {"markdown": written(found, standing, document, MARKDOWN)}
 
     return explained()
-
-
-def _in_place(found: Explanation, here: PlacedRisk) -> Explanation:
-    """The explanation with the numbers of the places that its tokens are in."""
-    tokens = tuple(replace(reason, probability=here.risks.probability(*reason.span)) for reason in found.tokens)
-    return replace(found, probability=here.risks.probability(*found.span), tokens=tokens)
 
 
 def written(explanation: Explanation, standing: Standing, document: Document, markup: Markup) -> str:

@@ -125,7 +125,14 @@ def _with_logger(text: str) -> str | None:
     if function is None:
         return None
     first = next((each for each in function.body if not _is_string(each)), None)
-    top = next((each for each in tree.body if not _is_string(each) and not _is_future_import(each)), function)
+    top = next(
+        (
+            each
+            for each in tree.body
+            if not _is_string(each) and not (isinstance(each, ast.ImportFrom) and each.module == "__future__")
+        ),
+        function,
+    )
     lines = text.split("\n")
     if first is None or lines[first.lineno - 1][: first.col_offset].strip():
         return None
@@ -217,10 +224,6 @@ def _inserted(text: str, places: list[int], inserted: str) -> str:
 
 def _is_string(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-def _is_future_import(node: ast.AST) -> bool:
-    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
 
 
 def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
