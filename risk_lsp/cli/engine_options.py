@@ -77,7 +77,7 @@ def add_cache_argument(parser: argparse.ArgumentParser) -> None:
 
 def cached_scorer(engine: Engine, args: argparse.Namespace) -> Scorer:
     """The engine behind a cache on disk, which knows the texts of earlier runs."""
-    from risk_lsp.risk.disk_cache import CachedScorer, DiskCache, cache_folder
+    from risk_lsp.risk.engine import CachedScorer, DiskCache, cache_folder
 
     if args.no_cache:
         return engine

@@ -11,8 +11,8 @@ COMMANDS = (
     Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.deriving_commands"),
     Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.deriving_commands"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.lab.training.probe_fit_command"),
-    Command("probe evaluate", "measure a bundle on labelled data", "risk_lsp.lab.evaluation.probe_evaluate_command"),
-    Command("probe places", "the level for each kind of text", "risk_lsp.lab.evaluation.probe_places_command"),
+    Command("probe evaluate", "measure a bundle on labelled data", "risk_lsp.lab.evaluation.probe_commands"),
+    Command("probe places", "the level for each kind of text", "risk_lsp.lab.evaluation.probe_commands"),
     Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.lab.evaluation.evaluate_commands"),
     Command(
         "evaluate repair",

@@ -118,7 +118,7 @@ _SHARER = """
 import sys
 import numpy as np
 from pathlib import Path
-from risk_lsp.risk.disk_cache import DiskCache, text_key
+from risk_lsp.risk.engine import DiskCache, text_key
 from tests.risk.scorers import WordScorer
 
 cache, found = DiskCache(Path(sys.argv[1]), most_bytes=20_000), 0

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from risk_lsp.model.activations import WindowMemory
-from risk_lsp.risk.disk_cache import DiskCache
-from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.engine import DiskCache, Engine
 from risk_lsp.risk.engine_worker import EngineScorer
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import WORKER_COMMAND

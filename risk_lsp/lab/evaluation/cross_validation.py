@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from risk_lsp.lab.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, LevelRecords, level_records
 from risk_lsp.lab.evaluation.metrics import base_rate
 from risk_lsp.lab.evaluation.reliability import Rescaled, rescaled
+from risk_lsp.lab.evaluation.rivals import fit_logistic, trivial_feature_table
 from risk_lsp.lab.evaluation.study import Floats, FoldFit, FoldStore, Study
-from risk_lsp.lab.evaluation.trivial_model import fit_logistic, trivial_feature_table
 from risk_lsp.lab.span_tables import Level, shared_weights
 from risk_lsp.lab.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.lab.training.documents import is_held_out, k_folds, leave_one_benchmark_out, split_of

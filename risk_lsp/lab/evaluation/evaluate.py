@@ -17,8 +17,14 @@ import torch
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.conditions import measures_of
-from risk_lsp.lab.evaluation.as_met.part_sections import SIDE_BY_SIDE, parts_markdown
-from risk_lsp.lab.evaluation.as_met.report_parts import SOURCES, Bench, measure_part, with_part
+from risk_lsp.lab.evaluation.as_met.report_parts import (
+    SIDE_BY_SIDE,
+    SOURCES,
+    Bench,
+    measure_part,
+    parts_markdown,
+    with_part,
+)
 from risk_lsp.lab.evaluation.cross_validation import Judged, benchmark_folds, judge_folds, problem_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from risk_lsp.edits.candidates import Candidate, candidates, cuts_code_off
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import read_objects
-from risk_lsp.lab.patches.problems import problems_by_id
-from risk_lsp.lab.patches.programs import Sample, end_of_given, read_samples
+from risk_lsp.lab.patches.programs import Sample, end_of_given, problems_by_id, read_samples
 from risk_lsp.lab.training.documents import Split, split_of
 from risk_lsp.model.infilling import preferences
 from risk_lsp.repair.embedded import HAZARD_FEATURES, RankingWeights, fitted_weights, masses

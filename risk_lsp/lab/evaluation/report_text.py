@@ -1,22 +1,172 @@
-"""The evaluation as one Markdown page, made of its figures alone."""
+"""The evaluation as one Markdown page: its figures, and sentences that follow from them, unwelcome ones included."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from risk_lsp.lab.evaluation.figures import BASE_RATE, HITS, PROBE
-from risk_lsp.lab.evaluation.sentences import (
-    benchmark_sentences,
-    calibration_sentences,
-    data_sentences,
-    line_sentences,
-    order_sentences,
-    reflection_sentences,
-    sibling_sentences,
-    unread_sentences,
-)
+from risk_lsp.lab.evaluation.figures import BASE_RATE, HITS, PROBE, TRIVIAL
 from risk_lsp.lab.span_tables import LEVELS
+
+Techniques = Mapping[str, Mapping[str, list[float | None]]]
+
+
+def data_sentences(found: Mapping[str, Any]) -> str:
+    """Which programs, labels, model and recipe."""
+    data = found["data"]
+    unknown = data["failing"] - data["with_known_fix"]
+    return (
+        f"{data['programs']:,} programs that {data['models']} language models wrote for {data['problems']:,} problems; "
+        f"labels: {data['labels']}. {data['failing']:,} of them fail; of {unknown:,} no fix is known: they count as "
+        f"programs and not with their lines. The probe of bundle `{found['bundle']}`, fitted again in every fold the "
+        f"way it was made: `{found['recipe']}`{_seeds(found['members'])}. The model that it reads "
+        "was not trained again."
+    )
+
+
+def _seeds(members: int) -> str:
+    return ", from one seed" if members == 1 else f", from {members} seeds"
+
+
+def line_sentences(line: Mapping[str, Any]) -> str:
+    """How good the probe is at the level that people see, and whether that is more than trivial."""
+    techniques: Techniques = line["techniques"]
+    probe = techniques[PROBE]
+    sentences = [
+        f"At the level of lines the probe has an AUC of {_interval(probe['auc'])}, a Brier skill of "
+        f"{_interval(probe['bss_raw'])} as it comes and of {_interval(probe['bss_platt'])} rescaled, and a calibration "
+        f"error of {_interval(probe['ece_raw'])}."
+    ]
+    if "auc_above_trivial" in probe:
+        sentences.append(_above_trivial(probe["auc_above_trivial"], techniques[TRIVIAL]["auc"]))
+    skill = probe["bss_raw"]
+    if _low(skill) <= 0:
+        sentences.append("Its unscaled probabilities are not surely better than always saying the base rate.")
+    better = [
+        name
+        for name in techniques
+        if name not in (PROBE, BASE_RATE) and _value(techniques[name]["auc"]) > _value(probe["auc"])
+    ]
+    if better:
+        sentences.append(f"It does not win everywhere: a higher AUC has {_listed(better)}.")
+    return " ".join(sentences)
+
+
+def order_sentences(line: Mapping[str, Any]) -> str:
+    """What a reader of one failing program gains."""
+    probe = line["techniques"][PROBE]
+    if "lines_read" not in probe:
+        return "No failing program with a known fix was measured."
+    return (
+        "Where a program fails, one of the three likeliest lines is to be edited in "
+        f"{_percent(probe['hits_at_3'])} of cases. Who reads by the probe's order has met 80% of the edited lines "
+        f"after {_percent(probe['lines_read'])} of the program, and from the top after "
+        f"{_percent(probe['lines_read_from_top'])}: {_percent(probe['lines_saved'])} less to read. The AUC within "
+        f"failing programs is {_interval(probe['within_auc'])}. The base rate's row is reading from the top."
+    )
+
+
+def calibration_sentences(levels: Mapping[str, Any]) -> str:
+    """Whether one map holds at every level."""
+    errors = {level: _value(levels[level]["techniques"][PROBE]["ece_raw"]) for level in LEVELS if level in levels}
+    worst = max(errors, key=lambda level: errors[level])
+    listed = ", ".join(f"{level} {error:.3f}" for level, error in errors.items())
+    return f"One map serves spans of all sizes. Its calibration error by level: {listed}. It is worst for {worst}s" + (
+        "." if errors[worst] <= 0.05 else ": there the numbers should be read as an order rather than as shares."
+    )
+
+
+def benchmark_sentences(found: Mapping[str, Any]) -> str:
+    """The honest test: a benchmark that was left out is what a user's repository is."""
+    if not found:
+        return "There is only one benchmark, so none was left out."
+    probes = {name: levels["line"]["techniques"][PROBE] for name, levels in found.items()}
+    means = [
+        sum(_value(probe[key]) for probe in probes.values()) / len(probes) for key in ("auc", "bss_raw", "ece_raw")
+    ]
+    below = [name for name, probe in probes.items() if _value(probe["bss_raw"]) <= 0]
+    sentence = (
+        "Nothing of the benchmark that is judged was seen by the probe, its calibration, or the rescaling. Lines, "
+        f"mean of {len(probes)}: AUC {means[0]:.3f}, Brier skill {means[1]:.3f}, calibration error {means[2]:.3f}."
+    )
+    if below:
+        sentence += f" On {_listed(below)} the unscaled probabilities are worse than the base rate would be."
+    return sentence
+
+
+def unread_sentences(found: Mapping[str, Any]) -> str:
+    """What remains when the language model saw no program of the problem either."""
+    everywhere = _value(found["five_folds"]["line"]["techniques"][PROBE]["auc"])
+    unread = found["unread"]["line"]["techniques"][PROBE]["auc"]
+    return (
+        "The default model was trained on programs for two thirds of these problems (without labels). These are the "
+        f"folds' figures for the other third alone: the AUC of lines is {_interval(unread)}, against {everywhere:.3f} "
+        "for all."
+    )
+
+
+def sibling_sentences(siblings: Mapping[str, Any]) -> str:
+    """How many programs the multisampling baseline could be given."""
+    if not siblings["programs"]:
+        return "Multisampling: no samples were given (`--samples`), so it was not measured."
+    return (
+        f"Multisampling compares a program with up to {siblings['most']} others that the same model wrote for the same "
+        f"task: {siblings['programs']:,} of {siblings['of']:,} programs have some. The others get the base rate."
+    )
+
+
+def reflection_sentences(reflection: Mapping[str, Any]) -> str:
+    """Whether a model was asked."""
+    if not reflection["programs"]:
+        return (
+            "Reflective prompting: no model could be reached, so there is no figure. "
+            "`--reflect-model NAME --base-url URL` asks one at any endpoint that speaks OpenAI's chat protocol, and "
+            "adds its row to every table."
+        )
+    return (
+        f"Reflective prompting: {reflection['model']} was asked about {reflection['programs']:,} programs; the others "
+        "get the base rate."
+    )
+
+
+def _above_trivial(difference: list[float | None], trivial: list[float | None]) -> str:
+    if _low(difference) > 0:
+        verdict = "that much is more than where a line stands, how long it is and how it begins."
+    elif difference[2] is not None and difference[2] < 0:
+        verdict = "so where a line stands, how long it is and how it begins tells more than the probe does."
+    else:
+        verdict = "which may be chance: where a line stands and how it begins would do as well."
+    way = "above" if _value(difference) >= 0 else "below"
+    distance = _interval([None if value is None else abs(value) for value in _outward(difference)])
+    return f"A logistic model of trivial features has {_interval(trivial)}; the probe is {distance} {way} it, {verdict}"
+
+
+def _outward(difference: list[float | None]) -> list[float | None]:
+    """The interval of a negative difference, its ends swapped, so that its sizes rise."""
+    value, low, high = difference
+    return [value, high, low] if value is not None and value < 0 and high is not None and high < 0 else difference
+
+
+def _interval(value: list[float | None]) -> str:
+    low, high = value[1], value[2]
+    return f"{_value(value):.3f}" + ("" if low is None or high is None else f" [{low:.3f}, {high:.3f}]")
+
+
+def _percent(value: list[float | None]) -> str:
+    return "n/a" if value[0] is None else f"{value[0]:.0%}"
+
+
+def _value(value: list[float | None]) -> float:
+    return float("nan") if value[0] is None else value[0]
+
+
+def _low(value: list[float | None]) -> float:
+    return float("-inf") if value[1] is None else value[1]
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
+
 
 _SKILL = (
     ("bss_raw", "BSS raw"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -9,8 +10,11 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.build_inputs import InputFiles, Inputs, read_inputs
 from risk_lsp.lab.patches.build_worker import Notice, Task, WorkerOptions, work
 from risk_lsp.lab.patches.known_fixes import injected_samples, reference_sample
@@ -24,7 +28,7 @@ from risk_lsp.lab.patches.labels import (
     write_labels,
 )
 from risk_lsp.lab.patches.programs import Sample
-from risk_lsp.lab.patches.release import BuildStore, Release, write_release
+from risk_lsp.lab.patches.release import Release, write_release
 from risk_lsp.lab.patches.search import SearchSettings
 from risk_lsp.report.progress import shown_progress
 from risk_lsp.sandbox.isolation import SandboxError
@@ -32,6 +36,69 @@ from risk_lsp.sandbox.verdicts import Problem
 
 if TYPE_CHECKING:
     from risk_lsp.lab.patches.asked_fixes import FixOptions
+
+
+_PART_RECORDS = 2000
+_SETTINGS = "settings.json"
+
+
+class BuildStore:
+    """The folder of a build under way. A context manager; BadInput if it was begun with other settings.
+
+    Each run writes parts of its own. A last line that was cut short when a run was killed is removed.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._check(settings)
+        self._number = max((int(path.stem.removeprefix("part-")) for path in self._parts()), default=-1)
+        self._written = _PART_RECORDS
+        self._part: Any = None
+
+    def __enter__(self) -> BuildStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._part is not None:
+            self._part.close()
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Every record so far, oldest first."""
+        for path in self._parts():
+            yield from (record for _, record in read_appended(path))
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Write one record; it survives the end of this process at once."""
+        if self._written >= _PART_RECORDS:
+            if self._part is not None:
+                self._part.close()
+            self._number += 1
+            self._written = 0
+            self._part = (self._folder / f"part-{self._number:05}.jsonl").open("x", encoding="utf-8")
+        self._part.write(json.dumps(record) + "\n")
+        self._part.flush()
+        self._written += 1
+
+    def _parts(self) -> list[Path]:
+        return sorted(self._folder.glob("part-*.jsonl"))
+
+    def _check(self, settings: dict[str, Any]) -> None:
+        path = self._folder / _SETTINGS
+        if not path.exists():
+            path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+            return
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BadInput(f"{path} is damaged: {error}", "remove the folder to begin anew") from error
+        if known != settings:
+            raise BadInput(
+                f"{self._folder.parent} was begun with other settings: {json.dumps(known)}",
+                "use the same ones to go on, or another folder",
+            )
 
 
 @dataclass(frozen=True)

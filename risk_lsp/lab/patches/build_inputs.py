@@ -14,8 +14,7 @@ from risk_lsp.lab.json_lines import read_fields
 from risk_lsp.lab.patches.build_worker import BuildTask, Task
 from risk_lsp.lab.patches.known_fixes import ReferenceTask
 from risk_lsp.lab.patches.labels import sample_id
-from risk_lsp.lab.patches.problems import problems_by_id
-from risk_lsp.lab.patches.programs import Repair, Sample, read_repairs, read_samples
+from risk_lsp.lab.patches.programs import Repair, Sample, problems_by_id, read_repairs, read_samples
 from risk_lsp.sandbox.verdicts import Problem
 
 # A program that fails in one of these ways is not patched: what is wrong with it needs no tests to be seen, or takes

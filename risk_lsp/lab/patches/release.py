@@ -1,83 +1,183 @@
-"""Records of a build on disk, and the finished data set made of them: shards, an index, statistics, a data card."""
+"""The finished data set of patches: shards, an index, statistics, and a data card in Markdown."""
 
 from __future__ import annotations
 
 import json
 import lzma
 import os
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
+from statistics import median, quantiles
 from typing import Any
 
-from risk_lsp.errors import BadInput
-from risk_lsp.lab.json_lines import read_appended
-from risk_lsp.lab.patches.data_card import data_card, statistics_of
-
-_PART_RECORDS = 2000
-_SETTINGS = "settings.json"
+# Shares of lines at which the table of coverage is read.
+_CAPS = (0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.75, 1.0)
 
 
-class BuildStore:
-    """The folder of a build under way. A context manager; BadInput if it was begun with other settings.
+def statistics_of(records: Iterable[dict[str, Any]], max_share: float) -> dict[str, Any]:
+    """Figures over all failing programs, without those that do not parse, and by benchmark and by model.
 
-    Each run writes parts of its own. A last line that was cut short when a run was killed is removed.
+    Coverage is the share of failing programs with a label; shares of lines and tokens are medians over those.
+    "coverage_by_share" says how many programs have a patch that touches no more than a share of their lines.
     """
+    known = list(records)
+    failing = [record for record in known if not record["passed"]]
+    parsing = [record for record in failing if not record["syntax_error"]]
+    # Of how many programs a language model was asked, which models that were, and what it took.
+    asked = [record["answered"] for record in failing if "answered" in record]
+    names = ("answers", "prompt_tokens", "completion_tokens")
+    models = sorted({str(each["model"]) for each in asked})
+    return {
+        "programs": len(known),
+        "passing": len(known) - len(failing),
+        "failing": len(failing),
+        "syntax_errors": len(failing) - len(parsing),
+        "max_share": max_share,
+        "all_failing": _figures(failing),
+        "without_syntax_errors": _figures(parsing),
+        "by_benchmark": _by(parsing, lambda record: str(record["benchmark"])),
+        "by_model": _by(parsing, lambda record: str(record["model"])),
+        "coverage_by_share": {str(cap): _covered(parsing, cap) for cap in _CAPS},
+        "seconds": round(sum(record.get("seconds", 0) for record in failing), 1),
+        "runs": sum(record.get("runs", 0) for record in failing),
+        "asked": {
+            "programs": len(asked),
+            "models": models,
+            **{name: sum(each[name] for each in asked) for name in names},
+        },
+    }
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._check(settings)
-        self._number = max((int(path.stem.removeprefix("part-")) for path in self._parts()), default=-1)
-        self._written = _PART_RECORDS
-        self._part: Any = None
 
-    def __enter__(self) -> BuildStore:
-        return self
+def _figures(records: list[dict[str, Any]]) -> dict[str, Any]:
+    patched = [record["patch"] for record in records if record["edited"] is not None]
+    lines = [patch["lines_touched"] / max(patch["lines"], 1) for patch in patched]
+    tokens = [patch["tokens_touched"] / max(patch["tokens"], 1) for patch in patched]
+    return {
+        "failing": len(records),
+        "patched": len(patched),
+        "coverage": _rounded(len(patched) / len(records)) if records else None,
+        "median_share_of_lines": _rounded(median(lines)) if lines else None,
+        "quartiles_share_of_lines": [_rounded(value) for value in quantiles(lines, n=4)] if len(lines) > 1 else None,
+        "median_share_of_tokens": _rounded(median(tokens)) if tokens else None,
+        "median_hunks": median(len(patch["hunks"]) for patch in patched) if patched else None,
+        "sources": dict(Counter(patch["source"] for patch in patched).most_common()),
+    }
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._part is not None:
-            self._part.close()
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Every record so far, oldest first."""
-        for path in self._parts():
-            yield from (record for _, record in read_appended(path))
+def _by(records: list[dict[str, Any]], key: Callable[[dict[str, Any]], str]) -> dict[str, Any]:
+    parts: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in records:
+        parts[key(record)].append(record)
+    return {name: _figures(parts[name]) for name in sorted(parts, key=lambda name: (-len(parts[name]), name))}
 
-    def append(self, record: dict[str, Any]) -> None:
-        """Write one record; it survives the end of this process at once."""
-        if self._written >= _PART_RECORDS:
-            if self._part is not None:
-                self._part.close()
-            self._number += 1
-            self._written = 0
-            self._part = (self._folder / f"part-{self._number:05}.jsonl").open("x", encoding="utf-8")
-        self._part.write(json.dumps(record) + "\n")
-        self._part.flush()
-        self._written += 1
 
-    def _parts(self) -> list[Path]:
-        return sorted(self._folder.glob("part-*.jsonl"))
+def _covered(records: list[dict[str, Any]], cap: float) -> dict[str, Any]:
+    shares = [
+        record["patch"]["lines_touched"] / max(record["patch"]["lines"], 1) for record in records if "patch" in record
+    ]
+    within = [share for share in shares if share <= cap]
+    return {
+        "coverage": _rounded(len(within) / len(records)) if records else None,
+        "median_share_of_lines": _rounded(median(within)) if within else None,
+    }
 
-    def _check(self, settings: dict[str, Any]) -> None:
-        path = self._folder / _SETTINGS
-        if not path.exists():
-            path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-            return
-        try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadInput(f"{path} is damaged: {error}", "remove the folder to begin anew") from error
-        if known != settings:
-            raise BadInput(
-                f"{self._folder.parent} was begun with other settings: {json.dumps(known)}",
-                "use the same ones to go on, or another folder",
-            )
+
+def _rounded(value: float) -> float:
+    return round(value, 4)
+
+
+_INTRODUCTION = """\
+# Minimal patches of model-written programs
+
+Every record is one program that a language model wrote (docs/probe.md, "labelled programs"). A failing program's label
+is what a minimal patch touches: with the patch the program passes its problem's tests, and with any one of its hunks
+left out it does not. Comments, docstrings and what the model was given are never touched. docs/patches.md says how
+patches are found and what the fields mean.
+
+Labels say what *one* small fix touches, with the problem's tests as the judge: another fix may be as good, a fault that
+no test meets is not marked, and a patch that was found is an upper bound on the smallest one. A patch that touches more
+than {cap} of the lines is kept but gives no label.
+"""
+
+
+def data_card(
+    statistics: dict[str, Any],
+    records: Iterable[dict[str, Any]],
+    problem_licences: dict[str, str],
+    sample_licences: dict[str, str],
+) -> str:
+    """The card: what the set is, its figures, and where its programs and problems come from."""
+    parts = [
+        _INTRODUCTION.format(cap=_percent(statistics["max_share"])),
+        f"{statistics['programs']:,} programs: {statistics['passing']:,} pass, {statistics['failing']:,} fail, of "
+        f"which {statistics['syntax_errors']:,} do not parse. The search ran {statistics['runs']:,} variants in "
+        f"{statistics['seconds'] / 3600:.1f} hours of one worker.\n",
+    ]
+    parts += _asked(statistics["asked"])
+    rows = {"all": statistics["without_syntax_errors"], **statistics["by_benchmark"]}
+    parts += ["## By benchmark\n", "Failing programs that parse.\n", _figures_table("benchmark", rows)]
+    parts += ["## By model\n", _figures_table("model", statistics["by_model"])]
+    parts += ["## Coverage, if larger patches gave no label\n", _coverage_table(statistics["coverage_by_share"])]
+    parts += ["## Problems\n", _table(("benchmark", "licence"), sorted(problem_licences.items()))]
+    origins = Counter(str(record["origin"]).partition(":")[0] or "not given" for record in records)
+    rows_of_origins = [(name, f"{count:,}", sample_licences.get(name, "")) for name, count in origins.most_common()]
+    parts += ["## Where the programs come from\n", _table(("origin", "programs", "licence"), rows_of_origins)]
+    return "\n".join(parts)
+
+
+def _asked(asked: dict[str, Any]) -> list[str]:
+    if not asked["programs"]:
+        return []
+    return [
+        f"For {asked['programs']:,} failing programs a language model was asked for fixes too "
+        f"({', '.join(asked['models'])}): {asked['answers']:,} answers, {asked['prompt_tokens']:,} tokens read and "
+        f"{asked['completion_tokens']:,} written. What it answered counts only where tests passed with it.\n"
+    ]
+
+
+def _figures_table(name: str, rows: dict[str, dict[str, Any]]) -> str:
+    head = (name, "failing", "patched", "coverage", "lines touched", "tokens touched", "hunks")
+    return (
+        _table(
+            head,
+            [
+                (
+                    key,
+                    f"{figures['failing']:,}",
+                    f"{figures['patched']:,}",
+                    _percent(figures["coverage"]),
+                    _percent(figures["median_share_of_lines"]),
+                    _percent(figures["median_share_of_tokens"]),
+                    "" if figures["median_hunks"] is None else f"{figures['median_hunks']:g}",
+                )
+                for key, figures in rows.items()
+            ],
+        )
+        + "\nLines and tokens touched, and hunks: medians over the patched programs, of what the model wrote.\n"
+    )
+
+
+def _coverage_table(rows: dict[str, dict[str, Any]]) -> str:
+    return _table(
+        ("lines touched at most", "coverage", "median of lines touched"),
+        [
+            (_percent(float(cap)), _percent(figures["coverage"]), _percent(figures["median_share_of_lines"]))
+            for cap, figures in rows.items()
+        ],
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.0f}%"
 
 
 _SHARD_RECORDS = 4000

@@ -194,7 +194,7 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_sample(args: argparse.Namespace) -> int:
     """Sample; returns the exit code. The key of an endpoint is read from OPENAI_API_KEY."""
-    from risk_lsp.lab.patches.problems import problems_by_id
+    from risk_lsp.lab.patches.programs import problems_by_id
 
     for name in ("per_problem", "max_tokens", "parallel"):
         value = getattr(args, name)

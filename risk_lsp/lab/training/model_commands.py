@@ -13,8 +13,7 @@ from pathlib import Path
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.patches.labels import with_intent
-from risk_lsp.lab.patches.problems import problems_by_id
-from risk_lsp.lab.patches.programs import Sample, read_samples
+from risk_lsp.lab.patches.programs import Sample, problems_by_id, read_samples
 from risk_lsp.lab.training.documents import (
     TrainingDocument,
     deduplicated,

@@ -12,7 +12,7 @@ import pytest
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.figures import LevelRecords, level_statistics
-from risk_lsp.lab.evaluation.probe_evaluate_command import (
+from risk_lsp.lab.evaluation.probe_commands import (
     BEGIN,
     END,
     REFERENCE_EDGES,

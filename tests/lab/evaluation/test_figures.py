@@ -18,10 +18,10 @@ from risk_lsp.lab.evaluation.figures import (
     mean_figures,
 )
 from risk_lsp.lab.evaluation.reliability import Rescaled
-from risk_lsp.lab.evaluation.report_text import evaluation_markdown
-from risk_lsp.lab.evaluation.sentences import (
+from risk_lsp.lab.evaluation.report_text import (
     benchmark_sentences,
     calibration_sentences,
+    evaluation_markdown,
     line_sentences,
     order_sentences,
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from risk_lsp.lab.evaluation.trivial_model import fit_logistic
+from risk_lsp.lab.evaluation.rivals import fit_logistic
 
 ROWS, FEATURES, RIDGE = 500, 4, 0.01
 

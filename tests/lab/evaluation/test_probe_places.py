@@ -13,7 +13,7 @@ from risk_lsp.cli.command_line import build_parser
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import BundleColumn, Passage, passage_of
 from risk_lsp.lab.evaluation.as_met.well_kept import LibraryFile
-from risk_lsp.lab.evaluation.probe_places_command import (
+from risk_lsp.lab.evaluation.probe_commands import (
     factor_for,
     files_at_rest,
     fit_priors,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.lab.evaluation.probe_evaluate_command import BEGIN, END, figures_markdown
+from risk_lsp.lab.evaluation.probe_commands import BEGIN, END, figures_markdown
 
 ROOT = Path(__file__).parents[3]
 MANIFEST = json.loads((ROOT / "probe_weights/default/manifest.json").read_text("utf-8"))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from risk_lsp.lab.evaluation.trivial_model import FEATURES, trivial_feature_table, trivial_features
+from risk_lsp.lab.evaluation.rivals import FEATURES, trivial_feature_table, trivial_features
 from risk_lsp.lab.span_tables import SpanTable
 from risk_lsp.text.document import Span
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from risk_lsp.lab.patches.data_card import statistics_of
+from risk_lsp.lab.patches.release import statistics_of
 
 
 def record(benchmark: str, model: str, *, touched: int | None = None, **more: Any) -> dict[str, Any]:

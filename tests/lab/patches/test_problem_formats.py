@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.patches.problems import read_problems
+from risk_lsp.lab.patches.programs import read_problems
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import Problem, judge
 

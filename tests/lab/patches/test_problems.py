@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.patches.problems import problems_by_id, read_problems
-from risk_lsp.lab.patches.programs import Sample, read_samples
+from risk_lsp.lab.patches.programs import Sample, problems_by_id, read_problems, read_samples
 from risk_lsp.sandbox.verdicts import Problem
 
 PROBLEM: dict[str, Any] = {

@@ -14,8 +14,7 @@ from risk_lsp.lab.patches.build import kept_records
 from risk_lsp.lab.patches.build_inputs import Inputs
 from risk_lsp.lab.patches.known_fixes import records_of_repair
 from risk_lsp.lab.patches.labels import read_labels, write_labels
-from risk_lsp.lab.patches.problems import problems_by_id
-from risk_lsp.lab.patches.programs import Repair, read_repairs
+from risk_lsp.lab.patches.programs import Repair, problems_by_id, read_repairs
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import Problem
 

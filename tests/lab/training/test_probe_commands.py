@@ -11,7 +11,7 @@ import pytest
 
 from risk_lsp.cli.command_line import build_parser
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.probe_evaluate_command import BEGIN, END
+from risk_lsp.lab.evaluation.probe_commands import BEGIN, END
 from risk_lsp.lab.training.documents import split_of
 from risk_lsp.probe.manifest import Manifest, read_manifest
 from risk_lsp.probe.scoring import Architecture

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.figures import TRIVIAL
-from risk_lsp.lab.evaluation.trivial_model import LogisticModel, fit_logistic, trivial_features
+from risk_lsp.lab.evaluation.rivals import LogisticModel, fit_logistic, trivial_features
 from risk_lsp.lab.span_tables import SpanTable, shared_weights, touched
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.probe.calibration import Place

@@ -1,20 +1,241 @@
-"""How far numbers move when a text changes in a way that no test could see."""
+"""How far numbers move when a text changes in a way that no test could see: line ends, comments, style, names."""
 
 from __future__ import annotations
 
+import ast
+import builtins
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tokenize
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from risk_lsp.edits.renaming import bound_names, rename
 from risk_lsp.lab.evaluation.as_met.columns import Column, Passage, passage_of
-from risk_lsp.lab.evaluation.as_met.harmless_changes import harmless_changes
 from risk_lsp.lab.evaluation.problem_bootstrap import with_interval
 from risk_lsp.text.structure import syntax_tree
+
+_COOKIE = "# -*- coding: utf-8 -*-\n"
+_SHEBANG = "#!/usr/bin/env python3\n"
+_HEAD = re.compile(r"(?:#!.*\n)?(?:#.*coding[:=].*\n)?")
+_LICENCE = """\
+# Copyright 2024 The Authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in compliance with
+# the License. You may obtain a copy of the License at https://www.apache.org/licenses/LICENSE-2.0
+#
+# SPDX-License-Identifier: Apache-2.0
+
+"""
+_COMMENT = "# This is the next step."
+_NAMES = ("value", "entry", "part", "current", "found", "number", "other", "text", "amount", "piece", "state", "step")
+_STYLES = {"ruff format": (), "ruff format, 'single', 120": ("format.quote-style='single'", "line-length=120")}
+_BLOCKS = (ast.For, ast.While, ast.If, ast.Return, ast.With, ast.Try)
+_SEES_NAMES = re.compile(r"\b(?:locals|vars|eval|exec|dir)\(")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change by its name. `apply` gives the text after it, None where there is nothing to change.
+
+    `keeps_lines`: line n of code is line n of code after it, whatever it says then.
+    """
+
+    name: str
+    apply: Callable[[str], str | None]
+    keeps_lines: bool = False
+
+
+def harmless_changes() -> list[Change]:
+    """Every change; those by a formatter where one is installed. They take a text that parses and has line feeds."""
+    return [
+        Change("CRLF line ends", lambda text: text.replace("\n", "\r\n")),
+        Change("tabs", lambda text: _reindented(text, "\t")),
+        Change("two spaces", lambda text: _reindented(text, "  ")),
+        Change("comment added", _with_comment),
+        Change("comments removed", _without_comments),
+        Change("blank lines", _with_blank_lines),
+        Change("licence header", lambda text: _with_header(text, _LICENCE)),
+        Change("coding cookie", lambda text: None if "coding" in text[:200] else _with_header(text, _COOKIE)),
+        Change("shebang", lambda text: None if text.startswith("#!") else _SHEBANG + text),
+        Change("logger line", _with_logger),
+        Change("local names", _with_other_names, keeps_lines=True),
+        *(Change(name, partial(_formatted, options)) for name, options in _STYLES.items() if _ruff()),
+    ]
+
+
+def _reindented(text: str, unit: str) -> str | None:
+    """With another indentation; lines that begin inside of a string stay as they are."""
+    if any(line.startswith("\t") for line in text.split("\n")):
+        return None
+    own = next((len(token.string) for token in _tokens(text) if token.type == tokenize.INDENT), 0)
+    if own == 0 or unit == " " * own:
+        return None
+    inside = {
+        line
+        for token in _tokens(text)
+        if token.type == tokenize.STRING or tokenize.tok_name[token.type] == "FSTRING_MIDDLE"
+        for line in range(token.start[0] + 1, token.end[0] + 1)
+    }
+    lines = []
+    for number, line in enumerate(text.split("\n"), 1):
+        width = len(line) - len(line.lstrip(" "))
+        lines.append(line if number in inside else unit * (width // own) + " " * (width % own) + line[width:])
+    return "\n".join(lines)
+
+
+def _with_comment(text: str) -> str | None:
+    """With a line of comment before the statement in the middle."""
+    places = _statement_lines(text, ast.stmt)
+    return _inserted(text, [places[len(places) // 2]], _COMMENT) if places else None
+
+
+def _with_blank_lines(text: str) -> str | None:
+    """With a blank line before each statement that branches, repeats or returns."""
+    places = _statement_lines(text, *_BLOCKS)
+    return _inserted(text, places, "") if places else None
+
+
+def _without_comments(text: str) -> str | None:
+    comments = [token for token in _tokens(text) if token.type == tokenize.COMMENT]
+    lines: list[str | None] = list(text.split("\n"))
+    for token in comments:
+        number, column = token.start
+        before = token.line[:column]
+        lines[number - 1] = before.rstrip() if before.strip() else None
+    return "\n".join(line for line in lines if line is not None) if comments else None
+
+
+def _with_header(text: str, header: str) -> str:
+    """With lines behind the shebang and the cookie."""
+    head = _HEAD.match(text)
+    place = head.end() if head else 0
+    return text[:place] + header + text[place:]
+
+
+def _with_logger(text: str) -> str | None:
+    """With a logger, and a line in the first function that tells it of the call."""
+    tree = syntax_tree(text)
+    if tree is None or "logger" in text or "logging" in text:
+        return None
+    function = next((node for node in tree.body if isinstance(node, ast.FunctionDef)), None)
+    if function is None:
+        return None
+    first = next((each for each in function.body if not _is_string(each)), None)
+    top = next(
+        (
+            each
+            for each in tree.body
+            if not _is_string(each) and not (isinstance(each, ast.ImportFrom) and each.module == "__future__")
+        ),
+        function,
+    )
+    lines = text.split("\n")
+    if first is None or lines[first.lineno - 1][: first.col_offset].strip():
+        return None
+    lines.insert(first.lineno - 1, " " * first.col_offset + f'logger.debug("{function.name}")')
+    above = min([top.lineno, *(each.lineno for each in getattr(top, "decorator_list", ()))])
+    lines[above - 1 : above - 1] = ["import logging", "", "logger = logging.getLogger(__name__)", ""]
+    return "\n".join(lines)
+
+
+def _with_other_names(text: str) -> str | None:
+    """With other names for variables that only one function's inside knows."""
+    tree = syntax_tree(text)
+    if tree is None or _SEES_NAMES.search(text):
+        return None
+    names = sorted(bound_names(text) & _local_names(tree))
+    fresh = [name for name in (*_NAMES, *(f"{name}_{n}" for n in range(2, 20) for name in _NAMES)) if name not in text]
+    mapping = dict(zip(names, fresh, strict=False))
+    if not mapping:
+        return None
+    renamed = syntax_tree(changed := rename(text, mapping))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            node.id = mapping.get(node.id, node.id)
+    # A name may stand where only the grammar tells that it is none, such as behind a dot on the line above.
+    return changed if renamed is not None and ast.dump(renamed) == ast.dump(tree) else None
+
+
+def _local_names(tree: ast.Module) -> set[str]:
+    """Names that are assigned inside of functions alone, and that stand nowhere else."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    inside = {id(node) for function in functions for part in function.body for node in ast.walk(part)}
+    local: set[str] = set()
+    elsewhere: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and id(node) in inside:
+            local.add(node.id)
+        elif isinstance(node, ast.Name) and id(node) not in inside:
+            elsewhere.add(node.id)
+        elif isinstance(node, (ast.arg, ast.keyword)):
+            elsewhere.add(node.arg or "")
+        elif isinstance(node, (ast.Global, ast.Nonlocal)):
+            elsewhere.update(node.names)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            elsewhere.add(node.name)
+            if isinstance(node, ast.ClassDef):  # what its body assigns is an attribute
+                elsewhere.update(each.id for part in node.body for each in ast.walk(part) if isinstance(each, ast.Name))
+    return local - elsewhere - set(dir(builtins))
+
+
+def _formatted(options: tuple[str, ...], text: str) -> str | None:
+    command = [str(_ruff()), "format", "--isolated", *(f"--config={option}" for option in options), "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
+    return done.stdout if done.returncode == 0 and done.stdout != text else None
+
+
+def _ruff() -> Path | None:
+    beside = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+    return Path(beside) if beside else None
+
+
+def _statement_lines(text: str, *kinds: type[ast.stmt]) -> list[int]:
+    """Line indices, from 0, where a statement of a kind begins inside of a block and nothing stands before it."""
+    tree = syntax_tree(text)
+    lines = text.split("\n")
+    found = {
+        node.lineno - 1
+        for node in (ast.walk(tree) if tree else ())
+        if isinstance(node, kinds)
+        and node.col_offset > 0
+        and not _is_string(node)
+        and not hasattr(node, "decorator_list")
+    }
+    return sorted(line for line in found if lines[line].startswith((" ", "\t")) and not _goes_on(lines[line]))
+
+
+def _goes_on(line: str) -> bool:
+    """Whether the line begins with a clause of a statement above."""
+    return re.match(r"\s*(?:elif|else|except|finally)\b", line) is not None
+
+
+def _inserted(text: str, places: list[int], inserted: str) -> str:
+    """The text with a line before each of these lines, indented as they are; an empty line is not indented."""
+    lines = text.split("\n")
+    for place in sorted(places, reverse=True):
+        indentation = lines[place][: len(lines[place]) - len(lines[place].lstrip())]
+        lines.insert(place, indentation + inserted if inserted else "")
+    return "\n".join(lines)
+
+
+def _is_string(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
+    return tokenize.generate_tokens(io.StringIO(text).readline)
+
 
 _LEAST = 1e-6  # probabilities are kept this far from 0 and 1 before their log-odds are taken
 Floats = NDArray[np.float64]

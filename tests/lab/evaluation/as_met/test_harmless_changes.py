@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from risk_lsp.lab.evaluation.as_met.harmless_changes import harmless_changes
+from risk_lsp.lab.evaluation.as_met.invariance import harmless_changes
 
 PROGRAM = textwrap.dedent(
     '''

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from risk_lsp.lab.evaluation.as_met.part_sections import parts_markdown
-from risk_lsp.lab.evaluation.as_met.report_parts import with_part
+from risk_lsp.lab.evaluation.as_met.report_parts import parts_markdown, with_part
 
 WELL_KEPT: dict[str, Any] = {
     "about": {"files": {"rich": 3, "python": 1_200}, "missing": ["flask"]},
