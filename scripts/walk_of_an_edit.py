@@ -85,8 +85,8 @@ async def walk(folder: Path) -> dict[str, list[str]]:
     for process in processes:
         os.kill(process, signal.SIGUSR1)
     await asyncio.sleep(0.5)
-    start = {"line": 2, "character": 0}
-    client.change(URI, 2, {"range": {"start": start, "end": start}, "text": "# edited\n"})
+    end = {"line": text.count("\n"), "character": 0}
+    client.change(URI, 2, {"range": {"start": end, "end": end}, "text": "print(merge_intervals([]))\n"})
     await client.diagnostics(URI, 2)
     for process in processes:
         os.kill(process, signal.SIGUSR2)
