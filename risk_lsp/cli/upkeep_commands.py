@@ -136,9 +136,8 @@ def offers_table(offers: list[ModelOffer]) -> str:
 
 def _run_fetch(args: argparse.Namespace) -> int:
     """Fetch a model; Ctrl-C keeps what has come."""
-    from risk_lsp.model.download import file_url
     from risk_lsp.model.registry import catalogue_model
-    from risk_lsp.model.store import ModelStore
+    from risk_lsp.model.store import ModelStore, file_url
     from risk_lsp.report.progress import shown_progress
 
     wanted = catalogue_model(args.name)

@@ -254,8 +254,8 @@ def run_generate(args: argparse.Namespace) -> int:
     from risk_lsp.repair.test_plan import find_tests
     from risk_lsp.repair.workbench import unified_diff
     from risk_lsp.report.wording import write_all
+    from risk_lsp.risk.span_risk import WritingTask
     from risk_lsp.risk.writer import Writer
-    from risk_lsp.risk.writing import WritingTask
     from risk_lsp.text.extents import writing_place
     from risk_lsp.text.source_files import language_of, read_source
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, needs_extra
 from risk_lsp.model.decoders.decoder_shape import decoder_shape
-from risk_lsp.model.sources import ModelFolder, read_weights, weight_files
+
+if TYPE_CHECKING:
+    from risk_lsp.model.sources import ModelFolder
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ def load_host(
 
     A model that predicts no tokens is loaded without a head.
     """
+    from risk_lsp.model.sources import read_weights, weight_files  # the server knows hosts, and reads no weights
+
     if top_layer is None and folder.config.get(NO_HEAD):
         top_layer = int(folder.config["num_hidden_layers"])
     shape = decoder_shape(folder.config)

@@ -17,7 +17,7 @@ from risk_lsp.repair.harness import plugin_modules, trimmed
 from risk_lsp.repair.test_plan import TestPlan, WorkspaceCopy
 from risk_lsp.repair.tree import NodeVerdict
 from risk_lsp.repair.watching import NO_EVIDENCE, Evidence, read_evidence, watched_tests
-from risk_lsp.risk.writing import WrittenText
+from risk_lsp.risk.span_risk import WrittenText
 from risk_lsp.sandbox.isolation import NO_MORE, PRELOADED, Limits, Outcome, View
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import SCREEN_LIMITS, Problem, Screen, script_with_tests

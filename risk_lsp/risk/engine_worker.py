@@ -14,8 +14,7 @@ from risk_lsp.model.activations import WindowMemory
 from risk_lsp.model.infilling import Infiller, preferences
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.risk.engine import DiskCache, Engine, cache_folder, key_prefix, text_key
-from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
-from risk_lsp.risk.writing import WritingTask, texts_to_arrays
+from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, WritingTask, texts_to_arrays
 from risk_lsp.text.document import Span
 from risk_lsp.worker.child import Answer, run_worker, step_back
 

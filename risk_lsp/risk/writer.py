@@ -12,8 +12,7 @@ from risk_lsp.model.generation import Continuation, Prompt, WrittenTokens, conti
 from risk_lsp.model.prompting import PromptReader, PromptRun, Surroundings, surroundings
 from risk_lsp.probe.features import sections
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.span_risk import PartialRisk, spans_of_tokens
-from risk_lsp.risk.writing import WritingTask, WrittenText
+from risk_lsp.risk.span_risk import PartialRisk, WritingTask, WrittenText, spans_of_tokens
 from risk_lsp.text.document import Span
 from risk_lsp.text.extents import EndOfWriting, written_from
 from risk_lsp.text.normal_form import ModelText

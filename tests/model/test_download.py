@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model import download
-from risk_lsp.model.download import fetch_file, file_url, partial_file
+from risk_lsp.model import store as download
 from risk_lsp.model.registry import catalogue_model
+from risk_lsp.model.store import fetch_file, file_url, partial_file
 from tests.model.hub import Hub
 
 CONTENT = os.urandom(3_000_000)

@@ -11,8 +11,7 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.repair.execution import PickBy, pick
 from risk_lsp.repair.test_plan import find_tests
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.span_risk import PartialRisk
-from risk_lsp.risk.writing import WrittenText
+from risk_lsp.risk.span_risk import PartialRisk, WrittenText
 from risk_lsp.text.document import Span
 
 PROGRAM = "def double(number):\n    return \n\n\nassert double(4) == 8\n"

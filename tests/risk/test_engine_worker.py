@@ -12,9 +12,8 @@ from risk_lsp.model.activations import WindowMemory
 from risk_lsp.risk.engine import DiskCache, Engine
 from risk_lsp.risk.engine_worker import EngineScorer
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.span_risk import WORKER_COMMAND
+from risk_lsp.risk.span_risk import WORKER_COMMAND, WritingTask, texts_from_arrays
 from risk_lsp.risk.writer import Writer
-from risk_lsp.risk.writing import WritingTask, texts_from_arrays
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
 from tests.probe.tiny import SAMPLE
 

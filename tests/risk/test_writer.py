@@ -11,8 +11,8 @@ from risk_lsp.errors import ModelError
 from risk_lsp.probe.scoring import ARCHITECTURES
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import WritingTask, WrittenText, texts_from_arrays, texts_to_arrays
 from risk_lsp.risk.writer import Writer
-from risk_lsp.risk.writing import WritingTask, WrittenText, texts_from_arrays, texts_to_arrays
 from risk_lsp.text.extents import Extent
 from tests.probe.tiny import save_model, save_tiny_bundle
 

@@ -26,8 +26,7 @@ from risk_lsp.errors import BadInput, BundleError
 from risk_lsp.model.window_runs import stop_if_unwanted
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.span_risk import PartialRisk
-from risk_lsp.risk.writing import WritingTask, WrittenText, texts_to_arrays
+from risk_lsp.risk.span_risk import PartialRisk, WritingTask, WrittenText, texts_to_arrays
 from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.worker.child import Answer, run_worker

@@ -131,7 +131,7 @@ class ModelFetches:
 
     async def _may_fetch(self, wanted: CatalogueModel, there: int) -> bool:
         """Whether the person agrees, who is told the size, the source and the licence."""
-        from risk_lsp.model.download import file_url
+        from risk_lsp.model.store import file_url
 
         size = f"{wanted.size / 1e6:,.0f} MB" + (f", of which {there / 1e6:,.0f} MB are here," if there else "")
         words = (

@@ -10,7 +10,7 @@ from pygls.exceptions import JsonRpcRequestCancelled
 
 from risk_lsp.errors import RiskError
 from risk_lsp.repair.workbench import unified_diff
-from risk_lsp.risk.writing import WritingTask, WrittenText
+from risk_lsp.risk.span_risk import WritingTask, WrittenText
 from risk_lsp.server.repair.dialogs import is_accepted
 from risk_lsp.server.wire.convert import range_of, span_of
 from risk_lsp.server.wire.messenger import WorkDoneProgress

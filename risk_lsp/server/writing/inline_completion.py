@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lsprotocol import types
 
 from risk_lsp.errors import RiskError, WorkerError
-from risk_lsp.risk.writing import WritingTask, WrittenText, texts_from_arrays
+from risk_lsp.risk.span_risk import WritingTask, WrittenText, texts_from_arrays
 from risk_lsp.server.command_table import ACCEPT_WRITTEN
 from risk_lsp.server.documents.open_documents import reason_not_scored
 from risk_lsp.server.state import State

@@ -13,7 +13,7 @@ from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.risk.placed_risk import PlacedRisk, all_lines, placed
 from risk_lsp.risk.presentation import heat_steps, percent
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.risk.writing import WrittenText
+from risk_lsp.risk.span_risk import WrittenText
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.text.document import Document, PositionEncoding, Span, to_position
 from risk_lsp.text.tracking import difference
