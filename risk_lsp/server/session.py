@@ -52,9 +52,9 @@ class Session:
         data_folder: str | None,
         command: Sequence[str] | None,
     ) -> None:
-        self.messenger = Messenger()
-        self.messenger.protocol.adopt(agreed)
         self.client = Client.of(agreed.params)
+        self.messenger = Messenger(asks_in_dialogs="consent" in self.client.offers)
+        self.messenger.protocol.adopt(agreed)
         self.closed = asyncio.Event()
         self.was_shut_down = False
         self.data_folder = Path(data_folder) if data_folder else user_data_folder()

@@ -139,16 +139,13 @@ class ModelFetches:
             f" Licence: {wanted.licence}. No text of yours is sent."
         )
         fetch = f"Fetch {(wanted.size - there) / 1e6:,.0f} MB"
-        actions = [types.MessageActionItem(title) for title in (fetch, NOT_NOW)]
-        params = types.ShowMessageRequestParams(types.MessageType.Warning, words, actions)
         try:
-            chosen = await self._messenger.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
+            return await self._messenger.ask_for_consent(words, (fetch, NOT_NOW)) == fetch
         except RiskError:
             raise ModelError(
                 f"{wanted.name} was not fetched: this client cannot ask for your consent",
                 f"fetch it on the command line: risk-lsp models fetch {wanted.name}",
             ) from None
-        return chosen is not None and bool(chosen.title == fetch)
 
     def _end(self, task: asyncio.Task[FetchOutcome], progress: WorkDoneProgress, *, tells: bool) -> None:
         self._task = self._progress = None

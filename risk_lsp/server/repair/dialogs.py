@@ -83,13 +83,10 @@ async def _ask_for_consent(plan: TestPlan, messenger: Messenger) -> str:
         f"risk-lsp: may tests judge the repairs of {plan.place}? They run in a sandbox, on a copy of {plan.root},"
         f" without a network. The command: {plan.command}"
     )
-    actions = [types.MessageActionItem(title) for title in (RUN, NOT_NOW, NEVER)]
-    params = types.ShowMessageRequestParams(types.MessageType.Warning, words, actions)
     try:
-        chosen = await messenger.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
+        return await messenger.ask_for_consent(words, (RUN, NEVER, NOT_NOW)) or NOT_NOW
     except RiskError:
         return NOT_NOW
-    return chosen.title if chosen is not None and chosen.title in (RUN, NEVER) else NOT_NOW
 
 
 class ConsentStore:

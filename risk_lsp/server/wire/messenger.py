@@ -23,6 +23,7 @@ from risk_lsp.server.wire.handshake import SERVER_NAME
 from risk_lsp.server.wire.protocol import RiskProtocol
 
 REQUEST_FAILED = -32803
+ASK_FOR_CONSENT = "riskLsp/askForConsent"
 _SECONDS_BETWEEN_NOTICES = 60.0
 
 logger = logging.getLogger(__name__)
@@ -33,9 +34,11 @@ class Messenger(LanguageServer):
 
     protocol: RiskProtocol
 
-    def __init__(self) -> None:
+    def __init__(self, *, asks_in_dialogs: bool = False) -> None:
+        """`asks_in_dialogs`: the client can ask for consent in a dialog, by a request of our own."""
         super().__init__(SERVER_NAME, __version__, protocol_cls=RiskProtocol, converter_factory=default_converter)
         self._noticed: dict[str, float] = {}
+        self._asks_in_dialogs = asks_in_dialogs
 
     def handle(self, method: str, handler: Callable[..., Any]) -> None:
         """Call the handler, behind a barrier, for every message of the method."""
@@ -77,6 +80,21 @@ class Messenger(LanguageServer):
         except asyncio.CancelledError:
             self.notify(types.CANCEL_REQUEST, types.CancelParams(message_id))
             raise
+
+    async def ask_for_consent(self, question: str, choices: Sequence[str]) -> str | None:
+        """The choice of the person, the last of which does nothing; None for none. Raises RiskError as `ask` does.
+
+        In a dialog where the client has one: some editors put a message out of sight after seconds, answered or not.
+        """
+        if self._asks_in_dialogs:
+            answer = await self.ask(ASK_FOR_CONSENT, {"question": question, "choices": [*choices]})
+            chosen = answer.get("choice") if isinstance(answer, dict) else None
+        else:
+            actions = [types.MessageActionItem(choice) for choice in choices]
+            params = types.ShowMessageRequestParams(types.MessageType.Warning, question, actions)
+            item = await self.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
+            chosen = None if item is None else item.title
+        return chosen if chosen in choices else None
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""

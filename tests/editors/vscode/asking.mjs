@@ -17,7 +17,7 @@ export function askingChecks(window, folders, endpoint, artefacts) {
       await window.goToLine(FAULTY_LINE);
       await window.codeAction('Request a repair of this line with a hint...');
       await window.answer('What do you think is wrong', 'the NAME is unknown');
-      await window.press('The command: python -m doctest', 'Run');
+      await window.decide('The command: python -m doctest', 'Run');
       await window.applyPreviewed();
       await until('the repair', async () => /number > best/.test(await window.line(FAULTY_LINE)));
       await window.save();
@@ -35,7 +35,7 @@ export function askingChecks(window, folders, endpoint, artefacts) {
       await window.waitForUnderlines(1);
       await window.goToLine(FAULTY_LINE);
       await window.command('Risk: Request a Repair');
-      await window.press('The command: python -m doctest', 'Run');
+      await window.decide('The command: python -m doctest', 'Run');
       await window.applyPreviewed();
       await until('the repair', async () => /number > best/.test(await window.line(FAULTY_LINE)));
       await window.save();

@@ -6,6 +6,8 @@ import { must, until } from './lib/checks.mjs';
 import { changeSettings } from './lib/folders.mjs';
 import { serverProcesses } from './lib/processes.mjs';
 
+/** Later a message that nobody has answered is in the notification centre alone. */
+const FADED_MS = 16_000;
 const CHOOSE = 'Risk: Choose a Model...';
 
 export function choosingChecks(window, folders, root) {
@@ -35,13 +37,14 @@ export function choosingChecks(window, folders, root) {
       must(/small[^]*0 MB, Apache-2.0[^]*to fetch[^]*read by the bundle precise/.test(choices[1]), choices[1]);
     }],
 
-    ['nothing is fetched before the person has agreed', async () => {
+    ['nothing is fetched before the person has agreed, who has all the time there is', async () => {
       await window.command(CHOOSE);
       await window.pick('small');
-      const question = await window.message('may A small model be fetched?');
+      const question = await window.dialog('may A small model be fetched?');
       await window.screenshot('models-consent');
       must(question.includes('somebody/models') && question.includes('Apache-2.0'), question);
-      await window.press('may A small model be fetched?', 'Not now');
+      await window.page.waitForTimeout(FADED_MS);
+      await window.decide('may A small model be fetched?', 'Not now');
       // A fourth message within 0.8 seconds is only in the notification centre. Progress is shown for that long at least.
       await window.gone('risk-lsp model');
       must(!existsSync(join(prepared, 'store', 'small')), 'it was fetched');
@@ -51,7 +54,7 @@ export function choosingChecks(window, folders, root) {
       const before = serverProcesses(folders.home);
       await window.command(CHOOSE);
       await window.pick('small');
-      await window.press('may A small model be fetched?', 'Fetch 0 MB');
+      await window.decide('may A small model be fetched?', 'Fetch 0 MB');
       await until('the choice', () => existsSync(choice) && readFileSync(choice, 'utf8').includes('precise'));
       await until('underlines', async () => (await window.underlines()) > 0, 300_000);
       await window.command(CHOOSE);

@@ -1,5 +1,5 @@
 // node drive.mjs ROOT HOST_TESTS_VSIX: everything that is checked in a real VS Code, in a trusted workspace and in one
-// that is not.
+// that is not. CHECKS names some of the groups below to run instead of all: CHECKS="writing choosing".
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { askingChecks } from './asking.mjs';
@@ -12,6 +12,7 @@ import { personChecks } from './person.mjs';
 import { realModelChecks } from './realModel.mjs';
 import { repairChecks } from './repairing.mjs';
 import { untrustedChecks } from './untrusted.mjs';
+import { writingChecks } from './writing.mjs';
 
 const [root, hostTests] = process.argv.slice(2);
 const artefacts = join(root, '.cache', 'editors', 'artefacts', 'vscode');
@@ -19,23 +20,30 @@ rmSync(artefacts, { recursive: true, force: true });
 mkdirSync(artefacts, { recursive: true });
 
 const endpoint = await Endpoint.start();
+const chosen = process.env.CHECKS?.split(' ');
 const run = { root, artefacts, folders: makeFolders(root) };
 try {
   install(run, join(root, 'editors', 'vscode', 'dist', 'risk-lsp.vsix'), hostTests);
   const machine = { 'riskLsp.repairEndpoint': endpoint.url, 'riskLsp.repairModel': 'scripted' };
-  const trusted = { suite: 'trusted', workspace: run.folders.workspace, file: 'sample.py', machine };
-  await session(run, trusted, (window) => [
-    ...personChecks(window, run.folders),
-    ...repairChecks(window, run.folders, root),
-    ...askingChecks(window, run.folders, endpoint, artefacts),
-    ...choosingChecks(window, run.folders, root),
-    ...realModelChecks(window, run.folders, root),
-  ]);
-  const command = scripted(run, { watched: true });
-  const untrusted = { suite: 'untrusted', workspace: run.folders.stranger, file: 'program.py' };
-  await session(run, { ...untrusted, machine: { 'riskLsp.server.command': command } }, (window) =>
-    untrustedChecks(window, run.folders, command),
-  );
+  const trusted = { suite: chosen ? 'none' : 'trusted', workspace: run.folders.workspace, file: 'sample.py', machine };
+  await session(run, trusted, (window) => {
+    const groups = {
+      person: () => personChecks(window, run.folders),
+      repairing: () => repairChecks(window, run.folders, root),
+      asking: () => askingChecks(window, run.folders, endpoint, artefacts),
+      writing: () => writingChecks(window, run.folders),
+      choosing: () => choosingChecks(window, run.folders, root),
+      realModel: () => realModelChecks(window, run.folders, root),
+    };
+    return (chosen ?? Object.keys(groups)).flatMap((name) => groups[name]?.() ?? []);
+  });
+  if (!chosen || chosen.includes('untrusted')) {
+    const command = scripted(run, { watched: true });
+    const untrusted = { suite: 'untrusted', workspace: run.folders.stranger, file: 'program.py' };
+    await session(run, { ...untrusted, machine: { 'riskLsp.server.command': command } }, (window) =>
+      untrustedChecks(window, run.folders, command),
+    );
+  }
 } finally {
   endpoint.stop();
   if (!process.env.KEEP) {

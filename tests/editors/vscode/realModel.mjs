@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { must, until } from './lib/checks.mjs';
-import { changeSettings } from './lib/folders.mjs';
+import { changeSettings, settingsAreChanged } from './lib/folders.mjs';
 import { serverProcesses } from './lib/processes.mjs';
 
 /** The editor, for a picture of it alone. */
@@ -56,14 +56,29 @@ export function realModelChecks(window, folders, root) {
       await until('few underlines', async () => [1, 2, 3].includes(await window.underlines()));
       await window.goToLine(1);
       await window.codeAction('Request a repair of function digit_sum');
-      await window.message('The command: python -m doctest digits.py');
+      await window.dialog('The command: python -m doctest digits.py');
       await window.screenshot('repair-question-light');
-      await window.press('The command: python -m doctest', 'Run');
+      await window.decide('The command: python -m doctest', 'Run');
       await window.showPreviewed();
       await window.screenshot('repair-light');
       await window.discardPreviewed();
       await window.command('View: Close All Editor Groups');
       await window.openFile('interval_merging.py');
+    }],
+
+    ['pictures of what the model would write', async () => {
+      const settings = { 'riskLsp.inlineCompletion': true, 'riskLsp.threshold': 0.2 };
+      changeSettings(folders, settings);
+      await until('the settings', () => settingsAreChanged(folders));
+      await window.openFile('mean.py');
+      await window.page.keyboard.press('Control+End');
+      await window.page.keyboard.type(' / ');
+      await until('ghost text', async () => (await window.besideGhost()) !== '');
+      await window.screenshot('writing-light', { clip: { ...EDITOR, height: 110 } });
+      await window.page.keyboard.press('Tab');
+      await until('the text', async () => (await window.ghostText()) === '');
+      changeSettings(folders, { 'riskLsp.inlineCompletion': null });
+      await window.command('View: Revert and Close Editor');
     }],
 
     ['pictures of it', async () => {

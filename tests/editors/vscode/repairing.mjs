@@ -22,9 +22,9 @@ export function repairChecks(window, folders, root) {
       await window.waitForUnderlines(1);
       await window.goToLine(FAULTY_LINE);
       await window.codeAction('Request a repair of this line');
-      await window.message('The command: python -m doctest largest.py');
+      await window.dialog('The command: python -m doctest largest.py');
       await window.screenshot('repair-consent');
-      await window.press('The command: python -m doctest', 'Run');
+      await window.decide('The command: python -m doctest', 'Run');
       await window.previewed();
       await window.screenshot('repair-preview');
       must(/number > BUG/.test(await window.line(FAULTY_LINE)), 'it was applied by itself');
@@ -41,7 +41,7 @@ export function repairChecks(window, folders, root) {
       await window.waitForUnderlines(1);
       await window.goToLine(FAULTY_LINE);
       await window.codeAction('Request a repair of this line');
-      await window.press('The command: python -m doctest', 'Run');
+      await window.decide('The command: python -m doctest', 'Run');
       await window.message('running the tests');
       await until('the sandbox', () => sandboxes(folders.home).length > 0);
       await window.screenshot('repair-progress');

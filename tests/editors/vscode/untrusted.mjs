@@ -60,9 +60,9 @@ export function untrustedChecks(window, folders, command) {
       await window.waitForUnderlines(1);
       await window.goToLine(FAULTY_LINE);
       await window.codeAction('Request a repair of this line');
-      await window.message('The command: python -m doctest trusted.py');
+      await window.dialog('The command: python -m doctest trusted.py');
       must(!existsSync(sandboxCanary(folders)), 'something was run before it was agreed to');
-      await window.press('The command: python -m doctest', 'Run');
+      await window.decide('The command: python -m doctest', 'Run');
       await until('what shows that something runs', () => existsSync(sandboxCanary(folders)));
     }],
   ];

@@ -240,6 +240,23 @@ async def test_a_question_that_is_dismissed_is_no_consent(start: Start, hub: Hub
     assert hub.ranges == []
 
 
+async def test_a_client_that_has_a_dialog_is_asked_there(start: Start, hub: Hub) -> None:
+    client = await start(capabilities={"experimental": {"riskLsp": {"consent": True}}})
+    client.replies["riskLsp/askForConsent"] = {"choice": "Not now"}
+    assert (await fetch(client))["status"] == "declined"
+    (asked,) = client.all_of("riskLsp/askForConsent")
+    assert "may Small be fetched?" in asked["question"] and asked["choices"][-1] == "Not now"
+    assert client.questions == [] and hub.ranges == []
+
+
+@pytest.mark.parametrize("answer", [None, [], {"choice": "Fetch"}, {"choice": 5}])
+async def test_an_answer_that_was_not_to_choose_is_no_consent(start: Start, hub: Hub, answer: Any) -> None:
+    client = await start(capabilities={"experimental": {"riskLsp": {"consent": True}}})
+    client.replies["riskLsp/askForConsent"] = answer
+    assert (await fetch(client))["status"] == "declined"
+    assert hub.ranges == []
+
+
 async def test_a_model_is_fetched_with_progress_and_then_used(
     start: Start, offered: CatalogueModel, store: ModelStore
 ) -> None:

@@ -3,16 +3,17 @@ import type { LanguageClient } from 'vscode-languageclient/node';
 import { chat } from './chat';
 import { keyOf } from './key';
 
-/** What this client offers for repairs, as it says in its capabilities; see docs/protocol.md. */
-export const OFFERS = { hint: true, chat: true, secret: true, explanation: true };
+/** What this client offers to answer, as it says in its capabilities; see docs/protocol.md. */
+export const OFFERS = { hint: true, consent: true, chat: true, secret: true, explanation: true };
 
-/** Answer what the server asks for a repair: a hint, the editor's model, the endpoint's key. Keys are added to `secrets`. */
+/** Answer what the server asks for: a hint, consent, the editor's model, the endpoint's key. Keys are added to `secrets`. */
 export function answerRequests(
   client: LanguageClient,
   context: ExtensionContext,
   secrets: Set<string>,
 ): void {
   client.onRequest('riskLsp/askHint', (_: unknown, token: CancellationToken) => askHint(token));
+  client.onRequest('riskLsp/askForConsent', askForConsent);
   client.onRequest('riskLsp/chat', chat);
   client.onRequest('riskLsp/secret', async ({ endpoint }: { endpoint: string }) => {
     const secret = await keyOf(context.secrets, endpoint);
@@ -30,6 +31,19 @@ async function askHint(token: CancellationToken): Promise<{ hint: string | null 
     ignoreFocusOut: true,
   };
   return { hint: (await window.showInputBox(options, token)) || null };
+}
+
+/** In a dialog: a message goes out of sight after some seconds, and the server waits on. The last choice shuts it. */
+async function askForConsent(asked: {
+  question: string;
+  choices: string[];
+}): Promise<{ choice: string | null }> {
+  const items = asked.choices.map((title, index) => ({
+    title,
+    isCloseAffordance: index === asked.choices.length - 1,
+  }));
+  const chosen = await window.showWarningMessage(asked.question, { modal: true }, ...items);
+  return { choice: chosen?.title ?? null };
 }
 
 /** The selection of the active editor, or where the cursor is, for the server's commands. */

@@ -258,6 +258,37 @@ export class Window {
     await toast.waitFor({ state: 'hidden' });
   }
 
+  /** What would be inserted at the cursor. */
+  async ghostText() {
+    const pieces = await this.page.locator('[class*="ghost-text"]').allInnerTexts();
+    return pieces.join('').replaceAll('\u00a0', ' ');
+  }
+
+  /** What is said behind the line with it, which the editor draws by style sheets. */
+  besideGhost() {
+    return this.page.evaluate(() =>
+      [...document.querySelectorAll('.view-line span')]
+        .map((span) => getComputedStyle(span, '::after').content)
+        .filter((content) => content.includes('worth a look'))
+        .join('')
+        .replaceAll('"', ''),
+    );
+  }
+
+  /** Wait for a dialog, which stays until it is answered; its text. */
+  async dialog(text) {
+    const dialog = this.page.locator('.monaco-dialog-box', { hasText: text });
+    await dialog.waitFor();
+    return dialog.innerText();
+  }
+
+  /** Press a button of the dialog with this text. */
+  async decide(text, button) {
+    const dialog = this.page.locator('.monaco-dialog-box', { hasText: text });
+    await dialog.getByRole('button', { name: button, exact: true }).click();
+    await dialog.waitFor({ state: 'detached' });
+  }
+
   /** Choose a code action by its title; it is taken by its first words. */
   async codeAction(title) {
     const row = await this.openActions(title);

@@ -22,6 +22,7 @@ export const SAMPLES = {
   'formfeed.py': 'a = 1\n\f\nb = "BUG"\nc = "x\x0bBUG\u2028still the same line"\n',
   'generated.py': 'old = "BUG"\nother = 1\n',
   'typed.py': 'a = "MAYBE"\nb = "BUG"\nc = 3\n',
+  'written.py': '\n',
   'notes.txt': 'A BUG is mentioned here.\n',
 };
 
@@ -62,6 +63,8 @@ SAMPLES['digits.py'] = [
   '    return total',
   '',
 ].join('\n');
+
+SAMPLES['mean.py'] = 'def mean(values):\n    """The mean of some numbers."""\n    return sum(values)';
 
 /** A workspace of somebody else's, whose settings and programs are not to be trusted. */
 export const STRANGERS = {
