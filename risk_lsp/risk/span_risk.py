@@ -151,6 +151,7 @@ class WrittenText:
     """A text for a place. `risk`: of the document with the text in it, as far as the model saw it while it wrote.
 
     log_probability: the mean of its tokens', in nats. tokens: how many. is_whole: whether it came to an end by itself.
+    prompt_hash: of the tokens that the model read, 128 bits in hexadecimal.
     """
 
     text: str
@@ -159,6 +160,7 @@ class WrittenText:
     log_probability: float
     tokens: int
     is_whole: bool
+    prompt_hash: str
 
     @property
     def span(self) -> Span:
@@ -171,13 +173,16 @@ class WrittenText:
         return self.risk.risks.probability(*self.span)
 
 
+_FIELDS = ("text", "start", "log_probability", "tokens", "is_whole", "prompt_hash")
+
+
 def texts_to_arrays(texts: Sequence[WrittenText]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """A JSON header and arrays, to send to another process."""
     headers: list[dict[str, Any]] = []
     arrays: dict[str, NDArray[Any]] = {}
     for number, each in enumerate(texts):
         risk, own = each.risk.to_arrays()
-        fields = {name: getattr(each, name) for name in ("text", "start", "log_probability", "tokens", "is_whole")}
+        fields = {name: getattr(each, name) for name in _FIELDS}
         headers.append({**fields, "risk": risk})
         arrays |= {f"{number}.{name}": array for name, array in own.items()}
     return {"texts": headers}, arrays

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
@@ -101,6 +102,7 @@ class Writer:
             float(found.written.log_probabilities[:tokens].mean()) if tokens else 0.0,
             tokens,
             found.ended,
+            hashlib.blake2b(around.token_ids.astype("<i8").tobytes(), digest_size=16).hexdigest(),
         )
 
     def _around(self, run: PromptRun, encoding: Encoding, first: int, part: Span, by: int) -> Activations:

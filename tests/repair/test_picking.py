@@ -28,7 +28,7 @@ def written(text: str, hazard: float, log_probability: float) -> WrittenText:
         np.array([hazard], np.float32),
         Calibration(theta=0.0, scale=1.0, power=1.0),
     )
-    return WrittenText(text, PLACE, PartialRisk(risks, (span,)), log_probability, 3, True)
+    return WrittenText(text, PLACE, PartialRisk(risks, (span,)), log_probability, 3, True, "prompt")
 
 
 TEXTS = [written("number + 2", 0.9, -0.1), written("number * 2", 0.1, -0.4), written("number + number", 0.5, -0.9)]

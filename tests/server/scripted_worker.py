@@ -27,6 +27,7 @@ from risk_lsp.model.window_runs import stop_if_unwanted
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import PartialRisk, WritingTask, WrittenText, texts_to_arrays
+from risk_lsp.server.documents.document_places import text_hash
 from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.worker.child import Answer, run_worker
@@ -42,7 +43,7 @@ class ScriptedScorer:
 
     def describe(self) -> dict[str, Any]:
         """What the hover's reference sentence is made of."""
-        return {"name": "scripted", "probe_hash": "sha256:scripted", "reference": REFERENCE}
+        return {"name": "scripted", "model": "scripted model", "probe_hash": "sha256:scripted", "reference": REFERENCE}
 
     def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
         """The risks of a text by the rule above."""
@@ -85,7 +86,8 @@ class ScriptedScorer:
         for text in json.loads((self._folder / "writes").read_text("utf-8"))[: task.count]:
             after = task.text[: task.start] + text + task.text[task.end :]
             known = Span(0, len(after))
-            found.append(WrittenText(text, task.start, PartialRisk(by_rule(after), (known,)), -0.5, 3, True))
+            risk, prompt_hash = PartialRisk(by_rule(after), (known,)), text_hash(task.text[: task.start])
+            found.append(WrittenText(text, task.start, risk, -0.5, 3, True, prompt_hash))
         return texts_to_arrays(found)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,32 @@ def looks_generated(inserted: str, is_known: Callable[[str], bool]) -> bool:
     return is_large(new) and 2 * len(new) >= len(lines)
 
 
+def text_hash(text: str) -> str:
+    """128 bits in hexadecimal."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+class Origin(NamedTuple):
+    """Where text comes from that the hosted model wrote and a person accepted; nothing of the text itself is in it.
+
+    text_hash: of what was accepted. prompt_hash: of the tokens that the model read. at: seconds since the epoch.
+    """
+
+    model: str
+    bundle: str
+    text_hash: str
+    prompt_hash: str
+    at: float
+
+
+class WrittenSpan(NamedTuple):
+    """A span of the newest text with its origin, and whether the text is as it was accepted."""
+
+    span: Span
+    origin: Origin
+    is_unchanged: bool
+
+
 _REMOVALS_KEPT = 20
 _MOSTLY = 0.8  # of the lines, for text to count as what was removed a moment ago
 
@@ -60,6 +88,7 @@ class GeneratedRegions:
     def __init__(self) -> None:
         self._spans: dict[str, list[Span]] = {}
         self._new: dict[str, list[Span]] = {}  # what became generated and was not taken yet
+        self._written: dict[str, list[tuple[Span, Origin]]] = {}
         self._removals: deque[tuple[frozenset[str], bool]] = deque(maxlen=_REMOVALS_KEPT)  # lines; were they marked?
 
     def follow(self, before: Document, edit: Splice, open_documents: Iterable[Document], most_lines: int = 0) -> None:
@@ -75,6 +104,9 @@ class GeneratedRegions:
         was_marked = any(edit.start < span.end and span.start < edit.end for span in self._spans.get(uri, ()))
         self._spans[uri] = moved_spans(self._spans.get(uri, ()), edit)
         self._new[uri] = moved_spans(self._new.get(uri, ()), edit)
+        self._written[uri] = [
+            (moved, origin) for span, origin in self._written.get(uri, ()) for moved in moved_spans([span], edit)
+        ]
         removed = content_lines(edit.removed)
         if is_large(removed):
             self._removals.append((frozenset(removed), was_marked))
@@ -87,6 +119,20 @@ class GeneratedRegions:
         if span.start < span.end:
             self._add(document.uri, span)
 
+    def mark_written(self, document: Document, span: Span, origin: Origin) -> None:
+        """The hosted model wrote this, from there; in the place of what was accepted of the same text before."""
+        self.mark(document, span)
+        others = [each for each in self._written.get(document.uri, ()) if _without(each[0], span)]
+        self._written[document.uri] = [*others, (span, origin)]
+
+    def written(self, document: Document) -> list[WrittenSpan]:
+        """What the hosted model wrote of the newest text, in its order."""
+        found = sorted(self._written.get(document.uri, ()))
+        return [
+            WrittenSpan(span, origin, text_hash(document.lines.slice(*span)) == origin.text_hash)
+            for span, origin in found
+        ]
+
     def unmark(self, document: Document, span: Span) -> None:
         """A person says that no model wrote this; an empty span means the region around it."""
         if span.start == span.end:
@@ -95,6 +141,9 @@ class GeneratedRegions:
         kept = [part for each in self._spans.get(document.uri, ()) for part in _without(each, span)]
         self._spans[document.uri] = kept
         self._new[document.uri] = [part for each in self._new.get(document.uri, ()) for part in _without(each, span)]
+        self._written[document.uri] = [
+            (part, origin) for each, origin in self._written.get(document.uri, ()) for part in _without(each, span)
+        ]
 
     def take_new(self, document: Document) -> list[Span]:
         """The spans of the newest text that became generated since this was asked last."""
@@ -104,6 +153,7 @@ class GeneratedRegions:
         """Drop what is known of a document."""
         self._spans.pop(uri, None)
         self._new.pop(uri, None)
+        self._written.pop(uri, None)
 
     def lines(self, document: Document) -> frozenset[int]:
         """The lines of the newest text that a region touches."""

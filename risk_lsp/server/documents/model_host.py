@@ -64,18 +64,17 @@ class ModelHost:
     @property
     def bundle_identity(self) -> str | None:
         """The hash of the loaded bundle's probe; None while none is loaded, or if it has none."""
-        if self._supervisor is None or self.loads_another:
-            return None
-        identity = self._supervisor.description.get("probe_hash")
-        return identity if isinstance(identity, str) else None
+        return self._described("probe_hash")
 
     @property
     def bundle_name(self) -> str | None:
         """What the loaded bundle calls itself; None while none is loaded."""
-        if self._supervisor is None or self.loads_another:
-            return None
-        name = self._supervisor.description.get("name")
-        return name if isinstance(name, str) else None
+        return self._described("name")
+
+    @property
+    def model_name(self) -> str | None:
+        """What the loaded model is called; None while none is loaded."""
+        return self._described("model")
 
     async def apply(self, settings: Settings) -> bool:
         """Bring the worker in line with the settings and the person's choice of a bundle: start, stop, or restart it
@@ -163,6 +162,12 @@ class ModelHost:
         Raises WorkerError if the worker goes away meanwhile, and ModelError if there is none to wait for.
         """
         return await (await self._settled_supervisor()).ask(question, parameters, on_part)
+
+    def _described(self, name: str) -> str | None:
+        if self._supervisor is None or self.loads_another:
+            return None
+        found = self._supervisor.description.get(name)
+        return found if isinstance(found, str) else None
 
     async def _settled_supervisor(self) -> Supervisor:
         """The supervisor, once its worker has loaded. Raises ModelError if there is no worker to wait for."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from lsprotocol import types
 
 from risk_lsp.risk.placed_risk import Standing
 from risk_lsp.risk.presentation import ReferenceTable, document_risk, driving_words, percent
+from risk_lsp.server.documents.document_places import WrittenSpan
 from risk_lsp.server.documents.ignored_lines import Ignored
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import asked_span, offset_of, range_of
@@ -66,8 +68,12 @@ def hover_of(
     encoding: PositionEncoding,
     reference: ReferenceTable,
     markdown: bool,
+    written: Sequence[WrittenSpan] = (),
 ) -> types.Hover:
-    """The hover at a position. On a blank line it speaks of the function and the document only."""
+    """The hover at a position. On a blank line it speaks of the function and the document only.
+
+    `written`: what the hosted model wrote of the document.
+    """
     markup = MARKDOWN if markdown else PLAIN_TEXT
     document = view.analysis.document
     offset = offset_of(part, position, encoding)
@@ -84,6 +90,7 @@ def hover_of(
         paragraphs = [markup.text(reason), *paragraphs]
     elif not is_blank:
         paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
+    paragraphs += [markup.text(_origin(each)) for each in written if each.span.start <= offset <= each.span.end][:1]
     why = view.placed.whole.why if is_blank else view.standing(line).why
     if view.outside is not None:
         paragraphs.append(markup.text(f"Outside its calibrated range: {view.outside}."))
@@ -96,6 +103,11 @@ def note(text: str, markdown: bool) -> types.Hover:
     """A hover that says why there is no number."""
     markup = MARKDOWN if markdown else PLAIN_TEXT
     return types.Hover(_contents([markup.text(f"risk-lsp: {text}")], markup))
+
+
+def _origin(found: WrittenSpan) -> str:
+    moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.origin.at))
+    return f"Written by {found.origin.model}, {moment}; {'as it was' if found.is_unchanged else 'edited'} since."
 
 
 def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from typing import Any
 
 from lsprotocol import types
+from lsprotocol.converters import get_converter
 
+from risk_lsp.server.documents.document_places import WrittenSpan
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import range_of
 from risk_lsp.text.document import Document, Part, PositionEncoding, Span, stripped_line_span
 from risk_lsp.text.tracking import match_lines
 
+_converter = get_converter()
 _NO_COMMAND = ""  # to clients: text alone
 
 
@@ -95,6 +99,27 @@ def lines_answer(view: LineView, part: Part) -> dict[str, Any]:
         "places": [place.value for place in view.placed.places_of_lines()[lines.start : lines.stop]],
         "orders": view.placed.orders(),
     }
+
+
+def written_answer(written: Iterable[WrittenSpan], part: Part, encoding: PositionEncoding) -> dict[str, Any]:
+    """{"version", "regions": for each text that the hosted model wrote its "range", "model", "bundle", "time" (UTC),
+    "textHash", "promptHash", and "isUnchanged": whether it is as it was accepted}."""
+    index, regions = part.document.lines, []
+    for span, origin, is_unchanged in written:
+        if index.line_of(span.start) in part.lines and index.line_of(span.end - 1) in part.lines:
+            moment = datetime.fromtimestamp(int(origin.at), timezone.utc)
+            regions.append(
+                {
+                    "range": _converter.unstructure(range_of(part, span, encoding)),
+                    "model": origin.model,
+                    "bundle": origin.bundle,
+                    "time": moment.isoformat().replace("+00:00", "Z"),
+                    "textHash": origin.text_hash,
+                    "promptHash": origin.prompt_hash,
+                    "isUnchanged": is_unchanged,
+                }
+            )
+    return {"version": part.version, "regions": regions}
 
 
 def _label(view: LineView, line: int, probability: float | None) -> str | None:

@@ -20,13 +20,13 @@ from risk_lsp.server.documents.open_documents import reason_not_scored
 from risk_lsp.server.documents.publisher import diagnostics_of
 from risk_lsp.server.features.code_actions import Action, code_actions
 from risk_lsp.server.features.hover import hover_of, note
-from risk_lsp.server.features.line_answers import code_lenses, inlay_hints, lines_answer, query_answer
+from risk_lsp.server.features.line_answers import code_lenses, inlay_hints, lines_answer, query_answer, written_answer
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import offset_of, position_of, span_of
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
 from risk_lsp.text.document import Document, Part
 
-QUERY, LINES = "riskLsp/query", "riskLsp/lines"
+QUERY, LINES, WRITTEN = "riskLsp/query", "riskLsp/lines", "riskLsp/written"
 _SERVER_CANCELLED = -32802
 _converter = get_converter()
 
@@ -52,6 +52,7 @@ class Questions:
             types.TEXT_DOCUMENT_DIAGNOSTIC: self.diagnostic,
             QUERY: self.query,
             LINES: self.lines,
+            WRITTEN: self.written,
         }
 
     def hover(self, params: types.HoverParams) -> types.Hover | None:
@@ -64,7 +65,9 @@ class Questions:
         outcome = state.analyzer.outcome(part.document) or state.analyzer.partial(part.document)
         markdown = state.client.markdown_hover
         if isinstance(outcome, Analysis):
-            return hover_of(self.view(outcome), part, params.position, state.encoding, state.host.reference, markdown)
+            written = state.regions.written(outcome.document) if state.documents.is_newest(outcome.document) else ()
+            reference = state.host.reference
+            return hover_of(self.view(outcome), part, params.position, state.encoding, reference, markdown, written)
         reason = reason_not_scored(part.document, state.settings) or state.host.explanation()
         if reason is None:
             reason = "this text is being scored" if outcome is None else f"this document was not scored: {outcome}"
@@ -110,6 +113,11 @@ class Questions:
         part = self.part_of(_uri_of(params))
         analysis = yield barrier(LINES, self.analysis_of), (part.document,), None
         return lines_answer(self.view(analysis), part)
+
+    def written(self, params: Any) -> dict[str, Any]:
+        """`riskLsp/written`, from {uri} to what the hosted model wrote of it."""
+        part = self.part_of(_uri_of(params))
+        return written_answer(self._state.regions.written(part.document), part, self._state.encoding)
 
     def diagnostic(self, params: types.DocumentDiagnosticParams) -> Generator[Any, Any, Any]:
         """Diagnostics for a client that pulls.

@@ -29,8 +29,8 @@ _POSITION_ENCODINGS = ("utf-8", "utf-16", "utf-32")
 _INCREMENTAL = 2
 _PYTHON_CELLS = {"notebook": "*", "cells": [{"language": "python"}]}
 _REFRESHED = ("inlayHint", "codeLens", "diagnostics")  # below `workspace`, what a client can take anew
-# What a client can do for repairs: ask for a hint, ask its own model, keep a secret, show an explanation itself.
-_OFFERS = ("hint", "chat", "secret", "explanation")
+# What a client can do: ask for a hint or for consent, ask its own model, keep a secret, show an explanation itself.
+_OFFERS = ("hint", "consent", "chat", "secret", "explanation")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,10 @@ def server_capabilities(encoding: str, pull: bool) -> dict[str, Any]:
         "executeCommandProvider": {"commands": [command.name for command in COMMANDS], "workDoneProgress": True},
         "workspace": {"workspaceFolders": {"supported": True, "changeNotifications": True}},
         "experimental": {
-            "riskLsp": {"requests": ["riskLsp/query", "riskLsp/lines"], "notifications": ["riskLsp/userSettings"]}
+            "riskLsp": {
+                "requests": ["riskLsp/query", "riskLsp/lines", "riskLsp/written"],
+                "notifications": ["riskLsp/userSettings"],
+            }
         },
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from lsprotocol import types
 from risk_lsp.errors import RiskError, WorkerError
 from risk_lsp.risk.span_risk import WritingTask, WrittenText, texts_from_arrays
 from risk_lsp.server.command_table import ACCEPT_WRITTEN
+from risk_lsp.server.documents.document_places import Origin, text_hash
 from risk_lsp.server.documents.open_documents import reason_not_scored
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import offset_of, range_of
@@ -25,10 +27,8 @@ if TYPE_CHECKING:
 _MOST_TOKENS: dict[Extent, int] = {"line": 48, "block": 96, "function": 192}
 _WHEN_INVOKED = 3  # texts; one where nobody asked
 _BUILT_IN = "default"  # what the built-in bundle calls itself
-_RECOMMENDATION = (
-    "risk-lsp: the built-in model is small and writes poorly; a larger one such as qwen2.5-coder-0.5b writes better"
-    " (risk-lsp models)"
-)
+# No longer than a line of a terminal: Neovim waits for a key after a longer one.
+_RECOMMENDATION = "risk-lsp: the built-in model writes poorly (see risk-lsp models)"
 _SECONDS = 30.0  # until what is written is given up: whoever was there has gone on
 
 
@@ -160,7 +160,11 @@ def accept_written(session: Session, uri: str, suggestion_id: int) -> bool:
     found = session.inline_completions.suggestions.accepted(suggestion_id, document, last)
     if found is None:
         return False
-    state.regions.mark(document, found.span)
+    text, host = document.lines.slice(*found.span), state.host
+    origin = Origin(
+        host.model_name or "unknown", host.bundle_name or "unknown", text_hash(text), found.prompt_hash, time.time()
+    )
+    state.regions.mark_written(document, found.span, origin)
     if found.risks is not None:
         state.analyzer.adopt(document, found.risks, found.known)
     else:

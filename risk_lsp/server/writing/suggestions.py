@@ -103,43 +103,47 @@ class AcceptedText:
     span: Span
     risks: RiskMap | None
     known: tuple[Span, ...] | None
+    prompt_hash: str
 
 
 class Suggestions:
-    """The texts that were offered last, at one place of one document."""
+    """The texts that were offered last, and those before them: an editor may ask again before it says what it took."""
 
     def __init__(self) -> None:
         self._ids = count(1)
         self._offered: dict[int, Suggestion] = {}
+        self._before: dict[int, Suggestion] = {}
 
     def offer(
         self, document: Document, replaced: Span, texts: Sequence[WrittenText], priors: Priors, outside: str | None
     ) -> list[Suggestion]:
-        """Texts as suggestions, in their order; those that were offered before are forgotten."""
+        """Texts as suggestions, in their order."""
         found = [self._suggestion(document, replaced, written, priors, outside) for written in texts]
-        self._offered = {each.id: each for each in found}
+        self._before, self._offered = self._offered, {each.id: each for each in found}
         return found
 
     def forget(self) -> None:
         """Keep nothing."""
-        self._offered = {}
+        self._before = self._offered = {}
 
     def accepted(self, suggestion_id: int, document: Document, last: Analysis | None) -> AcceptedText | None:
         """What became of a suggestion in the newest text of its document; None if it does not stand there.
 
         `last`: the last whole analysis of the document, of this or an earlier text.
         """
-        found = self._offered.get(suggestion_id)
+        found = self._offered.get(suggestion_id) or self._before.get(suggestion_id)
         if found is None or found.before.uri != document.uri:
             return None
         before, text, start = found.before.text, document.text, found.replaced.start
+        prompt = found.written.prompt_hash
         length = len(text) - len(before) + (found.replaced.end - start)
         taken = found.written.text[:length] if length > 0 else ""
         if taken and text == before[:start] + taken + before[found.replaced.end :]:
             risks, known = _known_of(found, document, len(taken), last)
-            return AcceptedText(Span(start, start + len(taken)), risks, known)
+            return AcceptedText(Span(start, start + len(taken)), risks, known, prompt)
         whole = found.written.text
-        return AcceptedText(Span(start, start + len(whole)), None, ()) if text.startswith(whole, start) else None
+        is_there = text.startswith(whole, start)
+        return AcceptedText(Span(start, start + len(whole)), None, (), prompt) if is_there else None
 
     def _suggestion(
         self, document: Document, replaced: Span, written: WrittenText, priors: Priors, outside: str | None

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from risk_lsp.server.documents.document_places import text_hash
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.person import default_server
 
@@ -145,6 +148,52 @@ async def test_what_is_accepted_is_generated_and_shown_without_a_run(client: Lsp
     assert runs(tmp_path) == before
 
 
+async def accepted(client: LspClient, version: int = 2) -> dict[str, Any]:
+    """Accept what the model writes first; what is known of where it comes from."""
+    item, *_ = await items(client)
+    insert(client, version, item["insertText"])
+    assert await client.execute(item["command"]["command"], *item["command"]["arguments"]) is True
+    (region,) = (await client.request("riskLsp/written", {"uri": URI}))["regions"]
+    assert isinstance(region, dict)
+    return region
+
+
+async def test_of_what_is_accepted_the_model_the_time_and_hashes_are_kept(client: LspClient) -> None:
+    await opened(client)
+    before = datetime.now(timezone.utc).replace(microsecond=0)
+    region = await accepted(client)
+
+    assert region["range"] == {"start": at_end_of(BEFORE), "end": at_end_of(BEFORE + WRITTEN[0])}
+    assert (region["model"], region["bundle"]) == ("scripted model", "scripted")
+    assert region["textHash"] == text_hash(WRITTEN[0]) and region["promptHash"] == text_hash(BEFORE)
+    assert before <= datetime.fromisoformat(region["time"].replace("Z", "+00:00")) <= datetime.now(timezone.utc)
+    assert region["isUnchanged"] is True
+
+
+async def test_hover_says_who_wrote_a_text_and_whether_it_was_edited_since(client: LspClient) -> None:
+    await opened(client)
+    region = await accepted(client)
+    line, character = region["range"]["start"].values()
+    said = await client.hover(URI, line, character)
+    assert said is not None and re.search(
+        r"Written by scripted model, .*; as it was since\.", said["contents"]["value"]
+    )
+
+    place = {"line": line, "character": character + 1}
+    client.change(URI, 3, {"range": {"start": place, "end": place}, "text": "x"})
+    await client.request("riskLsp/lines", {"uri": URI})
+    said = await client.hover(URI, line, character)
+    assert said is not None and re.search(r"Written by scripted model, .*; edited since\.", said["contents"]["value"])
+
+
+async def test_what_was_accepted_and_removed_leaves_nothing_behind(client: LspClient) -> None:
+    await opened(client)
+    await accepted(client)
+    client.replace(URI, 3, BEFORE)
+
+    assert (await client.request("riskLsp/written", {"uri": URI}))["regions"] == []
+
+
 async def test_of_a_text_that_is_accepted_in_part_the_part_is_known(client: LspClient, tmp_path: Path) -> None:
     await opened(client, debounce=5.0)
     item, *_ = await items(client)
@@ -171,6 +220,15 @@ async def test_what_was_typed_since_the_last_run_is_known_from_the_writing(clien
 
     assert [each["range"]["start"]["line"] for each in await client.diagnostics(URI, 3)] == [0, 4]
     assert runs(tmp_path) == before
+
+
+async def test_a_text_is_accepted_although_the_editor_has_asked_for_the_next(client: LspClient) -> None:
+    await opened(client)
+    item, *_ = await items(client)
+    insert(client, 2, item["insertText"])
+    await items(client, BEFORE + item["insertText"])
+
+    assert await client.execute(item["command"]["command"], *item["command"]["arguments"]) is True
 
 
 async def test_a_text_that_does_not_stand_there_is_not_accepted(client: LspClient) -> None:
