@@ -72,6 +72,7 @@ editor-pictures: ## take the READMEs' pictures of editors from the last run of m
 	$(MAKE) -C editors/vscode picture
 	cp .cache/editors/artefacts/neovim-0.12-dark-line.svg editors/neovim/images/heatmap.svg
 	cp .cache/editors/artefacts/neovim-repair.svg editors/neovim/images/repair.svg
+	cp .cache/editors/artefacts/neovim-0.12-writing.svg editors/neovim/images/writing.svg
 	mkdir -p editors/emacs/images editors/helix/images
 	cp .cache/editors/artefacts/emacs.svg editors/emacs/images/emacs.svg
 	cp .cache/editors/artefacts/helix.svg editors/helix/images/helix.svg

@@ -29,9 +29,13 @@ vim.o.background = '{background}'
 vim.o.statusline = "%f %m%=%{{v:lua.require'risk_lsp'.status()}} "
 vim.o.laststatus = 2
 require('risk_lsp').setup({{
-  settings = {{ threshold = {threshold}, maxDiagnostics = 3, debounce = 0.1, repairSeconds = 600 }},
+  settings = {{
+    threshold = {threshold}, maxDiagnostics = 3, debounce = 0.1, repairSeconds = 600, inlineCompletion = {writes},
+  }},
   heatmap = {{ style = 'text' }},
 }})
+vim.keymap.set('i', '<C-f>', '<Plug>(risk-lsp-accept)')
+vim.keymap.set('i', '<C-d>', '<Plug>(risk-lsp-dismiss)')
 """
 FAULTY = '''def digit_sum(number):
     """The sum of the digits of a number.
@@ -46,13 +50,18 @@ FAULTY = '''def digit_sum(number):
     return total
 '''
 FAULTY_LINE = 10
+BEGUN = 'def mean(values):\n    """The mean of some numbers."""\n    return sum(values)\n'
 
 
-def start(home: Path, file: Path, version: str, background: str, size: tuple[int, int] = (100, 40)) -> Terminal:
+def start(
+    home: Path, file: Path, version: str, background: str, size: tuple[int, int] = (100, 40), writes: bool = False
+) -> Terminal:
     """A Neovim with the plugin as a package, on a copy of a file."""
     package = home / ".local/share/nvim/site/pack/risk/start/risk-lsp"
     shutil.copytree(ROOT / "editors/neovim", package)
-    (home / "init.lua").write_text(INIT.format(background=background, threshold=likeliest(file).threshold))
+    threshold = likeliest(file).threshold
+    settings = INIT.format(background=background, threshold=threshold, writes=str(writes).lower())
+    (home / "init.lua").write_text(settings)
     shutil.copy(file, home)
     server = Path(os.environ["RISK_LSP"])
     environment = {
@@ -151,5 +160,38 @@ def test_a_repair_is_asked_about_shown_as_a_diff_and_applied(tmp_path: Path) -> 
         terminal.press("Enter")
         repaired, written = FAULTY.replace("number / 10", "number // 10"), tmp_path / "home/digits.py"
         terminal.wait_for("the file", lambda: written.read_text(encoding="utf-8") == repaired)
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize("version", SUITES)
+def test_what_the_model_would_write_is_shown_with_its_number_then_dropped_or_accepted(
+    tmp_path: Path, version: str
+) -> None:
+    file = tmp_path / "mean.py"
+    file.write_text(BEGUN, encoding="utf-8")
+    (tmp_path / "home").mkdir()
+    terminal = start(tmp_path / "home", file, version, "light", (90, 14), writes=True)
+    words = f"lines? worth a look, {NUMBER}"
+    try:
+        terminal.wait_for_text(f"risk {NUMBER}")
+        terminal.type("GA / ")
+        terminal.wait_for_text(words)
+        keep(terminal, f"neovim-{version}-writing", "Neovim")
+        terminal.press("C-d")
+        terminal.wait_for("nothing to be left", lambda: not re.search(words, terminal.screen()))
+        assert terminal.screen().split("\n")[2][:40].rstrip() == "    return sum(values) /"
+
+        terminal.press("BSpace", "Space")
+        terminal.wait_for_text(words)
+        terminal.press("C-f")
+        terminal.press("Escape")
+        terminal.type(":w")
+        terminal.press("Enter")
+        written = tmp_path / "home/mean.py"
+        terminal.wait_for("the file", lambda: re.search(r"sum\(values\) / \S", written.read_text(encoding="utf-8")))
+        terminal.type("K")
+        terminal.wait_for_text("Written by")
+        keep(terminal, f"neovim-{version}-written")
     finally:
         terminal.close()

@@ -10,6 +10,7 @@ M.NAMESPACE = vim.api.nvim_create_namespace('risk_lsp_ghost')
 
 local GROUP = vim.api.nvim_create_augroup('risk_lsp_ghost', { clear = true })
 local PLACE = vim.fn.has('nvim-0.10') == 1 and 'inline' or 'overlay'
+local BEFORE_HEAT = 100 -- lower than any mark without a priority, so drawn first
 local DELAY = 250 -- milliseconds without a key
 local INVOKED, AUTOMATIC = 1, 2 -- the protocol's kinds of triggers
 
@@ -114,6 +115,7 @@ local function draw()
   vim.api.nvim_buf_set_extmark(ghost.bufnr, M.NAMESPACE, row, 0, {
     virt_text = { { '  ' .. said.words, 'RiskLspPercent' } },
     virt_text_pos = 'eol',
+    priority = BEFORE_HEAT, -- what is aligned to the right takes the rest of the line
   })
 end
 
