@@ -55,6 +55,7 @@ bench: $(VENV)/installed-dev ## measure speed and memory: one table, and files i
 fuzz: $(VENV)/installed-dev ## fuzzers at full length: 100,000 edits, 10,000 messages, 2,000 damaged inputs (minutes)
 	$(BIN)/python -m tests.attacks.fuzz_documents
 	$(BIN)/python -m tests.attacks.fuzz_sessions
+	$(BIN)/python -m tests.attacks.fuzz_writing
 	$(BIN)/python -m tests.attacks.fuzz_bytes
 
 soak: $(VENV)/installed-dev ## two minutes of typing at human speed: memory, stale diagnostics, idle CPU (MINUTES=60 for an hour)

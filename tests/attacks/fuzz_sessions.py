@@ -44,7 +44,7 @@ _WORDS = [
 _COMMANDS = ["riskLsp.analyseNow", "riskLsp.snooze", "riskLsp.ignoreLine", "riskLsp.stopIgnoring"]
 _COMMANDS += ["riskLsp.markGenerated", "riskLsp.unmarkGenerated", "riskLsp.report", "riskLsp.unheardOf"]
 _COMMANDS += ["riskLsp.repair", "riskLsp.repairWithHint", "riskLsp.explain", "riskLsp.cancelRepair"]
-_COMMANDS += ["riskLsp.restart", "riskLsp.forgetTestAnswers"]
+_COMMANDS += ["riskLsp.restart", "riskLsp.forgetTestAnswers", "riskLsp.writeBody", "riskLsp.acceptWritten"]
 _ODD: list[Any] = [None, True, -1, 2**63, 1e308, "", "x", "\ud800", [], {}, [[]], {"uri": 5}, "\0" * 50]
 
 
@@ -128,7 +128,9 @@ class Session:
         place = {"range": self._range()}
         choices: list[tuple[str, Any]] = [
             ("textDocument/hover", {**document, "position": self._position()}),
+            ("textDocument/inlineCompletion", {**document, "position": self._position(), "context": self._trigger()}),
             ("riskLsp/lines", {"uri": self._uri()}),
+            ("riskLsp/written", {"uri": self._uri()}),
             ("riskLsp/query", {"uri": self._uri(), "ranges": [self._range(), self._range()]}),
             ("textDocument/inlayHint", {**document, **place}),
             ("textDocument/codeLens", document),
@@ -213,6 +215,9 @@ class Session:
     def _text(self) -> str:
         return " ".join(self.chance.choices(_WORDS, k=self.chance.randrange(12)))
 
+    def _trigger(self) -> dict[str, Any]:
+        return {"triggerKind": self.chance.choice((1, 2))}
+
     def _position(self) -> dict[str, int]:
         return {"line": self.chance.randrange(8), "character": self.chance.choice((0, 3, 9, 2**31 - 1))}
 
@@ -225,12 +230,13 @@ async def fuzz_sessions(messages: int, seed: int, folder: Path, pull: bool = Fal
     requests were among them. Raises AssertionError for whatever the server does wrong."""
     chance = random.Random(f"{seed} session")
     session = Session(chance)
+    (folder / "writes").write_text(json.dumps(["return BUG", "pass"]), encoding="utf-8")
     client = await RudeClient.start(server_command(folder))
     assert isinstance(client, RudeClient)
     client.chance = chance
     try:
         dump = chance.choice(["vscode-1.139", "nvim-0.12", "emacs30-eglot"])
-        await client.initialize(dump, pull=pull, initializationOptions={"debounce": 0.0})
+        await client.initialize(dump, pull=pull, initializationOptions={"debounce": 0.0, "inlineCompletion": True})
         for sent in range(0, messages, _AT_A_TIME):
             for _ in range(min(_AT_A_TIME, messages - sent)):
                 client.send_bytes(session.message())

@@ -106,8 +106,8 @@ def note(text: str, markdown: bool) -> types.Hover:
 
 
 def _origin(found: WrittenSpan) -> str:
-    moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.origin.at))
-    return f"Written by {found.origin.model}, {moment}; {'as it was' if found.is_unchanged else 'edited'} since."
+    moment = time.strftime("%Y-%m-%d at %H:%M", time.localtime(found.origin.at))
+    return f"Written by {found.origin.model} on {moment}, {'not edited' if found.is_unchanged else 'edited'} since."
 
 
 def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:

@@ -74,10 +74,10 @@ export function writingChecks(window, folders) {
       await until('the tint', async () => (await window.tints()).length > 0);
       must((await window.line(2)).includes(WRITTEN), await window.line(2));
       await keyboard.press('Escape'); // the editor asks for more behind it
-      await until('the rest to go', async () => !(await shown()));
+      await until('the rest to go', async () => !(await shown()) && (await window.besideGhost()) === '');
       const hover = await window.hover('BUG');
       await window.screenshot('ghost-accepted');
-      must(hover.includes('63%') && /Written by scripted model, .*; as it was since/.test(hover), hover);
+      must(hover.includes('63%') && /Written by scripted model on .*, not edited since/.test(hover), hover);
       must(runs() === before, 'the model was run');
       await window.leave();
       await change({ 'riskLsp.debounce': 0.1, 'riskLsp.inlineCompletion': null });

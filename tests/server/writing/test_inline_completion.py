@@ -176,14 +176,14 @@ async def test_hover_says_who_wrote_a_text_and_whether_it_was_edited_since(clien
     line, character = region["range"]["start"].values()
     said = await client.hover(URI, line, character)
     assert said is not None and re.search(
-        r"Written by scripted model, .*; as it was since\.", said["contents"]["value"]
+        r"Written by scripted model on .*, not edited since\.", said["contents"]["value"]
     )
 
     place = {"line": line, "character": character + 1}
     client.change(URI, 3, {"range": {"start": place, "end": place}, "text": "x"})
     await client.request("riskLsp/lines", {"uri": URI})
     said = await client.hover(URI, line, character)
-    assert said is not None and re.search(r"Written by scripted model, .*; edited since\.", said["contents"]["value"])
+    assert said is not None and re.search(r"Written by scripted model on .*, edited since\.", said["contents"]["value"])
 
 
 async def test_what_was_accepted_and_removed_leaves_nothing_behind(client: LspClient) -> None:

@@ -1,4 +1,5 @@
 import {
+  commands,
   type DecorationOptions,
   Disposable,
   type InlineCompletionItem,
@@ -28,9 +29,14 @@ const COLOURS = [
 export class GhostText implements Disposable {
   private readonly type = window.createTextEditorDecorationType({});
   private readonly listening: Disposable;
+  private isShown = false;
 
   constructor() {
     this.listening = Disposable.from(
+      commands.registerCommand('risk-lsp.dismissGhost', async () => {
+        this.hide();
+        await commands.executeCommand('editor.action.inlineSuggest.hide');
+      }),
       window.onDidChangeTextEditorSelection(() => this.hide()),
       workspace.onDidChangeTextDocument(() => this.hide()),
     );
@@ -51,6 +57,7 @@ export class GhostText implements Disposable {
       renderOptions: { after: { contentText: words.text, color, margin: '0 0 0 3ch', fontStyle: 'italic' } },
     };
     editor.setDecorations(this.type, [option]);
+    this.say(true);
   }
 
   dispose(): void {
@@ -58,7 +65,16 @@ export class GhostText implements Disposable {
     this.type.dispose();
   }
 
+  /** An extension does not hear that the editor's text was dismissed: while there are words, the key comes here. */
+  private say(isShown: boolean): void {
+    if (isShown !== this.isShown) {
+      this.isShown = isShown;
+      void commands.executeCommand('setContext', 'riskLsp.besideGhost', isShown);
+    }
+  }
+
   private hide(): void {
+    this.say(false);
     for (const editor of window.visibleTextEditors) {
       editor.setDecorations(this.type, []);
     }
