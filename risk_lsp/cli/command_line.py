@@ -58,6 +58,7 @@ _GROUPS = {
     "train": "the code model",
     "probe": "the probe that reads a model",
     "patches": "programs of models, and the patches that mend them",
+    "debugger": "a model that learns to repair its own programs",
 }
 # Distributions add commands by an entry point of this group: a tuple of Command.
 _MORE_COMMANDS = "risk_lsp.commands"

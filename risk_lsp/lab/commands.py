@@ -24,6 +24,11 @@ COMMANDS = (
         "what learning from a person's edits is worth",
         "risk_lsp.lab.evaluation.evaluate_commands",
     ),
+    Command(
+        "debugger synthesise",
+        "failing programs of a model, explained and repaired",
+        "risk_lsp.lab.debugger.synthesise_command",
+    ),
     Command("patches sample", "programs of a model for problems", "risk_lsp.lab.patches.sample_command"),
     Command("patches build", "minimal patches of failing programs", "risk_lsp.lab.patches.build_command"),
 )

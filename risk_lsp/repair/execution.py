@@ -164,10 +164,10 @@ class Execution:
             return Examination(NodeVerdict(True), NO_EVIDENCE, 1)
         watched = self._tests.watched(program)
         if watched is None:
-            return Examination(_failed(outcome, NO_EVIDENCE), NO_EVIDENCE, 1)
+            return Examination(failed_verdict(outcome, NO_EVIDENCE), NO_EVIDENCE, 1)
         # Being watched takes time, so what failed is told by the plain run alone.
         evidence = read_evidence(self._run(watched).stdout)
-        return Examination(_failed(outcome, evidence), evidence, 2)
+        return Examination(failed_verdict(outcome, evidence), evidence, 2)
 
     def _run(self, script: str) -> Outcome:
         assert self._sandbox is not None
@@ -189,7 +189,8 @@ def _has_passed(outcome: Outcome) -> bool:
     return outcome.status == "passed" and outcome.completed
 
 
-def _failed(outcome: Outcome, evidence: Evidence) -> NodeVerdict:
+def failed_verdict(outcome: Outcome, evidence: Evidence) -> NodeVerdict:
+    """The verdict on a program that failed, in words for a model: what a watched run showed, else the output."""
     reason = outcome.exception or outcome.status
     if evidence.failures:
         reason = evidence.failures[0][0]

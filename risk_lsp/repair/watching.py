@@ -81,7 +81,7 @@ def _risk_compared(actual, expected, source):
 def _risk_report():
     sys.settrace(None)
     signal.setitimer(signal.ITIMER_PROF, 0)
-    print({mark!r} + json.dumps([_failed, _passed[-50:], _failures]))
+    print({mark!r} + json.dumps([_failed, _passed[-50:], _failures, len(_passed)]))
     sys.stdout.flush()
 
 
@@ -229,12 +229,14 @@ class Evidence:
 
     suspicion: by line, from 0 to 1; a line without an entry ran in nothing that failed. error_lines: where exceptions
     came from, the innermost last. failures: the exception's name, and what was said with where in the program it came
-    from.
+    from. failed, held: how many assertions did, one in a loop each time.
     """
 
     suspicion: dict[int, float]
     error_lines: tuple[int, ...]
     failures: tuple[tuple[str, str], ...]
+    failed: int = 0
+    held: int = 0
 
 
 NO_EVIDENCE = Evidence({}, (), ())
@@ -246,11 +248,13 @@ def read_evidence(stdout: str) -> Evidence:
     if MARK not in stdout:
         return NO_EVIDENCE
     try:
-        failed, passed, failures = json.loads(report)
+        failed, passed, failures, *held = json.loads(report)
         return Evidence(
             _ochiai([set(map(int, lines)) for lines in failed], [set(map(int, lines)) for lines in passed]),
             tuple(int(line) - 1 for _, _, lines in failures for line in lines[-2:]),
             tuple((str(name), _placed(str(said), [int(line) for line in lines])) for name, said, lines in failures),
+            len(failed),
+            int(held[0]) if held else len(passed),
         )
     except (ValueError, TypeError):
         return NO_EVIDENCE

@@ -80,7 +80,7 @@ def sample(
     """
     known = _known(out, options)
     missing = [
-        Wanted(problem, _seed(options, problem, index))
+        Wanted(problem, seed_of(options, problem, index))
         for problem in problems
         for index in range(known[problem.task_id], options.per_problem)
     ]
@@ -88,7 +88,7 @@ def sample(
     out.parent.mkdir(parents=True, exist_ok=True)
     with shown_progress(messages, "programs", len(missing)) as progress, out.open("a", encoding="utf-8") as file:
         for done, (wanted, written) in enumerate(writer.written(missing), start=1):
-            file.write(json.dumps(_record(wanted.problem, written, options)) + "\n")
+            file.write(json.dumps(sample_record(wanted.problem, written, options)) + "\n")
             file.flush()
             tally["prompt"] += written.prompt_tokens or 0
             tally["completion"] += written.completion_tokens or 0
@@ -101,7 +101,7 @@ def is_code(prompt: str) -> bool:
     return parses(prompt) or parses(f"{prompt.rstrip()}\n    pass\n")
 
 
-def _record(problem: Problem, written: Written, options: SamplingOptions) -> dict[str, Any]:
+def sample_record(problem: Problem, written: Written, options: SamplingOptions) -> dict[str, Any]:
     """A program as a sample that nobody has run yet, behind the lines that stand in front of every program."""
     prelude = "" if written.program.startswith(problem.prelude) else problem.prelude.rstrip("\n") + "\n"
     given = written.prompt_lines
@@ -124,7 +124,7 @@ def _record(problem: Problem, written: Written, options: SamplingOptions) -> dic
     }
 
 
-def _seed(options: SamplingOptions, problem: Problem, index: int) -> int:
+def seed_of(options: SamplingOptions, problem: Problem, index: int) -> int:
     """The seed of a problem's program number `index`, 31 bits: a run that goes on finds the same one."""
     digest = sha256(f"{options.seed or 0}:{problem.task_id}:{index}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

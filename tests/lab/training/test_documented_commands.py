@@ -21,6 +21,7 @@ DOCUMENTS = (
     "probe_weights/default/README.md",
     "probe_weights/qwen2.5-coder-0.5b/README.md",
     "docs/commands.md",
+    "docs/debugger.md",
 )
 
 
