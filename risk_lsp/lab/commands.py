@@ -27,7 +27,7 @@ COMMANDS = (
     Command(
         "debugger synthesise",
         "failing programs of a model, explained and repaired",
-        "risk_lsp.lab.debugger.synthesise_command",
+        "risk_lsp.lab.debugger.debugger_commands",
     ),
     Command("patches sample", "programs of a model for problems", "risk_lsp.lab.patches.sample_command"),
     Command("patches build", "minimal patches of failing programs", "risk_lsp.lab.patches.build_command"),
