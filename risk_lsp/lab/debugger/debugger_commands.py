@@ -1,15 +1,16 @@
-"""`risk-lsp debugger synthesise`: failing programs, explained and repaired."""
+"""`risk-lsp debugger synthesise`: failing programs, explained and repaired. `train`: a model that learns from them."""
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from risk_lsp.errors import BadInput
+from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.patches.sample_command import SamplingOptions
 
@@ -111,3 +112,75 @@ def _crew(args: argparse.Namespace) -> tuple[Crew, SamplingOptions]:
     chat = ChatFormat.of(locate_model(args.model).path)
     local = LocalRespondent(model, chat, temperature=args.temperature, **room)
     return Crew(writer, local, local), options
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp debugger train`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder for the run; one that was killed goes on there")
+    parser.add_argument("--method", required=True, choices=("sft", "rl"), help="verified repairs, or rewards (GRPO)")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help="of `debugger synthesise`")
+    parser.add_argument("--model", type=Path, required=True, help="a model folder or a GGUF file")
+    parser.add_argument("--adapter", type=Path, help="go on from this one, such as SFT/adapter (default: a new one)")
+    parser.add_argument("--split", default="train", choices=("train", "calibration", "test", "all"), help="of problems")
+    parser.add_argument(
+        "--forms", nargs="+", default=["explained", "direct"], choices=("explained", "direct"), help="of answers (both)"
+    )
+    parser.add_argument("--products", default="float32", choices=("float32", "bfloat16"), help="of matrices (float32)")
+    parser.add_argument("--rank", type=int, default=16, help="of a new adapter (16)")
+    parser.add_argument("--rate", type=float, help="learning rate (sft: 0.0002, rl: 0.00002)")
+    parser.add_argument("--epochs", type=float, default=1.0, help="passes over the data (1)")
+    parser.add_argument("--steps", type=int, help="steps, instead of epochs")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="time budget, earlier parts counted in")
+    parser.add_argument("--batch", type=int, default=8, metavar="N", help="sft: answers of a step (8)")
+    parser.add_argument("--group", type=int, default=8, metavar="N", help="rl: answers to a step's question (8)")
+    parser.add_argument("--kl", type=float, default=0.04, help="rl: weight of the KL to the model before (0.04)")
+    parser.add_argument("--max-tokens", type=int, default=256, metavar="N", help="rl: of an answer (256)")
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="rl: of an answer (1)")
+    parser.add_argument("--longest", type=int, default=1024, metavar="N", help="tokens with the answer (1024)")
+    parser.add_argument("--checkpoint-steps", type=int, default=20, metavar="N", help="between checkpoints (20)")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def run_train(args: argparse.Namespace) -> int:
+    """Train; returns the exit code."""
+    from risk_lsp.lab.debugger.debugging_data import read_mistakes
+
+    try:
+        from risk_lsp.lab.debugger.adapters import TrainingOptions
+        from risk_lsp.lab.debugger.fine_tuning import ReinforcementOptions, train_reinforced, train_supervised
+    except ModuleNotFoundError as error:
+        raise RiskError(
+            f"training needs {error.name}", "pip install 'risk-lsp[debugger]' with Python 3.11 or newer"
+        ) from error
+    if args.method == "rl" and args.group < 2:
+        raise BadInput("--group must be 2 or more", "answers to one question are compared with each other")
+    options = TrainingOptions(
+        model=args.model,
+        out=args.out,
+        adapter=args.adapter,
+        products=args.products,
+        rank=args.rank,
+        rate=args.rate or (2e-4 if args.method == "sft" else 2e-5),
+        steps=args.steps,
+        epochs=args.epochs,
+        minutes=args.minutes,
+        longest=args.longest,
+        checkpoint_steps=args.checkpoint_steps,
+        threads=args.threads,
+        seed=args.seed,
+    )
+    mistakes = read_mistakes(args.data, None if args.split == "all" else args.split)
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.method == "sft":
+        record = train_supervised(mistakes, options, args.forms, batch=args.batch)
+        learnt, figure = f"{record['learnt']:,} lessons", "loss"
+    else:
+        more = ReinforcementOptions(args.group, args.kl, args.max_tokens, args.temperature)
+        record = train_reinforced(mistakes, options, args.forms, more)
+        learnt, figure = f"{record['questions']:,} questions", "reward"
+    values = [step[figure] for step in record["figures"] if figure in step]
+    tenth = max(1, len(values) // 10)
+    first, last = (sum(part) / len(part) for part in (values[:tenth], values[-tenth:]))
+    print(f"{args.out}: {record['steps']:,} steps over {learnt}; {figure} {first:.3f} at first, {last:.3f} at last")
+    return 0

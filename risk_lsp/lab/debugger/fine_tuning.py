@@ -1,0 +1,168 @@
+"""A model learns to debug: from verified repairs (supervised), then by what its own repairs are worth (GRPO)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, NamedTuple
+
+from datasets import Dataset
+from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+
+from risk_lsp.errors import BadInput
+from risk_lsp.lab.debugger.adapters import (
+    TimeBudget,
+    TrainingOptions,
+    load_base,
+    new_adapter,
+    newest_checkpoint,
+    plot_figures,
+    save_run,
+    trainer_arguments,
+)
+from risk_lsp.lab.debugger.debugging_data import Mistake
+from risk_lsp.lab.debugger.dialogue import ChatFormat, situation_of
+from risk_lsp.lab.debugger.examining import Examiner
+from risk_lsp.lab.debugger.rewards import ExplanationReward, RepairReward
+from risk_lsp.repair.model_questions import SYSTEM, joint_prompt, repair_prompt
+
+Form = Literal["explained", "direct"]
+FORMS: tuple[Form, ...] = ("explained", "direct")
+_IGNORED = -100  # the label of a token that the loss leaves out
+
+
+class Lesson(NamedTuple):
+    """A question about a failing program, and the answer to learn: an explanation and a repair, or the repair alone."""
+
+    prompt: str
+    answer: str
+
+
+def lessons_of(mistakes: Sequence[Mistake], forms: Sequence[Form]) -> list[Lesson]:
+    """A lesson from every verified repair in each of the forms that it has; equal ones once."""
+    found: dict[Lesson, None] = {}
+    for mistake in mistakes:
+        situation = situation_of(mistake.problem, mistake.program, mistake.failure)
+        for repair in mistake.repairs:
+            block = f"```python\n{repair.program.rstrip()}\n```"
+            if "explained" in forms and repair.explanation:
+                found[Lesson(joint_prompt(situation), f"{repair.explanation}\n\n{block}")] = None
+            if "direct" in forms:
+                found[Lesson(repair_prompt(situation), block)] = None
+    return list(found)
+
+
+def train_supervised(
+    mistakes: Sequence[Mistake], options: TrainingOptions, forms: Sequence[Form], *, batch: int
+) -> dict[str, Any]:
+    """Learn the answers of verified repairs, `batch` in a step, with the loss on answers only; returns the record.
+
+    A run that was killed goes on from its newest checkpoint. BadInput where there is nothing to learn from, and for a
+    folder whose run came to its end.
+    """
+    model, chat = load_base(options)
+    lessons = lessons_of(mistakes, forms)
+    rows = [row for lesson in lessons if len((row := _row(lesson, chat))["input_ids"]) <= options.longest]
+    if not rows:
+        raise BadInput(
+            f"none of {len(lessons)} verified repairs fits into {options.longest} tokens",
+            "synthesise more data, or allow more with --longest",
+        )
+    arguments = SFTConfig(
+        **trainer_arguments(options),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=batch,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    trainer = SFTTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=chat.tokenizer,
+        peft_config=new_adapter(options),
+        callbacks=[TimeBudget(options, ("loss",))],
+    )
+    counts = {"method": "sft", "forms": list(forms), "lessons": len(lessons), "learnt": len(rows), "batch": batch}
+    return _run(trainer, chat, options, counts, {"loss": "loss"})
+
+
+def _row(lesson: Lesson, chat: ChatFormat) -> dict[str, list[int]]:
+    """Tokens of a question and its answer, which ends; the labels leave the question out."""
+    asked = chat.token_ids(lesson.prompt, SYSTEM)
+    answer = [*chat.tokenizer(lesson.answer, add_special_tokens=False)["input_ids"], chat.tokenizer.eos_token_id]
+    return {"input_ids": asked + answer, "labels": [_IGNORED] * len(asked) + answer}
+
+
+@dataclass(frozen=True)
+class ReinforcementOptions:
+    """group: answers to each question, of which a step takes one question. kl: what the divergence from the model that
+    it starts from counts (beta of GRPO). max_tokens, temperature: of an answer.
+    """
+
+    group: int = 8
+    kl: float = 0.04
+    max_tokens: int = 256
+    temperature: float = 1.0
+
+
+def train_reinforced(
+    mistakes: Sequence[Mistake], options: TrainingOptions, forms: Sequence[Form], more: ReinforcementOptions
+) -> dict[str, Any]:
+    """Answer questions and learn from what the answers are worth (GRPO, arXiv 2402.03300); returns the record.
+
+    Programs run in the sandbox alone. The reward curves are drawn to `out/rewards.png`. A run that was killed goes on
+    from its newest checkpoint. BadInput where there is nothing to ask about, and for a folder whose run has ended.
+    """
+    model, chat = load_base(options)
+    rows = []
+    for index, mistake in enumerate(mistakes):
+        situation = situation_of(mistake.problem, mistake.program, mistake.failure)
+        for form in forms:
+            question = joint_prompt(situation) if form == "explained" else repair_prompt(situation)
+            text = chat.text(question, SYSTEM)
+            if len(chat.tokenizer(text)["input_ids"]) + more.max_tokens <= options.longest:
+                rows.append({"prompt": text, "mistake": index, "explained": form == "explained"})
+    if not rows:
+        raise BadInput(
+            f"none of {len(mistakes)} failing programs leaves room for an answer in {options.longest} tokens",
+            "synthesise more data, or allow more with --longest",
+        )
+    arguments = GRPOConfig(
+        **trainer_arguments(options),
+        per_device_train_batch_size=more.group,
+        num_generations=more.group,
+        max_completion_length=more.max_tokens,
+        temperature=more.temperature,
+        beta=more.kl,
+    )
+    with Examiner() as examiner:
+        trainer = GRPOTrainer(
+            model=model,
+            reward_funcs=[RepairReward(mistakes, examiner), ExplanationReward(mistakes)],
+            args=arguments,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=chat.tokenizer,
+            peft_config=new_adapter(options),
+            callbacks=[TimeBudget(options, ("reward", "kl"))],
+        )
+        counts = {"method": "rl", "forms": list(forms), "questions": len(rows), **asdict(more)}
+        curves = {
+            "reward": "reward",
+            "rewards/repair/mean": "repair: tests and CodeBLEU",
+            "rewards/explanation/mean": "explanation",
+            "kl": "KL to the model before",
+        }
+        return _run(trainer, chat, options, counts, curves)
+
+
+def _run(
+    trainer: Any, chat: ChatFormat, options: TrainingOptions, counts: dict[str, Any], curves: dict[str, str]
+) -> dict[str, Any]:
+    """Train from the newest checkpoint to the end, and write what came of it."""
+    trainer.train(resume_from_checkpoint=newest_checkpoint(options.out))
+    record = {**counts, "options": asdict(options)}
+    figures = [step for step in trainer.state.log_history if "train_runtime" not in step]
+    plot_figures(figures, curves, options.out / ("rewards.png" if "reward" in curves else "loss.png"), options.out.name)
+    save_run(trainer, chat, options, record)
+    return {**record, "steps": trainer.state.global_step, "figures": figures}
