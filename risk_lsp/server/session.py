@@ -13,7 +13,6 @@ from risk_lsp.errors import WorkerError
 from risk_lsp.files import user_data_folder
 from risk_lsp.personal.ledger import Ledger
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
-from risk_lsp.server.configuration import USER_SETTINGS, Configuration, SettingsChanges
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_events import DocumentEvents
 from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
@@ -27,7 +26,15 @@ from risk_lsp.server.features.commands import CommandRunner
 from risk_lsp.server.features.model_fetch import ModelFetches
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs
-from risk_lsp.server.state import Snooze, State, StatusReporter, status_of
+from risk_lsp.server.state import (
+    USER_SETTINGS,
+    Configuration,
+    SettingsChanges,
+    Snooze,
+    State,
+    StatusReporter,
+    status_of,
+)
 from risk_lsp.server.wire.handshake import Client, Handshake
 from risk_lsp.server.wire.messenger import Messenger, WorkDoneProgress
 from risk_lsp.server.writing.inline_completion import InlineCompletions

@@ -6,8 +6,7 @@ import ast
 
 import pytest
 
-from risk_lsp.edits.candidates import candidates, cuts_code_off
-from risk_lsp.edits.mends import syntax_mends
+from risk_lsp.edits.candidates import candidates, cuts_code_off, syntax_mends
 from risk_lsp.text.document import Span
 
 MENDED = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from risk_lsp.edits.mends import mending_edits
+from risk_lsp.edits.candidates import mending_edits
 from risk_lsp.lab.patches.variants import edited
 
 

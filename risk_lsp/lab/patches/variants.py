@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import combinations, groupby, pairwise
 from typing import TypeVar
 
+from risk_lsp.edits.candidates import mending_edits
 from risk_lsp.edits.hunks import Hunk
 from risk_lsp.edits.lexemes import Code, read_code
-from risk_lsp.edits.mends import mending_edits
 from risk_lsp.edits.renaming import bound_names
 from risk_lsp.edits.slips import Edit, small_edits
 from risk_lsp.text.document import Span

@@ -180,7 +180,7 @@ def test_numbers_beyond_half_precision_are_clipped(model: CodeModel, monkeypatch
     def enormous(read: Activations, *, statistics: bool) -> NDArray[np.float32]:
         return np.full((len(read.values), feature_count(2, model.width, statistics=statistics)), 1e9, dtype=np.float32)
 
-    monkeypatch.setattr("risk_lsp.lab.training.feature_matrix.token_features", enormous)
+    monkeypatch.setattr("risk_lsp.lab.training.feature_store.token_features", enormous)
 
     assert set(collect(model, program("x = 1\n")).features.ravel().tolist()) == {60_000.0}
 
