@@ -60,9 +60,18 @@ class _Mends:
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 yield from self._missing_return(node)
-                yield from self._shallower(node)
+                # Returns that stand one block too deep, such as inside of a loop that they end at once.
+                for line in self._code.lines:
+                    inside = node.lineno <= self._places.lines.line_of(line.content.start) + 1 <= (node.end_lineno or 0)
+                    if inside and line.words[0] == "return" and line.level >= 2:
+                        shallower = self._code.indentation(line.level - 1)
+                        yield Edit(Span(line.start, line.content.start), shallower, "indentation")
             elif isinstance(node, ast.Return) and node.value is not None:
-                yield from self._converted(node.value)
+                start, end = self._places.span(node.value)
+                for name in _CONVERSIONS:
+                    yield Edit(Span(start, end), f"{name}({self._text[start:end]})", "conversion")
+                yield Edit(Span(start, end), f"round({self._text[start:end]}, 2)", "conversion")
+                yield Edit(Span(start, end), f"not ({self._text[start:end]})", "condition negated")
 
     def _imports(self, tree: ast.Module) -> Iterator[Edit]:
         read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
@@ -86,20 +95,6 @@ class _Mends:
             indentation = self._text[self._places.lines.start(last.lineno - 1) : start]
             for result in [*sorted(_bound(function)), "True", "False"]:
                 yield Edit(Span(end, end), f"\n{indentation}return {result}", "return")
-
-    def _shallower(self, function: ast.FunctionDef) -> Iterator[Edit]:
-        """Returns that stand one block too deep, such as inside of a loop that they end at once."""
-        for level, line in ((line.level, line) for line in self._code.lines):
-            inside = function.lineno <= self._places.lines.line_of(line.content.start) + 1 <= (function.end_lineno or 0)
-            if inside and line.words[0] == "return" and level >= 2:
-                yield Edit(Span(line.start, line.content.start), self._code.indentation(level - 1), "indentation")
-
-    def _converted(self, value: ast.expr) -> Iterator[Edit]:
-        start, end = self._places.span(value)
-        for name in _CONVERSIONS:
-            yield Edit(Span(start, end), f"{name}({self._text[start:end]})", "conversion")
-        yield Edit(Span(start, end), f"round({self._text[start:end]}, 2)", "conversion")
-        yield Edit(Span(start, end), f"not ({self._text[start:end]})", "condition negated")
 
 
 def _bound(scope: ast.AST) -> set[str]:

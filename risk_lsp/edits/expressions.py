@@ -88,7 +88,10 @@ class _Surgeon:
         yield from self._names(parent, node)
         if _is_operand(parent, node):
             yield from self._grown(parent, node)
-            yield from self._exchanged(node, donors)
+            # An operand exchanged for another expression of the program.
+            span, source = self._places.span(node), self._places.source(node)
+            if len(source) <= 2 * _LONGEST_DONOR:
+                yield from (Edit(span, donor, "expression exchanged") for donor in donors if donor != source)
 
     def _reduced(self, node: ast.expr) -> Iterator[Edit]:
         """A part stands for the whole."""
@@ -250,12 +253,6 @@ class _Surgeon:
                 yield Edit(span, f"({changed})" if isinstance(parent, (ast.BinOp, ast.UnaryOp)) else changed, "shifted")
         if isinstance(node, (ast.Name, ast.Call, ast.Subscript)):
             yield Edit(span, f"-{source}", "negated")
-
-    def _exchanged(self, node: ast.expr, donors: list[str]) -> Iterator[Edit]:
-        """An operand exchanged for another expression of the program."""
-        span, source = self._places.span(node), self._places.source(node)
-        if len(source) <= 2 * _LONGEST_DONOR:
-            yield from (Edit(span, donor, "expression exchanged") for donor in donors if donor != source)
 
     def _bracketed(self, node: ast.expr) -> str:
         source = self._places.source(node)

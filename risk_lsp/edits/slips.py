@@ -122,7 +122,12 @@ class _Walker:
             *(node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))),
         ]:
             yield from self._names(scope)
-        docstrings = _docstrings(tree)
+        # The statements that are nothing but a string, and those strings.
+        docstrings: set[ast.AST] = set()
+        for statement in ast.walk(tree):
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                docstrings |= {statement, value}
         for node in ast.walk(tree):
             if node in docstrings:
                 continue
@@ -155,7 +160,12 @@ class _Walker:
         elif isinstance(node, ast.Name) and node.id in _TWINS:
             yield Edit(self._span(node), _TWINS[node.id], "twin")
         elif isinstance(node, ast.Subscript):
-            yield from self._subscript(node)
+            if isinstance(node.slice, ast.Slice):
+                for bound in (node.slice.lower, node.slice.upper):
+                    if bound is not None:
+                        yield from self._shifted(bound)
+            elif not isinstance(node.slice, (ast.Tuple, ast.Constant)):
+                yield from self._shifted(node.slice)
 
     def _statement(self, node: ast.stmt) -> Iterator[Edit]:
         if isinstance(node, (ast.If, ast.While)):
@@ -202,14 +212,6 @@ class _Walker:
         ):
             yield Edit(self._span(node), self._cut(self._span(node.args[0])), "call dropped")
 
-    def _subscript(self, node: ast.Subscript) -> Iterator[Edit]:
-        if isinstance(node.slice, ast.Slice):
-            for bound in (node.slice.lower, node.slice.upper):
-                if bound is not None:
-                    yield from self._shifted(bound)
-        elif not isinstance(node.slice, (ast.Tuple, ast.Constant)):
-            yield from self._shifted(node.slice)
-
     def _shifted(self, node: ast.expr) -> Iterator[Edit]:
         if isinstance(node, ast.Constant):
             return
@@ -243,12 +245,3 @@ class _Walker:
 
     def _cut(self, span: Span) -> str:
         return self._text[span.start : span.end]
-
-
-def _docstrings(tree: ast.Module) -> set[ast.AST]:
-    """The statements that are nothing but a string, and those strings."""
-    found: set[ast.AST] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            found |= {node, node.value}
-    return found

@@ -199,18 +199,18 @@ class _Text:
 
     def result(self) -> Continuation:
         text = self.text[: self._length]
-        written = self._written(len(text)) if self._layers else None
-        return Continuation(text, len(self._ids), self._ended or self._length is not None, written)
-
-    def _written(self, length: int) -> WrittenTokens:
+        ended = self._ended or self._length is not None
+        if not self._layers:
+            return Continuation(text, len(self._ids), ended, None)
         # A character that several tokens make up belongs to the last of them; to the others no character.
-        ends = np.minimum.accumulate(np.array([*self._reached, length])[::-1])[::-1][:-1]
+        ends = np.minimum.accumulate(np.array([*self._reached, len(text)])[::-1])[::-1][:-1]
         starts = np.concatenate([[0], ends[:-1]]).astype(np.int32)
-        count = min(int(np.searchsorted(starts, length)), len(self._residuals))
+        count = min(int(np.searchsorted(starts, len(text))), len(self._residuals))
         encoding = Encoding(np.array(self._ids[:count], np.int32), starts[:count], ends[:count].astype(np.int32))
         statistics = np.array(self._statistics[:count], np.float32).reshape(-1, 2)
         values = np.array(self._residuals[:count], np.float32).reshape(-1, len(self._layers), self._width)
-        return WrittenTokens(encoding, values, statistics[:, 0], statistics[:, 1])
+        written = WrittenTokens(encoding, values, statistics[:, 0], statistics[:, 1])
+        return Continuation(text, len(self._ids), ended, written)
 
 
 def _drawn(logits: NDArray[Any], texts: Sequence[_Text], temperature: float, top_p: float) -> list[int]:

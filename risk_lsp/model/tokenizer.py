@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, first_line, needs_extra
 from risk_lsp.model.activations import Encoding
@@ -51,7 +50,12 @@ class TextTokenizer:
         encoded = self._tokenizer.encode(_LONE_SURROGATE.sub("\ufffd", text), add_special_tokens=False)
         token_ids = np.array(encoded.ids, dtype=np.int32)
         offsets = np.array(encoded.offsets, dtype=np.int32).reshape(len(token_ids), 2)
-        starts, ends = _cover(offsets[:, 0], offsets[:, 1], len(text))
+        starts, ends = offsets[:, 0].copy(), offsets[:, 1].copy()
+        if len(starts):  # characters that a normalizer merged or dropped belong to the token before them
+            starts = np.maximum.accumulate(starts)
+            starts[starts == starts[0]] = 0
+            following = np.append(starts, np.int32(len(text)))[np.searchsorted(starts, starts, side="right")]
+            ends = np.maximum.accumulate(np.maximum(ends, following)).astype(np.int32)
         return Encoding(token_ids, starts, ends)
 
     def standalone(self) -> Tokenizer:
@@ -74,18 +78,6 @@ class TextTokenizer:
         """The text of tokens, special ones left out; bytes that make no character are shown as U+FFFD."""
         text: str = self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
         return text
-
-
-def _cover(
-    starts: NDArray[np.int32], ends: NDArray[np.int32], length: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Extend spans so that characters a normalizer merged or dropped belong to the token before them."""
-    if len(starts) == 0:
-        return starts.copy(), ends.copy()
-    starts = np.maximum.accumulate(starts)
-    starts[starts == starts[0]] = 0
-    following = np.append(starts, np.int32(length))[np.searchsorted(starts, starts, side="right")]
-    return starts, np.maximum.accumulate(np.maximum(ends, following)).astype(np.int32)
 
 
 def load_tokenizer(folder: Path, name: str) -> TextTokenizer:

@@ -61,17 +61,13 @@ def examine(load: Callable[[], Engine], bundle: Path, *, offline: bool) -> Itera
     before = time.perf_counter()
     engine = load()
     seconds = time.perf_counter() - before
-    yield from (Finding(name, str(value)) for name, value in _described(engine))
-    yield Finding("loading", f"{seconds:.1f} s")
-    yield from _self_test(engine)
-    yield Finding("memory", _memory())
-
-
-def _described(engine: Engine) -> Iterator[tuple[str, object]]:
     described = engine.describe()
     for name in ("model", "device", "dtype", "layers", "architecture", "context", "created"):
         if name in described:
-            yield name, described[name]
+            yield Finding(name, str(described[name]))
+    yield Finding("loading", f"{seconds:.1f} s")
+    yield from _self_test(engine)
+    yield Finding("memory", _memory())
 
 
 def _self_test(engine: Engine) -> Iterator[Finding]:
@@ -115,11 +111,8 @@ def _memory() -> str:
     except ImportError:  # not a POSIX system
         return "unknown on this system"
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return f"{used / 2**20:,.0f} MiB used at most by this process{_free_memory()}"
-
-
-def _free_memory() -> str:
+    said = f"{used / 2**20:,.0f} MiB used at most by this process"
     try:
-        return f", {os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**20:,.0f} MiB free"
-    except (ValueError, OSError):
-        return ""
+        return f"{said}, {os.sysconf('SC_AVPHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**20:,.0f} MiB free"
+    except (ValueError, OSError):  # a system that does not say
+        return said

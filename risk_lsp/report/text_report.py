@@ -97,17 +97,15 @@ def svg_report(result: CheckResult, title: str) -> str:
 
 
 def _print(console: Console, result: CheckResult, style: TextStyle) -> None:
-    rows = diff_rows(result) if result.base is not None else _rows(result, style)
+    if result.base is not None:
+        rows = list(diff_rows(result))
+    else:
+        rows = [row for report in result.reports for row in _file(report, style)]
+        rows.append(Text(f"{counted(len(result.reports), 'file')}, {above(result)}"))
     for row in rows:
         console.print(row, soft_wrap=True)
     for file in result.passed_over:
         console.print(Text(f"{printable(str(file.path))} was passed over: {file.reason}", "italic"), soft_wrap=True)
-
-
-def _rows(result: CheckResult, style: TextStyle) -> Iterator[Text]:
-    for report in result.reports:
-        yield from _file(report, style)
-    yield Text(f"{counted(len(result.reports), 'file')}, {above(result)}")
 
 
 def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
@@ -135,7 +133,11 @@ def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
 def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
     spans = stripped_line_spans(report.text)
     digits = len(str(report.lines.count))
-    numbers = _numbers(report)
+    # What stands before each line of the file: its percentage, or its rank, or nothing if it holds no code.
+    numbers = [
+        "" if math.isnan(probability) else report.placed.of_line(number, report.ranks).short(probability)
+        for number, probability in enumerate(report.code_probabilities.tolist())
+    ]
     width = max(4, *map(len, numbers))
     for line in _shown_lines(report):
         if line is None:
@@ -145,14 +147,6 @@ def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
             code = report.text[spans[line].start : spans[line].end]
             step = sum(float(report.code_probabilities[line]) >= limit for limit in _STEPS)
             yield _row(f"{numbers[line]:>{width}}", step, f"{line + 1:>{digits}}", indent, code, style)
-
-
-def _numbers(report: FileReport) -> list[str]:
-    """What stands before each line of the file: its percentage, or its rank, or nothing if it holds no code."""
-    return [
-        "" if math.isnan(probability) else report.placed.of_line(line, report.ranks).short(probability)
-        for line, probability in enumerate(report.code_probabilities.tolist())
-    ]
 
 
 def _row(number: str, step: int, line: str, indent: str, code: str, style: TextStyle) -> Text:

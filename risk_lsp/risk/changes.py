@@ -51,7 +51,13 @@ class Git:
         self._folder = folder
         self._deadline = deadline
         self._settings: tuple[str, ...] = _SETTINGS
-        self._settings += tuple(f"{name}=" for name in self._filters())
+        # The settings that make git run a program on files it reads; with an empty value they run nothing.
+        names = self.run("config", "--list", "--name-only", "-z").decode("utf-8", "surrogateescape").split("\0")
+        filters = sorted({name for name in names if name.startswith("filter.")})
+        for name in filters:
+            if "=" in name:  # it could not be told from its value
+                raise BadInput(f"the git setting {name} has a name with =", "rename that filter, or leave out --diff")
+        self._settings += tuple(f"{name}=" for name in filters)
 
     def run(self, *arguments: str) -> bytes:
         """What the command prints. Raises BadInput if git is missing, GitFailure if it refuses or takes too long."""
@@ -78,15 +84,6 @@ class Git:
             reason = done.stderr.decode("utf-8", "replace").strip().removeprefix("fatal: ")
             raise GitFailure(f"git {arguments[0]} failed: {reason}", "see what git says")
         return done.stdout
-
-    def _filters(self) -> list[str]:
-        """The settings that make git run a program on files it reads; with an empty value they run nothing."""
-        names = self.run("config", "--list", "--name-only", "-z").decode("utf-8", "surrogateescape").split("\0")
-        filters = sorted({name for name in names if name.startswith("filter.")})
-        for name in filters:
-            if "=" in name:  # it could not be told from its value
-                raise BadInput(f"the git setting {name} has a name with =", "rename that filter, or leave out --diff")
-        return filters
 
 
 # Whatever is configured: no programs of others, no colours, no look into submodules. Line ends are no change of code.

@@ -14,7 +14,7 @@ from risk_lsp.model.activations import WindowMemory
 from risk_lsp.model.infilling import Infiller, preferences
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.risk.engine import DiskCache, Engine, cache_folder, key_prefix, text_key
-from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, WritingTask, texts_to_arrays
+from risk_lsp.risk.span_risk import SpanRisk, WritingTask, texts_to_arrays
 from risk_lsp.text.document import Span
 from risk_lsp.worker.child import Answer, run_worker, step_back
 
@@ -39,7 +39,13 @@ class SideQuestions:
         if question == "risks":
             return self._risks(parameters["texts"], parameters["language_id"])
         if question == "infill":
-            return self._infills(parameters)
+            fills = [
+                self._infiller.fill(
+                    parameters["text"], start, end, count=parameters["count"], max_tokens=parameters["max_tokens"]
+                )
+                for start, end in parameters["spans"]
+            ]
+            return {"infills": [[[fill.text, fill.log_probability] for fill in texts] for texts in fills]}, {}
         if question == "write":
             if self._writer is None:  # which takes memory, and most people do without
                 from risk_lsp.risk.writer import Writer
@@ -64,13 +70,6 @@ class SideQuestions:
             headers.append(header)
             arrays |= {f"{number}.{name}": array for name, array in own.items()}
         return {"risks": headers}, arrays
-
-    def _infills(self, asked: dict[str, Any]) -> Reply:
-        fills = [
-            self._infiller.fill(asked["text"], start, end, count=asked["count"], max_tokens=asked["max_tokens"])
-            for start, end in asked["spans"]
-        ]
-        return {"infills": [[[fill.text, fill.log_probability] for fill in found] for found in fills]}, {}
 
     def _alternatives(self, asked: dict[str, Any]) -> Reply:
         given = self._engine.model_text(asked["text"], asked["language_id"])
@@ -105,21 +104,23 @@ class EngineScorer:
 
     def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
         """The risks of one text, as a header and arrays; those of its parts, as they are known."""
-        return self._risk(text, language_id, at, lambda part: on_part(part.to_arrays())).to_arrays()
 
-    def _risk(self, text: str, language_id: str, at: int, on_part: Callable[[PartialRisk], None]) -> SpanRisk:
+        def scored() -> SpanRisk:
+            return self._engine.rescore(
+                text, language_id, self._memory, at=at, on_part=lambda part: on_part(part.to_arrays())
+            )
+
         if self._disk is None:
-            return self._engine.rescore(text, language_id, self._memory, at=at, on_part=on_part)
+            return scored().to_arrays()
         key = text_key(self._prefix, text, language_id)
-        known = self._disk.get(key)
-        if known is not None:
-            return known
-        before = self._memory.tokens_run
-        risk = self._engine.rescore(text, language_id, self._memory, at=at, on_part=on_part)
-        # A text that was hardly known is one that somebody opened; one after an edit is followed by the next.
-        if 2 * (self._memory.tokens_run - before) >= len(risk.starts):
-            self._disk.put(key, risk)
-        return risk
+        risk = self._disk.get(key)
+        if risk is None:
+            before = self._memory.tokens_run
+            risk = scored()
+            # A text that was hardly known is one that somebody opened; one after an edit is followed by the next.
+            if 2 * (self._memory.tokens_run - before) >= len(risk.starts):
+                self._disk.put(key, risk)
+        return risk.to_arrays()
 
     def answer(
         self, question: str, parameters: dict[str, Any], on_part: Callable[[Answer], None] = lambda _: None

@@ -213,27 +213,21 @@ def driving_tokens(risk: SpanRisk, span: Span, top: int = 3) -> list[Span]:
 def driving_words(risk: SpanRisk, text: str, span: Span, top: int = 3) -> list[Span]:
     """The driving tokens of the span as people see them: without the white space around them, none of it alone, and
     with the rest of the names that they are pieces of, as far as those are in the span."""
-    pieces = (_without_space(text, token) for token in driving_tokens(risk, span, top))
-    words = (_whole_names(text, piece, span) for piece in pieces if piece.start < piece.end)
-    return list(dict.fromkeys(words))
-
-
-def _whole_names(text: str, piece: Span, within: Span) -> Span:
-    start, end = piece
-    if _is_in_name(text[start]):
-        while start > within.start and _is_in_name(text[start - 1]):
-            start -= 1
-    if _is_in_name(text[end - 1]):
-        while end < within.end and _is_in_name(text[end]):
-            end += 1
-    return Span(start, end)
+    words: dict[Span, None] = {}
+    for token in driving_tokens(risk, span, top):
+        piece = text[token.start : token.end]
+        start, end = token.start + len(piece) - len(piece.lstrip()), token.start + len(piece.rstrip())
+        if start >= end:
+            continue
+        if _is_in_name(text[start]):
+            while start > span.start and _is_in_name(text[start - 1]):
+                start -= 1
+        if _is_in_name(text[end - 1]):
+            while end < span.end and _is_in_name(text[end]):
+                end += 1
+        words[Span(start, end)] = None
+    return list(words)
 
 
 def _is_in_name(character: str) -> bool:
     return ("_" + character).isidentifier()
-
-
-def _without_space(text: str, span: Span) -> Span:
-    piece = text[span.start : span.end]
-    start = span.start + len(piece) - len(piece.lstrip())
-    return Span(start, max(start, span.start + len(piece.rstrip())))

@@ -38,7 +38,12 @@ class TokenSpans:
         self.ends = _integers("ends", ends)
         if len(self.starts) != len(self.ends):
             raise BadInput(f"{len(self.starts)} token starts, but {len(self.ends)} token ends", "give one of each")
-        self._require_order()
+        if len(self) == 0:
+            return
+        in_text = self.starts[0] >= 0 and self.ends[-1] <= text_length
+        ordered = (np.diff(self.starts) >= 0).all() and (np.diff(self.ends) >= 0).all()
+        if not (in_text and ordered and (self.starts <= self.ends).all()):
+            raise BadInput("the token spans are out of order, or leave the text", "take them from one encoding")
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -84,14 +89,6 @@ class TokenSpans:
                 "a span starts at or after 0, ends at or before the text's length, and does not end before it starts",
             )
         return starts, ends
-
-    def _require_order(self) -> None:
-        if len(self) == 0:
-            return
-        in_text = self.starts[0] >= 0 and self.ends[-1] <= self.text_length
-        ordered = (np.diff(self.starts) >= 0).all() and (np.diff(self.ends) >= 0).all()
-        if not (in_text and ordered and (self.starts <= self.ends).all()):
-            raise BadInput("the token spans are out of order, or leave the text", "take them from one encoding")
 
 
 def _integers(name: str, values: NDArray[Any]) -> NDArray[np.int32]:

@@ -121,7 +121,11 @@ class EndOfWriting:
 
     def __call__(self, written: str) -> int | None:
         if self._extent == "line":
-            return self._end_of_line(written)
+            has_content = bool(self._before.strip())
+            for line_end in _LINE_END.finditer(written):
+                if has_content or written[: line_end.start()].strip():
+                    return len(written[: line_end.start()].rstrip())
+            return None
         whole, skipped = self._before + written, len(self._before)
         starts = _statement_lines(whole) if self._is_python else _all_lines(whole)
         for begin in starts:
@@ -135,13 +139,6 @@ class EndOfWriting:
                 continue
             if is_blank or width(content[0]) < self._margin:
                 return kept
-        return None
-
-    def _end_of_line(self, written: str) -> int | None:
-        has_content = bool(self._before.strip())
-        for line_end in _LINE_END.finditer(written):
-            if has_content or written[: line_end.start()].strip():
-                return len(written[: line_end.start()].rstrip())
         return None
 
 

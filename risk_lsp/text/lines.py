@@ -71,18 +71,15 @@ class Pieces:
         first, last = self._piece_at(start), self._piece_at(end)
         before = self._pieces[first][: start - self._starts[first]]
         after = self._pieces[last][end - self._starts[last] :]
-        return Pieces(*self._pieces[:first], *_cut(before + replacement + after), *self._pieces[last + 1 :])
+        text = before + replacement + after
+        cut = [text] if text else []
+        if len(text) > 2 * _PIECE:
+            cut = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
+        return Pieces(*self._pieces[:first], *cut, *self._pieces[last + 1 :])
 
     def _piece_at(self, offset: int) -> int:
         """The piece that holds the character at the offset; at the end of the text, the last one."""
         return min(bisect_right(self._starts, offset), len(self._pieces)) - 1
-
-
-def _cut(text: str) -> list[str]:
-    """A text as pieces of one to two times the usual size; none for an empty one."""
-    if len(text) <= 2 * _PIECE:
-        return [text] if text else []
-    return [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
 
 
 _LF, _CR = 0x0A, 0x0D

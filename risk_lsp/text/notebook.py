@@ -99,7 +99,12 @@ class Notebook:
 
     def _set_document(self, document: Document) -> None:
         self.document = document
-        self.parts = tuple(self._placed())
+        parts, first = [], 0
+        for uri in self._python:
+            cell = self.documents[uri]
+            parts.append(Part(uri, cell.version, document, first, cell.lines.count))
+            first += cell.lines.count
+        self.parts = tuple(parts)
         self._part_of = {part.uri: part for part in self.parts}
 
     def part(self, uri: str) -> Part | None:
@@ -147,13 +152,6 @@ class Notebook:
         if document is None or not cell.is_code or document.language_id != _LANGUAGE:
             return False
         return is_python_cell(document.text)
-
-    def _placed(self) -> Iterable[Part]:
-        first = 0
-        for uri in self._python:
-            cell = self.documents[uri]
-            yield Part(uri, cell.version, self.document, first, cell.lines.count)
-            first += cell.lines.count
 
 
 def _joinable(cell: Document) -> str:

@@ -88,7 +88,8 @@ def _definition(node: Node, start: int, scopes: list[_Scope]) -> Piece:
     while scopes and scopes[-1].end <= node.start_byte:
         scopes.pop()
     outer = scopes[-1] if scopes else None
-    own_name = _name(node)
+    named = node.child_by_field_name("name")
+    own_name = named.text.decode("utf-8") if named is not None and named.text is not None else ""
     name = f"{outer.name}.{own_name}" if outer else own_name
     is_class = node.type == "class_definition"
     scopes.append(_Scope(node.end_byte, name, is_class))
@@ -96,11 +97,6 @@ def _definition(node: Node, start: int, scopes: list[_Scope]) -> Piece:
         return Piece("class", "class", name, start, node.end_byte)
     kind = "method" if outer and outer.is_class else "function"
     return Piece("function", kind, name, start, node.end_byte)
-
-
-def _name(node: Node) -> str:
-    name = node.child_by_field_name("name")
-    return name.text.decode("utf-8") if name is not None and name.text is not None else ""
 
 
 def _header_end(node: Node) -> int:

@@ -56,21 +56,18 @@ def by_lines(edit: Splice) -> list[Splice]:
 
 def moved_spans(spans: Iterable[Span], edit: Splice) -> list[Span]:
     """Where spans are after an edit: it grows or shrinks those that it is inside of, and cuts off what it replaces."""
-    moved = (_moved(span, edit) for span in spans)
+    by, moved = len(edit.inserted) - (edit.end - edit.start), []
+    for span in spans:
+        if edit.start >= span.end:
+            moved.append(span)
+        elif edit.end <= span.start:
+            moved.append(Span(span.start + by, span.end + by))
+        elif span.start <= edit.start and edit.end <= span.end and (edit.start, edit.end) != span:
+            moved.append(Span(span.start, span.end + by))
+        else:
+            start = span.start if edit.start >= span.start else edit.end + by
+            moved.append(Span(start, max(start, edit.start if edit.end >= span.end else span.end + by)))
     return [span for span in moved if span.start < span.end]
-
-
-def _moved(span: Span, edit: Splice) -> Span:
-    by = len(edit.inserted) - (edit.end - edit.start)
-    if edit.start >= span.end:
-        return span
-    if edit.end <= span.start:
-        return Span(span.start + by, span.end + by)
-    if span.start <= edit.start and edit.end <= span.end and (edit.start, edit.end) != span:
-        return Span(span.start, span.end + by)
-    start = span.start if edit.start >= span.start else edit.end + by
-    end = edit.start if edit.end >= span.end else span.end + by
-    return Span(start, max(start, end))
 
 
 def difference(before: str, after: str) -> Splice:

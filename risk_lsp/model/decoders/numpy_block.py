@@ -105,19 +105,16 @@ class Block:
         normalised = rms_norm(hidden, self._feed_forward_norm, self._shape.epsilon)
         for first in range(0, len(hidden), _ROWS_AT_ONCE):
             rows = slice(first, first + _ROWS_AT_ONCE)
-            hidden[rows] += _linear(self._gated(normalised[rows]), self._down, self._down_bias)
+            gate_up = _linear(normalised[rows], self._gate_up, self._gate_up_bias)
+            gate, up = gate_up[:, : self._shape.feed_forward], gate_up[:, self._shape.feed_forward :]
+            gated: Floats = -gate
+            with np.errstate(over="ignore"):  # infinity stands for a closed gate: gate / inf = 0
+                np.exp(gated, out=gated)
+            gated += 1
+            np.divide(gate, gated, out=gated)
+            gated *= up
+            hidden[rows] += _linear(gated, self._down, self._down_bias)
         return hidden
-
-    def _gated(self, normalised: Floats) -> Floats:
-        gate_up = _linear(normalised, self._gate_up, self._gate_up_bias)
-        gate, up = gate_up[:, : self._shape.feed_forward], gate_up[:, self._shape.feed_forward :]
-        gated: Floats = -gate
-        with np.errstate(over="ignore"):  # infinity stands for a closed gate: gate / inf = 0
-            np.exp(gated, out=gated)
-        gated += 1
-        np.divide(gate, gated, out=gated)
-        gated *= up
-        return gated
 
     def _projected(self, hidden: Floats, angles: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats]:
         """Queries float32[tokens, heads, head_width], keys and values float32[key_value_heads, tokens, head_width]."""

@@ -41,7 +41,9 @@ def serve(modules: list[str]) -> None:
     os.dup2(nothing, 0)
     os.dup2(nothing, 1)
     os.close(nothing)
-    _limit_open_files(256)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    ceiling = 256 if hard == resource.RLIM_INFINITY else min(256, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, ceiling))
     # The kernel should end a program, not the user's other work, when memory runs out.
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as adjustment:
         adjustment.write("1000")
@@ -98,12 +100,6 @@ def _user_threads() -> int:
             # It has ended, or is in a namespace above this one.
             continue
     return total
-
-
-def _limit_open_files(number: int) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    ceiling = number if hard == resource.RLIM_INFINITY else min(number, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, ceiling))
 
 
 def _read_frame(stream: Any) -> bytes:
