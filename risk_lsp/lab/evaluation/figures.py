@@ -113,20 +113,19 @@ def statistics_by_level(
 
     Scores stay as they are where `known` has nothing to fit a map to.
     """
-    return {
-        level: level_statistics(level, records, _rescaled_by(known[level], records), resamples=resamples)
-        for level, records in judged.items()
-        if records.weights.any()
-    }
-
-
-def _rescaled_by(known: LevelRecords, judged: LevelRecords) -> dict[str, Rescaled]:
-    if not known.weights.any():
-        return {technique: Rescaled(scores, scores) for technique, scores in judged.scores.items()}
-    return {
-        technique: rescaled(judged.scores[technique], scores, known.edited, known.weights)
-        for technique, scores in known.scores.items()
-    }
+    found = {}
+    for level, records in judged.items():
+        if not records.weights.any():
+            continue
+        fitted = known[level]
+        maps = {technique: Rescaled(scores, scores) for technique, scores in records.scores.items()}
+        if fitted.weights.any():
+            maps = {
+                technique: rescaled(records.scores[technique], scores, fitted.edited, fitted.weights)
+                for technique, scores in fitted.scores.items()
+            }
+        found[level] = level_statistics(level, records, maps, resamples=resamples)
+    return found
 
 
 def mean_figures(parts: Sequence[LevelStatistics]) -> dict[str, Any]:

@@ -27,15 +27,11 @@ def pass_at_k(samples: ArrayLike, passing: ArrayLike, k: int) -> NDArray[np.floa
         raise BadInput(f"pass@{k} of {n.min(initial=0)} samples", "k must lie between 1 and the number of samples")
     if (c < 0).any() or (c > n).any():
         raise BadInput("more samples pass than there are", "count each sample once")
-    # The product of (1 - k / i) for i from n - c + 1 to n, which never overflows.
-    estimates = [1.0 - _none_passes(int(total), int(good), k) for total, good in zip(n, c, strict=True)]
-    return np.array(estimates)
-
-
-def _none_passes(total: int, good: int, k: int) -> float:
-    if total - good < k:
-        return 0.0
-    return float(np.prod(1.0 - k / np.arange(total - good + 1, total + 1)))
+    estimates = np.ones(len(n))
+    for place, (total, good) in enumerate(zip(n.tolist(), c.tolist(), strict=True)):
+        if total - good >= k:  # the product of (1 - k / i) for i from n - c + 1 to n, which never overflows
+            estimates[place] -= np.prod(1.0 - k / np.arange(total - good + 1, total + 1))
+    return estimates
 
 
 _Item = TypeVar("_Item")

@@ -70,7 +70,11 @@ class ProblemBootstrap:
     def auc(self, scores: ArrayLike, y: ArrayLike) -> FloatArray:
         """As `metrics.auc`; resamples rank scores by 1,024 quantiles."""
         records = check_records(scores, y, self._weights, probabilities=False)
-        places = _ranks(records.p)
+        # Each score's place in order, 0 to 1,023; equal scores share theirs.
+        distinct, places = np.unique(records.p, return_inverse=True)
+        if len(distinct) > _RANKS:
+            middle = np.cumsum(np.bincount(places)) / len(records.p)
+            places = np.minimum((middle * _RANKS).astype(np.int64), _RANKS - 1)[places]
         positive = self._tabulated(records.weights * records.y, places, _RANKS)
         negative = self._tabulated(records.weights * (1.0 - records.y), places, _RANKS)
         below = np.cumsum(negative, axis=1) - negative
@@ -131,15 +135,6 @@ def shortened(statistic: FloatArray) -> list[float | None]:
 def four_digits(value: float) -> float | None:
     """A figure as reports keep it; None for one that the records leave undefined, for JSON has no NaN."""
     return None if math.isnan(value) else round(float(value), 4)
-
-
-def _ranks(scores: FloatArray) -> IntArray:
-    """Each score's place in order, 0 to 1,023; equal scores share theirs."""
-    distinct, places = np.unique(scores, return_inverse=True)
-    if len(distinct) <= _RANKS:
-        return places.astype(np.int64)
-    middle = np.cumsum(np.bincount(places)) / len(scores)
-    return np.minimum((middle * _RANKS).astype(np.int64), _RANKS - 1)[places]
 
 
 def _divided(top: FloatArray, bottom: FloatArray) -> FloatArray:

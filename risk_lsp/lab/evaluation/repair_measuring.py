@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -77,8 +77,12 @@ def _injected(folder: Path, problems: dict[str, Problem]) -> list[FailingProgram
 
 def _natural(folder: Path, problems: dict[str, Problem], seed: int) -> list[FailingProgram]:
     by_group: dict[str, list[Sample]] = {}
-    for sample in _failures(folder):
-        if sample.task_id in problems and problems[sample.task_id].test_kind != "none":
+    files = sorted(folder.glob("samples_*.jsonl.xz"))
+    if not files:
+        raise BadInput(f"{folder} holds no samples_*.jsonl.xz", _HINT)
+    for sample in (sample for file in files for sample in read_samples(file)):
+        has_tests = sample.task_id in problems and problems[sample.task_id].test_kind != "none"
+        if has_tests and sample.verified is False and not sample.conflict:
             by_group.setdefault(sample.group, []).append(sample)
     chooser = random.Random(seed)
     chosen = [chooser.choice(by_group[group]) for group in sorted(by_group)]
@@ -86,14 +90,6 @@ def _natural(folder: Path, problems: dict[str, Problem], seed: int) -> list[Fail
         _failing("natural", problems[sample.task_id], sample.model, sample.program, sample.prompt_lines)
         for sample in chosen
     ]
-
-
-def _failures(folder: Path) -> Iterator[Sample]:
-    files = sorted(folder.glob("samples_*.jsonl.xz"))
-    if not files:
-        raise BadInput(f"{folder} holds no samples_*.jsonl.xz", _HINT)
-    for file in files:
-        yield from (sample for sample in read_samples(file) if sample.verified is False and not sample.conflict)
 
 
 def _failing(set_name: SetName, problem: Problem, model: str, text: str, prompt_lines: int) -> FailingProgram:

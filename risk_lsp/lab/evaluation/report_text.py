@@ -15,17 +15,14 @@ def data_sentences(found: Mapping[str, Any]) -> str:
     """Which programs, labels, model and recipe."""
     data = found["data"]
     unknown = data["failing"] - data["with_known_fix"]
+    seeds = "one seed" if found["members"] == 1 else f"{found['members']} seeds"
     return (
         f"{data['programs']:,} programs that {data['models']} language models wrote for {data['problems']:,} problems; "
         f"labels: {data['labels']}. {data['failing']:,} of them fail; of {unknown:,} no fix is known: they count as "
         f"programs and not with their lines. The probe of bundle `{found['bundle']}`, fitted again in every fold the "
-        f"way it was made: `{found['recipe']}`{_seeds(found['members'])}. The model that it reads "
+        f"way it was made: `{found['recipe']}`, from {seeds}. The model that it reads "
         "was not trained again."
     )
-
-
-def _seeds(members: int) -> str:
-    return ", from one seed" if members == 1 else f", from {members} seeds"
 
 
 def line_sentences(line: Mapping[str, Any]) -> str:
@@ -137,14 +134,11 @@ def _above_trivial(difference: list[float | None], trivial: list[float | None]) 
     else:
         verdict = "which may be chance: where a line stands and how it begins would do as well."
     way = "above" if _value(difference) >= 0 else "below"
-    distance = _interval([None if value is None else abs(value) for value in _outward(difference)])
-    return f"A logistic model of trivial features has {_interval(trivial)}; the probe is {distance} {way} it, {verdict}"
-
-
-def _outward(difference: list[float | None]) -> list[float | None]:
-    """The interval of a negative difference, its ends swapped, so that its sizes rise."""
     value, low, high = difference
-    return [value, high, low] if value is not None and value < 0 and high is not None and high < 0 else difference
+    if value is not None and value < 0 and high is not None and high < 0:
+        low, high = high, low  # so that sizes rise
+    distance = _interval([None if each is None else abs(each) for each in (value, low, high)])
+    return f"A logistic model of trivial features has {_interval(trivial)}; the probe is {distance} {way} it, {verdict}"
 
 
 def _interval(value: list[float | None]) -> str:

@@ -221,15 +221,13 @@ def read_siblings(paths: Iterable[Path], programs: Sequence[LabelledProgram]) ->
         ]
         for key, samples in known.items()
     }
-    return [_others(program, lines.get((program.task_id, program.model), [])) for program in programs]
-
-
-def _others(program: LabelledProgram, candidates: list[list[str]]) -> list[list[str]]:
-    own = code_lines(program.text, program.scored)
-    found = list(candidates)
-    if own in found:  # samples are distinct, so one that is equal is the program itself
-        found.remove(own)
-    return found[:SIBLINGS]
+    found = []
+    for program in programs:
+        others, own = list(lines.get((program.task_id, program.model), [])), code_lines(program.text, program.scored)
+        if own in others:  # samples are distinct, so one that is equal is the program itself
+            others.remove(own)
+        found.append(others[:SIBLINGS])
+    return found
 
 
 def _place(sample: Sample) -> bytes:

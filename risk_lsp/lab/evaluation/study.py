@@ -200,10 +200,18 @@ class FoldStore:
     """
 
     def __init__(self, folder: Path | None, study: Study, model: str, recipe: Recipe) -> None:
-        self._folder = folder
-        self._key = (
-            sha256(f"{model} {recipe} fitted to wholes {_digest(study)}".encode()).hexdigest()[:16] if folder else ""
-        )
+        self._folder, self._key = folder, ""
+        if folder is None:
+            return
+        # Tells apart studies whose programs, labels, weights or features differ.
+        found = sha256()
+        for program in study.data.programs:
+            found.update(repr((program.id, program.group, program.text, program.edited, program.passed)).encode())
+        for array in (study.facts.weights, study.facts.span_weights, study.store.token_end, study.store.token_part):
+            found.update(np.ascontiguousarray(array).tobytes())
+        found.update(repr((study.store.features.shape, sorted(set(study.injected_groups.tolist())))).encode())
+        words = f"{model} {recipe} fitted to wholes {found.hexdigest()}"
+        self._key = sha256(words.encode()).hexdigest()[:16]
 
     def get(self, fold: str) -> FoldFit | None:
         """The fit of a fold, if it is kept. BadInput if its file is damaged."""
@@ -230,14 +238,3 @@ class FoldStore:
 
     def _path(self, folder: Path, fold: str) -> Path:
         return folder / f"{self._key}-{fold.replace(' ', '-')}.npz"
-
-
-def _digest(study: Study) -> str:
-    """Tells apart studies whose programs, labels, weights or features differ."""
-    found = sha256()
-    for program in study.data.programs:
-        found.update(repr((program.id, program.group, program.text, program.edited, program.passed)).encode())
-    for array in (study.facts.weights, study.facts.span_weights, study.store.token_end, study.store.token_part):
-        found.update(np.ascontiguousarray(array).tobytes())
-    found.update(repr((study.store.features.shape, sorted(set(study.injected_groups.tolist())))).encode())
-    return found.hexdigest()

@@ -51,7 +51,19 @@ class BuildStore:
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        self._check(settings)
+        path = folder / _SETTINGS
+        if path.exists():
+            try:
+                known = json.loads(path.read_text(encoding="utf-8"))
+            except ValueError as error:
+                raise BadInput(f"{path} is damaged: {error}", "remove the folder to begin anew") from error
+            if known != settings:
+                raise BadInput(
+                    f"{folder.parent} was begun with other settings: {json.dumps(known)}",
+                    "use the same ones to go on, or another folder",
+                )
+        else:
+            path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
         self._number = max((int(path.stem.removeprefix("part-")) for path in self._parts()), default=-1)
         self._written = _PART_RECORDS
         self._part: Any = None
@@ -84,21 +96,6 @@ class BuildStore:
 
     def _parts(self) -> list[Path]:
         return sorted(self._folder.glob("part-*.jsonl"))
-
-    def _check(self, settings: dict[str, Any]) -> None:
-        path = self._folder / _SETTINGS
-        if not path.exists():
-            path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-            return
-        try:
-            known = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadInput(f"{path} is damaged: {error}", "remove the folder to begin anew") from error
-        if known != settings:
-            raise BadInput(
-                f"{self._folder.parent} was begun with other settings: {json.dumps(known)}",
-                "use the same ones to go on, or another folder",
-            )
 
 
 @dataclass(frozen=True)

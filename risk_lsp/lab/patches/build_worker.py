@@ -71,19 +71,18 @@ def work(connection: Connection, options: WorkerOptions) -> None:
         fixer = _fixer(options, lambda text: connection.send(Notice(text)))
         try:
             while True:
-                for record in _records(connection.recv(), sandbox, options.search, fixer):
+                task: Task = connection.recv()
+                if isinstance(task, ReferenceTask):
+                    records = records_with_bugs(task, sandbox)
+                elif isinstance(task, Repair):
+                    records = records_of_repair(task, sandbox)
+                else:
+                    records = records_of(task, sandbox, options.search, fixer)
+                for record in records:
                     connection.send(record)
                 connection.send(None)
         except (EOFError, BrokenPipeError, ConnectionResetError):
             return
-
-
-def _records(task: Task, sandbox: Sandbox, settings: SearchSettings, fixer: Fixer | None) -> Iterator[dict[str, Any]]:
-    if isinstance(task, ReferenceTask):
-        return records_with_bugs(task, sandbox)
-    if isinstance(task, Repair):
-        return records_of_repair(task, sandbox)
-    return records_of(task, sandbox, settings, fixer)
 
 
 def _end_with_parent(sandbox: Sandbox) -> None:

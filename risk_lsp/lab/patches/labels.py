@@ -41,21 +41,14 @@ def statement_of(problem: Problem) -> str:
     """What was asked, in words: the problem's text, or what the code of its prompt says of its last definition."""
     if problem.text:
         return problem.text.strip()
-    tree = _parsed(problem.prompt)
+    # The tree of a prompt that is code, whole or up to the body of its last definition.
+    trees = map(syntax_tree, (problem.prompt, f"{problem.prompt.rstrip()}\n    pass\n"))
+    tree = next((tree for tree in trees if tree is not None), None)
     definitions = [node for node in tree.body if isinstance(node, _DEFINITIONS)] if tree else []
     if not definitions:
         return problem.prompt.strip()
     last = definitions[-1]
     return ast.get_docstring(last) or _comment_above(problem.prompt, last)
-
-
-def _parsed(prompt: str) -> ast.Module | None:
-    """The tree of a prompt that is code, whole or up to the body of its last definition."""
-    for text in (prompt, f"{prompt.rstrip()}\n    pass\n"):
-        tree = syntax_tree(text)
-        if tree is not None:
-            return tree
-    return None
 
 
 def _comment_above(prompt: str, definition: ast.stmt) -> str:
@@ -183,17 +176,16 @@ def write_labels(folder: Path, records: Iterable[dict[str, Any]]) -> None:
 def read_labels(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:
     """The labels of files, and of the files in folders, by the ids of their programs. BadInput for what is none."""
     files = [file for path in paths for file in (sorted(path.glob(f"*{_SUFFIX}")) if path.is_dir() else [path])]
-    return {label["id"]: label for file in files for label in _labels(file)}
-
-
-def _labels(path: Path) -> list[dict[str, Any]]:
-    try:
-        header, *labels = (record for _, record in read_objects(path))
-        if header["format_version"] != _FORMAT_VERSION:
-            raise BadInput(f"{path} has format version {header['format_version']}", f"this reads {_FORMAT_VERSION}")
-        return [label for label in labels if label["id"] and label["passed"] in (True, False)]
-    except (ValueError, KeyError) as error:
-        raise BadInput(f"{path} holds no labels: {error}", "give what `patches build` wrote as labels") from None
+    found: dict[str, dict[str, Any]] = {}
+    for file in files:
+        try:
+            header, *labels = (record for _, record in read_objects(file))
+            if header["format_version"] != _FORMAT_VERSION:
+                raise BadInput(f"{file} has format version {header['format_version']}", f"this reads {_FORMAT_VERSION}")
+            found |= {label["id"]: label for label in labels if label["id"] and label["passed"] in (True, False)}
+        except (ValueError, KeyError) as error:
+            raise BadInput(f"{file} holds no labels: {error}", "give what `patches build` wrote as labels") from None
+    return found
 
 
 def fixed_by(problem: Problem, sample: Sample, label: dict[str, Any]) -> str | None:

@@ -206,10 +206,11 @@ def write_release(
 
     A patch that touches more than `max_share` of the lines stays in its record, but its program has no label.
     """
-    ordered = [
-        _labelled_up_to(record, max_share)
-        for record in sorted(records, key=lambda record: (record["benchmark"], record["group"], record["id"]))
-    ]
+    ordered = []
+    for record in sorted(records, key=lambda record: (record["benchmark"], record["group"], record["id"])):
+        patch = record.get("patch")
+        has_label = patch is None or patch["lines_touched"] <= max_share * patch["lines"]
+        ordered.append(record if has_label else {**record, "edited": None})
     statistics = statistics_of(ordered, max_share)
     shards = _write_shards(folder, ordered)
     replace_file(folder / "statistics.json", (json.dumps(statistics, indent=1) + "\n").encode())
@@ -218,13 +219,6 @@ def write_release(
     index = {"format_version": 1, "shards": shards, "outcomes": outcomes}
     replace_file(folder / "index.json", (json.dumps(index, indent=1) + "\n").encode())
     return Release(folder, statistics)
-
-
-def _labelled_up_to(record: dict[str, Any], max_share: float) -> dict[str, Any]:
-    patch = record.get("patch")
-    if patch is None or patch["lines_touched"] <= max_share * patch["lines"]:
-        return record
-    return {**record, "edited": None}
 
 
 def _write_shards(folder: Path, records: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -65,10 +65,19 @@ class PatchSearch:
         """
         one = self._one(program, prompt_lines)
         differences = self._differences(one)
-        self._from_candidates(one, differences)
+        tried = differences[: 4 * self._settings.minimised]
+        working = one.works([hunks for _, hunks in tried])
+        chosen = [item for item, does in zip(tried, working, strict=True) if does][: self._settings.minimised]
+        for source, hunks in chosen:
+            if one.could_be_smaller:
+                one.minimised(hunks, source)
         self._from_variants(one, [hunks for _, hunks in differences])
         if one.smallest > _SMALL:
-            self._from_asked(one, asked())
+            fixes = (Difference(one.code, read_code(text), one.given, self._aligner) for text in asked())
+            given = [hunks for fix in fixes if (hunks := fix.hunks())]
+            for hunks, does in zip(given, one.works(given), strict=True):
+                if does:
+                    one.minimised(hunks, "language model")
         return sorted(one.found, key=lambda patch: patch.size)
 
     def needed_of(self, program: str, prompt_lines: int, fixed: str, source: str) -> Patch | None:
@@ -92,22 +101,6 @@ class PatchSearch:
                 difference = Difference(one.code, read_code(version), one.given, self._aligner)
                 differences.append((difference.cost, len(differences), candidate.source, difference.hunks()))
         return [(source, hunks) for _, _, source, hunks in sorted(differences) if hunks]
-
-    def _from_candidates(self, one: _OneProgram, differences: list[tuple[str, list[Hunk]]]) -> None:
-        tried = differences[: 4 * self._settings.minimised]
-        working = one.works([hunks for _, hunks in tried])
-        chosen = [item for item, does in zip(tried, working, strict=True) if does][: self._settings.minimised]
-        for source, hunks in chosen:
-            if one.could_be_smaller:
-                one.minimised(hunks, source)
-
-    def _from_asked(self, one: _OneProgram, programs: Iterable[str]) -> None:
-        """Cut down the fixes of a language model that work."""
-        differences = (Difference(one.code, read_code(text), one.given, self._aligner) for text in programs)
-        tried = [hunks for difference in differences if (hunks := difference.hunks())]
-        for hunks, does in zip(tried, one.works(tried), strict=True):
-            if does:
-                one.minimised(hunks, "language model")
 
     def _from_variants(self, one: _OneProgram, differences: list[list[Hunk]]) -> None:
         """Single edits and single lines of other programs, then two at a time."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,8 +50,14 @@ def fit_calibration(hazards: NDArray[np.float64], data: WeightedPrograms) -> Cal
     levels = _levels(hazards, data)
 
     def objective(parameters: NDArray[np.float64]) -> float:
-        calibration = _calibration(parameters)
-        return sum(share * _log_loss(levels[name], calibration) for name, share in _LEVEL_SHARES.items())
+        calibration, loss = _calibration(parameters), 0.0
+        for name, share in _LEVEL_SHARES.items():
+            level = levels[name]
+            hazards = _sums(level.hazards * calibration.factor(level.totals), level.spans, len(level.labels))
+            p = np.clip(calibration.probability(hazards), _TINY, 1 - _TINY)
+            losses = np.where(level.labels, -np.log(p), -np.log1p(-p))
+            loss += share * float(np.average(losses, weights=level.weights))
+        return loss
 
     # From zero the method's own first steps would be tiny; a step of half is a factor of 1.6 in each parameter.
     first = np.concatenate([np.zeros((1, 4)), 0.5 * np.eye(4)])
@@ -66,20 +71,15 @@ def token_values(
 ) -> NDArray[np.float64]:
     """What the head gives for every token of the store: hazards float64[tokens], or float64[tokens, hidden]."""
     parts: list[NDArray[np.float32]] = []
+    bounds, first = store.token_bounds, 0
     with torch.inference_mode():
-        for first, last in _parts(store.token_bounds):
-            part = store.select(np.arange(first, last), columns)
+        while first < len(bounds) - 1:
+            # Programs of some tens of thousands of tokens together, or one program that has more.
+            last = int(np.searchsorted(bounds, bounds[first] + _TOKENS_AT_ONCE, side="right")) - 1
+            part = store.select(np.arange(first, max(last, first + 1)), columns)
             parts.append(head(torch.from_numpy(part.features.astype(np.float32)), runs_of(part)).numpy())
+            first = max(last, first + 1)
     return np.concatenate(parts).astype(np.float64)
-
-
-def _parts(bounds: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Runs of programs [first, last) of some tens of thousands of tokens together, or of one program that has more."""
-    first = 0
-    while first < len(bounds) - 1:
-        last = int(np.searchsorted(bounds, bounds[first] + _TOKENS_AT_ONCE, side="right")) - 1
-        yield first, max(last, first + 1)
-        first = max(last, first + 1)
 
 
 def _calibration(parameters: NDArray[np.float64]) -> Calibration:
@@ -123,10 +123,3 @@ def _level(
     used = weights > 0
     kept = used[spans]
     return _Level(hazards[kept], totals[kept], (np.cumsum(used) - 1)[spans[kept]], labels[used], weights[used])
-
-
-def _log_loss(level: _Level, calibration: Calibration) -> float:
-    hazards = _sums(level.hazards * calibration.factor(level.totals), level.spans, len(level.labels))
-    p = np.clip(calibration.probability(hazards), _TINY, 1 - _TINY)
-    losses = np.where(level.labels, -np.log(p), -np.log1p(-p))
-    return float(np.average(losses, weights=level.weights))

@@ -55,8 +55,10 @@ def batch_loss(
     `features` float[tokens of the batch, features] are what the head sees; those of `batch` are not looked at.
     `emphasis` float64[programs of the batch].
     """
+    # Spans of a program share its emphasis, as they do in every figure.
     by_token, by_line = (
-        torch.from_numpy(_shares(emphasis, program)).float() for program in (batch.token_program, batch.line_program)
+        torch.from_numpy((emphasis / np.maximum(np.bincount(program, minlength=len(emphasis)), 1))[program]).float()
+        for program in (batch.token_program, batch.line_program)
     )
     values = head(features, runs_of(batch))
     on_line = torch.from_numpy(batch.token_line != OFF_LINE)
@@ -66,24 +68,14 @@ def batch_loss(
         (values[on_line], token_line[on_line], batch.line_edited, by_line),
         (values, token_program, batch.program_edited, torch.ones(len(emphasis))),
     )
-    terms = [
-        share * _term(head.span_logits(tokens, spans, len(edited)), torch.from_numpy(edited).float(), weights)
-        for share, (tokens, spans, edited, weights) in zip(options.shares, levels, strict=True)
-    ]
+    terms = []
+    for share, (tokens, spans, edited, weights) in zip(options.shares, levels, strict=True):
+        logits, labels = head.span_logits(tokens, spans, len(edited)), torch.from_numpy(edited).float()
+        losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        terms.append(share * ((losses * weights).sum() / weights.sum().clamp(min=1e-9)))
     if options.ranking and values.dim() == 1:
         terms.append(options.ranking * ranking_loss(values, batch))
     return torch.stack(terms).sum()
-
-
-def _term(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """The weighted mean loss over the spans of one level; 0 for spans that all weigh nothing."""
-    losses = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    return (losses * weights).sum() / weights.sum().clamp(min=1e-9)
-
-
-def _shares(emphasis: Floats, program: NDArray[np.int64]) -> Floats:
-    """What each span of a batch counts: those of a program share its emphasis, as they do in every figure."""
-    return (emphasis / np.maximum(np.bincount(program, minlength=len(emphasis)), 1))[program]
 
 
 def ranking_loss(hazards: torch.Tensor, batch: FeatureStore) -> torch.Tensor:

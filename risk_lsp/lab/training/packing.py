@@ -259,7 +259,14 @@ class Streams:
         """int64[size, length + 1]: inputs are columns [:-1], targets columns [1:]."""
         chooser = np.random.default_rng((seed, step))
         streams = chooser.choice(len(self.training), size=size, p=[share for _, share in self.training])
-        return np.stack([_sequence(self.training[index][0], length, chooser) for index in streams])
+        sequences = []
+        for index in streams:
+            stream = self.training[index][0]
+            if len(stream) <= length:
+                raise BadInput(f"a training stream has only {len(stream):,} tokens", f"a sequence takes {length + 1:,}")
+            start = int(chooser.integers(0, len(stream) - length))
+            sequences.append(stream[start : start + length + 1].astype(np.int64))
+        return np.stack(sequences)
 
     def held_out_batches(self, size: int, length: int, batches: int) -> list[Sequences]:
         """The same first `batches` batches of held-out text every time."""
@@ -271,10 +278,3 @@ class Streams:
             )
         taken = self.held_out[: count * per_batch].astype(np.int64)
         return list(taken.reshape(count, size, length + 1))
-
-
-def _sequence(stream: TokenIds, length: int, chooser: np.random.Generator) -> Sequences:
-    if len(stream) <= length:
-        raise BadInput(f"a training stream has only {len(stream):,} tokens", f"a sequence takes {length + 1:,}")
-    start = int(chooser.integers(0, len(stream) - length))
-    return stream[start : start + length + 1].astype(np.int64)

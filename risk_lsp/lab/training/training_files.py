@@ -109,7 +109,12 @@ def load_checkpoint(folder: Path, model: nn.Module, optimizers: list[optim.Optim
         )
     model.load_state_dict(saved, strict=False)
     for index, optimizer in enumerate(optimizers):
-        _restore(optimizer, f"optimizer.{index}.", tensors)
+        state, prefix = optimizer.state_dict(), f"optimizer.{index}."
+        for name, tensor in tensors.items():
+            if name.startswith(prefix):
+                position, key = name.removeprefix(prefix).split(".", 1)
+                state["state"].setdefault(int(position), {})[key] = tensor.float()
+        optimizer.load_state_dict(state)
     return Progress(**json.loads((folder / "progress.json").read_text("utf-8")))
 
 
@@ -120,15 +125,6 @@ def _beside(folder: Path) -> tuple[Path, Path]:
 def _weights(model: nn.Module) -> dict[str, torch.Tensor]:
     """Parameters by name; a tied one is listed once."""
     return {name: parameter.data for name, parameter in model.named_parameters()}
-
-
-def _restore(optimizer: optim.Optimizer, prefix: str, tensors: dict[str, torch.Tensor]) -> None:
-    state = optimizer.state_dict()
-    for name, tensor in tensors.items():
-        if name.startswith(prefix):
-            position, key = name.removeprefix(prefix).split(".", 1)
-            state["state"].setdefault(int(position), {})[key] = tensor.float()
-    optimizer.load_state_dict(state)
 
 
 def _shards(tensors: dict[str, torch.Tensor]) -> list[dict[str, torch.Tensor]]:

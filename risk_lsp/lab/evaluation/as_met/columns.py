@@ -15,7 +15,6 @@ from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.placed_risk import all_lines, placed
-from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span
 from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.structure import code_line_spans
@@ -104,17 +103,12 @@ class BundleColumn:
         for first in range(0, len(passages), _TEXTS_AT_ONCE):
             batch = passages[first : first + _TEXTS_AT_ONCE]
             scored = self._engine.score_many([passage.text for passage in batch])
-            risks = [self._placed(passage.text, risk) for passage, risk in zip(batch, scored, strict=True)]
-            found += [
-                Answer(risk.probabilities(*passage.lines.T), risk.probability(*passage.whole))
-                for passage, risk in zip(batch, risks, strict=True)
-            ]
+            for passage, score in zip(batch, scored, strict=True):
+                lines = LineIndex(passage.text)
+                places = all_lines(self._place, lines.count)
+                risk = placed(score, lines, places, self._engine.manifest.priors, "python").risks
+                found.append(Answer(risk.probabilities(*passage.lines.T), risk.probability(*passage.whole)))
         return found
-
-    def _placed(self, text: str, risk: SpanRisk) -> SpanRisk:
-        lines = LineIndex(text)
-        places = all_lines(self._place, lines.count)
-        return placed(risk, lines, places, self._engine.manifest.priors, "python").risks
 
 
 class TrivialColumn:

@@ -41,6 +41,7 @@ _COMMENT = "# This is the next step."
 _NAMES = ("value", "entry", "part", "current", "found", "number", "other", "text", "amount", "piece", "state", "step")
 _STYLES = {"ruff format": (), "ruff format, 'single', 120": ("format.quote-style='single'", "line-length=120")}
 _BLOCKS = (ast.For, ast.While, ast.If, ast.Return, ast.With, ast.Try)
+_CLAUSE = re.compile(r"\s*(?:elif|else|except|finally)\b")  # of a statement above
 _SEES_NAMES = re.compile(r"\b(?:locals|vars|eval|exec|dir)\(")
 
 
@@ -212,12 +213,8 @@ def _statement_lines(text: str, *kinds: type[ast.stmt]) -> list[int]:
         and not _is_string(node)
         and not hasattr(node, "decorator_list")
     }
-    return sorted(line for line in found if lines[line].startswith((" ", "\t")) and not _goes_on(lines[line]))
-
-
-def _goes_on(line: str) -> bool:
-    """Whether the line begins with a clause of a statement above."""
-    return re.match(r"\s*(?:elif|else|except|finally)\b", line) is not None
+    inside = [line for line in found if lines[line].startswith((" ", "\t"))]
+    return sorted(line for line in inside if not _CLAUSE.match(lines[line]))
 
 
 def _inserted(text: str, places: list[int], inserted: str) -> str:
@@ -339,13 +336,10 @@ def _same_lines(before: Passage, after: Passage, *, keeps_lines: bool) -> Indice
     """Places int64[n, 2] of the lines that both texts hold: all lines where the change keeps them and their number."""
     if keeps_lines and len(before.lines) == len(after.lines):
         return np.stack([np.arange(len(before.lines))] * 2, axis=1)
-    contents = [[passage.text[start:end] for start, end in passage.lines.tolist()] for passage in (before, after)]
-    return np.array(list(_matches(*contents)), dtype=np.int64).reshape(-1, 2)
-
-
-def _matches(first: Sequence[str], second: Sequence[str]) -> Iterator[tuple[int, int]]:
-    for block in SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks():
-        yield from ((block.a + offset, block.b + offset) for offset in range(block.size))
+    first, second = ([passage.text[start:end] for start, end in passage.lines.tolist()] for passage in (before, after))
+    same = SequenceMatcher(None, first, second, autojunk=False).get_matching_blocks()
+    pairs = [(block.a + offset, block.b + offset) for block in same for offset in range(block.size)]
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
 
 
 def _logit(probabilities: Any) -> Any:

@@ -228,10 +228,11 @@ def report(sources: Sources, chosen_on: Sequence[str], prior: LevelPrior, runs: 
     worst = np.unravel_index(worse.mean(axis=2).argmax(), worse.mean(axis=2).shape)
     attacks = ["| taught | odds are multiplied by |", "|---|---|"]
     attacks += [f"| {words} | {factor:.2f} |" for words, factor in attack_rows(prior)]
+    values = {name: value for name, value in vars(prior).items() if name != "half_life"}  # here all is of one day
+    said = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in values.items())
     return "\n".join(
         [
-            f"Prior: {_words(prior)}; chosen on {', '.join(chosen_on)}."
-            f" Judged on {', '.join(names)}, {runs} runs each.",
+            f"Prior: {said}; chosen on {', '.join(chosen_on)}. Judged on {', '.join(names)}, {runs} runs each.",
             "",
             *rows,
             "",
@@ -243,8 +244,3 @@ def report(sources: Sources, chosen_on: Sequence[str], prior: LevelPrior, runs: 
             *attacks,
         ]
     )
-
-
-def _words(prior: LevelPrior) -> str:
-    values = {name: value for name, value in vars(prior).items() if name != "half_life"}  # here all is of one day
-    return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in values.items())

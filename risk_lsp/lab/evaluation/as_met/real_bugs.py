@@ -100,7 +100,9 @@ def measure_real_bugs(bugs: Sequence[RealBug], columns: Sequence[Column], resamp
     by_column = {column.name: _values(scopes, column.answers(passages)) for column in columns}
     by_column[RANDOM] = _random_values(scopes)
     groups = np.array([bugs[scope.bug].group for scope in scopes])
-    weights = _weights(scopes)
+    # 1 for each bug, shared by its scopes; there is one bug of a problem in each source.
+    owners = np.array([scope.bug for scope in scopes])
+    weights = np.asarray(1.0 / np.bincount(owners)[owners], dtype=np.float64)
     return {
         name: {
             row: _intervals({key: value[kept] for key, value in values.items()}, weights[kept], groups[kept], resamples)
@@ -172,12 +174,6 @@ def _random_values(scopes: Sequence[BugScope]) -> dict[str, Floats]:
         "first_rank": np.array([(n + 1) / (m + 1) for n, m in sizes]),
         "lines": np.array([float(n) for n, _ in sizes]),
     }
-
-
-def _weights(scopes: Sequence[BugScope]) -> Floats:
-    """1 for each bug, shared by its scopes; there is one bug of a problem in each source."""
-    bugs = np.array([scope.bug for scope in scopes])
-    return np.asarray(1.0 / np.bincount(bugs)[bugs], dtype=np.float64)
 
 
 def _intervals(

@@ -48,7 +48,15 @@ class Shelf:
 
     def functions(self) -> list[str]:
         """The functions at the margin of all files, as they stand there; short ones and very long ones are left out."""
-        return [function for file in self.files for function in _functions(file.text)]
+        found = []
+        for file in self.files:
+            lines = file.text.splitlines(keepends=True)
+            for node in ast.parse(file.text).body:
+                if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno is not None:
+                    first = min((decorator.lineno for decorator in node.decorator_list), default=node.lineno)
+                    if 5 <= node.end_lineno - first + 1 <= LONGEST_FUNCTION:
+                        found.append("".join(lines[first - 1 : node.end_lineno]))
+        return found
 
 
 def read_shelf(most: int, libraries: Sequence[str] = LIBRARIES_TO_MEASURE) -> Shelf:
@@ -57,7 +65,11 @@ def read_shelf(most: int, libraries: Sequence[str] = LIBRARIES_TO_MEASURE) -> Sh
     Libraries take turns. Tests, files of few lines, and files that are too long for the product are left out. BadInput
     if there is no file at all.
     """
-    found = list(islice(_usable(STANDARD_LIBRARY, _standard_library()), most // 3))
+    root = Path(sysconfig.get_paths()["stdlib"])
+    modules = sorted(name for name in sys.stdlib_module_names - _SET_ASIDE if not name.startswith("_"))
+    paths = [path for name in modules for path in (root / f"{name}.py", *sorted((root / name).rglob("*.py")))]
+    standard = {path.relative_to(root).as_posix(): path for path in paths}
+    found = list(islice(_usable(STANDARD_LIBRARY, standard), most // 3))
     found += islice(library_files(libraries), most - len(found))
     if not found:
         raise BadInput("no library file was found to measure", "install some of them: " + ", ".join(libraries))
@@ -117,13 +129,6 @@ def _measures(counts: NDArray[np.int64], documents: NDArray[np.float64], resampl
     return {name: with_interval(len(lines), statistic, resamples) for name, statistic in statistics.items()}
 
 
-def _standard_library() -> dict[str, Path]:
-    root = Path(sysconfig.get_paths()["stdlib"])
-    names = sorted(name for name in sys.stdlib_module_names - _SET_ASIDE if not name.startswith("_"))
-    paths = [path for name in names for path in (root / f"{name}.py", *sorted((root / name).rglob("*.py")))]
-    return {path.relative_to(root).as_posix(): path for path in paths}
-
-
 def _usable(library: str, paths: Mapping[str, Path]) -> Iterator[LibraryFile]:
     """The files worth measuring, in the order of a hash of their names."""
     for name in sorted(paths, key=lambda name: sha256(f"{library}:{name}".encode()).digest()):
@@ -136,12 +141,3 @@ def _usable(library: str, paths: Mapping[str, Path]) -> Iterator[LibraryFile]:
             continue
         if len(text) <= Settings().max_characters and len(passage_of(text).lines) >= FEWEST_LINES:
             yield LibraryFile(library, name, text)
-
-
-def _functions(text: str) -> Iterator[str]:
-    lines = text.splitlines(keepends=True)
-    for node in ast.parse(text).body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.end_lineno is not None:
-            first = min((decorator.lineno for decorator in node.decorator_list), default=node.lineno)
-            if 5 <= node.end_lineno - first + 1 <= LONGEST_FUNCTION:
-                yield "".join(lines[first - 1 : node.end_lineno])
