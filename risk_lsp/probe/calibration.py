@@ -142,21 +142,20 @@ class Priors:
         names = {place.value for place in Place}
         if not isinstance(value, dict) or set(value) != names:
             raise BundleError(f"places: {', '.join(sorted(names))} are wanted, nothing else", _FIT_AGAIN)
-        return cls(**{name: _prior(name, value[name]) for name in value})
+        wanted, found = [field.name for field in fields(Prior)], {}
+        for name, prior in value.items():
+            if not isinstance(prior, dict) or set(prior) != set(wanted):
+                raise BundleError(f"places: {name} needs {', '.join(wanted)}, nothing else", _FIT_AGAIN)
+            for key, types in _TYPES.items():
+                if type(prior[key]) not in types and not (key == "rate" and prior[key] is None):
+                    raise BundleError(f"places: the {key} of {name} is {prior[key]!r}", _FIT_AGAIN)
+            rate = prior["rate"]
+            try:
+                rate = None if rate is None else float(rate)
+                found[name] = Prior(float(prior["factor"]), rate, prior["n"], prior["measured"])
+            except OverflowError:
+                raise BundleError(f"places: a number of {name} is too large", _FIT_AGAIN) from None
+        return cls(**found)
 
 
 _TYPES: dict[str, tuple[type, ...]] = {"factor": (int, float), "rate": (int, float), "n": (int,), "measured": (bool,)}
-
-
-def _prior(name: str, value: Any) -> Prior:
-    wanted = [field.name for field in fields(Prior)]
-    if not isinstance(value, dict) or set(value) != set(wanted):
-        raise BundleError(f"places: {name} needs {', '.join(wanted)}, nothing else", _FIT_AGAIN)
-    for key, types in _TYPES.items():
-        if type(value[key]) not in types and not (key == "rate" and value[key] is None):
-            raise BundleError(f"places: the {key} of {name} is {value[key]!r}", _FIT_AGAIN)
-    rate = value["rate"]
-    try:
-        return Prior(float(value["factor"]), None if rate is None else float(rate), value["n"], value["measured"])
-    except OverflowError:
-        raise BundleError(f"places: a number of {name} is too large", _FIT_AGAIN) from None

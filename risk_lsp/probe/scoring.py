@@ -165,16 +165,14 @@ class ProbeReader:
         `layout` is that of its tokens; its parts are read each by itself.
         """
         encoded = np.split(gelu(standardised @ self._project.T + self._bias), len(self._members), axis=1)
-        hazards = [self._hazards(*each, layout) for each in zip(self._members, encoded, strict=True)]
+        hazards: list[Floats] = []
+        for tensors, tokens in zip(self._members, encoded, strict=True):
+            if uses_layout(self.architecture):
+                tokens = with_lines(tensors, tokens, layout)
+            logits = tokens @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]
+            hazards.append(np.logaddexp(np.float32(0), logits))  # softplus
         found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
         return found
-
-    def _hazards(self, tensors: Mapping[str, Floats], encoded: Floats, layout: TokenLayout) -> Floats:
-        if uses_layout(self.architecture):
-            encoded = with_lines(tensors, encoded, layout)
-        logits = encoded @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]
-        hazards: Floats = np.logaddexp(np.float32(0), logits)  # softplus
-        return hazards
 
 
 def _of_member(tensors: Mapping[str, Floats], member: int) -> dict[str, Floats]:

@@ -95,7 +95,12 @@ class ChatProvider:
         """Ask, run, and ask again about what failed, until a program passes or the budget ends."""
         unreadable = 0
         while not bench.is_over:
-            base = self._base(bench)
+            repairs = [node for node in bench.tree.programs[1:] if node.verdict is not None and not node.verdict.passed]
+            deeper = len(repairs) - self._breadth
+            # The given program is asked about some times, then the newest repair that failed, and after a chain as long
+            # as the breadth the given program again.
+            is_anew = deeper < 0 or deeper % (self._breadth + 1) == self._breadth
+            base = bench.root if is_anew else repairs[-1]
             node = await self._attempt(bench, base)
             if node is None:
                 unreadable += 1
@@ -108,13 +113,6 @@ class ChatProvider:
             unreadable = 0
             if node.verdict is None or node.verdict.passed:
                 return
-
-    def _base(self, bench: Workbench) -> ProgramNode:
-        """Whose repair is asked for: the given program's some times, then that of the newest repair that failed."""
-        repairs = [node for node in bench.tree.programs[1:] if node.verdict is not None and not node.verdict.passed]
-        deeper = len(repairs) - self._breadth
-        # After a chain as long as the breadth comes another repair of the given program.
-        return bench.root if deeper < 0 or deeper % (self._breadth + 1) == self._breadth else repairs[-1]
 
     async def _attempt(self, bench: Workbench, base: ProgramNode) -> ProgramNode | None:
         """One repair of `base`, run; None if the answer held no program, one that is known, or, without tests, one that

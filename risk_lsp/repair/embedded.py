@@ -95,7 +95,11 @@ def features(text: str, found: Sequence[Candidate], risk: SpanRisk, preferences:
     columns[:, :3] = _hazards(text, risk, lines, starts, ends, at)
     columns[:, 3] = np.clip(preferences, -_FARTHEST_PREFERENCE, _FARTHEST_PREFERENCE / 2) / 4
     columns[:, 4] = preferences != 0
-    columns[:, 5:8] = [_shown(evidence, int(first), int(end)) for first, end in zip(at, last, strict=True)]
+    for row, (first, end) in enumerate(zip(at.tolist(), last.tolist(), strict=True)):
+        # The highest suspicion, whether any line ran in what failed, whether an exception came from any.
+        touched = range(first, end + 1)
+        suspicion = max((evidence.suspicion.get(line, 0.0) for line in touched), default=0.0)
+        columns[row, 5:8] = suspicion, suspicion > 0, any(line in evidence.error_lines for line in touched)
     columns[:, 8] = np.log1p(ends - starts)
     columns[:, 9] = [np.log1p(len(candidate.edit.replacement)) for candidate in found]
     columns[:, 10] = [np.log(kinds[candidate.edit.operator]) for candidate in found]
@@ -126,13 +130,6 @@ def _hazards(
         risk.probabilities(line_starts, line_ends),
     )
     return np.stack([np.log(np.maximum(column, _LEAST)) for column in columns], axis=1)
-
-
-def _shown(evidence: Evidence, first: int, last: int) -> tuple[float, float, float]:
-    """Of some lines: the highest suspicion, whether any ran in what failed, whether an exception came from any."""
-    touched = range(first, last + 1)
-    suspicion = max((evidence.suspicion.get(line, 0.0) for line in touched), default=0.0)
-    return (suspicion, float(suspicion > 0), float(any(line in evidence.error_lines for line in touched)))
 
 
 _BATCH_SECONDS = 1.5  # so long a batch may take: progress is shown, and cancelling noticed, in between
@@ -200,7 +197,11 @@ class EmbeddedProvider:
             content = Span(lines.start(line), lines.content_end(line))
             inside = region is None or (region.start <= content.start and content.end <= region.end)
             if content.start >= request.given and inside and len(holes) < 2 * _FILLED_LINES:
-                holes += _holes(request.text, content)
+                # The line without its indentation, and what stands behind its first words.
+                words = request.text[content.start : content.end]
+                own, head = content.start + len(words) - len(words.lstrip()), _HEAD.match(words)
+                behind = content.start + (head.end() if head else 0)
+                holes += [Span(start, content.end) for start in sorted({own, behind}) if start < content.end]
         bench.show("asking the model what it would write")
         fills = await bench.model.infills(request.text, holes, count=_FILLS, max_tokens=_FILL_TOKENS)
         pairs = [(hole, fill.text) for hole, some in zip(holes, fills, strict=True) for fill in some]
@@ -234,12 +235,3 @@ def whole_lines(text: str, span: Span) -> Span:
     """A span grown to the ends of its lines."""
     lines = LineIndex(text)
     return Span(lines.start(lines.line_of(span.start)), lines.end(lines.line_of(max(span.start, span.end - 1))))
-
-
-def _holes(text: str, content: Span) -> list[Span]:
-    """A line without its indentation, and what stands behind its first words."""
-    line = text[content.start : content.end]
-    own = content.start + len(line) - len(line.lstrip())
-    head = _HEAD.match(line)
-    behind = content.start + (head.end() if head else 0)
-    return [Span(start, content.end) for start in sorted({own, behind}) if start < content.end]

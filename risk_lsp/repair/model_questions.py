@@ -224,10 +224,6 @@ async def explain(model: WorkerModel, text: str, language_id: str, span: Span) -
     """Explain the number of a span. Raises as the model does."""
     (risk,) = await model.risks([text], language_id)
     expected = {each.span: each for each in await model.alternatives(text, language_id, span, _EXPECTED + 1)}
-    return Explanation(span, risk.probability(span.start, span.end), _reasons(risk, text, span, expected))
-
-
-def _reasons(risk: SpanRisk, text: str, span: Span, expected: dict[Span, TokenAlternatives]) -> tuple[TokenReason, ...]:
     inside = np.flatnonzero((risk.starts < span.end) & (risk.ends > span.start))
     probabilities = risk.token_probabilities(inside)
     total = float(probabilities.sum())
@@ -244,4 +240,4 @@ def _reasons(risk: SpanRisk, text: str, span: Span, expected: dict[Span, TokenAl
             reasons.append(TokenReason(token, word, probability, probability / total, seen, others[:_EXPECTED]))
         if len(reasons) == _TOKENS:
             break
-    return tuple(reasons)
+    return Explanation(span, risk.probability(span.start, span.end), tuple(reasons))

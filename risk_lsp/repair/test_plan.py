@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import doctest
 import os
 import shutil
@@ -185,16 +186,12 @@ def has_doctests(text: str) -> bool:
     tree = syntax_tree(text)
     if tree is None or ">>>" not in text:
         return False
-    holders = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    documented = (ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, holders))
-    return any(_examples(words) for words in documented if words)
-
-
-def _examples(docstring: str) -> bool:
-    try:
-        return bool(doctest.DocTestParser().get_examples(docstring))
-    except ValueError:
-        return False
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            with contextlib.suppress(ValueError):  # of examples that doctest cannot read
+                if doctest.DocTestParser().get_examples(ast.get_docstring(node) or ""):
+                    return True
+    return False
 
 
 def _importing(root: Path, place: str) -> Iterator[str]:

@@ -37,7 +37,17 @@ def read_records(path: Path) -> Iterator[ScoreRecord]:
     Raises BadInput if the file cannot be read at all.
     """
     for number, line in enumerate(read_lines(path), start=1):
-        yield _record(line, f"{path}:{number}")
+        place = f"{path}:{number}"
+        try:
+            value = json.loads(line.decode("utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            yield ScoreRecord(None, "", BadInput(f"{place} is not JSON: {error}", _WANTED))
+            continue
+        if not isinstance(value, dict) or "id" not in value or not isinstance(value.get("text"), str):
+            identity = value.get("id") if isinstance(value, dict) else None
+            yield ScoreRecord(identity, "", BadInput(f'{place} lacks an "id" or a "text"', _WANTED))
+            continue
+        yield ScoreRecord(value["id"], value["text"], _problem(value["text"], place))
 
 
 def read_lines(path: Path) -> Iterator[bytes]:
@@ -69,17 +79,6 @@ def scored_line(record: ScoreRecord, risk: SpanRisk, priors: Priors) -> str:
 def error_line(record: ScoreRecord) -> str:
     """{"id", "error"}; the id is null where the line has none."""
     return json.dumps({"id": record.id, "error": str(record.error)}) + "\n"
-
-
-def _record(line: bytes, place: str) -> ScoreRecord:
-    try:
-        value = json.loads(line.decode("utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        return ScoreRecord(None, "", BadInput(f"{place} is not JSON: {error}", _WANTED))
-    if not isinstance(value, dict) or "id" not in value or not isinstance(value.get("text"), str):
-        identity = value.get("id") if isinstance(value, dict) else None
-        return ScoreRecord(identity, "", BadInput(f'{place} lacks an "id" or a "text"', _WANTED))
-    return ScoreRecord(value["id"], value["text"], _problem(value["text"], place))
 
 
 def _problem(text: str, place: str) -> BadInput | None:

@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
+from risk_lsp.report.check import CheckResult, FileReport, likeliest_first
 from risk_lsp.report.wording import above, code_of, counted, printable, reasons
 from risk_lsp.risk.presentation import ordinal, percent
 from risk_lsp.text.document import stripped_line_spans
@@ -39,16 +39,12 @@ def diff_rows(result: CheckResult) -> Iterator[Text]:
     for why in dict.fromkeys(orders):
         if why is not None:
             yield Text(f"  no percentages: {why}", "italic")
-    yield _diff_summary(result)
-
-
-def _diff_summary(result: CheckResult) -> Text:
     base = printable(str(result.base))
-    lines = [count for count in map(_changed_code, result.reports) if count]
-    if not lines:
-        return Text(f"No line of code was added or changed since {base}")
-    changed = f"{counted(sum(lines), 'changed line')} of code in {counted(len(lines), 'file')}"
-    return Text(f"{changed} since {base}, {above(result)}")
+    if counts := [count for count in map(_changed_code, result.reports) if count]:
+        changed = f"{counted(sum(counts), 'changed line')} of code in {counted(len(counts), 'file')}"
+        yield Text(f"{changed} since {base}, {above(result)}")
+    else:
+        yield Text(f"No line of code was added or changed since {base}")
 
 
 def _changed_code(report: FileReport) -> int:
@@ -126,7 +122,10 @@ def _file(report: FileReport, style: TextStyle) -> Iterator[Text]:
     if report.worth_reading:
         yield Text("  Most worth reading", "bold")
     for line in report.worth_reading:
-        yield from _worth_reading(report, line)
+        code = printable(report.text[line.span.start : line.span.end])
+        yield Text(f"  line {line.line + 1}, {line.standing.short(line.probability)}: {code}")
+        if why := reasons(report, line):
+            yield Text(f"    {why}", "dim")
     yield Text()
 
 
@@ -146,15 +145,10 @@ def _code(report: FileReport, style: TextStyle) -> Iterator[Text]:
             indent = report.text[report.lines.start(line) : spans[line].start]
             code = report.text[spans[line].start : spans[line].end]
             step = sum(float(report.code_probabilities[line]) >= limit for limit in _STEPS)
-            yield _row(f"{numbers[line]:>{width}}", step, f"{line + 1:>{digits}}", indent, code, style)
-
-
-def _row(number: str, step: int, line: str, indent: str, code: str, style: TextStyle) -> Text:
-    block, rule = ("#", "|") if style.ascii_only else ("█", "│")
-    gutter = f"  {number} {block * step:<3} {line} {rule} "
-    return Text.assemble(
-        (gutter, "bold" if step == len(_STEPS) else "dim"), printable(indent), (printable(code), _STYLES[step])
-    )
+            block, rule = ("#", "|") if style.ascii_only else ("█", "│")
+            gutter = f"  {numbers[line]:>{width}} {block * step:<3} {line + 1:>{digits}} {rule} "
+            weight = "bold" if step == len(_STEPS) else "dim"
+            yield Text.assemble((gutter, weight), printable(indent), (printable(code), _STYLES[step]))
 
 
 def _shown_lines(report: FileReport) -> Iterator[int | None]:
@@ -173,10 +167,3 @@ def _shown_lines(report: FileReport) -> Iterator[int | None]:
             yield from lines[-_CONTEXT:]
         else:
             yield from lines
-
-
-def _worth_reading(report: FileReport, line: LineRisk) -> Iterator[Text]:
-    code = printable(report.text[line.span.start : line.span.end])
-    yield Text(f"  line {line.line + 1}, {line.standing.short(line.probability)}: {code}")
-    if why := reasons(report, line):
-        yield Text(f"    {why}", "dim")

@@ -210,7 +210,14 @@ def github_report(result: CheckResult, root: Path) -> str:
     Files below `root`, the workspace, are named relative to it.
     """
     findings = likeliest_first(result.reports, lambda report: report.findings)
-    rows = [_notice(report, line, root) for report, line in findings[:LIMIT]]
+    rows = []
+    for report, line in findings[:LIMIT]:
+        title = line.standing.sentence(line.probability)
+        message = ". ".join(part for part in (reasons(report, line), caveat(report, line.standing)) if part) or title
+        properties = {"file": _name(report.path, root), "line": str(line.line + 1), "title": title}
+        listed = (f"{key}={_data(value)}" for key, value in properties.items())
+        words = ",".join(each.replace(":", "%3A").replace(",", "%2C") for each in listed)
+        rows.append(f"::notice {words}::{_data(message)}")
     summary = above(result)
     if len(findings) > LIMIT:
         summary += f"; the {LIMIT} likeliest are annotated"
@@ -218,14 +225,6 @@ def github_report(result: CheckResult, root: Path) -> str:
         names = (f"{_name(each.path, root)} ({each.reason})" for each in result.passed_over)
         summary += _data("; passed over: " + ", ".join(names))
     return "\n".join([*rows, summary]) + "\n"
-
-
-def _notice(report: FileReport, line: LineRisk, root: Path) -> str:
-    title = line.standing.sentence(line.probability)
-    message = ". ".join(part for part in (reasons(report, line), caveat(report, line.standing)) if part) or title
-    properties = {"file": _name(report.path, root), "line": str(line.line + 1), "title": title}
-    listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::notice {listed}::{_data(message)}"
 
 
 def _name(path: Path, root: Path) -> str:
@@ -236,7 +235,3 @@ def _name(path: Path, root: Path) -> str:
 
 def _data(text: str) -> str:
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -204,7 +204,12 @@ def _hunks(patch: bytes) -> Iterator[tuple[str, Ranges]]:
                 yield name, tuple(ranges)
             name, ranges = None, []
         elif row.startswith((b"+++ b/", b'+++ "b/')):
-            name = _unquoted(row.removeprefix(b"+++ "))
+            # Git quotes unusual names like a bytes literal, in ASCII. A tab marks the end of a name with spaces.
+            quoted = row.removeprefix(b"+++ ")
+            plain = quoted.removesuffix(b"\t")
+            if quoted.startswith(b'"'):
+                plain = ast.literal_eval(f"b{quoted.decode('ascii')}")
+            name = os.fsdecode(plain.removeprefix(b"b/"))
         elif hunk:
             removed, first, added = (1 if each is None else int(each) for each in hunk.groups())
             ranges.append(range(first, first + added))
@@ -214,14 +219,6 @@ def _hunks(patch: bytes) -> Iterator[tuple[str, Ranges]]:
                 count -= not next(rows).startswith(b"\\")  # "\ No newline at end of file" is no line of the file
     if name is not None:
         yield name, tuple(ranges)
-
-
-def _unquoted(name: bytes) -> str:
-    """A name in a patch, without its prefix. Git quotes unusual ones like a bytes literal, in ASCII."""
-    is_quoted = name.startswith(b'"')
-    # A tab marks the end of a name with spaces.
-    plain: bytes = ast.literal_eval(f"b{name.decode('ascii')}") if is_quoted else name.removesuffix(b"\t")
-    return os.fsdecode(plain.removeprefix(b"b/"))
 
 
 def _real_path(path: Path) -> Path:

@@ -81,25 +81,18 @@ def places_of(paths: Sequence[Path], seconds: float = 10.0, *, ask_git: bool = T
     for file in dict.fromkeys(files):
         if is_installed(file):
             found[file] = TextPlace(Place.AT_REST)
-        elif ask_git and (root := _work_tree(file)) is not None:
+            continue
+        marked = (folder for folder in file.parents if (folder / ".git").exists())
+        if ask_git and (root := next(marked, None)) is not None:
             by_root[root].append(file)
     for root, inside in by_root.items():
-        found.update(_places_in_work_tree(root, inside, seconds))
+        try:
+            changes = changes_since("HEAD", root, inside if len(inside) <= _PATHS_AT_MOST else (), seconds)
+        except BadInput:  # no git, no commit yet, a repository of somebody else, ...
+            continue
+        tracked = [file for file in inside if file in changes.tracked]
+        found |= {file: TextPlace(Place.AT_REST, changes.ranges.get(file, ())) for file in tracked}
     return [found.get(file, UNKNOWN) for file in files]
-
-
-def _work_tree(path: Path) -> Path | None:
-    """The nearest folder above a file that git has marked as its own, without asking git."""
-    return next((folder for folder in path.parents if (folder / ".git").exists()), None)
-
-
-def _places_in_work_tree(root: Path, files: Sequence[Path], seconds: float) -> dict[Path, TextPlace]:
-    """The places of the files that git tracks there."""
-    try:
-        changes = changes_since("HEAD", root, files if len(files) <= _PATHS_AT_MOST else (), seconds)
-    except BadInput:  # no git, no commit yet, a repository of somebody else, ...
-        return {}
-    return {file: TextPlace(Place.AT_REST, changes.ranges.get(file, ())) for file in files if file in changes.tracked}
 
 
 _UNMEASURED = {

@@ -66,17 +66,13 @@ def reason_outside(language_id: str, lines: LineIndex, novelty: float | None) ->
         return f"the numbers were measured on Python programs, and the language of this one is {language_id}"
     if lines.count > LONGEST:
         return f"the numbers were measured on short programs, and this one has {lines.count:,} lines, over {LONGEST:,}"
-    if novelty is not None and novelty >= UNLIKE_ALL and _lines_to_read(lines.text) >= FEWEST_TO_READ:
-        return "this program is unlike those that the numbers were measured on"
-    return None
-
-
-def _lines_to_read(text: str) -> int:
-    """How many lines of a Python text hold code other than imports."""
-    structure = parse_structure(text, LANGUAGE)
+    if novelty is None or novelty < UNLIKE_ALL:
+        return None
+    structure = parse_structure(lines.text, LANGUAGE)
     imports = [node.span for node in structure.statements if node.kind.startswith(("import", "future_import"))]
-    code = code_line_spans(text, LANGUAGE, structure=structure)
-    return sum(not any(span.start <= line.start < span.end for span in imports) for line in code)
+    code = code_line_spans(lines.text, LANGUAGE, structure=structure)
+    to_read = sum(not any(span.start <= line.start < span.end for span in imports) for line in code)
+    return "this program is unlike those that the numbers were measured on" if to_read >= FEWEST_TO_READ else None
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,10 @@ class SandboxProcess:
                 if remaining <= 0 or not select.select([self._output], [], [], remaining)[0]:
                     raise SandboxError(f"the sandbox did not start in {_START_SECONDS:.0f} s", "is the machine busy?")
         except (EOFError, ValueError):
-            raise SandboxError(f"the sandbox does not start: {self._last_words()}", _NAMESPACE_HINT) from None
+            self._process.kill()
+            assert self._process.stderr is not None
+            said = self._process.stderr.read(2000).decode(errors="replace").strip() or "it says nothing"
+            raise SandboxError(f"the sandbox does not start: {said.splitlines()[-1]}", _NAMESPACE_HINT) from None
         return frame[0]
 
     def _read_frame(self) -> tuple[dict[str, Any], bytes] | None:
@@ -161,12 +164,6 @@ class SandboxProcess:
     def _lost(self, status: Status) -> Outcome:
         self.stop()
         return Outcome(status, -signal.SIGKILL, "", "", time.monotonic() - self._started, False, "")
-
-    def _last_words(self) -> str:
-        self._process.kill()
-        assert self._process.stderr is not None
-        words = self._process.stderr.read(2000).decode(errors="replace").strip()
-        return words.splitlines()[-1] if words else "it says nothing"
 
 
 _UNREADABLE_HINT = "an unprivileged user must be able to run this Python; do not keep it in /root"
@@ -293,7 +290,14 @@ class Sandbox:
                     server.stop()
 
     def _take(self) -> SandboxProcess:
-        server = self._idle_one() or SandboxProcess(self._preload, weak=self._weak, view=self._view)
+        server = None
+        while server is None and self._idle:
+            idle = self._idle.pop()
+            if idle.alive:
+                server = idle
+            else:
+                idle.stop()
+        server = server or SandboxProcess(self._preload, weak=self._weak, view=self._view)
         self._busy.add(server)
         # Looked at behind the line above: whichever thread comes second sees what the other one did.
         if self._killed:
@@ -301,14 +305,6 @@ class Sandbox:
             server.stop()
             raise SandboxError("the sandbox was stopped", "start another one")
         return server
-
-    def _idle_one(self) -> SandboxProcess | None:
-        while self._idle:
-            server = self._idle.pop()
-            if server.alive:
-                return server
-            server.stop()
-        return None
 
     def _give_back(self, server: SandboxProcess) -> None:
         self._busy.discard(server)

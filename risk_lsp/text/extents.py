@@ -105,19 +105,16 @@ class EndOfWriting:
         # Brackets and strings that are open at the place began with or after this line.
         *_, origin = _statement_lines(text[:start]) if self._is_python else [_line_start(text, start)]
         self._before = text[origin:start]
-        self._margin = self._margin_of(text, start, place)
-
-    def _margin_of(self, text: str, start: int, place: int) -> int:
-        """The fewest columns that a line of the block may begin with."""
+        # The fewest columns that a line of the block may begin with.
         begun = self._before.rstrip()
         if begun.strip():
-            return _columns(self._before) + (1 if begun.endswith(":") else 0)
+            self._margin = _columns(self._before) + (1 if begun.endswith(":") else 0)
+            return
         lines = text[:start].rstrip()
         *_, last = _statement_lines(lines) if self._is_python else [_line_start(lines, len(lines))]
         header = text[last : len(lines)]
-        if self._extent != "line" and header.endswith(":") and self._is_python:
-            return _columns(header) + 1
-        return width(text[start:place])
+        is_below = extent != "line" and header.endswith(":") and self._is_python
+        self._margin = _columns(header) + 1 if is_below else width(text[start:place])
 
     def __call__(self, written: str) -> int | None:
         if self._extent == "line":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -129,7 +129,11 @@ def find_files(path: Path) -> list[FoundFile]:
     """
     if not path.is_dir():
         return [FoundFile(path, named=True)]
-    found = [FoundFile(each, named=False) for each in _python_files(path)]
+    found = []
+    for parent, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if _is_project_folder(Path(parent, name)))
+        python = (name for name in sorted(names) if name.endswith(".py") and not name.startswith("."))
+        found += [FoundFile(Path(parent, name), named=False) for name in python]
     if not found:
         raise BadInput(f"{path} holds no Python files", "name a file, or a folder with .py files that are not hidden")
     return found
@@ -138,12 +142,6 @@ def find_files(path: Path) -> list[FoundFile]:
 def without_repeats(files: Sequence[FoundFile]) -> list[FoundFile]:
     """Each file once, where it came first, whatever it was called."""
     return list({os.path.realpath(each.path): each for each in reversed(files)}.values())[::-1]
-
-
-def _python_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if _is_project_folder(Path(parent, name)))
-        yield from (Path(parent, name) for name in sorted(names) if name.endswith(".py") and not name.startswith("."))
 
 
 def _is_project_folder(folder: Path) -> bool:

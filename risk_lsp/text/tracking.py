@@ -107,19 +107,12 @@ def match_lines(before: Document, after: Document) -> LineMatch:
     bottom = _common_start(olds[top:][::-1], news[top:][::-1])
     old[:top] = np.arange(top)
     old[len(news) - bottom :] = np.arange(len(olds) - bottom, len(olds))
-    for old_start, old_end, new_start, new_end in _blocks(
-        olds[top : len(olds) - bottom], news[top : len(news) - bottom]
-    ):
-        old[top + new_start : top + new_end] = np.arange(top + old_start, top + old_end)
+    ours, theirs = olds[top : len(olds) - bottom], news[top : len(news) - bottom]
+    if len(ours) * len(theirs) <= _PAIRS_AT_MOST:
+        for _, old_start, old_end, new_start, new_end in SequenceMatcher(None, ours, theirs, False).get_opcodes():
+            if old_end - old_start == new_end - new_start:  # the same content, or rewritten line by line
+                old[top + new_start : top + new_end] = np.arange(top + old_start, top + old_end)
     return LineMatch(old, top)
-
-
-def _blocks(olds: Sequence[str], news: Sequence[str]) -> list[tuple[int, int, int, int]]:
-    """Runs of lines that match, of the same length in both lists."""
-    if len(olds) * len(news) > _PAIRS_AT_MOST:
-        return []
-    changes = SequenceMatcher(None, olds, news, autojunk=False).get_opcodes()
-    return [tuple(place) for _, *place in changes if place[1] - place[0] == place[3] - place[2]]  # type: ignore[misc]
 
 
 def _common_start(one: Sequence[str], other: Sequence[str]) -> int:
@@ -184,7 +177,10 @@ def find_anchors(anchors: Iterable[LineAnchor], lines: Sequence[HashedLine]) -> 
     candidates = []
     for anchor in anchors:
         for place in places.get(anchor.content, ()):
-            score = _likeness(anchor, lines, place)
+            before, after = _context(lines, place)
+            score = len(set(anchor.before) & set(before)) + len(set(anchor.after) & set(after))
+            if not anchor.before and not anchor.after:  # it was alone in its text, and needs nothing around it
+                score = 1
             if score > 0:
                 candidates.append((-score, abs(lines[place].line - anchor.line), lines[place].line, anchor))
     found: dict[LineAnchor, int] = {}
@@ -194,14 +190,6 @@ def find_anchors(anchors: Iterable[LineAnchor], lines: Sequence[HashedLine]) -> 
             found[anchor] = line
             taken.add(line)
     return found
-
-
-def _likeness(anchor: LineAnchor, lines: Sequence[HashedLine], place: int) -> int:
-    """How much of the context is the same; a line that was alone in its text needs none."""
-    before, after = _context(lines, place)
-    if not anchor.before and not anchor.after:
-        return 1
-    return len(set(anchor.before) & set(before)) + len(set(anchor.after) & set(after))
 
 
 def _context(lines: Sequence[HashedLine], place: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -215,7 +215,11 @@ def run_program(source: str, report: Callable[[str], None]) -> int:
         report("completed")
         status = 0
     except SystemExit as leaving:
-        status = _exit_status(leaving)
+        status = 0 if leaving.code is None else 1
+        if isinstance(leaving.code, int):
+            status = leaving.code & 0xFF
+        elif leaving.code is not None:
+            print(leaving.code, file=sys.stderr)
     except BaseException as error:
         report(f"raised {type(error).__name__}")
         _print_traceback(error)
@@ -225,15 +229,6 @@ def run_program(source: str, report: Callable[[str], None]) -> int:
 
 def _text_stream(descriptor: int, mode: str, errors: str, buffering: int = -1) -> Any:
     return os.fdopen(descriptor, mode, buffering, encoding="utf-8", errors=errors, closefd=False)
-
-
-def _exit_status(leaving: SystemExit) -> int:
-    if leaving.code is None:
-        return 0
-    if isinstance(leaving.code, int):
-        return leaving.code & 0xFF
-    print(leaving.code, file=sys.stderr)
-    return 1
 
 
 def _print_traceback(error: BaseException) -> None:
