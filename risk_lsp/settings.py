@@ -253,14 +253,18 @@ def parse(raw: object, source: Source = Source.USER, base: Settings | None = Non
     for name, value in raw.items():
         setting = _BY_NAME.get(name)
         if setting is None:
-            problems.append(_unknown(str(name)))
+            close = difflib.get_close_matches(str(name), list(_BY_NAME), n=1, cutoff=0.6)
+            hint = f"did you mean {close[0]}?" if close else "known settings: " + ", ".join(sorted(_BY_NAME))
+            problems.append(f"{_shortened(str(name))}: unknown setting; {hint}")
             continue
         if value is None:
             continue
+        # Clients fill merged configuration with defaults: those do not override what the user chose.
+        is_merged = source is Source.WORKSPACE and setting.scope is not Scope.RESOURCE
         problem = _problem_of(setting, value) or _refusal_of(setting, value, source, base)
         if problem:
             problems.append(problem)
-        elif not _is_workspace_default(setting, value, source):
+        elif not is_merged or value != setting.default:
             values[setting.attribute] = setting.type(value)
     return Parsed(replace(base, **values), tuple(problems), frozenset(_camel_case(name) for name in values))
 
@@ -294,17 +298,6 @@ def _refusal_of(setting: Setting, value: object, source: Source, user: Settings)
     if setting.scope is Scope.MACHINE:
         remedy += ", or allow it there with allowWorkspaceModel"
     return f"{setting.name}: {_shown(value)} is refused, because a workspace may not set it; {remedy}"
-
-
-def _is_workspace_default(setting: Setting, value: object, source: Source) -> bool:
-    """Clients fill merged configuration with defaults: those do not override what the user chose."""
-    return source is Source.WORKSPACE and setting.scope is not Scope.RESOURCE and value == setting.default
-
-
-def _unknown(name: str) -> str:
-    close = difflib.get_close_matches(name, list(_BY_NAME), n=1, cutoff=0.6)
-    hint = f"did you mean {close[0]}?" if close else "known settings: " + ", ".join(sorted(_BY_NAME))
-    return f"{_shortened(name)}: unknown setting; {hint}"
 
 
 def _expected(setting: Setting) -> str:

@@ -195,15 +195,14 @@ def superseded_statements(program: str) -> int:
     tree = syntax_tree(program)
     if tree is None:
         return 0
-    return sum(_cut_off(block) + _hidden(block) for node in ast.walk(tree) for block in blocks_of(node))
-
-
-def _cut_off(block: Sequence[ast.stmt]) -> int:
-    for index, statement in enumerate(block):
-        if _leaves(statement):
-            rest = block[index + 1 :]
-            return sum(isinstance(node, ast.stmt) for statement in rest for node in ast.walk(statement))
-    return 0
+    count = 0
+    for block in (block for node in ast.walk(tree) for block in blocks_of(node)):
+        names = [node.name for node in block if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
+        count += len(names) - len(set(names))
+        leaving = next((index for index, statement in enumerate(block) if _leaves(statement)), len(block))
+        behind = (node for statement in block[leaving + 1 :] for node in ast.walk(statement))
+        count += sum(isinstance(node, ast.stmt) for node in behind)
+    return count
 
 
 def _leaves(statement: ast.stmt) -> bool:
@@ -222,11 +221,6 @@ def _leaves(statement: ast.stmt) -> bool:
 
 def _never_ends(block: Sequence[ast.stmt]) -> bool:
     return any(_leaves(statement) for statement in block)
-
-
-def _hidden(block: Sequence[ast.stmt]) -> int:
-    names = [node.name for node in block if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
-    return len(names) - len(set(names))
 
 
 _CANDIDATES_AT_MOST = 6000

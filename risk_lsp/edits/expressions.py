@@ -52,9 +52,10 @@ def surgical_edits(text: str, tree: ast.Module) -> Iterator[Edit]:
     for scope in tree.body:
         donors = surgeon.donors(scope)
         for parent in ast.walk(scope):
-            for role, node in _children(parent):
-                if isinstance(node, ast.expr) and role not in _NO_VALUES:
-                    yield from surgeon.edits(parent, node, donors)
+            for role, value in ast.iter_fields(parent):
+                for node in value if isinstance(value, list) else [value]:
+                    if isinstance(node, ast.expr) and role not in _NO_VALUES:
+                        yield from surgeon.edits(parent, node, donors)
 
 
 class _Surgeon:
@@ -99,7 +100,11 @@ class _Surgeon:
         parts: list[tuple[ast.expr, str]] = []
         if isinstance(node, ast.BinOp):
             parts = [(node.left, "operand dropped"), (node.right, "operand dropped")]
-            yield from self._inner_operands(node)
+            # An operand inside of a chain left out: (a + b) * c becomes a * c.
+            for side in (node.left, node.right):
+                if isinstance(side, ast.BinOp):
+                    for kept in (side.left, side.right):
+                        yield Edit(self._places.span(side), self._bracketed(kept), "operand dropped")
         elif isinstance(node, ast.BoolOp):
             yield from self._clauses(node)
         elif isinstance(node, ast.IfExp):
@@ -120,13 +125,6 @@ class _Surgeon:
                     place = self._places.span(condition)
                     start = self._text.rfind("if", 0, place.start)
                     yield Edit(Span(start, place.end), "", "filter dropped")
-
-    def _inner_operands(self, node: ast.BinOp) -> Iterator[Edit]:
-        """An operand inside of a chain left out: (a + b) * c becomes a * c."""
-        for side in (node.left, node.right):
-            if isinstance(side, ast.BinOp):
-                for kept in (side.left, side.right):
-                    yield Edit(self._places.span(side), self._bracketed(kept), "operand dropped")
 
     def _clauses(self, node: ast.BoolOp) -> Iterator[Edit]:
         """A clause of and, or, left out or negated; every and of a chain an or, or the other way round."""
@@ -261,13 +259,6 @@ class _Surgeon:
 
 
 _BRACKETS = {"(": ")[{", ")": "(]}", "[": "](", "]": "[)", "{": "}(", "}": "{)", "<": ">(", ">": "<)"}
-
-
-def _children(parent: ast.AST) -> Iterator[tuple[str, ast.AST]]:
-    for role, value in ast.iter_fields(parent):
-        for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, ast.AST):
-                yield role, child
 
 
 def _is_operand(parent: ast.AST, node: ast.expr) -> bool:

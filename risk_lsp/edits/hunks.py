@@ -118,7 +118,9 @@ class Difference:
         added = len(line.lexemes)
         if before is None:
             last = self._own.lines[-1]
-            end = _physical_line_end(self._own.text, last.content.end)
+            text = self._own.text
+            line_ends = (text.find("\n", last.content.end), text.find("\r", last.content.end))
+            end = min((offset for offset in line_ends if offset >= 0), default=len(text))
             order = len(self._pairs) + number  # behind what changes at the end of the last line
             marked = (_first_character(last),)
             return Hunk(Span(end, end), f"\n{content}", order, marked, 0, added, -1 - number, len(self._own.lines) - 1)
@@ -193,11 +195,6 @@ def _first_character(line: CodeLine) -> Span:
 
 def _marks(lexemes: Sequence[Lexeme]) -> tuple[Span, ...]:
     return tuple(lexeme.span for lexeme in lexemes)
-
-
-def _physical_line_end(text: str, offset: int) -> int:
-    ends = [place for place in (text.find("\n", offset), text.find("\r", offset)) if place >= 0]
-    return min(ends, default=len(text))
 
 
 def _without_comments(text: str, span: Span) -> str:

@@ -32,7 +32,11 @@ def renamed_like(program: str, model: str, aligner: LineAligner, keep: Iterable[
     code, other = read_code(program), read_code(model)
     others = (bound_names(model) or _plain_names(other) - _RESERVED) - set(keep)
     votes = _votes(code, other, bound, others, aligner)
-    mappings = (_assignment(votes, bound, _plain_names(code)), _most_voted(votes))
+    most_voted: dict[str, str] = {}
+    for (own, its), _ in sorted(votes.items(), key=lambda item: (-item[1], item[0][0] != item[0][1], item[0])):
+        most_voted.setdefault(own, its)
+    most_voted = {own: its for own, its in most_voted.items() if own != its}
+    mappings = (_assignment(votes, bound, _plain_names(code)), most_voted)
     versions = [_renamed(code, mapping) for mapping in mappings if mapping]
     return [*dict.fromkeys(version for version in versions if parses(version)), program]
 
@@ -113,22 +117,12 @@ def _assignment(votes: Counter[tuple[str, str]], bound: set[str], used: set[str]
             taken.add(other)
     for own in sorted(bound - set(mapping)):
         if own in taken:
-            mapping[own] = _unused(own, taken | used | set(mapping.values()))
-            taken.add(mapping[own])
+            clashing, fresh = taken | used | set(mapping.values()), own
+            while fresh in clashing:
+                fresh += "_"
+            mapping[own] = fresh
+            taken.add(fresh)
     return {own: other for own, other in mapping.items() if own != other}
-
-
-def _most_voted(votes: Counter[tuple[str, str]]) -> dict[str, str]:
-    mapping: dict[str, str] = {}
-    for (own, other), _ in sorted(votes.items(), key=lambda item: (-item[1], item[0][0] != item[0][1], item[0])):
-        mapping.setdefault(own, other)
-    return {own: other for own, other in mapping.items() if own != other}
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
 
 
 def _renamed(code: Code, mapping: Mapping[str, str]) -> str:

@@ -121,7 +121,12 @@ class _Walker:
             tree,
             *(node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))),
         ]:
-            yield from self._names(scope)
+            # Names read in a scope, each exchanged for every other local name of it.
+            local = sorted(local_names(scope) - _BUILTINS - {"self", "cls", "_"})
+            for read in ast.walk(scope):
+                if isinstance(read, ast.Name) and isinstance(read.ctx, ast.Load) and read.id in local:
+                    span = self._span(read)
+                    yield from (Edit(span, other, "name") for other in local if other != read.id)
         # The statements that are nothing but a string, and those strings.
         docstrings: set[ast.AST] = set()
         for statement in ast.walk(tree):
@@ -220,14 +225,6 @@ class _Walker:
         yield Edit(Span(span.end, span.end), " - 1", "bound shifted")
         if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and node.right.value == 1:
             yield Edit(Span(self._span(node.left).end, span.end), "", "bound shifted")
-
-    def _names(self, scope: ast.AST) -> Iterator[Edit]:
-        """Names read in a scope, each exchanged for every other local name of it."""
-        local = sorted(local_names(scope) - _BUILTINS - {"self", "cls", "_"})
-        for node in ast.walk(scope):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in local:
-                span = self._span(node)
-                yield from (Edit(span, other, "name") for other in local if other != node.id)
 
     def _deleted(self, node: ast.stmt) -> Iterator[Edit]:
         span = self._span(node)

@@ -114,7 +114,9 @@ class _Statements:
         """One constant changed in all its places; True and False, or two names, exchanged for each other."""
         places: dict[str, list[Span]] = {}
         for node in ast.walk(function):
-            if isinstance(node, (ast.Constant, ast.Name)) and not _is_long(node):
+            value = node.value if isinstance(node, ast.Constant) else None
+            is_long = isinstance(value, (str, bytes)) and len(value) > 3
+            if isinstance(node, (ast.Constant, ast.Name)) and not is_long:
                 span = self._places.span(node)
                 places.setdefault(self._text[span.start : span.end], []).append(span)
         for source, spans in places.items():
@@ -183,10 +185,6 @@ def _is_plain(node: ast.stmt) -> bool:
 
 def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-
-
-def _is_long(node: ast.Constant | ast.Name) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)) and len(node.value) > 3
 
 
 def _others_for(source: str) -> tuple[str, ...]:

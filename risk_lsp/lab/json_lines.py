@@ -65,7 +65,8 @@ def read_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a file of JSON Lines, each with its place. BadInput for what cannot be read."""
     number = 0
     try:
-        with _open_text(path) as lines:
+        packed: dict[str, Callable[..., IO[str]]] = {".xz": lzma.open, ".gz": gzip.open}
+        with packed.get(path.suffix, open)(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     where = f"{path}:{number}"
@@ -89,14 +90,6 @@ def read_appended(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         with path.open("r+b") as file:
             file.truncate(whole)
     yield from read_objects(path)
-
-
-def _open_text(path: Path) -> IO[str]:
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8")
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8")
-    return open(path, encoding="utf-8")
 
 
 def _record(line: str, where: str) -> dict[str, Any]:

@@ -52,10 +52,16 @@ def span_tables(programs: Iterable[LabelledText]) -> dict[Level, SpanTable]:
     them; a program is its whole text.
     """
     found: dict[Level, list[tuple[NDArray[np.int64], NDArray[np.bool_]]]] = {level: [] for level in LEVELS}
-    for program in programs:
-        for level, spans in level_spans(program).items():
-            found[level].append((spans, touched(spans[:, 0], spans[:, 1], program.edited)))
-    return {level: _table(parts) for level, parts in found.items()}
+    for labelled in programs:
+        for level, of_level in level_spans(labelled).items():
+            found[level].append((of_level, touched(of_level[:, 0], of_level[:, 1], labelled.edited)))
+    tables = {}
+    for level, parts in found.items():
+        spans = np.concatenate([part for part, _ in parts] or [_array([])])
+        edited = np.concatenate([part for _, part in parts] or [np.zeros(0, dtype=np.bool_)])
+        program = np.repeat(np.arange(len(parts)), [len(part) for part, _ in parts])
+        tables[level] = SpanTable(spans[:, 0], spans[:, 1], program, edited)
+    return tables
 
 
 def level_spans(program: LabelledText) -> dict[Level, NDArray[np.int64]]:
@@ -95,10 +101,3 @@ def _reaching_into(lines: Sequence[Span], nodes: Sequence[StructureNode]) -> NDA
 
 def _array(spans: Sequence[Span]) -> NDArray[np.int64]:
     return np.array(spans, dtype=np.int64).reshape(-1, 2)
-
-
-def _table(parts: Sequence[tuple[NDArray[np.int64], NDArray[np.bool_]]]) -> SpanTable:
-    spans = np.concatenate([part for part, _ in parts] or [_array([])])
-    edited = np.concatenate([part for _, part in parts] or [np.zeros(0, dtype=np.bool_)])
-    program = np.repeat(np.arange(len(parts)), [len(part) for part, _ in parts])
-    return SpanTable(spans[:, 0], spans[:, 1], program, edited)

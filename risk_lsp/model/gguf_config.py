@@ -101,7 +101,10 @@ def tensor_names(file: GgufFile, wanted: Collection[str]) -> dict[str, str]:
     for name in file.tensors:
         if name == _ROPE_FACTORS:
             continue
-        known = _WHOLE.get(name) or _block_name(name)
+        known = _WHOLE.get(name)
+        match name.split("."):
+            case ["blk", number, part, ("weight" | "bias") as kind] if number.isdecimal() and part in _OF_A_BLOCK:
+                known = f"model.layers.{int(number)}.{_OF_A_BLOCK[part]}.{kind}"
         if known is None or known not in wanted:
             raise ModelError(
                 f"{file.path} holds the tensor {name[:60]}, which a plain model of its architecture has not",
@@ -109,13 +112,6 @@ def tensor_names(file: GgufFile, wanted: Collection[str]) -> dict[str, str]:
             )
         names[known] = name
     return names
-
-
-def _block_name(name: str) -> str | None:
-    match name.split("."):
-        case ["blk", number, part, ("weight" | "bias") as kind] if number.isdecimal() and part in _OF_A_BLOCK:
-            return f"model.layers.{int(number)}.{_OF_A_BLOCK[part]}.{kind}"
-    return None
 
 
 class _Settings:

@@ -100,8 +100,11 @@ class GgufFile:
         columns = tensor.shape[-1]
         count = prod(tensor.shape) // columns
         step = max(1, _VALUES_AT_ONCE // columns)
+        size = tensor.size * columns // prod(tensor.shape)  # bytes of a row
         for first in range(0, count, step):
-            yield first, self._row_range(tensor, first, min(step, count - first))
+            taken = min(step, count - first)
+            data = self._read(tensor.offset + first * size, taken * size)
+            yield first, self._dequantised(tensor.kind, data, taken)
 
     def gather(self, name: str, indices: NDArray[Any]) -> NDArray[np.float32]:
         """Some rows of a matrix, float32[indices, columns]."""
@@ -116,10 +119,6 @@ class GgufFile:
     def _reopened(self) -> BinaryIO:
         """The same file, even if another one has its name by now."""
         return open(os.dup(self._descriptor), "rb")
-
-    def _row_range(self, tensor: GgufTensor, first: int, count: int) -> NDArray[np.float32]:
-        size = tensor.size * tensor.shape[-1] // prod(tensor.shape)
-        return self._dequantised(tensor.kind, self._read(tensor.offset + first * size, count * size), count)
 
     def _dequantised(self, kind: int, data: bytearray, rows: int) -> NDArray[np.float32]:
         named = self._gguf.GGMLQuantizationType(kind)
@@ -189,7 +188,13 @@ class _Header(_Cursor):
             if key in self.metadata:
                 self.refuse(f"{key} stands there twice")
             self.metadata[key] = self._value(self.number("<I"), key)
-        self.tensors = [self._tensor() for _ in range(tensors)]
+        self.tensors: list[tuple[str, list[int], int, int]] = []
+        for _ in range(tensors):
+            name, dimensions = self.text(_LONGEST_NAME), self.number("<I")
+            if not 0 < dimensions <= _MOST_DIMENSIONS:
+                self.refuse(f"the tensor {name} has {dimensions} dimensions")
+            sizes = [self.number("<Q") for _ in range(dimensions)]
+            self.tensors.append((name, sizes, self.number("<I"), self.number("<Q")))
         alignment = self.metadata.get("general.alignment", _DEFAULT_ALIGNMENT)
         if not isinstance(alignment, int) or not 0 < alignment <= _LARGEST_ALIGNMENT or alignment & (alignment - 1):
             self.refuse(f"its data is aligned to {alignment!r}")
@@ -215,14 +220,6 @@ class _Header(_Cursor):
         if (scalar := _SCALARS.get(kind)) is None:
             self.refuse(f"{key} is of the unknown type {kind}")
         return np.frombuffer(self.take(np.dtype(scalar).itemsize), scalar)[0].item()
-
-    def _tensor(self) -> tuple[str, list[int], int, int]:
-        name = self.text(_LONGEST_NAME)
-        dimensions = self.number("<I")
-        if not 0 < dimensions <= _MOST_DIMENSIONS:
-            self.refuse(f"the tensor {name} has {dimensions} dimensions")
-        sizes = [self.number("<Q") for _ in range(dimensions)]
-        return name, sizes, self.number("<I"), self.number("<Q")
 
 
 def _checked_tensors(header: _Header, gguf: Any) -> dict[str, GgufTensor]:

@@ -111,21 +111,18 @@ class StoredModel:
         texts = [value["name"], value["path"], value["weights_hash"]]
         if not all(isinstance(text, str) and text for text in texts) or type(value["size"]) is not int:
             raise ValueError("the fields of a model")
+        for stamped, *numbers in value["stamps"]:
+            if type(stamped) is not str or not all(type(number) is int for number in numbers):
+                raise ValueError("a file's stamp")
         return cls(
             name=value["name"],
             path=Path(value["path"]),
             weights_hash=value["weights_hash"],
             size=value["size"],
-            stamps=tuple(_stamp(*fields) for fields in value["stamps"]),
+            stamps=tuple(FileStamp(*fields) for fields in value["stamps"]),
             source=None if value["source"] is None else str(value["source"]),
             tokens_per_second=None if speed is None else float(speed),
         )
-
-
-def _stamp(name: Any, *numbers: Any) -> FileStamp:
-    if type(name) is not str or not all(type(number) is int for number in numbers):
-        raise ValueError("a file's stamp")
-    return FileStamp(name, *numbers)
 
 
 def store_folder() -> Path:

@@ -95,7 +95,11 @@ def _fetch_to(part: Path, url: str, model: CatalogueModel, on_progress: Callable
             _append(part, url, there, model.size, on_progress)
         except urllib.error.HTTPError as error:
             if error.code < 500 and error.code not in (408, 429):
-                raise ModelError(f"{url} was refused: {error.code} {error.reason}", _way_out(error.code)) from None
+                way_out = "the file may have moved; update risk-lsp, or get it in a browser and"
+                if error.code in (401, 403):
+                    way_out = "the hub asks for an account; get the file in a browser and"
+                way_out += " use risk-lsp models add PATH"
+                raise ModelError(f"{url} was refused: {error.code} {error.reason}", way_out) from None
             problem = first_line(error)
         except (OSError, http.client.HTTPException) as error:
             problem = first_line(error)
@@ -147,12 +151,6 @@ def _cannot_write(part: Path, error: OSError) -> ModelError:
     )
 
 
-def _way_out(code: int) -> str:
-    if code in (401, 403):
-        return "the hub asks for an account; get the file in a browser and use risk-lsp models add PATH"
-    return "the file may have moved; update risk-lsp, or get it in a browser and use risk-lsp models add PATH"
-
-
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
 _SECONDS_FOR_THE_REGISTRY = 10
 
@@ -198,9 +196,11 @@ class ModelStore:
         place = locate_model(path).path
         stamps = stamps_of(place)  # before the hash: a file that changes meanwhile is read again
         weights_hash = hash_weights(place)
-        known_as = catalogue_name(weights_hash)
+        known_as, own = catalogue_name(weights_hash), place.name.removesuffix(".gguf")
+        own = own[:19] if own.startswith("sha256-") else own  # a blob of Ollama's, by its first digits
+        own = re.sub(r"[^A-Za-z0-9._-]+", "-", own).strip("-._")[:100]
         model = StoredModel(
-            name=self._free_name(name or known_as or _name_of(place), place, known_as),
+            name=self._free_name(name or known_as or own, place, known_as),
             path=place,
             weights_hash=weights_hash,
             size=sum(stamp.size for stamp in stamps),
@@ -328,9 +328,3 @@ class ModelStore:
             raise ModelError(
                 f"{self.folder} cannot be used: {error.strerror}", f"name another folder by {FOLDER_VARIABLE}"
             ) from None
-
-
-def _name_of(place: Path) -> str:
-    """The file's or folder's name as a model's name; a blob of Ollama's is named by its first digits."""
-    name = place.name.removesuffix(".gguf")
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name[:19] if name.startswith("sha256-") else name).strip("-._")[:100]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Sequence
@@ -122,7 +123,10 @@ def _converted_tokenizer(folder: Path, name: str) -> Tokenizer:
 
 def _prefix(tokenizer: Tokenizer, folder: Path) -> tuple[int, ...]:
     """Ids of the special tokens that belong before a text, by the post-processor or the tokenizer's settings."""
-    settings = _tokenizer_settings(folder)
+    settings: Any = {}
+    with contextlib.suppress(OSError, ValueError):
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings = settings if isinstance(settings, dict) else {}
     if settings.get("add_bos_token") is False:
         return ()
     marked = tokenizer.encode("x")
@@ -132,14 +136,6 @@ def _prefix(tokenizer: Tokenizer, folder: Path) -> tuple[int, ...]:
     token = settings.get("bos_token")
     bos = tokenizer.token_to_id(token["content"] if isinstance(token, dict) else str(token))
     return () if bos is None else (bos,)
-
-
-def _tokenizer_settings(folder: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
 
 
 _CONTROL, _USER_DEFINED, _BYTE = 3, 4, 6

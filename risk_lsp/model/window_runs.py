@@ -127,7 +127,12 @@ def plan_windows(
     windows = [Window(0, 0, _cut(token_ids, max(1, context // 2), context, boundaries))]
     while (keep := windows[-1].end) < count:
         end = count if count - keep <= kept_most else _cut(token_ids, keep + kept_least, keep + kept_most, boundaries)
-        windows.append(Window(_start(keep - left_most, keep - left_least, boundaries), keep, end))
+        # The first boundary that leaves enough left context, else as much of that as there may be.
+        start = max(0, keep - left_most)
+        index = bisect_left(boundaries, start)
+        if index < len(boundaries) and boundaries[index] <= keep - left_least:
+            start = boundaries[index]
+        windows.append(Window(start, keep, end))
     return windows
 
 
@@ -142,13 +147,6 @@ def _cut(token_ids: NDArray[Any], first: int, last: int, boundaries: Sequence[in
         ),
         default=last,
     )
-
-
-def _start(earliest: int, latest: int, boundaries: Sequence[int]) -> int:
-    """The first boundary in [earliest, latest], from the text's first token on; `earliest` where there is none."""
-    earliest = max(0, earliest)
-    index = bisect_left(boundaries, earliest)
-    return boundaries[index] if index < len(boundaries) and boundaries[index] <= latest else earliest
 
 
 _AT_ONCE = 4  # windows of one run: enough to keep all cores busy
@@ -208,7 +206,13 @@ class WindowReader:
             stop_if_unwanted()
             part = missing[place : place + size]
             wanted = [windows[index] for index in part]
-            fresh = [self._gone_on(resumable, *wanted[0])] if few and resumable else self._from_scratch(wanted)
+            if few and resumable:
+                fresh = [self._gone_on(resumable, *wanted[0])]
+            else:
+                self._memory.tokens_run += sum(len(tokens) for tokens, _ in wanted)
+                runs = self._host.run([tokens for tokens, _ in wanted], self._layers, to_end=self._statistics)
+                both = zip(runs, wanted, strict=True)
+                fresh = [self._rows(run.residuals, run.final, tokens, keep, 0) for run, (tokens, keep) in both]
             for index, rows in zip(part, fresh, strict=True):
                 found[index] = rows
                 # At once, so that what was done before a cancellation need not be done again.
@@ -227,14 +231,6 @@ class WindowReader:
             if getattr(host, "can_go_on", False) and (self._statistics or max(self._layers, default=0) > 0)
             else None
         )
-
-    def _from_scratch(self, windows: Sequence[tuple[NDArray[np.int64], int]]) -> list[WindowRows]:
-        self._memory.tokens_run += sum(len(tokens) for tokens, _ in windows)
-        runs = self._host.run([tokens for tokens, _ in windows], self._layers, to_end=self._statistics)
-        return [
-            self._rows(run.residuals, run.final, tokens, keep, 0)
-            for run, (tokens, keep) in zip(runs, windows, strict=True)
-        ]
 
     def _gone_on(self, host: ResumableHost, tokens: NDArray[np.int64], keep: int) -> WindowRows:
         """The rows of a window; of its tokens only those are run that an earlier window does not share from its start

@@ -89,25 +89,28 @@ class Ledger:
 
     def hasher(self) -> Callable[[str], str]:
         """Makes hashes of contents, 64 bits in hexadecimal, that nobody without the key of this folder can guess at."""
-        key = self._key()
+        path, key = self.folder / _KEY, b""
+        with contextlib.suppress(OSError):
+            key = path.read_bytes()
+        if len(key) != 32:
+            with self._locked():
+                with contextlib.suppress(OSError):
+                    key = path.read_bytes()  # another program may have been faster
+                if len(key) != 32:
+                    key = secrets.token_bytes(32)
+                    write_whole(path, key)
         return lambda content: blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8, key=key).hexdigest()
 
     def looks(self) -> tuple[object, ...]:
         """Differs from what it was before if anything was written or turned meanwhile."""
-        return (self.is_off, *(_stamp(self.folder / name) for name in (_OLDER, _CURRENT)))
-
-    def _key(self) -> bytes:
-        path = self.folder / _KEY
-        with contextlib.suppress(OSError):
-            if len(key := path.read_bytes()) == 32:
-                return key
-        with self._locked():
-            with contextlib.suppress(OSError):
-                if len(key := path.read_bytes()) == 32:
-                    return key
-            key = secrets.token_bytes(32)
-            write_whole(path, key)
-        return key
+        stamps: list[object] = []
+        for name in (_OLDER, _CURRENT):
+            try:
+                found = (self.folder / name).stat()
+                stamps.append((found.st_mtime_ns, found.st_ino, found.st_size))
+            except OSError:
+                stamps.append(None)
+        return (self.is_off, *stamps)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -122,11 +125,3 @@ class Ledger:
         reason = error.strerror or type(error).__name__
         hint = "make the folder yours, or turn the setting learnFromEdits off"
         return RiskError(f"{self.folder} cannot be {what}: {reason}", hint)
-
-
-def _stamp(path: Path) -> tuple[int, int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -9,7 +9,7 @@ from enum import Enum
 from keyword import iskeyword
 from typing import NamedTuple
 
-from risk_lsp.edits.lexemes import CodeLine, LineAligner, Pair, read_code, word_changes
+from risk_lsp.edits.lexemes import LineAligner, Pair, read_code, word_changes
 from risk_lsp.text.lines import LineIndex
 
 _PAIRS_AT_MOST = 60_000  # old times new statements that are aligned; of larger texts, equal statements are found
@@ -41,8 +41,13 @@ def statements_of(text: str, language_id: str) -> list[Statement]:
     if language_id != "python":
         rows = [tuple(re.findall(r"\w+|[^\w\s]", line)) for line in text.splitlines()]
         return [Statement(0, words, (row,) * len(words)) for row, words in enumerate(rows) if words]
-    lines = LineIndex(text)
-    return [_statement(line, lines) for line in read_code(text).lines]
+    lines, found = LineIndex(text), []
+    for line in read_code(text).lines:
+        layout = _layout_of(line.words)
+        kept = [lexeme for index, lexeme in enumerate(line.lexemes) if index not in layout]
+        words = tuple(_plain(lexeme.text, lexeme.kind) for lexeme in kept)
+        found.append(Statement(line.level, words, tuple(lines.line_of(lexeme.span.start) for lexeme in kept)))
+    return found
 
 
 def fates_of(
@@ -63,8 +68,9 @@ def fates_of(
     fates = {row: Fate.KEPT for statement in accepted for row in statement.rows}
     for own, other in matched:
         before, after = accepted[own], now[other].words
-        for row in _changed_rows(before, tuple(renamed.get(word, word) for word in before.words), after):
-            fates[row] = Fate.EDITED
+        for start, end, *_ in word_changes(tuple(renamed.get(word, word) for word in before.words), after):
+            rows = before.rows[start:end] or before.rows[max(start - 1, 0) : max(start, 1)]
+            fates.update(dict.fromkeys(rows, Fate.EDITED))
     for own in _reindented(accepted, now, pairs):
         fates.update(dict.fromkeys(accepted[own].rows, Fate.EDITED))
     places = Counter(statement.words for statement in (*new, *elsewhere))
@@ -129,11 +135,6 @@ def _bound_names(words: Sequence[str]) -> Iterator[str]:
             yield from target
 
 
-def _changed_rows(before: Statement, words: Sequence[str], after: Sequence[str]) -> Iterator[int]:
-    for start, end, *_ in word_changes(words, after):
-        yield from before.rows[start:end] or before.rows[max(start - 1, 0) : max(start, 1)]
-
-
 def _reindented(accepted: Sequence[Statement], now: Sequence[Statement], pairs: Sequence[Pair]) -> Iterator[int]:
     """The statements whose depth changed against those around them, where no line came or went in front of them."""
     moves = {
@@ -152,13 +153,6 @@ def _reindented(accepted: Sequence[Statement], now: Sequence[Statement], pairs: 
         header_changed = False
         if current != usual and not explained:
             yield own
-
-
-def _statement(line: CodeLine, lines: LineIndex) -> Statement:
-    layout = _layout_of(line.words)
-    kept = [lexeme for index, lexeme in enumerate(line.lexemes) if index not in layout]
-    words = tuple(_plain(lexeme.text, lexeme.kind) for lexeme in kept)
-    return Statement(line.level, words, tuple(lines.line_of(lexeme.span.start) for lexeme in kept))
 
 
 def _layout_of(words: Sequence[str]) -> set[int]:

@@ -147,7 +147,12 @@ class ProbeReader:
     ) -> None:
         self.architecture = architecture
         self.threads = Threads(threads)
-        self._members = [tensors] if members == 1 else [_of_member(tensors, member) for member in range(members)]
+        self._members = [tensors]
+        if members > 1:
+            self._members = [
+                {name.removeprefix(head): tensor for name, tensor in tensors.items() if name.startswith(head)}
+                for head in map(_prefix, range(members))
+            ]
         self._tensors = self._members[0]
         # One product serves all members.
         self._project = np.concatenate([tensors["encoder.project.weight"] for tensors in self._members])
@@ -173,11 +178,6 @@ class ProbeReader:
             hazards.append(np.logaddexp(np.float32(0), logits))  # softplus
         found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
         return found
-
-
-def _of_member(tensors: Mapping[str, Floats], member: int) -> dict[str, Floats]:
-    prefix = _prefix(member)
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 _TOKENS_AT_ONCE = 2_048  # by each thread; bounds what is held of a long text

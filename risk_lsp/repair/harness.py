@@ -40,7 +40,7 @@ sys.path[:0] = _paths
 sys.stdout.flush()
 """
 
-_PYTEST = """\
+RUN_PYTEST = """\
 import pytest
 _QUIET = ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
 _options = ["-x", "-q", "--no-header", "--tb=short", "-p", "no:cacheprovider", "--color=no", *_QUIET]
@@ -50,13 +50,13 @@ if _status != 0:
     raise SystemExit(f"pytest: status {{_status}}")
 """
 
-_COMMAND = """\
+RUN_COMMAND = """\
 _status = subprocess.run({command!r}, shell=True, stdin=subprocess.DEVNULL).returncode
 if _status != 0:
     raise SystemExit(f"status {{_status}}")
 """
 
-_DOCTEST = """\
+RUN_DOCTEST = """\
 import doctest, importlib.util
 _spec = importlib.util.spec_from_file_location({module!r}, os.path.join(_folder, _place))
 _module = importlib.util.module_from_spec(_spec)
@@ -67,21 +67,6 @@ sys.stdout.flush()
 if _found.failed or not _found.attempted:
     raise SystemExit(f"doctest: {{_found.failed}} of {{_found.attempted}} failed")
 """
-
-
-def pytest_script(program: str, place: str, files: tuple[str, ...]) -> str:
-    """Runs pytest on `files` with the program at `place`, both relative to the workspace."""
-    return workspace_script(program, place) + _PYTEST.format(files=list(files))
-
-
-def command_script(program: str, place: str, command: str) -> str:
-    """Runs a command line in the workspace with the program at `place`."""
-    return workspace_script(program, place) + _COMMAND.format(command=command)
-
-
-def doctest_script(program: str, place: str, module: str) -> str:
-    """Runs the examples in the docstrings of the program at `place`."""
-    return workspace_script(program, place) + _DOCTEST.format(module=module)
 
 
 def workspace_script(program: str, place: str) -> str:

@@ -132,10 +132,12 @@ class TestPlan:
     def script(self, program: str) -> str:
         """The script that runs to its end only if `program`, in the file's place, passes."""
         if self.kind == "command":
-            return harness.command_script(program, self.place, self.command)
-        if self.kind == "pytest":
-            return harness.pytest_script(program, self.place, self.files)
-        return harness.doctest_script(program, self.place, PurePosixPath(self.place).stem)
+            tests = harness.RUN_COMMAND.format(command=self.command)
+        elif self.kind == "pytest":
+            tests = harness.RUN_PYTEST.format(files=list(self.files))
+        else:
+            tests = harness.RUN_DOCTEST.format(module=PurePosixPath(self.place).stem)
+        return harness.workspace_script(program, self.place) + tests
 
     def watched(self, program: str) -> str | None:
         """The same for one program that is watched; None for a command."""
@@ -160,7 +162,8 @@ def find_tests(
         place = path.absolute().relative_to(root).as_posix()
     except ValueError as error:
         raise BadInput(f"{path} does not lie in {root}", "name the folder that holds it and its tests") from error
-    runner = python or environment_of(root)
+    own = (root / name / "bin" / "python" for name in (".venv", "venv") if (root / name / "pyvenv.cfg").is_file())
+    runner = python or next((each for each in own if each.exists()), None)
     shown = "python" if runner is None else str(runner)
     if command is not None and command.strip():
         return TestPlan("command", command.strip(), root, place, python=runner)
@@ -169,15 +172,6 @@ def find_tests(
         return TestPlan("pytest", f"{shown} -m pytest -x -q {words}", root, place, files, runner)
     if has_doctests(text):
         return TestPlan("doctest", f"{shown} -m doctest {place}", root, place, python=runner)
-    return None
-
-
-def environment_of(root: Path) -> Path | None:
-    """The interpreter of the virtual environment in a workspace; None if it has none."""
-    for name in (".venv", "venv"):
-        python = root / name / "bin" / "python"
-        if (root / name / "pyvenv.cfg").is_file() and python.exists():
-            return python
     return None
 
 

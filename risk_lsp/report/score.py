@@ -76,11 +76,6 @@ def scored_line(record: ScoreRecord, risk: SpanRisk, priors: Priors) -> str:
     return json.dumps(found if here.whole.why is None else {**found, "why": here.whole.why}) + "\n"
 
 
-def error_line(record: ScoreRecord) -> str:
-    """{"id", "error"}; the id is null where the line has none."""
-    return json.dumps({"id": record.id, "error": str(record.error)}) + "\n"
-
-
 def _problem(text: str, place: str) -> BadInput | None:
     if len(text) > _MAX_CHARACTERS:
         return BadInput(f"{place}: the text has {len(text):,} characters", f"split it; {_MAX_CHARACTERS:,} are allowed")
@@ -109,7 +104,11 @@ def score_file(
     if source.resolve() == target.resolve():
         raise BadInput(f"{source} is both input and output", "write to another file")
     records = read_records(source)
-    with _open_for_appending(target) as output:
+    try:
+        output = target.open("a+b")
+    except OSError as error:
+        raise BadInput(f"{target} cannot be written: {error.strerror}", "check the path") from error
+    with output:
         done = _keep_finished(output, records, source, target)
         on_progress(done)
         for batch in in_batches(records, lambda record: len(record.text)):
@@ -124,13 +123,6 @@ def score_file(
 def count_lines(source: Path) -> int:
     """How many lines the file has. Raises BadInput if it cannot be read."""
     return sum(1 for _ in read_lines(source))
-
-
-def _open_for_appending(target: Path) -> IO[bytes]:
-    try:
-        return target.open("a+b")
-    except OSError as error:
-        raise BadInput(f"{target} cannot be written: {error.strerror}", "check the path") from error
 
 
 def _keep_finished(output: IO[bytes], records: Iterator[ScoreRecord], source: Path, target: Path) -> int:
@@ -165,7 +157,11 @@ def _scored(engine: Scorer, batch: list[ScoreRecord], priors: Priors, *, skip_ba
     first_bad = next((place for place, record in enumerate(batch) if record.error), len(batch))
     wanted = batch if skip_bad else batch[:first_bad]
     risks = iter(engine.score_many([record.text for record in wanted if not record.error]))
-    yield from (error_line(record) if record.error else scored_line(record, next(risks), priors) for record in wanted)
+    for record in wanted:
+        if record.error:  # its id is null where the line has none
+            yield json.dumps({"id": record.id, "error": str(record.error)}) + "\n"
+        else:
+            yield scored_line(record, next(risks), priors)
     error = None if skip_bad else next((record.error for record in islice(batch, first_bad, None)), None)
     if error is not None:
         raise BadInput(error.message, f"{error.hint}; --skip-bad scores the other lines")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 from risk_lsp.errors import BadInput
@@ -30,41 +29,24 @@ def parse_span(argument: str, text: str) -> Span:
     text does not have.
     """
     lines = LineIndex(text)
-    forms: list[tuple[re.Pattern[str], Callable[[LineIndex, list[int]], Span]]] = [
-        (_OFFSETS, _from_offsets),
-        (_POSITIONS, _from_positions),
-        (_LINES, _from_lines),
-    ]
-    for form, read in forms:
-        match = form.fullmatch(argument)
-        if match:
-            span = read(lines, [int(group) for group in match.groups() if group is not None])
-            if span.start > span.end:
-                raise BadInput(f"the span {argument} ends before it starts", "swap its ends")
-            return span
-    raise BadInput(f"{argument!r} is not a span", f"write it as {FORMS}")
-
-
-def _from_offsets(lines: LineIndex, numbers: list[int]) -> Span:
-    start, end = numbers
-    length = len(lines.text)
-    if max(start, end) > length:
-        raise BadInput(f"character {max(start, end)} is outside of the text", f"it has {length} characters")
+    if match := _OFFSETS.fullmatch(argument):
+        start, end = map(int, match.groups())
+        if max(start, end) > len(text):
+            raise BadInput(f"character {max(start, end)} is outside of the text", f"it has {len(text)} characters")
+    elif match := _POSITIONS.fullmatch(argument):
+        first_line, first_column, last_line, last_column = map(int, match.groups())
+        start, end = _offset(lines, first_line, first_column), _offset(lines, last_line, last_column)
+    elif match := _LINES.fullmatch(argument):
+        numbers = [int(group) for group in match.groups() if group is not None]
+        start, end = lines.start(_line(lines, numbers[0])), lines.content_end(_line(lines, numbers[-1]))
+        content = text[start:end]
+        if start < end and content.strip():
+            start, end = start + len(content) - len(content.lstrip()), start + len(content.rstrip())
+    else:
+        raise BadInput(f"{argument!r} is not a span", f"write it as {FORMS}")
+    if start > end:
+        raise BadInput(f"the span {argument} ends before it starts", "swap its ends")
     return Span(start, end)
-
-
-def _from_positions(lines: LineIndex, numbers: list[int]) -> Span:
-    first_line, first_column, last_line, last_column = numbers
-    return Span(_offset(lines, first_line, first_column), _offset(lines, last_line, last_column))
-
-
-def _from_lines(lines: LineIndex, numbers: list[int]) -> Span:
-    first, last = _line(lines, numbers[0]), _line(lines, numbers[-1])
-    start, end = lines.start(first), lines.content_end(last)
-    content = lines.text[start:end]
-    if start > end or not content.strip():
-        return Span(start, end)
-    return Span(start + len(content) - len(content.lstrip()), start + len(content.rstrip()))
 
 
 def _offset(lines: LineIndex, line: int, column: int) -> int:
@@ -98,7 +80,12 @@ def describe_span(
     here = placed(engine.score(text, language_id), lines, kind.of_lines(lines), priors, language_id)
     standing = here.of_span(span, ranks_of(code_line_risks(here.risks, text, language_id)))
     probability = here.risks.probability(span.start, span.end)
-    rows = [f"{printable(str(path))} {_position_of(span, lines)}: {standing.sentence(probability)}"]
+    ends = []
+    for offset in span:
+        line = lines.line_of(offset)
+        ends.append(f"{line + 1}:{offset - lines.start(line) + 1}")
+    where = f"{'-'.join(ends)} (characters {span.start}-{span.end})"
+    rows = [f"{printable(str(path))} {where}: {standing.sentence(probability)}"]
     words = driving_words(here.risks, text, span)
     if words:
         rows.append("  most of it from " + " ".join(f"`{printable(text[word.start : word.end])}`" for word in words))
@@ -109,11 +96,3 @@ def describe_span(
     if here.whole.gives == "percent":
         rows.append(f"  the whole file: {percent(document_risk(here.risks))}")
     return "\n".join(rows) + "\n"
-
-
-def _position_of(span: Span, lines: LineIndex) -> str:
-    def position(offset: int) -> str:
-        line = lines.line_of(offset)
-        return f"{line + 1}:{offset - lines.start(line) + 1}"
-
-    return f"{position(span.start)}-{position(span.end)} (characters {span.start}-{span.end})"

@@ -40,17 +40,16 @@ def diff_rows(result: CheckResult) -> Iterator[Text]:
         if why is not None:
             yield Text(f"  no percentages: {why}", "italic")
     base = printable(str(result.base))
-    if counts := [count for count in map(_changed_code, result.reports) if count]:
+    counts = []
+    for report in result.reports:
+        has_code = ~np.isnan(report.code_probabilities)
+        changed_code = has_code if report.changed is None else has_code & report.changed
+        counts += [int(np.count_nonzero(changed_code))] if changed_code.any() else []
+    if counts:
         changed = f"{counted(sum(counts), 'changed line')} of code in {counted(len(counts), 'file')}"
         yield Text(f"{changed} since {base}, {above(result)}")
     else:
         yield Text(f"No line of code was added or changed since {base}")
-
-
-def _changed_code(report: FileReport) -> int:
-    """How many lines of code changed."""
-    has_code = ~np.isnan(report.code_probabilities)
-    return int(np.count_nonzero(has_code if report.changed is None else has_code & report.changed))
 
 
 # Four steps of shading; colours say what the bars and the percentages say too. Text and background are set together,

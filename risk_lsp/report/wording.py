@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TextIO
 
@@ -37,12 +37,11 @@ def printable(code: str) -> str:
     A file could otherwise move the cursor, change colours or turn the direction of writing, and so show other code than
     it holds.
     """
-    return "".join(map(_visible, code.expandtabs(_TAB)))
-
-
-def _visible(character: str) -> str:
-    hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-    return f"<{ord(character):02X}>" if hidden else character
+    shown = []
+    for character in code.expandtabs(_TAB):
+        is_hidden = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+        shown.append(f"<{ord(character):02X}>" if is_hidden else character)
+    return "".join(shown)
 
 
 def words_of(report: FileReport, line: LineRisk) -> list[str]:
@@ -69,15 +68,10 @@ def counted(number: int, thing: str) -> str:
 def above(result: CheckResult) -> str:
     """How many findings there are: "3 lines above 30%", or "3 lines to read first" where nothing gives percentages."""
     count = sum(len(report.findings) for report in result.reports)
-    if not gives_order(result.reports):
+    named = [line for report in result.reports for line in (*report.worth_reading, *report.findings)]
+    if not named or any(line.standing.gives != "order" for line in named):
         return f"{counted(count, 'line')} above {result.threshold:.0%}"
     return f"{counted(count, 'line')} to read first" if count else "no line stands out"
-
-
-def gives_order(reports: Sequence[FileReport]) -> bool:
-    """Whether all that is said of the lines of these files is their order."""
-    named = [line for report in reports for line in (*report.worth_reading, *report.findings)]
-    return bool(named) and all(line.standing.gives == "order" for line in named)
 
 
 def caveat(report: FileReport, standing: Standing) -> str:

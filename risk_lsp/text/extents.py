@@ -124,7 +124,9 @@ class EndOfWriting:
                     return len(written[: line_end.start()].rstrip())
             return None
         whole, skipped = self._before + written, len(self._before)
-        starts = _statement_lines(whole) if self._is_python else _all_lines(whole)
+        starts = (
+            _statement_lines(whole) if self._is_python else [0, *(found.end() for found in _LINE_END.finditer(whole))]
+        )
         for begin in starts:
             content = _BLANK.match(whole, begin)
             assert content is not None  # which nothing has to be there for
@@ -154,11 +156,6 @@ def _statement_lines(text: str) -> Iterator[int]:
             joined = False
         elif lexeme.lastgroup == "code":
             depth, joined = depth_after(lexeme[0], depth), lexeme[0].endswith("\\")
-
-
-def _all_lines(text: str) -> Iterator[int]:
-    yield 0
-    yield from (found.end() for found in _LINE_END.finditer(text))
 
 
 def _line_start(text: str, place: int) -> int:

@@ -181,7 +181,12 @@ class _Pieces:
         starts, ends = [start, *(after for _, after in breaks)], [*(before for before, _ in breaks), end]
         lines = list(zip(starts, ends, strict=True))
         self.take(*lines[0])
-        margins = {first: self._margin(first, last) for first, last in lines[1:]} if margin is not None else {}
+        # Columns of white space before each line's content, and where that begins; None for a blank line.
+        margins: dict[int, tuple[int, int | None]] = {}
+        for first, last in lines[1:] if margin is not None else ():
+            line = self._text[first:last]
+            space = line[: len(line) - len(line.lstrip(" \t"))]
+            margins[first] = width(space), first + len(space) if len(space) < len(line) else None
         own = min((columns for columns, content in margins.values() if content is not None), default=0)
         for (first, last), line_end in zip(lines[1:], breaks, strict=True):
             self.put("\n", *line_end)
@@ -191,12 +196,6 @@ class _Pieces:
                     self.put(" " * (margin + (_INDENT if columns > own else 0)), content, content)
                 first = last if content is None else content
             self.take(first, last)
-
-    def _margin(self, start: int, end: int) -> tuple[int, int | None]:
-        """Columns of white space before a line's content, and where that begins; None for a blank line."""
-        line = self._text[start:end]
-        space = line[: len(line) - len(line.lstrip(" \t"))]
-        return width(space), start + len(space) if len(space) < len(line) else None
 
     def joined(self) -> NormalForm:
         """All that was added, as one text."""

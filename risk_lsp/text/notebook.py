@@ -91,7 +91,13 @@ class Notebook:
         self.version = version
         self.cells = tuple({cell.uri: cell for cell in cells}.values())
         self.documents = dict(documents)
-        self._python = tuple(cell.uri for cell in self.cells if self._is_python(cell))
+        python = []
+        for cell in self.cells:
+            document = self.documents.get(cell.uri)
+            is_ours = document is not None and cell.is_code and document.language_id == _LANGUAGE
+            if is_ours and document is not None and is_python_cell(document.text):
+                python.append(cell.uri)
+        self._python = tuple(python)
         texts = [_joinable(self.documents[uri]) for uri in self._python]
         ends = [_separator(text) for text in texts[:-1]] + [""]
         text = "".join(part for pair in zip(texts, ends, strict=False) for part in pair)
@@ -146,12 +152,6 @@ class Notebook:
         if after.document.text == self.document.text and after._python == self._python:
             after._set_document(self.document)
         return after
-
-    def _is_python(self, cell: Cell) -> bool:
-        document = self.documents.get(cell.uri)
-        if document is None or not cell.is_code or document.language_id != _LANGUAGE:
-            return False
-        return is_python_cell(document.text)
 
 
 def _joinable(cell: Document) -> str:

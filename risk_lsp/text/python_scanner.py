@@ -110,7 +110,11 @@ class _FStrings:
             if character == ":" and depth == 0:
                 return self._format_end(place + 1, quotes, level)
             if character in "'\"":
-                end = self._string_end(place, level)
+                if is_f_string(self._text, place):
+                    end = self.end(place, level + 1)
+                else:
+                    found = _WHOLE_STRING.match(self._text, place)
+                    end = None if found is None else found.end()
             elif character in "([{)]}":
                 depth += 1 if character in "([{" else -1
                 end = place + 1
@@ -135,13 +139,6 @@ class _FStrings:
                 return None
             place = end
         return None
-
-    def _string_end(self, quote: int, level: int) -> int | None:
-        """The end of any string in a field."""
-        if is_f_string(self._text, quote):
-            return self.end(quote, level + 1)
-        found = _WHOLE_STRING.match(self._text, quote)
-        return None if found is None else found.end()
 
     def _skip(self, pattern: re.Pattern[str], place: int) -> int:
         found = pattern.match(self._text, place)

@@ -131,7 +131,10 @@ def find_files(path: Path) -> list[FoundFile]:
         return [FoundFile(path, named=True)]
     found = []
     for parent, folders, names in os.walk(path):
-        folders[:] = sorted(name for name in folders if _is_project_folder(Path(parent, name)))
+        inside = (name for name in folders if name not in _NOT_THE_PROJECT and not name.endswith(".egg-info"))
+        visible = (name for name in inside if not name.startswith("."))
+        # With this file a folder is a virtual environment, by any name.
+        folders[:] = sorted(name for name in visible if not Path(parent, name, "pyvenv.cfg").exists())
         python = (name for name in sorted(names) if name.endswith(".py") and not name.startswith("."))
         found += [FoundFile(Path(parent, name), named=False) for name in python]
     if not found:
@@ -142,10 +145,3 @@ def find_files(path: Path) -> list[FoundFile]:
 def without_repeats(files: Sequence[FoundFile]) -> list[FoundFile]:
     """Each file once, where it came first, whatever it was called."""
     return list({os.path.realpath(each.path): each for each in reversed(files)}.values())[::-1]
-
-
-def _is_project_folder(folder: Path) -> bool:
-    name = folder.name
-    if name.startswith(".") or name in _NOT_THE_PROJECT or name.endswith(".egg-info"):
-        return False
-    return not (folder / "pyvenv.cfg").exists()  # a virtual environment by any name

@@ -244,13 +244,14 @@ def code_line_spans(
         return lines
     statements = (structure or parse_structure(text, language_id)).statements
     docstrings = [node.span for node in statements if _STRING_ALONE.fullmatch(text, *node.span)]
-    return [line for line in lines if text[line.start] != "#" and not _inside_any(line, docstrings)]
-
-
-def _inside_any(line: Span, spans: list[Span]) -> bool:
-    """Whether one of the spans, which are in order and do not overlap, holds the line."""
-    place = bisect_right(spans, line.start, key=lambda span: span.start) - 1
-    return place >= 0 and line.end <= spans[place].end
+    code = []
+    for line in lines:
+        # Docstrings are in order and do not overlap.
+        place = bisect_right(docstrings, line.start, key=lambda span: span.start) - 1
+        is_documentation = place >= 0 and line.end <= docstrings[place].end
+        if text[line.start] != "#" and not is_documentation:
+            code.append(line)
+    return code
 
 
 def is_python_comment(text: str, offset: int) -> bool:

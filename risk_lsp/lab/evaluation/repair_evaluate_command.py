@@ -115,12 +115,17 @@ def summary(measured: Sequence[Measurement], executions: int) -> dict[str, Any]:
     repaired = [each for each in measured if is_repaired(each, executions)]
     generator = np.random.default_rng(0)
     share = np.array([is_repaired(each, executions) for each in measured], dtype=np.float64)
+    medians: dict[str, float | None] = {}
+    for name in ORDERS:
+        # None if more than half of them were not repaired in this order.
+        middle = float(np.median([min(_first(each, name), 1e9) for each in repaired])) if repaired else 1e9
+        medians[name] = None if middle >= 1e8 else middle
     return {
         "programs": len(measured),
         "repaired": len(repaired),
         "share": float(share.mean()),
         "band": band(share, 1000, generator),
-        "median_executions": {name: _median(repaired, name) for name in ORDERS},
+        "median_executions": medians,
         "repaired_within": {
             name: sum(_first(each, name) <= executions for each in measured) / len(measured) for name in ORDERS
         },
@@ -136,14 +141,6 @@ def is_repaired(measured: Measurement, executions: int) -> bool:
 def _first(measured: Measurement, order: str) -> float:
     first = measured.firsts[order]
     return math.inf if first is None else float(first)
-
-
-def _median(repaired: Sequence[Measurement], order: str) -> float | None:
-    """None if more than half of them were not repaired in this order."""
-    if not repaired:
-        return None
-    middle = float(np.median([min(_first(each, order), 1e9) for each in repaired]))
-    return None if middle >= 1e8 else middle
 
 
 def _say(name: str, figures: dict[str, Any]) -> None:

@@ -316,19 +316,18 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[str]:
     if not attempts:
         return []
     columns = [name for name in attempts[0] if name != "variant"]
-    rows = [[str(attempt["variant"]), *(_attempt_cell(attempt.get(name)) for name in columns)] for attempt in attempts]
+    rows = []
+    for attempt in attempts:
+        cells = [attempt.get(name) for name in columns]
+        shown = [_shown(cell) if isinstance(cell, float) and abs(cell) < 1 else cell for cell in cells]
+        words = [f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in shown]
+        rows.append([str(attempt["variant"]), *words])
     return [
         "## What was tried",
         "Probes fitted on training problems and compared on calibration problems; no test problem took part. "
         "Brier skill is that of a map fitted on one half of the calibration problems and judged on the other.",
         markdown_table(["variant", *columns], rows),
     ]
-
-
-def _attempt_cell(value: Any) -> str:
-    if not isinstance(value, float):
-        return str(value)
-    return _shown(value) if abs(value) < 1 else f"{value:.0f}"
 
 
 def markdown_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -217,7 +217,9 @@ def read_siblings(paths: Iterable[Path], programs: Sequence[LabelledProgram]) ->
     lines = {
         key: [
             code_lines(sample.program, Span(sample.given, len(sample.program)))
-            for sample in sorted(samples, key=_place)
+            for sample in sorted(
+                samples, key=lambda sample: sha256(sample.program.encode("utf-8", "surrogatepass")).digest()
+            )
         ]
         for key, samples in known.items()
     }
@@ -228,10 +230,6 @@ def read_siblings(paths: Iterable[Path], programs: Sequence[LabelledProgram]) ->
             others.remove(own)
         found.append(others[:SIBLINGS])
     return found
-
-
-def _place(sample: Sample) -> bytes:
-    return sha256(sample.program.encode("utf-8", "surrogatepass")).digest()
 
 
 _QUESTION = """\

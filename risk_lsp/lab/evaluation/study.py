@@ -22,14 +22,12 @@ from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.heads import MaxPoolHead
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
 from risk_lsp.lab.training.library_programs import with_injected_bugs
-from risk_lsp.model.activations import Encoding
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.features import STATISTICS
 from risk_lsp.probe.scoring import uses_layout
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import TokenSpans
 from risk_lsp.text.document import Span
-from risk_lsp.text.normal_form import ModelText
 
 _PROGRAMS_AT_ONCE = 128
 # Of the problems, about so many are training ones: injected bugs are made for all, so that every fold has its share.
@@ -46,7 +44,11 @@ def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]
     predicts = engine.model.host.has_head
     given = [engine.model_text(program.text) for program in data.programs]
     encodings = [engine.model.encode(text.text) for text in given]
-    tables = span_tables(labelled_text(*each) for each in zip(data.programs, given, encodings, strict=True))
+    labelled = []
+    for program, text, encoding in zip(data.programs, given, encodings, strict=True):
+        starts, ends = text.spans_in_document(encoding.starts, encoding.ends)
+        labelled.append(LabelledText(program.text, program.scored, program.edited or (), starts, ends))
+    tables = span_tables(labelled)
     scores = {
         level: {name: np.zeros(len(table)) for name in (("probe", "token probability") if predicts else ("probe",))}
         for level, table in tables.items()
@@ -68,12 +70,6 @@ def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]
                     )
     facts = program_facts(data)
     return {level: level_records(level, table, facts, scores[level]) for level, table in tables.items()}
-
-
-def labelled_text(program: LabelledProgram, given: ModelText, encoding: Encoding) -> LabelledText:
-    """A program and its tokens as span tables take them."""
-    starts, ends = given.spans_in_document(encoding.starts, encoding.ends)
-    return LabelledText(program.text, program.scored, program.edited or (), starts, ends)
 
 
 def program_facts(data: ProbeData) -> ProgramFacts:

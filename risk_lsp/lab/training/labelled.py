@@ -224,11 +224,13 @@ def read_probe_data(
     """
     programs, shares, labels = _read(path)
     alone = {program.group for program in programs if program.benchmark in _HISTORIES}
-    kept = [
-        program
-        for program in programs
-        if (kinds is None or program.kind in kinds) and program.group not in alone and not _only_measures(program)
-    ]
+    kept = []
+    for program in programs:
+        measures = program.benchmark in _MEASURES
+        if program.benchmark == _PARTLY_MEASURES:
+            measures = measures or is_measured_alone(program.group)
+        if (kinds is None or program.kind in kinds) and program.group not in alone and not measures:
+            kept.append(program)
     shares = {**failing_shares(kept), **shares}
     programs = _capped([program for program in kept if only is None or program.id in only], per_group)
     return ProbeData(programs, natural_weights(programs, shares), span_weights(programs, shares), labels)
@@ -240,12 +242,6 @@ def read_ids(path: Path) -> frozenset[str]:
         return frozenset(path.read_text("utf-8").splitlines())
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read: {error}", "name a text file with the id of a program a line") from None
-
-
-def _only_measures(program: LabelledProgram) -> bool:
-    return program.benchmark in _MEASURES or (
-        program.benchmark == _PARTLY_MEASURES and is_measured_alone(program.group)
-    )
 
 
 def _read(path: Path) -> tuple[list[LabelledProgram], dict[str, float], str]:

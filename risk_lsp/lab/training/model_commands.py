@@ -52,7 +52,12 @@ def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDo
             if not sample.conflict and split_of(sample.group) == "train":
                 groups[sample.group].append((source, sample))
     for group in sorted(groups):
-        programs = [(source, sample.task_id, _without_prelude(sample)) for source, sample in groups[group]]
+        programs = []
+        for source, sample in groups[group]:
+            # LeetCode's long prelude of imports and helper classes is left out: nobody has it in a file of their own.
+            dropped = sample.prompt_lines if sample.benchmark == "leetcode" else 0
+            program = "".join(sample.program.splitlines(keepends=True)[dropped:])
+            programs.append((source, sample.task_id, program))
         programs.sort(key=lambda program: sha256(program[2].encode("utf-8", "replace")).digest())
         for index, (source, task_id, text) in enumerate(programs[:per_group]):
             problem = problems.get(task_id)
@@ -70,12 +75,6 @@ def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDo
                 with_intent(problem.reference, _asked(problem))[0],
                 is_held_out(problem.group),
             )
-
-
-def _without_prelude(sample: Sample) -> str:
-    """LeetCode's long prelude of imports and helper classes is left out: nobody has it in a file of their own."""
-    dropped = sample.prompt_lines if sample.benchmark == "leetcode" else 0
-    return "".join(sample.program.splitlines(keepends=True)[dropped:])
 
 
 _PACKAGE_LIST = Path(__file__).with_name("packages.txt")
@@ -123,7 +122,13 @@ def run_build(args: argparse.Namespace) -> int:
         for document in chain(libraries, written)
         if document.kind != "library" or worth_learning(document.text)
     )
-    documents = list(_capped(deduplicated(kept), args.per_source))
+    documents: list[TrainingDocument] = []
+    taken: dict[str, int] = defaultdict(int)
+    for document in deduplicated(kept):
+        # At most so much of one library, so that a giant with one house style does not drown the others.
+        if document.kind != "library" or taken[document.source] < args.per_source:
+            taken[document.source] += len(document.text)
+            documents.append(document)
     print(f"{len(documents):,} documents, {sum(len(d.text) for d in documents):,} characters", file=sys.stderr)
     random.Random(args.seed).shuffle(documents)
     if args.tokenizer:
@@ -144,15 +149,6 @@ def run_build(args: argparse.Namespace) -> int:
 
 
 _RECORDED = ("vocabulary", "per-group", "per-source", "fim-share", "seed")
-
-
-def _capped(documents: Iterator[TrainingDocument], characters: int) -> Iterator[TrainingDocument]:
-    """At most `characters` of one library, so that a giant with one house style does not drown the others."""
-    taken: dict[str, int] = defaultdict(int)
-    for document in documents:
-        if document.kind != "library" or taken[document.source] < characters:
-            taken[document.source] += len(document.text)
-            yield document
 
 
 def _tokenizer_sample(documents: list[TrainingDocument]) -> list[TrainingDocument]:

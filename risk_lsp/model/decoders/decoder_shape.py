@@ -158,14 +158,11 @@ def _frequencies(config: dict[str, Any], width: int) -> tuple[float, ...]:
     if kind == "linear":
         plain = [each / float(rope["factor"]) for each in plain]
     elif kind == "llama3":
-        plain = [_stretched(each, rope) for each in plain]
+        # Slow turns are stretched by the factor, fast ones not at all, those between in part.
+        low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
+        for place, frequency in enumerate(plain):
+            turns = float(rope["original_max_position_embeddings"]) * frequency / (2 * pi)
+            kept = min(1.0, max(0.0, (turns - low) / (high - low)))
+            plain[place] = kept * frequency + (1 - kept) * frequency / float(rope["factor"])
     factors = rope.get("frequency_factors", [1.0] * len(plain))
     return tuple(each / float(factor) for each, factor in zip(plain, factors, strict=True))
-
-
-def _stretched(frequency: float, rope: dict[str, Any]) -> float:
-    """As Llama 3.1 stretches its positions: slow turns by the factor, fast ones not at all, those between in part."""
-    turns = float(rope["original_max_position_embeddings"]) * frequency / (2 * pi)
-    low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
-    kept = min(1.0, max(0.0, (turns - low) / (high - low)))
-    return kept * frequency + (1 - kept) * frequency / float(rope["factor"])

@@ -41,7 +41,12 @@ class TransformersHost:
         self._base: nn.Module = model.base_model
         self._model: nn.Module = model
         self._head: nn.Module | None = model.get_output_embeddings()
-        self._blocks = _decoder_blocks(self._base, text_config.num_hidden_layers)
+        lists = (each for each in self._base.modules() if isinstance(each, nn.ModuleList))
+        blocks = next((each for each in lists if len(each) == text_config.num_hidden_layers), None)
+        if blocks is None:
+            name = type(self._base).__name__
+            raise ModelError(f"no decoder blocks were found in {name}", "use a decoder-only causal model")
+        self._blocks = blocks
         self._head_is_plain: bool | None = None
         self.has_head = self._head is not None
         self.can_go_on = can_be_gone_on_from(self._base)
@@ -197,13 +202,6 @@ def _taps(blocks: nn.ModuleList, layers: Sequence[int], last: int | None) -> Ite
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _decoder_blocks(base: nn.Module, count: int) -> nn.ModuleList:
-    for module in base.modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
-    raise ModelError(f"no decoder blocks were found in {type(base).__name__}", "use a decoder-only causal model")
 
 
 def load_transformers_host(

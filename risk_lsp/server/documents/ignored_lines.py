@@ -89,16 +89,11 @@ def ignoring_comment(document: Document, line: int) -> Insertion | None:
         return None
     comment = " ".join(filter(None, (syntax.opening, _MARK, syntax.closing)))
     insertion = Insertion(span.end, f"  {comment}")
-    return insertion if _stays_comment(document, insertion) else None
-
-
-def _stays_comment(document: Document, insertion: Insertion) -> bool:
-    """Whether the text is a comment there, and not more of a string that spans lines; known for Python alone."""
-    if document.language_id != "python":
-        return True
-    offset, text = insertion
-    inserted = document.text[:offset] + text + document.text[offset:]
-    return is_python_comment(inserted, offset + len(text) - 1)
+    if document.language_id == "python":  # the place may be in a string that spans lines
+        inserted = document.text[: span.end] + insertion.text + document.text[span.end :]
+        if not is_python_comment(inserted, span.end + len(insertion.text) - 1):
+            return None
+    return insertion
 
 
 _FORMAT = 1

@@ -42,14 +42,6 @@ def steady_numbers(fresh: NDArray[np.float64], before: LineView, here: PlacedRis
     return np.where(stays, shown, fresh)
 
 
-def chosen_lines(
-    probabilities: NDArray[np.float64], settings: Settings, here: PlacedRisk, is_code: NDArray[np.bool_]
-) -> list[int]:
-    """The lines to show, in the order of the text: the likeliest ones, and few of code at rest."""
-    above = riskiest_lines(probabilities, len(probabilities), settings.threshold)
-    return sorted(few_at_rest(above, here.at_rest, is_code)[: settings.max_diagnostics])
-
-
 def carried(values: NDArray[Any], match: LineMatch, missing: float | bool) -> NDArray[Any]:
     """Values by old line as values by new line."""
     found = np.full(len(match.old), missing, dtype=values.dtype)
@@ -142,7 +134,9 @@ def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = 
             were_shown = np.zeros(len(before.numbers), dtype=np.bool_)
             were_shown[list(before.chosen)] = True
             in_hand = np.where(carried(were_shown, match, False), IN_HAND, 0.0)
-    lines = chosen_lines(_showable(numbers, now, analysis) + in_hand, now.settings, here, is_code)
+    # The likeliest lines, in the order of the text, and few of code at rest.
+    above = riskiest_lines(_showable(numbers, now, analysis) + in_hand, len(numbers), now.settings.threshold)
+    lines = sorted(few_at_rest(above, here.at_rest, is_code)[: now.settings.max_diagnostics])
     return LineView(analysis, now, here, numbers, tuple(lines), known)
 
 

@@ -133,7 +133,9 @@ class Publisher:
         if state.client.wants_analysed:
             for part in parts:
                 self._messenger.notify(ANALYSED, {"uri": part.uri, "version": part.version})
-        self.remark = _remark(view)
+        name, self.remark = name_of(view.analysis.document.uri), None
+        if view.outside is not None:
+            self.remark = f"Outside its calibrated range: {name} ({view.outside})."
         self._on_remark()
 
     def show_again(self, document: Document) -> None:
@@ -168,9 +170,3 @@ class Publisher:
         self._refresher.want(
             kind for kind, is_on in (("inlayHint", settings.inlay_hints), ("codeLens", settings.code_lens)) if is_on
         )
-
-
-def _remark(view: LineView) -> str | None:
-    if view.outside is None:
-        return None
-    return f"Outside its calibrated range: {name_of(view.analysis.document.uri)} ({view.outside})."

@@ -36,11 +36,22 @@ def repair_actions(
     """The actions at a place: for the selection, else for the line that is pointed at and the function around."""
     if not state.settings.enabled or reason_not_scored(part.document, state.settings) is not None:
         return []
-    return [action for target in _targets(state, part, params.range, ours) for action in _all_of(state, part, target)]
+    actions = []
+    for target in _targets(state, part, params.range, ours):
+        if part.document.language_id == REPAIRED_LANGUAGE:
+            title = f"Request a repair of {target.name}{_why_nothing_runs(state)}"
+            actions.append(_action(title, REPAIR, part, target))
+            if "hint" in state.client.offers:
+                title = f"Request a repair of {target.name} with a hint...{_why_nothing_runs(state)}"
+                actions.append(_action(title, REPAIR_WITH_HINT, part, target))
+        actions.append(_action(f"Explain the risk of {target.name}", EXPLAIN, part, target))
+    return actions
 
 
 def _targets(state: State, part: Part, place: types.Range, ours: list[types.Diagnostic]) -> Iterator[RepairTarget]:
-    if _is_selection(state, part, place) and all(place != diagnostic.range for diagnostic in ours):
+    # Where a cursor is as wide as a character, its place is no selection.
+    start, end = (offset_of(part, position, state.encoding) for position in (place.start, place.end))
+    if end - start > 1 and all(place != diagnostic.range for diagnostic in ours):
         yield RepairTarget("the selection", place, types.CodeActionKind.RefactorRewrite)
         return
     at_line = next((each for each in ours if each.range.start.line == place.start.line), None)
@@ -49,12 +60,6 @@ def _targets(state: State, part: Part, place: types.Range, ours: list[types.Diag
     function = _function(state, part, place.start)
     if function is not None:
         yield function
-
-
-def _is_selection(state: State, part: Part, place: types.Range) -> bool:
-    """Whether a person selected something; where a cursor is as wide as a character, its place is no selection."""
-    start, end = (offset_of(part, position, state.encoding) for position in (place.start, place.end))
-    return end - start > 1
 
 
 def _function(state: State, part: Part, position: types.Position) -> RepairTarget | None:
@@ -67,16 +72,6 @@ def _function(state: State, part: Part, position: types.Position) -> RepairTarge
         return None
     place = range_of(part, node.span, state.encoding)
     return RepairTarget(f"{node.kind} {node.name}", place, types.CodeActionKind.RefactorRewrite)
-
-
-def _all_of(state: State, part: Part, target: RepairTarget) -> Iterator[types.CodeAction]:
-    if part.document.language_id == REPAIRED_LANGUAGE:
-        title = f"Request a repair of {target.name}{_why_nothing_runs(state)}"
-        yield _action(title, REPAIR, part, target)
-        if "hint" in state.client.offers:
-            title = f"Request a repair of {target.name} with a hint...{_why_nothing_runs(state)}"
-            yield _action(title, REPAIR_WITH_HINT, part, target)
-    yield _action(f"Explain the risk of {target.name}", EXPLAIN, part, target)
 
 
 def _why_nothing_runs(state: State) -> str:
@@ -111,8 +106,20 @@ def code_actions(state: State, params: types.CodeActionParams) -> list[Action]:
         title = "Stop ignoring this line"
         command = types.Command(title, STOP_IGNORING, None, [part.uri, line])
         actions.append(types.CodeAction(title, types.CodeActionKind.QuickFix, command=command))
-    wanted = [action for action in actions if _is_wanted(action, params.context.only)]
-    return [action if state.client.code_action_literals else _as_command(action) for action in wanted]
+    only, wanted = params.context.only, list[Action]()
+    for action in actions:
+        # Kinds are a hierarchy: "refactor" asks for "refactor.rewrite", too, and "" for all.
+        kind = str(action.kind.value if isinstance(action.kind, types.CodeActionKind) else action.kind)
+        if only is not None and not any(asked == "" or f"{kind}.".startswith(f"{asked}.") for asked in only):
+            continue
+        if state.client.code_action_literals:
+            wanted.append(action)
+        elif action.command is not None:  # for clients from before there were code actions
+            wanted.append(action.command)
+        else:
+            assert isinstance(action.data, Sequence)
+            wanted.append(types.Command(action.title, IGNORE_LINE, None, list(action.data)))
+    return wanted
 
 
 def _writing(state: State, part: Part, place: types.Range) -> list[types.CodeAction]:
@@ -142,17 +149,3 @@ def _ignoring(state: State, part: Part, diagnostic: types.Diagnostic) -> list[ty
     command = types.Command(title, IGNORE_LINE, None, [part.uri, line, "stored"])
     actions.append(types.CodeAction(title, types.CodeActionKind.QuickFix, [diagnostic], command=command))
     return actions
-
-
-def _as_command(action: types.CodeAction) -> types.Command:
-    """For clients from before there were code actions."""
-    if action.command is not None:
-        return action.command
-    assert isinstance(action.data, Sequence)
-    return types.Command(action.title, IGNORE_LINE, None, list(action.data))
-
-
-def _is_wanted(action: types.CodeAction, only: Sequence[str] | None) -> bool:
-    """Kinds are a hierarchy: "refactor" asks for "refactor.rewrite", too, and "" for all."""
-    kind = str(action.kind.value if isinstance(action.kind, types.CodeActionKind) else action.kind)
-    return only is None or any(asked == "" or f"{kind}.".startswith(f"{asked}.") for asked in only)

@@ -51,8 +51,15 @@ class MessageBuffer:
             if len(self._pending) > HEADER_LIMIT:
                 raise FramingError(f"no end of the header within {HEADER_LIMIT} bytes")
             return None
+        length = None
+        for line in reversed(bytes(self._pending[:header_end]).split(b"\r\n")):
+            name, _, value = line.partition(b":")  # in any case of letters; other headers are ignored
+            if name.strip().lower() == b"content-length" and value.strip().isdigit():
+                length = int(value)
+        if length is None:
+            raise FramingError("a header without Content-Length")
         start = header_end + len(_SEPARATOR)
-        end = start + _content_length(bytes(self._pending[:header_end]))
+        end = start + length
         if len(self._pending) < end:
             return None
         body = bytes(self._pending[start:end])
@@ -80,15 +87,6 @@ def parse_message(body: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:
 def error_response(message_id: object, code: int, text: str) -> dict[str, Any]:
     """A JSON-RPC error response."""
     return {"jsonrpc": "2.0", "id": message_id, "error": {"code": code, "message": text}}
-
-
-def _content_length(header: bytes) -> int:
-    """The body's length in bytes; header names are case-insensitive and other headers are ignored."""
-    for line in header.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return int(value)
-    raise FramingError("a header without Content-Length")
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,8 @@ class RiskProtocol(LanguageServerProtocol):
             return error_response(message_id, INVALID_REQUEST, "the server is shutting down") if is_request else None
         if method == types.INITIALIZE:
             return error_response(message_id, INVALID_REQUEST, "the server has been initialized already")
-        if is_request and _is_notification(method):
+        known = types.METHOD_TO_TYPES.get(method) if isinstance(method, str) else None
+        if is_request and known is not None and known[1] is None:  # the protocol never answers it
             return error_response(message_id, METHOD_NOT_FOUND, f"{method} is a notification")
         if is_request and cancelled.get(message_id, place) > place and method != types.SHUTDOWN:
             return error_response(message_id, REQUEST_CANCELLED, f"{method} was cancelled")
@@ -233,12 +234,6 @@ def _cancellations(messages: Sequence[dict[str, Any]]) -> dict[Any, int]:
         if isinstance(asked, int | str) and not isinstance(asked, bool):
             places[asked] = place
     return places
-
-
-def _is_notification(method: object) -> bool:
-    """Whether the protocol knows the method, and that it is never answered."""
-    known = types.METHOD_TO_TYPES.get(method) if isinstance(method, str) else None
-    return known is not None and known[1] is None
 
 
 def _malformed(message: dict[str, Any]) -> str | None:

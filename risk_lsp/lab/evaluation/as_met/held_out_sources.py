@@ -69,7 +69,7 @@ def measure_sources(
     store = FoldStore(cache and cache / "folds", study, engine.model.weights_hash, recipe)
     lengths: Mapping[Level, Any] = {level: by_length(table.end - table.start) for level, table in study.tables.items()}
     parts: dict[str, list[dict[Level, LevelStatistics]]] = {name: [] for name in (LABELLED, ASKED, BARE)}
-    rows: dict[str, dict[Level, LevelStatistics]] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for seed, source in enumerate(judged_sources):
         judged = judge_folds(study, [source_fold(whole, conditions, source)], recipe, {LENGTH: lengths}, store)
         for condition, found in parts.items():
@@ -77,12 +77,16 @@ def measure_sources(
             if len(figures) == len(_LEVELS):
                 found.append(figures)
             if condition == LABELLED:
-                rows[source] = figures
-    return {
-        column: {
-            **{_mean_row(name): measures_of(_means(found), technique) for name, found in parts.items() if found},
-            **{row: measures_of(_shown(figures), technique) for row, figures in rows.items()},
+                rows[source] = {level: statistics.figures()["techniques"] for level, statistics in figures.items()}
+    means: dict[str, dict[str, Any]] = {
+        "mean" if name == LABELLED else f"mean, {name}": {
+            level: mean_figures([figures[level] for figures in found]) for level in _LEVELS
         }
+        for name, found in parts.items()
+        if found
+    }
+    return {
+        column: {row: measures_of(figures, technique) for row, figures in {**means, **rows}.items()}
         for column, technique in ((engine.manifest.name, PROBE), (TRIVIAL, TRIVIAL), (LENGTH, LENGTH))
     }
 
@@ -119,15 +123,3 @@ def _statistics(judged: Judged, wanted: Mask, resamples: int, seed: int) -> dict
         if kept.weights.any():
             found[level] = level_statistics(level, kept, judged.rescaled[level], resamples=resamples, seed=seed)
     return found
-
-
-def _means(found: list[dict[Level, LevelStatistics]]) -> dict[str, Any]:
-    return {level: mean_figures([figures[level] for figures in found]) for level in _LEVELS}
-
-
-def _shown(figures: Mapping[Level, LevelStatistics]) -> dict[str, Any]:
-    return {level: statistics.figures()["techniques"] for level, statistics in figures.items()}
-
-
-def _mean_row(condition: str) -> str:
-    return "mean" if condition == LABELLED else f"mean, {condition}"

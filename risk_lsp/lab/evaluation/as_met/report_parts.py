@@ -276,8 +276,14 @@ def _section(section: Section, found: Mapping[str, Any], command: str) -> Iterab
     yield f"## {section.title}"
     yield section.text
     made = "" if found.get("command", command) == command else f"Made by `{found['command']}`. "
-    about = "; ".join(f"{name}: {_counted(value)}" for name, value in found["about"].items() if value)
-    yield f"{made}{about}."
+    about = []
+    for name, value in found["about"].items():
+        if isinstance(value, Mapping):
+            said = ", ".join(f"{each} {count:,}" for each, count in value.items())
+        else:
+            said = ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}"
+        about += [f"{name}: {said}"] if value else []
+    yield f"{made}{'; '.join(about)}."
     for row in section.whole:
         if any(row in rows for rows in columns.values()):
             yield from _table(
@@ -305,9 +311,3 @@ def _table(title: str, rows: Sequence[tuple[str, Sequence[Any]]], first: str, co
     if shown:
         yield title
         yield markdown_table([first, *columns], shown)
-
-
-def _counted(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {count:,}" for name, count in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value:,}"
