@@ -211,7 +211,7 @@ def run_personal(args: argparse.Namespace) -> int:
     """Do what the command says; returns the exit code."""
     from risk_lsp.files import user_data_folder
     from risk_lsp.personal.ledger import Ledger
-    from risk_lsp.personal.personal_summary import PersonalSummary
+    from risk_lsp.personal.level_update import PersonalSummary
     from risk_lsp.report.wording import printable, write_all
 
     ledger = Ledger(user_data_folder() / "personal")

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.personal.ledger import Ledger
+from risk_lsp.personal.ledger import Kind, Ledger, acceptance, settlement
 from risk_lsp.personal.line_fates import Fate
-from risk_lsp.personal.settled_lines import Kind, acceptance, settlement
 
 
 @pytest.fixture

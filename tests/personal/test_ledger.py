@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import RiskError
-from risk_lsp.personal.ledger import Ledger
+from risk_lsp.personal.ledger import Kind, Ledger, acceptance, settled_regions, settlement
 from risk_lsp.personal.line_fates import Fate
-from risk_lsp.personal.settled_lines import Kind, acceptance, settled_regions, settlement
 
 KIND = Kind("bundle", "python")
 WRITER = """

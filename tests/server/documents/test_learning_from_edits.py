@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.personal.ledger import Ledger
+from risk_lsp.personal.ledger import Kind, Ledger, acceptance, settled_regions, settlement
 from risk_lsp.personal.line_fates import Fate
-from risk_lsp.personal.settled_lines import Kind, acceptance, settled_regions, settlement
 from tests.risk.repositories import Repository
 from tests.server.documents.test_generated import FUNCTION
 from tests.server.lsp_client import PATIENCE, LspClient

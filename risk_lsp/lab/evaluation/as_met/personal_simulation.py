@@ -21,9 +21,9 @@ from risk_lsp.lab.evaluation.as_met.columns import BundleColumn, line_table, pas
 from risk_lsp.lab.evaluation.as_met.held_out_sources import source_of
 from risk_lsp.lab.evaluation.metrics import brier_skill_score, expected_calibration_error
 from risk_lsp.lab.training.labelled import ProbeData
+from risk_lsp.personal.ledger import SettledRegion
 from risk_lsp.personal.level_update import LevelPrior, learnt_shift
 from risk_lsp.personal.line_fates import Fate
-from risk_lsp.personal.settled_lines import SettledRegion
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.odds_shift import OddsShift
 
