@@ -152,7 +152,12 @@ class Difference:
         if own_words and new_words:
             place = Span(own_words[0].span.start, own_words[-1].span.end)
         elif own_words:
-            place = _cut(line, own)
+            # The white space on one side of what goes is removed, too.
+            if own.end < len(line.lexemes):
+                place = Span(own_words[0].span.start, line.lexemes[own.end].span.start)
+            else:
+                start = line.lexemes[own.start - 1].span.end if own.start else own_words[0].span.start
+                place = Span(start, own_words[-1].span.end)
         elif own.start < len(line.lexemes):
             start = line.lexemes[own.start].span.start
             place = Span(start, start)
@@ -161,7 +166,12 @@ class Difference:
             end = line.content.end
             place = Span(end, end)
             added = self._gap(other, new.start) + added
-        marked = _marks(own_words) if own_words else (_beside(line, own.start),)
+        # Where something is missing, one character: of what follows, or at the end of a line of what was last in it.
+        marked: tuple[Span, ...] = (Span(line.content.end - 1, line.content.end),)
+        if own_words:
+            marked = _marks(own_words)
+        elif own.start < len(line.lexemes):
+            marked = (Span(place.start, place.start + 1),)
         return Hunk(place, added, number, marked, len(own_words), len(new_words), number, 0)
 
     def _gap(self, line: CodeLine, index: int) -> str:
@@ -170,23 +180,6 @@ class Difference:
             return ""
         gap = self._other.text[line.lexemes[index - 1].span.end : line.lexemes[index].span.start]
         return gap if not gap.strip() and "\n" not in gap else " "
-
-
-def _cut(line: CodeLine, own: Span) -> Span:
-    """What to remove with some lexemes, so that the white space on one side of them goes, too."""
-    lexemes = line.lexemes
-    if own.end < len(lexemes):
-        return Span(lexemes[own.start].span.start, lexemes[own.end].span.start)
-    start = lexemes[own.start - 1].span.end if own.start else lexemes[0].span.start
-    return Span(start, lexemes[own.end - 1].span.end)
-
-
-def _beside(line: CodeLine, index: int) -> Span:
-    """One character of the lexeme in front of which something is missing; at the end of a line, of its last one."""
-    if index < len(line.lexemes):
-        start = line.lexemes[index].span.start
-        return Span(start, start + 1)
-    return Span(line.content.end - 1, line.content.end)
 
 
 def _first_character(line: CodeLine) -> Span:

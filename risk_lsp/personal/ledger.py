@@ -206,31 +206,17 @@ def settled_regions(records: Iterable[dict[str, Any]]) -> dict[Kind, list[Settle
         if record.get("format") != FORMAT or not isinstance(region, str):
             continue
         if record.get("event") == ACCEPTED and region not in accepted:
-            read = _acceptance(record)
-            if read is not None:
-                accepted[region] = read
+            bundle, language, numbers = (record.get(name) for name in ("bundle", "language", "probabilities"))
+            if not isinstance(bundle, str) or not isinstance(language, str) or not isinstance(numbers, list):
+                continue
+            if all(type(each) in (int, float) and math.isfinite(each) and 0 <= each <= 1 for each in numbers):
+                accepted[region] = Kind(bundle, language), np.array(numbers, dtype=np.float64)
         elif record.get("event") == SETTLED and region in accepted:
             kind, probabilities = accepted[region]
-            fates = _fates(record.get("fates"))
-            at = record.get("at")
-            if fates is not None and len(fates) == len(probabilities) and type(at) is int:
+            letters, at = record.get("fates"), record.get("at")
+            if not isinstance(letters, str) or len(letters) != len(probabilities) or type(at) is not int:
+                continue
+            with contextlib.suppress(ValueError):  # of a letter that stands for no fate
+                fates = tuple(map(Fate, letters))
                 found[kind].setdefault(region, SettledRegion(float(at), probabilities, fates))
     return {kind: list(regions.values()) for kind, regions in found.items()}
-
-
-def _acceptance(record: dict[str, Any]) -> tuple[Kind, NDArray[np.float64]] | None:
-    bundle, language, numbers = (record.get(name) for name in ("bundle", "language", "probabilities"))
-    if not isinstance(bundle, str) or not isinstance(language, str) or not isinstance(numbers, list):
-        return None
-    if not all(type(number) in (int, float) and math.isfinite(number) and 0 <= number <= 1 for number in numbers):
-        return None
-    return Kind(bundle, language), np.array(numbers, dtype=np.float64)
-
-
-def _fates(letters: object) -> tuple[Fate, ...] | None:
-    if not isinstance(letters, str):
-        return None
-    try:
-        return tuple(map(Fate, letters))
-    except ValueError:
-        return None

@@ -39,14 +39,22 @@ class Statement(NamedTuple):
 def statements_of(text: str, language_id: str) -> list[Statement]:
     """The statements of a text without its comments; in a language other than Python, its lines that are not blank."""
     if language_id != "python":
-        rows = [tuple(re.findall(r"\w+|[^\w\s]", line)) for line in text.splitlines()]
-        return [Statement(0, words, (row,) * len(words)) for row, words in enumerate(rows) if words]
+        plain = [tuple(re.findall(r"\w+|[^\w\s]", line)) for line in text.splitlines()]
+        return [Statement(0, each, (row,) * len(each)) for row, each in enumerate(plain) if each]
     lines, found = LineIndex(text), []
     for line in read_code(text).lines:
         layout = _layout_of(line.words)
         kept = [lexeme for index, lexeme in enumerate(line.lexemes) if index not in layout]
-        words = tuple(_plain(lexeme.text, lexeme.kind) for lexeme in kept)
-        found.append(Statement(line.level, words, tuple(lines.line_of(lexeme.span.start) for lexeme in kept)))
+        words = []
+        for lexeme in kept:
+            string = _STRING.fullmatch(lexeme.text) if lexeme.kind == "string" else None
+            if string is None:
+                words.append(lexeme.text)
+            else:  # without its kind of quotes
+                prefix, _, content = string.groups()
+                words.append(f'{prefix.lower()}"' + content.replace("\\'", "'").replace('\\"', '"'))
+        rows = tuple(lines.line_of(lexeme.span.start) for lexeme in kept)
+        found.append(Statement(line.level, tuple(words), rows))
     return found
 
 
@@ -180,12 +188,3 @@ def _layout_of(words: Sequence[str]) -> set[int]:
 
 def _is_name(word: str) -> bool:
     return _NAME.fullmatch(word) is not None and not iskeyword(word)
-
-
-def _plain(word: str, kind: str) -> str:
-    """A string without its kind of quotes; another word as it is."""
-    found = _STRING.fullmatch(word) if kind == "string" else None
-    if found is None:
-        return word
-    prefix, _, content = found.groups()
-    return f'{prefix.lower()}"' + content.replace("\\'", "'").replace('\\"', '"')

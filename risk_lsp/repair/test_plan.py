@@ -87,18 +87,13 @@ def workspace_files(root: Path) -> Iterator[Path]:
     """The files of a workspace that a copy takes: no links, nothing hidden, no environments, no caches."""
     for folder, folders, names in os.walk(root):
         here = Path(folder)
-        folders[:] = sorted(name for name in folders if _is_taken(here, name))
+        inside = (name for name in folders if name not in _LEFT_OUT and not name.endswith(".egg-info"))
+        visible = (name for name in inside if not name.startswith(".") and not (here / name).is_symlink())
+        folders[:] = sorted(name for name in visible if not (here / name / "pyvenv.cfg").exists())
         for name in sorted(names):
             path = here / name
             if not name.startswith(".") and not path.is_symlink() and path.is_file():
                 yield path
-
-
-def _is_taken(parent: Path, name: str) -> bool:
-    if name.startswith(".") or name in _LEFT_OUT or name.endswith(".egg-info"):
-        return False
-    folder = parent / name
-    return not folder.is_symlink() and not (folder / "pyvenv.cfg").exists()
 
 
 _TEST_FILES_AT_MOST = 2_000

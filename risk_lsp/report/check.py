@@ -192,7 +192,8 @@ def check_paths(
             yield FileFailure(path, error)
     files = without_repeats(files)
     looked_at = 0
-    for batch in in_batches(_sources(files, changes, options), _characters):
+    found = _sources(files, changes, options)
+    for batch in in_batches(found, lambda each: len(each.text) if isinstance(each, _Source) else 0):
         yield from (each for each in batch if not isinstance(each, _Source))
         sources = [each for each in batch if isinstance(each, _Source)]
         on_batch([source.path for source in sources], looked_at, len(files))
@@ -233,10 +234,6 @@ def _sources(
                 yield FilePassedOver(file.path, "it is empty")
         except RiskError as error:
             yield FileFailure(file.path, error)
-
-
-def _characters(source: _Source | FileFailure | FilePassedOver) -> int:
-    return len(source.text) if isinstance(source, _Source) else 0
 
 
 def _reports(

@@ -34,6 +34,7 @@ def html_report(
     files = [_file(number, report, threshold) for number, report in enumerate(reports, start=1)]
     is_order = all(report.placed.orders() for report in reports) and bool(reports)
     loader = FileSystemLoader(_TEMPLATES)
+    digest = hashlib.sha256(style.encode("utf-8")).digest()  # by it the page allows this style sheet and no other
     return (
         Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         .get_template("report.html")
@@ -42,7 +43,7 @@ def html_report(
             tool=f"{NAME} {tool.version}",
             bundle=tool.bundle,
             style=style,
-            style_hash=_content_hash(style),
+            style_hash=f"sha256-{base64.b64encode(digest).decode('ascii')}",
             files=files,
             top=_top(reports, threshold) if len(files) > 1 else [],
             failures=[
@@ -116,11 +117,6 @@ class _File:
     functions: list[_Function]
     top: list[_TopLine]
     rows: list[_Row]
-
-
-def _content_hash(style: str) -> str:
-    """The hash by which the page's security policy allows this style sheet and no other."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
 
 
 def _file(number: int, report: FileReport, threshold: float) -> _File:

@@ -45,18 +45,15 @@ def figures(calibration: dict[Level, LevelRecords], test: dict[Level, LevelRecor
             "n": len(test[level].edited),
             "problems": told["problems"],
             "base_rate": told["base_rate"],
-            **{technique: _of_technique(measured) for technique, measured in told["techniques"].items()},
         }
+        for technique, measured in told["techniques"].items():
+            names = {"within_failing_auc": "within_auc", "hits_at_3": "hits_at_3"}
+            found[level][technique] = {
+                **{name: measured[name][0] for name in ("bss_raw", "ece_raw", "auc", "bss_platt", "ece_platt")},
+                **{shown: measured[name][0] for shown, name in names.items() if name in measured},
+                **{f"{name}_interval": measured[name][1:] for name in ("auc", "bss_platt")},
+            }
     return found
-
-
-def _of_technique(measured: dict[str, list[float | None]]) -> dict[str, Any]:
-    names = {"within_failing_auc": "within_auc", "hits_at_3": "hits_at_3"}
-    return {
-        **{name: measured[name][0] for name in ("bss_raw", "ece_raw", "auc", "bss_platt", "ece_platt")},
-        **{shown: measured[name][0] for shown, name in names.items() if name in measured},
-        **{f"{name}_interval": measured[name][1:] for name in ("auc", "bss_platt")},
-    }
 
 
 def reference(test: dict[Level, LevelRecords]) -> dict[str, list[dict[str, float]]]:

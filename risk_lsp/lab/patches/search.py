@@ -112,7 +112,7 @@ class PatchSearch:
             ("two lines", ((apply_hunks(one.program, pair) for pair in paired(swaps)), 2)),
         )
         for source, (texts, lines) in stages:
-            if not one.could_be_smaller or one.fewest_lines <= lines:
+            if not one.could_be_smaller or min((patch.size.lines for patch in one.found), default=lines + 1) <= lines:
                 continue
             for text in one.first_promising(texts):
                 hunks = Difference(one.code, read_code(text), one.given, self._aligner).hunks()
@@ -143,11 +143,6 @@ class _OneProgram:
     def smallest(self) -> float:
         """How many lexemes the best patch so far removes or adds."""
         return min((patch.size.changed for patch in self.found), default=float("inf"))
-
-    @property
-    def fewest_lines(self) -> float:
-        """How many lines the best patch so far touches."""
-        return min((patch.size.lines for patch in self.found), default=float("inf"))
 
     def suspects(self) -> set[int]:
         """The lines of the text, from 0, that the patches so far touch."""

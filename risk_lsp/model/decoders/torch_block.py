@@ -131,7 +131,11 @@ class Linear:
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.outputs, self.columns = weight.shape
         self.dtype = weight.dtype
-        self._packed = weight.device.type == "cpu" and _has_kernels(weight.dtype)
+        on_cpu = weight.device.type == "cpu"
+        packed = on_cpu and hasattr(_onednn(), "_linear_pointwise") and torch._C._has_mkldnn
+        if packed and self.dtype != torch.float32:
+            packed = self.dtype == torch.bfloat16 and bool(_onednn()._is_mkldnn_bf16_supported())
+        self._packed = packed
         self._weight = _onednn()._reorder_linear_weight(weight, _ROWS_OF_A_BATCH) if self._packed else weight
         self._bias = bias
 
@@ -141,12 +145,6 @@ class Linear:
             return functional.linear(rows, self._weight, self._bias)
         found: Tensor = _onednn()._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
         return found
-
-
-def _has_kernels(dtype: torch.dtype) -> bool:
-    if not hasattr(_onednn(), "_linear_pointwise") or not torch._C._has_mkldnn:
-        return False
-    return dtype == torch.float32 or (dtype == torch.bfloat16 and bool(_onednn()._is_mkldnn_bf16_supported()))
 
 
 def _onednn() -> Any:

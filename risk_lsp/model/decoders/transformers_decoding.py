@@ -73,7 +73,10 @@ class TransformersDecoding:
         self._logits_of = logits
         self._layers = layers
         self._places = [(group, 0) for group in groups]
-        self.runs = [group.first_run() for group in groups] if layers else []
+        self.runs: list[Run] = []
+        for group in groups if layers else ():
+            residuals = {layer: each[0].numpy() for layer, each in group.residuals.items()}
+            self.runs.append(Run(residuals, group.final[0]))
         self._take(groups, np.arange(len(groups)))
 
     def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
@@ -112,10 +115,6 @@ class RowsOfOneText:
         with torch.inference_mode():
             self._cache.reorder_cache(torch.tensor(rows, device=self.final.device))
         self.final, self.residuals, self._cache = self._run(token_ids[:, None], self._cache)
-
-    def first_run(self) -> Run:
-        """What the text that it began with gave."""
-        return Run({layer: each[0].numpy() for layer, each in self.residuals.items()}, self.final[0])
 
 
 _LOGITS_PER_CHUNK = 1 << 20  # 4 MiB of float32

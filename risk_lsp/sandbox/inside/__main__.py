@@ -60,8 +60,8 @@ def serve(modules: list[str]) -> None:
     os.write(answers, encode_frame({"isolated": isolated}))
     base = _base()
     with os.fdopen(jobs, "rb") as stream:
-        while frame := _read_frame(stream):
-            request, _ = decode_frame(frame)
+        while (size := frame_size(data := stream.read(8))) is not None:
+            request, _ = decode_frame(data + stream.read(size - len(data)))
             header, body = ProgramRun(request, isolated=isolated, base=base).run()
             view = memoryview(encode_frame(header, body))
             while view:
@@ -100,15 +100,6 @@ def _user_threads() -> int:
             # It has ended, or is in a namespace above this one.
             continue
     return total
-
-
-def _read_frame(stream: Any) -> bytes:
-    """The next whole frame, or b"" at the end."""
-    data: bytes = stream.read(8)
-    size = frame_size(data)
-    if size is None:
-        return b""
-    return data + bytes(stream.read(size - len(data)))
 
 
 if __name__ == "__main__":

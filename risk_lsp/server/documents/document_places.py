@@ -115,7 +115,9 @@ class GeneratedRegions:
 
     def mark(self, document: Document, span: Span) -> None:
         """A person says that a model wrote this; an empty span means its line, of which a blank one has nothing."""
-        span = span if span.start < span.end else _line_at(document, span.start)
+        if span.start == span.end:
+            line = document.lines.line_of(span.start)
+            span = Span(document.lines.start(line), document.lines.content_end(line))
         if span.start < span.end:
             self._add(document.uri, span)
 
@@ -192,11 +194,6 @@ def _without(span: Span, hole: Span) -> list[Span]:
     """What is left of a span outside of a hole."""
     parts = (Span(span.start, min(span.end, hole.start)), Span(max(span.start, hole.end), span.end))
     return [part for part in parts if part.start < part.end]
-
-
-def _line_at(document: Document, offset: int) -> Span:
-    line = document.lines.line_of(offset)
-    return Span(document.lines.start(line), document.lines.content_end(line))
 
 
 Changed = NDArray[np.bool_]  # bool[lines]: which lines have changed since the last commit

@@ -250,12 +250,27 @@ class PersonalLevel:
         """Remember a region."""
         bundle = self._bundle()
         if bundle is not None and self._is_wanted():
-            self._start(lambda: self._write_acceptance(region, Kind(bundle, region.language_id)))
+            kind = Kind(bundle, region.language_id)
+
+            def write() -> None:
+                if not self._ledger.is_off:
+                    hash_of = self._ledger.hasher()
+                    contents, tokens, numbers = zip(*region.lines, strict=True)
+                    lines = [hash_of(content) for content in contents]
+                    self._ledger.append(acceptance(hash_of(region.name), region.at, kind, lines, tokens, numbers))
+
+            self._start(write)
 
     def settled(self, region: Settlement) -> None:
         """Remember what became of a region, and learn from it."""
         if self._is_wanted():
-            self._start(lambda: self._write_settlement(region))
+
+            def write() -> None:
+                if not self._ledger.is_off:
+                    name = self._ledger.hasher()(region.name)
+                    self._ledger.append(settlement(name, region.at, region.reason, region.fates))
+
+            self._start(write)
             self.refresh()
 
     def refresh(self) -> None:
@@ -287,18 +302,6 @@ class PersonalLevel:
                 self._on_change()
 
     # In the thread
-
-    def _write_acceptance(self, region: Acceptance, kind: Kind) -> None:
-        if not self._ledger.is_off:
-            hash_of = self._ledger.hasher()
-            contents, tokens, numbers = zip(*region.lines, strict=True)
-            lines = [hash_of(content) for content in contents]
-            self._ledger.append(acceptance(hash_of(region.name), region.at, kind, lines, tokens, numbers))
-
-    def _write_settlement(self, region: Settlement) -> None:
-        if not self._ledger.is_off:
-            name = self._ledger.hasher()(region.name)
-            self._ledger.append(settlement(name, region.at, region.reason, region.fates))
 
     def _learn(self) -> dict[Kind, OddsShift] | None:
         looks = self._ledger.looks()
