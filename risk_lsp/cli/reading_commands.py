@@ -65,7 +65,8 @@ def run_check(args: argparse.Namespace) -> int:
     write_all(sys.stdout, _formatted(args.format, result, engine))
     if result.failures:
         return BAD_INPUT
-    return FINDINGS if args.fail_above is not None and result.has_findings else OK
+    has_findings = any(report.findings for report in result.reports)
+    return FINDINGS if args.fail_above is not None and has_findings else OK
 
 
 def _checked(

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from risk_lsp.edits.lexemes import Code, CodeLine, Lexeme, LineAligner, Pair, comments_between, word_changes
+from risk_lsp.edits.lexemes import Code, CodeLine, LineAligner, Pair, comments_between, word_changes
 from risk_lsp.text.document import Span
 
 _LINE_COST = 6
@@ -134,7 +134,8 @@ class Difference:
         line = self._own.lines[pair.own]
         if pair.other is None:
             removed = Span(line.start, line.content.end)
-            yield Hunk(removed, "", number, _marks(line.lexemes), len(line.lexemes), 0, number, pair.own)
+            marked = tuple(lexeme.span for lexeme in line.lexemes)
+            yield Hunk(removed, "", number, marked, len(marked), 0, number, pair.own)
             return
         other = self._other.lines[pair.other]
         if line.level != other.level:
@@ -169,7 +170,7 @@ class Difference:
         # Where something is missing, one character: of what follows, or at the end of a line of what was last in it.
         marked: tuple[Span, ...] = (Span(line.content.end - 1, line.content.end),)
         if own_words:
-            marked = _marks(own_words)
+            marked = tuple(lexeme.span for lexeme in own_words)
         elif own.start < len(line.lexemes):
             marked = (Span(place.start, place.start + 1),)
         return Hunk(place, added, number, marked, len(own_words), len(new_words), number, 0)
@@ -184,10 +185,6 @@ class Difference:
 
 def _first_character(line: CodeLine) -> Span:
     return Span(line.content.start, line.content.start + 1)
-
-
-def _marks(lexemes: Sequence[Lexeme]) -> tuple[Span, ...]:
-    return tuple(lexeme.span for lexeme in lexemes)
 
 
 def _without_comments(text: str, span: Span) -> str:

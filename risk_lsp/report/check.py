@@ -139,11 +139,6 @@ class CheckResult:
     base: str | None = None
     passed_over: tuple[FilePassedOver, ...] = ()
 
-    @property
-    def has_findings(self) -> bool:
-        """Whether any line is likelier to need an edit than the threshold."""
-        return any(report.findings for report in self.reports)
-
 
 def collected(outcomes: Iterable[Outcome], options: CheckOptions, base: str | None = None) -> CheckResult:
     """The outcomes of check_paths, told apart. In a comparison the `top` lines count over all files together."""

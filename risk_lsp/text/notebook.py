@@ -98,7 +98,7 @@ class Notebook:
             if is_ours and document is not None and is_python_cell(document.text):
                 python.append(cell.uri)
         self._python = tuple(python)
-        texts = [_joinable(self.documents[uri]) for uri in self._python]
+        texts = [without_magics(self.documents[uri].text) for uri in self._python]
         ends = [_separator(text) for text in texts[:-1]] + [""]
         text = "".join(part for pair in zip(texts, ends, strict=False) for part in pair)
         self._set_document(Document(uri + _FRAGMENT, version, text, _LANGUAGE))
@@ -139,7 +139,7 @@ class Notebook:
         place = self._python.index(cell.uri)
         is_last = place + 1 == len(self.parts)
         end = self.document.lines.length if is_last else self.parts[place + 1].start
-        text = _joinable(cell)
+        text = without_magics(cell.text)
         lines = self.document.lines.spliced(part.start, end, text if is_last else text + _separator(text))
         after = Notebook.__new__(Notebook)
         after.uri, after.version, after.cells, after.documents = self.uri, version, self.cells, documents
@@ -152,10 +152,6 @@ class Notebook:
         if after.document.text == self.document.text and after._python == self._python:
             after._set_document(self.document)
         return after
-
-
-def _joinable(cell: Document) -> str:
-    return without_magics(cell.text)
 
 
 def _separator(text: str) -> str:

@@ -64,7 +64,8 @@ class BuildStore:
                 )
         else:
             path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        self._number = max((int(path.stem.removeprefix("part-")) for path in self._parts()), default=-1)
+        numbers = (int(path.stem.removeprefix("part-")) for path in folder.glob("part-*.jsonl"))
+        self._number = max(numbers, default=-1)
         self._written = _PART_RECORDS
         self._part: Any = None
 
@@ -79,7 +80,7 @@ class BuildStore:
 
     def records(self) -> Iterator[dict[str, Any]]:
         """Every record so far, oldest first."""
-        for path in self._parts():
+        for path in sorted(self._folder.glob("part-*.jsonl")):
             yield from (record for _, record in read_appended(path))
 
     def append(self, record: dict[str, Any]) -> None:
@@ -93,9 +94,6 @@ class BuildStore:
         self._part.write(json.dumps(record) + "\n")
         self._part.flush()
         self._written += 1
-
-    def _parts(self) -> list[Path]:
-        return sorted(self._folder.glob("part-*.jsonl"))
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,6 @@ from risk_lsp.lab.training.documents import (
     worth_learning,
 )
 from risk_lsp.lab.training.packing import pack_documents, save_tokenizer, train_tokenizer
-from risk_lsp.sandbox.verdicts import Problem
-
-
-def _asked(problem: Problem) -> str:
-    """What was asked, in words where there are some, else the code that was given."""
-    return (problem.text or problem.prompt).strip()
 
 
 def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDocument]:
@@ -62,7 +56,7 @@ def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDo
         for index, (source, task_id, text) in enumerate(programs[:per_group]):
             problem = problems.get(task_id)
             if index % 2 == 0 and problem is not None:
-                text = with_intent(text, _asked(problem))[0]
+                text = with_intent(text, (problem.text or problem.prompt).strip())[0]
             licence = "see the data set's README"
             yield TrainingDocument(f"samples:{source}", licence, task_id, "model-written", text, is_held_out(group))
     for problem in problems.values():
@@ -72,7 +66,7 @@ def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDo
                 problem.license,
                 problem.task_id,
                 "model-written",
-                with_intent(problem.reference, _asked(problem))[0],
+                with_intent(problem.reference, (problem.text or problem.prompt).strip())[0],
                 is_held_out(problem.group),
             )
 

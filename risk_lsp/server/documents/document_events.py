@@ -32,7 +32,7 @@ class DocumentEvents:
             types.NOTEBOOK_DOCUMENT_DID_OPEN: self._did_open_notebook,
             types.NOTEBOOK_DOCUMENT_DID_CHANGE: self._did_change_notebook,
             types.NOTEBOOK_DOCUMENT_DID_SAVE: self._did_save_notebook,
-            types.NOTEBOOK_DOCUMENT_DID_CLOSE: self._did_close_notebook,
+            types.NOTEBOOK_DOCUMENT_DID_CLOSE: lambda params: self._close_notebook(params.notebook_document.uri),
         }
 
     def consider(self, document: Document, quiet: float) -> None:
@@ -139,9 +139,6 @@ class DocumentEvents:
         document = self._state.documents.notebook(params.notebook_document.uri)
         if document is not None:
             self.look_up_place(document)
-
-    def _did_close_notebook(self, params: types.DidCloseNotebookDocumentParams) -> None:
-        self._close_notebook(params.notebook_document.uri)
 
     def _close_notebook(self, uri: str) -> None:
         notebook = self._state.documents.close_notebook(uri)

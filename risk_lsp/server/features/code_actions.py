@@ -37,12 +37,13 @@ def repair_actions(
     if not state.settings.enabled or reason_not_scored(part.document, state.settings) is not None:
         return []
     actions = []
+    limits = "" if state.settings.trusted else f" (runs no tests: {NOT_TRUSTED})"
     for target in _targets(state, part, params.range, ours):
         if part.document.language_id == REPAIRED_LANGUAGE:
-            title = f"Request a repair of {target.name}{_why_nothing_runs(state)}"
+            title = f"Request a repair of {target.name}{limits}"
             actions.append(_action(title, REPAIR, part, target))
             if "hint" in state.client.offers:
-                title = f"Request a repair of {target.name} with a hint...{_why_nothing_runs(state)}"
+                title = f"Request a repair of {target.name} with a hint...{limits}"
                 actions.append(_action(title, REPAIR_WITH_HINT, part, target))
         actions.append(_action(f"Explain the risk of {target.name}", EXPLAIN, part, target))
     return actions
@@ -72,10 +73,6 @@ def _function(state: State, part: Part, position: types.Position) -> RepairTarge
         return None
     place = range_of(part, node.span, state.encoding)
     return RepairTarget(f"{node.kind} {node.name}", place, types.CodeActionKind.RefactorRewrite)
-
-
-def _why_nothing_runs(state: State) -> str:
-    return "" if state.settings.trusted else f" (runs no tests: {NOT_TRUSTED})"
 
 
 def _action(title: str, command: str, part: Part, target: RepairTarget) -> types.CodeAction:
