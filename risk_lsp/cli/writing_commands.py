@@ -155,7 +155,8 @@ def _line_span(text: str, target: Target) -> Span | None:
 
 
 async def _search(args: argparse.Namespace, request: RepairRequest, tests: TestPlan | None) -> RepairResult:
-    store = TreeStore(args.tree) if args.tree else TreeStore.in_folder(records_folder(), request)
+    records = Path(user_state_path("risk-lsp", appauthor=False)) / "repairs"
+    store = TreeStore(args.tree) if args.tree else TreeStore.in_folder(records, request)
     provider, chats = _provider(args)
     options = {"bundle": str(bundle_path(args.bundle).absolute()), "threads": None, "device": "auto", "dtype": "auto"}
     supervisor = Supervisor({**options, "offline": True}, command=WORKER_COMMAND)
@@ -175,11 +176,6 @@ async def _search(args: argparse.Namespace, request: RepairRequest, tests: TestP
         await supervisor.stop()
         for chat in chats:
             await chat.close()
-
-
-def records_folder() -> Path:
-    """Where the trees of repairs are kept."""
-    return Path(user_state_path("risk-lsp", appauthor=False)) / "repairs"
 
 
 def _provider(args: argparse.Namespace) -> tuple[Provider, list[EndpointChat]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -58,46 +57,46 @@ class ModelOffer:
 
 def model_offers(store: ModelStore) -> list[ModelOffer]:
     """The built-in model, those of the catalogue, and those that the person added. Raises ModelError."""
-    return list(_offers(store))
-
-
-def _offers(store: ModelStore) -> Iterator[ModelOffer]:
+    offers: list[ModelOffer] = []
     used = _hash_in_use()
     readers = _readers()
     built_in = default_bundle_path()
     manifest = read_manifest(built_in)
     files = [file for file in built_in.rglob("*") if file.is_file()]
-    yield ModelOffer(
-        name=BUILT_IN,
-        state="built-in",
-        size=sum(file.stat().st_size for file in files),
-        in_use=used == manifest.host.weights_hash,
-        title="the built-in model",
-        path=str(built_in),
-        bundle=BUILT_IN,
-        weights_hash=manifest.host.weights_hash,
+    offers.append(
+        ModelOffer(
+            name=BUILT_IN,
+            state="built-in",
+            size=sum(file.stat().st_size for file in files),
+            in_use=used == manifest.host.weights_hash,
+            title="the built-in model",
+            path=str(built_in),
+            bundle=BUILT_IN,
+            weights_hash=manifest.host.weights_hash,
+        )
     )
     stored = {model.name: model for model in store.models()}
     for known in catalogue():
         here = stored.pop(known.name, None)
         is_here = here is not None and here.path.exists()
-        yield ModelOffer(
-            name=known.name,
-            state="here" if is_here else "to fetch",
-            size=known.size,
-            in_use=known.weights_hash == used,
-            title=known.title,
-            licence=known.licence,
-            parameters=known.parameters,
-            source=known.source,
-            path=str(here.path) if here is not None and is_here else None,
-            partial=store.partial_size(known),
-            bundle=readers.get(known.weights_hash),
-            tokens_per_second=None if here is None else here.tokens_per_second,
-            weights_hash=known.weights_hash,
+        offers.append(
+            ModelOffer(
+                name=known.name,
+                state="here" if is_here else "to fetch",
+                size=known.size,
+                in_use=known.weights_hash == used,
+                title=known.title,
+                licence=known.licence,
+                parameters=known.parameters,
+                source=known.source,
+                path=str(here.path) if here is not None and is_here else None,
+                partial=store.partial_size(known),
+                bundle=readers.get(known.weights_hash),
+                tokens_per_second=None if here is None else here.tokens_per_second,
+                weights_hash=known.weights_hash,
+            )
         )
-    for added in stored.values():
-        yield _added(added, readers, used)
+    return offers + [_added(added, readers, used) for added in stored.values()]
 
 
 def _added(model: StoredModel, readers: dict[str, str], used: str | None) -> ModelOffer:

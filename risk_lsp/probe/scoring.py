@@ -129,11 +129,7 @@ def head_shapes(architecture: Architecture, features: int, hidden: int, members:
     one = {**shapes, **context_shapes(hidden)} if architecture == "lines" else shapes
     if members == 1:
         return one
-    return {_prefix(member) + name: shape for member in range(members) for name, shape in one.items()}
-
-
-def _prefix(member: int) -> str:
-    return f"members.{member}."
+    return {f"members.{member}.{name}": shape for member in range(members) for name, shape in one.items()}
 
 
 class ProbeReader:
@@ -151,7 +147,7 @@ class ProbeReader:
         if members > 1:
             self._members = [
                 {name.removeprefix(head): tensor for name, tensor in tensors.items() if name.startswith(head)}
-                for head in map(_prefix, range(members))
+                for head in (f"members.{member}." for member in range(members))
             ]
         self._tensors = self._members[0]
         # One product serves all members.

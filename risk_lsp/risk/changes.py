@@ -137,9 +137,9 @@ def changes_since(base: str, folder: Path, paths: Sequence[Path] = (), seconds: 
         ranges[root / name] = _EVERY_LINE if is_binary else ()
     ranges.update((root / name, found) for name, found in _hunks(git.run(*_DIFF, *_AS_PATCH, commit, *named)))
     new = git.run("ls-files", "--others", "--exclude-standard", "-z", *named)
-    ranges.update((root / name, _EVERY_LINE) for name in _names(new))
-    tracked = frozenset(root / name for name in _names(git.run("ls-files", "-z", *named)))
-    return Changes(root, ranges, tracked)
+    ranges.update((root / os.fsdecode(name), _EVERY_LINE) for name in new.split(b"\0") if name)
+    names = git.run("ls-files", "-z", *named).split(b"\0")
+    return Changes(root, ranges, frozenset(root / os.fsdecode(name) for name in names if name))
 
 
 def changed_mask(lines: LineIndex, ranges: Ranges) -> NDArray[np.bool_]:
@@ -171,10 +171,6 @@ def _commit(git: Git, base: str) -> str:
             f"--diff {base}: git knows no such commit",
             "name a commit, branch or tag that this clone has; a shallow clone has to fetch it first",
         ) from error
-
-
-def _names(output: bytes) -> Iterator[str]:
-    return (os.fsdecode(name) for name in output.split(b"\0") if name)
 
 
 def _changed_files(output: bytes) -> Iterator[tuple[str, bool]]:

@@ -23,7 +23,7 @@ from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
 from risk_lsp.server.documents.personal_level import AcceptedRegions, PersonalLevel
 from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner
-from risk_lsp.server.features.model_fetch import ModelFetches
+from risk_lsp.server.features.model_choice import ModelFetches
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.repair.queue import Repairs
 from risk_lsp.server.state import (

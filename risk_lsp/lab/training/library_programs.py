@@ -54,7 +54,7 @@ def passing_in_turn(programs: Iterable[LabelledProgram], chooser: random.Random)
     for program in programs:
         if program.passed:
             by_group[program.group].append(program)
-    rounds = [_shuffled(by_group[group], chooser) for group in sorted(by_group)]
+    rounds = [chooser.sample(by_group[group], len(by_group[group])) for group in sorted(by_group)]
     for position in range(max(map(len, rounds), default=0)):
         for own in rounds:
             if position < len(own):
@@ -66,7 +66,7 @@ def _chosen(edits: list[Edit], text: str, chooser: random.Random) -> Edit | None
     by_operator: dict[str, list[Edit]] = defaultdict(list)
     for edit in edits:
         by_operator[edit.operator].append(edit)
-    for operator in _shuffled(sorted(by_operator), chooser):
+    for operator in chooser.sample(sorted(by_operator), len(by_operator)):
         edit = chooser.choice(by_operator[operator])
         if compiles(edit.apply(text)):
             return edit
@@ -77,7 +77,13 @@ def _injected(program: LabelledProgram, edit: Edit) -> LabelledProgram:
     text = edit.apply(program.text)
     end = edit.span.start + len(edit.replacement)
     growth = len(text) - len(program.text)
-    edited = Span(edit.span.start, end) if edit.replacement.strip() else _next_character(text, edit.span.start)
+    edited = Span(edit.span.start, end)
+    if not edit.replacement.strip():
+        # The first character at or behind it that is no white space, else the last one of the text.
+        lines = (line for line in stripped_line_spans(text) if line.end > edited.start and line.start < line.end)
+        line = next(lines, None)
+        start = max(0, len(text) - 1) if line is None else max(edited.start, line.start)
+        edited = Span(start, min(start + 1, len(text)))
     return LabelledProgram(
         id=f"{program.id}+{edit.operator}",
         group=program.group,
@@ -91,15 +97,6 @@ def _injected(program: LabelledProgram, edit: Edit) -> LabelledProgram:
     )
 
 
-def _next_character(text: str, offset: int) -> Span:
-    """The first character at or after `offset` that is no white space, else the last one of the text."""
-    for line in stripped_line_spans(text):
-        if line.end > offset and line.start < line.end:
-            start = max(offset, line.start)
-            return Span(start, start + 1)
-    return Span(max(0, len(text) - 1), len(text))
-
-
 def compiles(text: str) -> bool:
     """Whether Python can compile a program; its warnings are silenced."""
     try:
@@ -109,10 +106,6 @@ def compiles(text: str) -> bool:
     except (SyntaxError, ValueError):
         return False
     return True
-
-
-def _shuffled(items: list[Item], chooser: random.Random) -> list[Item]:
-    return chooser.sample(items, len(items))
 
 
 SOURCE = "library"

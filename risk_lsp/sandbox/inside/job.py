@@ -108,7 +108,11 @@ class ProgramRun:
                 if self._over_output():
                     return "output_limit"
                 looking = time.monotonic() >= next_look
-                if (looking or any(descriptor == end for descriptor, _ in ready)) and _has_ended(pid):
+                # WNOWAIT leaves the process to be collected later: else its pid could go to another one before it is
+                # killed.
+                options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+                may_have_ended = looking or any(descriptor == end for descriptor, _ in ready)
+                if may_have_ended and os.waitid(os.P_PID, pid, options) is not None:
                     return ""
                 if looking:
                     next_look = time.monotonic() + _TICK_SECONDS
@@ -196,11 +200,6 @@ def _reporter(descriptor: int) -> Callable[[str], None]:
             return
 
     return report
-
-
-def _has_ended(pid: int) -> bool:
-    # WNOWAIT leaves the process to be collected later, so that its pid cannot go to another one before it is killed.
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _exit_code(status: int, report: int) -> tuple[int, str]:

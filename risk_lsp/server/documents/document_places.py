@@ -297,34 +297,26 @@ class DocumentPlaces:
         before = known.place, known.changed
         try:
             (found,) = await asyncio.to_thread(self._ask, [path], ask_git)
-            known.place, known.changed = _as_document(found, document)
-            if known.changed is not None:
+            known.place, known.changed = found.place, None
+            if found.place is Place.AT_REST and is_notebook(document.uri):
+                # Lines of a notebook's file are none of its cells'.
+                known.place = Place.CHANGED if found.changed else Place.AT_REST
+            elif found.place is Place.AT_REST:
+                known.changed = found.of_lines(document.lines) == PLACES.index(Place.CHANGED)
                 for lines, edit in known.edits:
                     known.changed = _after(known.changed, lines, edit)
         except OSError as error:  # of the file system; what was known stays
             log_failure("looking for the place of a document", error)
         if known.asking is asyncio.current_task():
             known.asking, known.edits = None, []
-            if not _same(before, (known.place, known.changed)):
+            is_same = before[0] is known.place and (before[1] is None) == (known.changed is None)
+            if is_same and before[1] is not None and known.changed is not None:
+                is_same = np.array_equal(before[1], known.changed)
+            if not is_same:
                 self._on_change(document.uri)
-
-
-def _as_document(found: TextPlace, document: Document) -> tuple[Place, Changed | None]:
-    """What git says of a file as what it means for the document. Lines of a notebook's file are none of its cells'."""
-    if found.place is not Place.AT_REST:
-        return found.place, None
-    if is_notebook(document.uri):
-        return (Place.CHANGED if found.changed else Place.AT_REST), None
-    return found.place, found.of_lines(document.lines) == PLACES.index(Place.CHANGED)
 
 
 def _after(changed: Changed, lines: LineIndex, edit: Splice) -> Changed:
     for part in by_lines(edit):
         changed = after_edit(changed, lines, part)
     return changed
-
-
-def _same(before: tuple[Place, Changed | None], after: tuple[Place, Changed | None]) -> bool:
-    if before[0] is not after[0] or (before[1] is None) != (after[1] is None):
-        return False
-    return before[1] is None or after[1] is None or np.array_equal(before[1], after[1])

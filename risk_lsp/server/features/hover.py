@@ -90,7 +90,10 @@ def hover_of(
         paragraphs = [markup.text(reason), *paragraphs]
     elif not is_blank:
         paragraphs = [*_line(view, line, span, reference, markup), *paragraphs]
-    paragraphs += [markup.text(_origin(each)) for each in written if each.span.start <= offset <= each.span.end][:1]
+    if found := next((each for each in written if each.span.start <= offset <= each.span.end), None):
+        moment = time.strftime("%Y-%m-%d at %H:%M", time.localtime(found.origin.at))
+        since = "not edited" if found.is_unchanged else "edited"
+        paragraphs.append(markup.text(f"Written by {found.origin.model} on {moment}, {since} since."))
     why = view.placed.whole.why if is_blank else view.standing(line).why
     if view.outside is not None:
         paragraphs.append(markup.text(f"Outside its calibrated range: {view.outside}."))
@@ -103,11 +106,6 @@ def note(text: str, markdown: bool) -> types.Hover:
     """A hover that says why there is no number."""
     markup = MARKDOWN if markdown else PLAIN_TEXT
     return types.Hover(_contents([markup.text(f"risk-lsp: {text}")], markup))
-
-
-def _origin(found: WrittenSpan) -> str:
-    moment = time.strftime("%Y-%m-%d at %H:%M", time.localtime(found.origin.at))
-    return f"Written by {found.origin.model} on {moment}, {'not edited' if found.is_unchanged else 'edited'} since."
 
 
 def _line(view: LineView, line: int, span: Span, reference: ReferenceTable, markup: Markup) -> list[str]:

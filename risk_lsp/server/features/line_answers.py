@@ -88,10 +88,14 @@ def lines_answer(view: LineView, part: Part) -> dict[str, Any]:
     line, "orders": by place, why its lines give an order alone}."""
     probabilities = [None if value != value else value for value in view.probabilities.tolist()]
     lines = range(part.lines.start, part.lines.stop)
+    labels: list[str | None] = []
+    for line in lines:
+        probability = probabilities[line]
+        labels.append(None if probability is None else view.standing(line).short(probability) or None)
     return {
         "version": part.version,
         "lines": [probabilities[line] for line in lines],
-        "labels": [_label(view, line, probabilities[line]) for line in lines],
+        "labels": labels,
         "steps": list(view.steps[lines.start : lines.stop]),
         "outside": view.outside,
         "ranks": [rank or None for rank in view.ranks[lines.start : lines.stop].tolist()],
@@ -120,7 +124,3 @@ def written_answer(written: Iterable[WrittenSpan], part: Part, encoding: Positio
                 }
             )
     return {"version": part.version, "regions": regions}
-
-
-def _label(view: LineView, line: int, probability: float | None) -> str | None:
-    return None if probability is None else view.standing(line).short(probability) or None

@@ -65,7 +65,9 @@ class InlineCompletions:
         writing = self.begin(task)
         self._messenger.protocol.when_cancelled(writing.cancel)
         texts = yield barrier("writing", _outcome), (writing,), None
-        return types.InlineCompletionList(self._items(part, Span(place, place), texts))
+        is_newest = self._state.documents.is_newest(part.document)
+        offered = self.offer(part, Span(place, place), texts) if is_newest else []
+        return types.InlineCompletionList([self._item(part, each) for each in offered])
 
     def begin(
         self, task: WritingTask, on_text: Callable[[str], None] = lambda _: None, seconds: float = _SECONDS
@@ -118,12 +120,6 @@ class InlineCompletions:
         if self._state.snooze.is_on:
             return "risk-lsp is paused"
         return reason_not_scored(part.document, settings) or self._state.host.explanation()
-
-    def _items(self, part: Part, replaced: Span, texts: list[WrittenText]) -> list[types.InlineCompletionItem]:
-        state = self._state
-        if not state.documents.is_newest(part.document):
-            return []
-        return [self._item(part, each) for each in self.offer(part, replaced, texts)]
 
     def _item(self, part: Part, suggestion: Suggestion) -> types.InlineCompletionItem:
         state = self._state

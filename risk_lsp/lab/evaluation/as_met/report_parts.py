@@ -78,8 +78,10 @@ def measure_part(part: str, engine: Engine, bench: Bench, recipe: Callable[[], R
     if part == SOURCES:
         return _sources(engine, bench, recipe())
     measure = {
-        CONDITIONS: _conditions,
-        MODULES: _modules,
+        CONDITIONS: lambda columns, bench: _compared(with_and_without_statement(bench.test), columns, bench),
+        MODULES: lambda columns, bench: _compared(
+            alone_and_in_modules(bench.test, bench.shelf.functions(), _SEED), columns, bench
+        ),
         REAL_BUGS: _real_bugs,
         WELL_KEPT: _well_kept,
         INVARIANCE: _invariance,
@@ -101,15 +103,6 @@ def _sources(engine: Engine, bench: Bench, recipe: Recipe) -> dict[str, Any]:
     for program in bench.data.programs:
         programs[source_of(program)] = programs.get(source_of(program), 0) + 1
     return {"about": {"programs": dict(sorted(programs.items())), "copies": bench.most}, "columns": columns}
-
-
-def _conditions(columns: list[Column], bench: Bench) -> dict[str, Any]:
-    shown = with_and_without_statement(bench.test)
-    return _compared(shown, columns, bench)
-
-
-def _modules(columns: list[Column], bench: Bench) -> dict[str, Any]:
-    return _compared(alone_and_in_modules(bench.test, bench.shelf.functions(), _SEED), columns, bench)
 
 
 def _compared(shown: dict[str, Shown], columns: list[Column], bench: Bench) -> dict[str, Any]:
