@@ -9,7 +9,7 @@ import pytest
 from benchmarks import decoder, faults
 from benchmarks.bench.figures import Figure, markdown, percentile
 from benchmarks.moved_probabilities import BAR, compare, moved
-from risk_lsp.model.decoders.decoder_shape import decoder_shape
+from risk_lsp.model.host import decoder_shape
 from tests.model.conftest import save_family
 from tests.model.gguf_files import write_gguf
 from tests.risk.scorers import WordScorer

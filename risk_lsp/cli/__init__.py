@@ -1,4 +1,4 @@
-"""The command line: one module a command, which parses, calls, and prints."""
+"""The command line: modules of commands, which parse, call, and print."""
 
 from risk_lsp.cli.command_line import build_parser, main
 

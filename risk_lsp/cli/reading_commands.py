@@ -9,14 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from risk_lsp.cli.command_line import BAD_INPUT, FINDINGS, OK, print_error
-from risk_lsp.cli.engine_options import (
+from risk_lsp.cli.command_line import (
+    BAD_INPUT,
+    FINDINGS,
+    OK,
     add_bundle_arguments,
     add_cache_argument,
     add_length_argument,
     add_place_argument,
     cached_scorer,
     load_engine,
+    print_error,
     probability,
     reference_of,
 )
@@ -74,7 +77,7 @@ def _checked(
 ) -> CheckResult:
     """What is found in the named files, by default in those of this folder; errors are printed."""
     from risk_lsp.report.check import check_paths, collected
-    from risk_lsp.report.progress import shown_reading
+    from risk_lsp.report.wording import shown_reading
 
     options = replace(options, priors=engine.manifest.priors)
     scorer, paths = cached_scorer(engine, args), args.paths or [Path()]
@@ -147,8 +150,8 @@ def add_score_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_score(args: argparse.Namespace) -> int:
     """Score a file of programs; progress goes to stderr."""
-    from risk_lsp.report.progress import shown_progress
     from risk_lsp.report.score import count_lines, score_file
+    from risk_lsp.report.wording import shown_progress
 
     total = count_lines(args.input)
     already = count_lines(args.output) if args.output.exists() else 0

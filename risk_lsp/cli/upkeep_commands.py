@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from risk_lsp.cli.command_line import FINDINGS, OK
-from risk_lsp.cli.engine_options import add_bundle_arguments, at_least_one, load_engine
+from risk_lsp.cli.command_line import FINDINGS, OK, add_bundle_arguments, at_least_one, load_engine
 from risk_lsp.errors import BadInput
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def _run_fetch(args: argparse.Namespace) -> int:
     """Fetch a model; Ctrl-C keeps what has come."""
     from risk_lsp.model.registry import catalogue_model
     from risk_lsp.model.store import ModelStore, file_url
-    from risk_lsp.report.progress import shown_progress
+    from risk_lsp.report.wording import shown_progress
 
     wanted = catalogue_model(args.name)
     try:

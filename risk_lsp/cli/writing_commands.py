@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from platformdirs import user_state_path
 
-from risk_lsp.cli.command_line import FINDINGS, OK
-from risk_lsp.cli.engine_options import add_bundle_arguments, at_least_one, load_engine
+from risk_lsp.cli.command_line import FINDINGS, OK, add_bundle_arguments, at_least_one, load_engine
 from risk_lsp.errors import BadInput, RepairError
 from risk_lsp.files import write_whole
 from risk_lsp.probe.manifest import bundle_path
@@ -25,8 +24,7 @@ from risk_lsp.repair.orchestration import Provider, repair
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult, unified_diff
-from risk_lsp.report.progress import shown_stage
-from risk_lsp.report.wording import printable, write_all
+from risk_lsp.report.wording import printable, shown_stage, write_all
 from risk_lsp.risk.presentation import percent
 from risk_lsp.risk.span_risk import WORKER_COMMAND
 from risk_lsp.sandbox.isolation import SandboxError

@@ -1,18 +1,177 @@
-"""What CodeModel asks of whatever runs a decoder, and which of these runs a model."""
+"""What CodeModel asks of whatever runs a decoder, which of these runs a model, and the shape that our own ones run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import pi
 from typing import TYPE_CHECKING, Any, Protocol
 
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, needs_extra
-from risk_lsp.model.decoders.decoder_shape import decoder_shape
 
 if TYPE_CHECKING:
     from risk_lsp.model.sources import ModelFolder
+
+
+_FAMILIES = ("llama", "qwen2", "qwen3")
+_DEFAULT_THETA = 10000.0
+_WIDEST_HEAD = 1 << 12
+_ROPE_KEYS = {
+    "default": set(),
+    "linear": {"factor"},
+    "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
+}
+
+
+@dataclass(frozen=True)
+class DecoderShape:
+    """Sizes of a decoder of RMS norms, rotary positions, grouped queries and gated SiLU layers."""
+
+    layers: int
+    width: int
+    feed_forward: int
+    heads: int
+    key_value_heads: int
+    head_width: int
+    vocabulary: int
+    context: int
+    epsilon: float
+    frequencies: tuple[float, ...]  # by which each pair of a head's coordinates turns from token to token, in radians
+    tied: bool
+    query_bias: bool
+    output_bias: bool
+    feed_forward_bias: bool
+    normalised_queries: bool
+
+    def tensors(self, layers: int, *, head: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """Name and shape of every tensor of the first `layers` blocks, of the embeddings and, on request, the head."""
+        yield "model.embed_tokens.weight", (self.vocabulary, self.width)
+        if head:
+            yield "model.norm.weight", (self.width,)
+            if not self.tied:
+                yield "lm_head.weight", (self.vocabulary, self.width)
+        queries, keys = self.heads * self.head_width, self.key_value_heads * self.head_width
+        linear = {
+            "self_attn.q_proj": (queries, self.width, self.query_bias),
+            "self_attn.k_proj": (keys, self.width, self.query_bias),
+            "self_attn.v_proj": (keys, self.width, self.query_bias),
+            "self_attn.o_proj": (self.width, queries, self.output_bias),
+            "mlp.gate_proj": (self.feed_forward, self.width, self.feed_forward_bias),
+            "mlp.up_proj": (self.feed_forward, self.width, self.feed_forward_bias),
+            "mlp.down_proj": (self.width, self.feed_forward, self.feed_forward_bias),
+        }
+        for layer in range(layers):
+            block = f"model.layers.{layer}."
+            yield block + "input_layernorm.weight", (self.width,)
+            yield block + "post_attention_layernorm.weight", (self.width,)
+            if self.normalised_queries:
+                yield block + "self_attn.q_norm.weight", (self.head_width,)
+                yield block + "self_attn.k_norm.weight", (self.head_width,)
+            for name, (rows, columns, bias) in linear.items():
+                yield f"{block}{name}.weight", (rows, columns)
+                if bias:
+                    yield f"{block}{name}.bias", (rows,)
+
+    def require(self, sizes: Mapping[str, tuple[int, ...]], name: str, layers: int, *, head: bool) -> None:
+        """Raise ModelError unless a model of that name has all `tensors`, in these sizes."""
+        # A count of layers that no file could hold is not counted to.
+        wanted = dict(self.tensors(min(layers, len(sizes) + 1), head=head))
+        if missing := sorted(set(wanted) - set(sizes)):
+            raise ModelError(
+                f"the weights of {name} lack {len(missing)} tensors, such as {missing[0]}",
+                "its settings and its weights must belong to the same model",
+            )
+        for tensor, expected in wanted.items():
+            if tuple(sizes[tensor]) != expected:
+                raise ModelError(
+                    f"the model {name} cannot be loaded: {tensor} has shape {tuple(sizes[tensor])}, "
+                    f"where its settings imply {expected}",
+                    "its settings and its weights must belong to the same model",
+                )
+
+
+def decoder_shape(config: dict[str, Any]) -> DecoderShape | None:
+    """The shape of a decoder that is exactly of this family; None for any other, which transformers runs.
+
+    config: as config.json has it, or `gguf_config` makes it.
+    """
+    try:
+        if not _is_plain(config):
+            return None
+        heads = _size(config, "num_attention_heads")
+        head_width = int(config.get("head_dim") or _size(config, "hidden_size") // heads)
+        if head_width > _WIDEST_HEAD:
+            return None
+        family = config["model_type"]
+        biased = bool(config.get("attention_bias", False))
+        return DecoderShape(
+            layers=_size(config, "num_hidden_layers"),
+            width=_size(config, "hidden_size"),
+            feed_forward=_size(config, "intermediate_size"),
+            heads=heads,
+            key_value_heads=_size(config, "num_key_value_heads"),
+            head_width=head_width,
+            vocabulary=_size(config, "vocab_size"),
+            context=_size(config, "max_position_embeddings"),
+            epsilon=float(config["rms_norm_eps"]),
+            frequencies=_frequencies(config, head_width),
+            tied=bool(config["tie_word_embeddings"]),
+            query_bias=biased or family == "qwen2",
+            output_bias=biased,
+            feed_forward_bias=bool(config.get("mlp_bias", False)),
+            normalised_queries=family == "qwen3",
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None  # transformers fills what is left out and says what is wrong
+
+
+def _is_plain(config: dict[str, Any]) -> bool:
+    rope = _rope(config)
+    keys = _ROPE_KEYS.get(rope.get("rope_type", rope.get("type", "default")))
+    return (
+        config.get("model_type") in _FAMILIES
+        and "auto_map" not in config
+        and "quantization_config" not in config
+        and config.get("hidden_act") == "silu"
+        and keys is not None
+        and not set(rope) - keys - {"rope_theta", "rope_type", "type", "frequency_factors"}
+        and not config.get("use_sliding_window")
+        and config.get("partial_rotary_factor", 1.0) == 1.0
+        and set(config.get("layer_types") or ["full_attention"]) == {"full_attention"}
+    )
+
+
+def _rope(config: dict[str, Any]) -> dict[str, Any]:
+    rope: dict[str, Any] = config.get("rope_parameters") or config.get("rope_scaling") or {}
+    return rope
+
+
+def _size(config: dict[str, Any], name: str) -> int:
+    value = config[name]
+    if not isinstance(value, int) or value < 1:
+        raise ValueError(name)
+    return value
+
+
+def _frequencies(config: dict[str, Any], width: int) -> tuple[float, ...]:
+    """Of rotary positions (arXiv 2104.09864), as the config has them stretched to longer texts."""
+    rope = _rope(config)
+    theta = float(rope.get("rope_theta", config.get("rope_theta", _DEFAULT_THETA)))
+    plain = [theta ** -(index / width) for index in range(0, width, 2)]
+    kind = rope.get("rope_type", rope.get("type", "default"))
+    if kind == "linear":
+        plain = [each / float(rope["factor"]) for each in plain]
+    elif kind == "llama3":
+        # Slow turns are stretched by the factor, fast ones not at all, those between in part.
+        low, high = float(rope["low_freq_factor"]), float(rope["high_freq_factor"])
+        for place, frequency in enumerate(plain):
+            turns = float(rope["original_max_position_embeddings"]) * frequency / (2 * pi)
+            kept = min(1.0, max(0.0, (turns - low) / (high - low)))
+            plain[place] = kept * frequency + (1 - kept) * frequency / float(rope["factor"])
+    factors = rope.get("frequency_factors", [1.0] * len(plain))
+    return tuple(each / float(factor) for each, factor in zip(plain, factors, strict=True))
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from risk_lsp.sandbox import isolation as command
-from risk_lsp.sandbox.inside.frames import decode_frame, encode_frame, frame_size
+from risk_lsp.sandbox.inside.job import decode_frame, encode_frame, frame_size
 from risk_lsp.sandbox.isolation import NO_MORE, PRELOADED, Limits, Outcome, SandboxError, Status, View
 
 _START_SECONDS = 30.0

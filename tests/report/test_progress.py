@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.report.progress import shown_progress, shown_reading
+from risk_lsp.report.wording import shown_progress, shown_reading
 
 
 class Terminal(io.StringIO):

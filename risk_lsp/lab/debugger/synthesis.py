@@ -16,7 +16,7 @@ from risk_lsp.lab.debugger.examining import Examiner
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, Writer, sample_record, seed_of
 from risk_lsp.repair.model_questions import feedback_prompt, program_in, repair_prompt
-from risk_lsp.report.progress import shown_progress
+from risk_lsp.report.wording import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
 
 

@@ -17,9 +17,8 @@ from tokenizers import Tokenizer
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.training_files import read_training_record
-from risk_lsp.model.decoders.decoder_shape import DecoderShape, decoder_shape
 from risk_lsp.model.decoders.torch_weights import open_weights
-from risk_lsp.model.host import NO_HEAD
+from risk_lsp.model.host import NO_HEAD, DecoderShape, decoder_shape
 from risk_lsp.model.registry import catalogue
 from risk_lsp.model.sources import SCALES, ModelFolder, hash_weights, locate_model
 from risk_lsp.model.tokenizer import gguf_tokenizer, load_tokenizer

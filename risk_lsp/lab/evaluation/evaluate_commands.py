@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from risk_lsp.cli.engine_options import at_least_one
+from risk_lsp.cli.command_line import at_least_one
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.labelled import DATA_HELP, NO_RIVAL_HELP
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from risk_lsp.cli.engine_options import at_least_one, probability
+from risk_lsp.cli.command_line import at_least_one, probability
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import line_table, passage_of
 from risk_lsp.lab.evaluation.as_met.well_kept import LibraryFile, library_files

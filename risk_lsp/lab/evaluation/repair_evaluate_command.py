@@ -28,7 +28,7 @@ from risk_lsp.lab.evaluation.pass_rates import (
 from risk_lsp.lab.evaluation.repair_measuring import ORDERS, Measurement, failing_programs, measure
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.probe.manifest import bundle_path
-from risk_lsp.report.progress import shown_progress
+from risk_lsp.report.wording import shown_progress
 from risk_lsp.risk.engine import Engine
 from risk_lsp.sandbox.sandbox import Sandbox
 

@@ -30,7 +30,7 @@ from risk_lsp.lab.patches.labels import (
 from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import Release, write_release
 from risk_lsp.lab.patches.search import SearchSettings
-from risk_lsp.report.progress import shown_progress
+from risk_lsp.report.wording import shown_progress
 from risk_lsp.sandbox.isolation import SandboxError
 from risk_lsp.sandbox.verdicts import Problem
 

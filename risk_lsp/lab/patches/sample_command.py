@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol, TextIO
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import read_appended
-from risk_lsp.report.progress import shown_progress
+from risk_lsp.report.wording import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.text.structure import parses
 

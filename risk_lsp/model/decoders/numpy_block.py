@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.model.decoders.decoder_shape import DecoderShape
+from risk_lsp.model.host import DecoderShape
 
 _QUERIES_AT_ONCE = 64  # of the square of causal attention, little more than the needed half is computed
 _ROWS_AT_ONCE = 256  # of the feed-forward layer, whose many columns then stay in the cache

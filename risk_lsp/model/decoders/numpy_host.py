@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.decoders.decoder_shape import DecoderShape
 from risk_lsp.model.decoders.numpy_block import Block, KeyValues, NumpyPast, rms_norm, rotations
-from risk_lsp.model.host import Run
+from risk_lsp.model.host import DecoderShape, Run
 from risk_lsp.model.window_runs import Threads, stop_if_unwanted
 
 _ROWS_PER_THREAD = 16

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from risk_lsp.model.decoders.decoder_shape import DecoderShape
 from risk_lsp.model.decoders.torch_weights import Weights
+from risk_lsp.model.host import DecoderShape
 
 _ROWS_AT_ONCE = 1024  # of a product: more are no faster, and what they give no longer fits in the cache
 

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.decoders.decoder_shape import DecoderShape
 from risk_lsp.model.decoders.torch_attention import BehindPast, GrowingRows, TorchPast, WholeTexts
 from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, TorchHead, rms_norm, rotations
 from risk_lsp.model.decoders.torch_weights import Weights, fast_number_type, number_type, open_weights, torch_device
-from risk_lsp.model.host import Run
+from risk_lsp.model.host import DecoderShape, Run
 from risk_lsp.model.sources import ModelFolder
 from risk_lsp.model.window_runs import stop_if_unwanted
 

@@ -13,9 +13,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from risk_lsp.errors import ModelError, first_line
-from risk_lsp.model.decoders.decoder_shape import DecoderShape
 from risk_lsp.model.gguf_config import tensor_names
 from risk_lsp.model.gguf_file import GgufFile
+from risk_lsp.model.host import DecoderShape
 from risk_lsp.model.sources import SCALES, ModelFolder, weight_files
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -14,8 +14,7 @@ import sys
 from typing import Any
 
 from . import launch
-from .frames import decode_frame, encode_frame, frame_size
-from .job import Base, ProgramRun, private_memory_of
+from .job import Base, ProgramRun, decode_frame, encode_frame, frame_size, private_memory_of
 
 _TRIAL: dict[str, Any] = {
     "program": "",

@@ -1,10 +1,12 @@
-"""One job of the fork server: start the program, watch it, stop it, collect what it wrote."""
+"""One job of the fork server: the frames it comes in, and the program: started, watched, stopped, its output kept."""
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
+import struct
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,6 +14,34 @@ from typing import Any, NamedTuple
 
 from . import launch
 from . import launch as program
+
+_SIZES = struct.Struct("!II")
+PREFIX = _SIZES.size
+
+
+def encode_frame(header: dict[str, Any], body: bytes = b"") -> bytes:
+    """One frame; `header` holds JSON values."""
+    # ASCII escapes carry even the lone surrogates that a model may write.
+    text = json.dumps(header, ensure_ascii=True).encode("ascii")
+    return _SIZES.pack(len(text), len(body)) + text + body
+
+
+def frame_size(data: bytes | bytearray) -> int | None:
+    """Size of the frame at the start of `data`, or None while its prefix is incomplete."""
+    if len(data) < PREFIX:
+        return None
+    header, body = _SIZES.unpack_from(data)
+    return int(PREFIX + header + body)
+
+
+def decode_frame(data: bytes | bytearray) -> tuple[dict[str, Any], bytes]:
+    """Header and body of one complete frame. ValueError if it is malformed."""
+    header_size, body_size = _SIZES.unpack_from(data)
+    header = json.loads(bytes(data[PREFIX : PREFIX + header_size]))
+    if not isinstance(header, dict):
+        raise ValueError("a frame's header is not an object")
+    return header, bytes(data[PREFIX + header_size : PREFIX + header_size + body_size])
+
 
 _TICK_SECONDS = 0.05
 _CHUNK = 1 << 16

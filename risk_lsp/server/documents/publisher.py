@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
+from lsprotocol.converters import get_converter
 
 from risk_lsp.risk.presentation import driving_words
 from risk_lsp.server.documents.analysis import Analysis
@@ -52,6 +56,35 @@ def diagnostics_of(view: LineView, part: Part, encoding: PositionEncoding) -> li
         message = standing.sentence(probability)
         found.append(types.Diagnostic(place, message, hint, source=SOURCE, code=CODE, data=data))
     return found
+
+
+_converter = get_converter()
+
+
+class Reports:
+    """Answers to pulls: the diagnostics, or that they are what the client has.
+
+    Diagnostics that were replaced and come back get another id. A client may have two pulls on their way: the answer to
+    the first gives it new diagnostics, the second still names the old ones and must not hear that those are unchanged.
+    """
+
+    def __init__(self) -> None:
+        self._newest: dict[str, tuple[str, str]] = {}  # by URI: the content reported last, as a hash, and its id
+        self._serial = itertools.count(1)
+
+    def report(
+        self, uri: str, items: Sequence[types.Diagnostic], previous: str | None
+    ) -> types.RelatedFullDocumentDiagnosticReport | types.RelatedUnchangedDocumentDiagnosticReport:
+        """The answer to a pull of a client that has the diagnostics with the id `previous`."""
+        plain = json.dumps([_converter.unstructure(item) for item in items], sort_keys=True)
+        content = hashlib.sha256(plain.encode("ascii")).hexdigest()[:16]
+        newest, result_id = self._newest.get(uri, ("", ""))
+        if content != newest:
+            result_id = f"{content}-{next(self._serial)}"
+            self._newest[uri] = content, result_id
+        if result_id == previous:
+            return types.RelatedUnchangedDocumentDiagnosticReport(result_id)
+        return types.RelatedFullDocumentDiagnosticReport(items, result_id=result_id)
 
 
 # By the client's capability below `workspace`.

@@ -1,12 +1,10 @@
-"""What a client asks about a document, answered from its newest text; diagnostics that it pulls."""
+"""What a client asks about a document, answered from its newest text: hovers, hints, lenses, numbers, diagnostics."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
-import json
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
+from datetime import datetime, timezone
 from typing import Any, TypeAlias
 
 from lsprotocol import types
@@ -15,16 +13,127 @@ from pygls.exceptions import JsonRpcContentModified, JsonRpcException, JsonRpcIn
 
 from risk_lsp.errors import RiskError
 from risk_lsp.server.documents.analysis import Analysis, Outcome
+from risk_lsp.server.documents.document_places import WrittenSpan
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.documents.open_documents import reason_not_scored
-from risk_lsp.server.documents.publisher import diagnostics_of
+from risk_lsp.server.documents.publisher import Reports, diagnostics_of
 from risk_lsp.server.features.code_actions import Action, code_actions
 from risk_lsp.server.features.hover import hover_of, note
-from risk_lsp.server.features.line_answers import code_lenses, inlay_hints, lines_answer, query_answer, written_answer
 from risk_lsp.server.state import State
-from risk_lsp.server.wire.convert import offset_of, position_of, span_of
+from risk_lsp.server.wire.convert import offset_of, position_of, range_of, span_of
 from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
-from risk_lsp.text.document import Document, Part
+from risk_lsp.text.document import Document, Part, PositionEncoding, Span, stripped_line_span
+from risk_lsp.text.tracking import match_lines
+
+_NO_COMMAND = ""  # to clients: text alone
+
+
+def inlay_hints(view: LineView, part: Part, where: types.Range, encoding: PositionEncoding) -> list[types.InlayHint]:
+    """The probability or rank at the end of each line of the part that is shown, for lines in a range."""
+    document = part.document
+    hints = []
+    for before, line in _where_now(view.analysis.document, document, view.shown).items():
+        if line in part.lines and where.start.line <= line - part.first_line <= where.end.line:
+            _, behind = stripped_line_span(document, line)
+            end = range_of(part, Span(behind, behind), encoding).end
+            standing, probability = view.standing(before), float(view.numbers[before])
+            label = standing.short(probability)
+            tooltip = standing.sentence(probability).removeprefix(label).strip()
+            hints.append(types.InlayHint(end, label, tooltip=tooltip, padding_left=True))
+    return hints
+
+
+def code_lenses(view: LineView, part: Part, encoding: PositionEncoding) -> list[types.CodeLens]:
+    """The probability or rank of each function of the part, at the line where it starts."""
+    document = part.document
+    then = view.analysis.document
+    functions = view.placed.functions(view.analysis.structure)
+    starts = [then.lines.line_of(function.node.span.start) for function, _ in functions]
+    now = _where_now(then, document, starts)
+    lenses = []
+    for start, (function, standing) in zip(starts, functions, strict=True):
+        if now.get(start) in part.lines:
+            title = standing.sentence(function.probability, "functions")
+            place = range_of(part, stripped_line_span(document, now[start]), encoding)
+            lenses.append(types.CodeLens(place, types.Command(title, _NO_COMMAND)))
+    return lenses
+
+
+def _where_now(then: Document, now: Document, lines: Iterable[int]) -> dict[int, int]:
+    """Where some of the lines of one version are in another, if their content is the same there."""
+    if then is now:
+        return {line: line for line in lines}
+    places = {before: line for line, before in enumerate(match_lines(then, now).old.tolist()) if before >= 0}
+    kept = [line for line in lines if line in places and _content(then, line) == _content(now, places[line])]
+    return {line: places[line] for line in kept}
+
+
+def _content(document: Document, line: int) -> str:
+    return document.lines.slice(document.lines.start(line), document.lines.content_end(line))
+
+
+def query_answer(view: LineView, part: Part, spans: list[Span]) -> dict[str, Any]:
+    """One of each per range, in order: {"version", "probabilities", "standings": what may be said of them, "labels" and
+    "sentences": that in words}.
+
+    A range has the rank of the first to read of its lines.
+    """
+    here = view.placed
+    probabilities = here.risks.probabilities([span.start for span in spans], [span.end for span in spans]).tolist()
+    standings = [here.of_span(span, view.ranks) for span in spans]
+    said = list(zip(standings, probabilities, strict=True))
+    return {
+        "version": part.version,
+        "probabilities": probabilities,
+        "standings": [standing.to_json() for standing in standings],
+        "labels": [standing.short(probability) for standing, probability in said],
+        "sentences": [standing.sentence(probability) for standing, probability in said],
+    }
+
+
+def lines_answer(view: LineView, part: Part) -> dict[str, Any]:
+    """One of each per line: {"version", "lines": the probability or null, "labels": "41%" or "1st" or null, "steps":
+    for a heat map, "outside": None or why, "ranks": number or null, "of": how many lines have one, "places": one per
+    line, "orders": by place, why its lines give an order alone}."""
+    probabilities = [None if value != value else value for value in view.probabilities.tolist()]
+    lines = range(part.lines.start, part.lines.stop)
+    labels: list[str | None] = []
+    for line in lines:
+        probability = probabilities[line]
+        labels.append(None if probability is None else view.standing(line).short(probability) or None)
+    return {
+        "version": part.version,
+        "lines": [probabilities[line] for line in lines],
+        "labels": labels,
+        "steps": list(view.steps[lines.start : lines.stop]),
+        "outside": view.outside,
+        "ranks": [rank or None for rank in view.ranks[lines.start : lines.stop].tolist()],
+        "of": int(view.ranks.max(initial=0)),
+        "places": [place.value for place in view.placed.places_of_lines()[lines.start : lines.stop]],
+        "orders": view.placed.orders(),
+    }
+
+
+def written_answer(written: Iterable[WrittenSpan], part: Part, encoding: PositionEncoding) -> dict[str, Any]:
+    """{"version", "regions": for each text that the hosted model wrote its "range", "model", "bundle", "time" (UTC),
+    "textHash", "promptHash", and "isUnchanged": whether it is as it was accepted}."""
+    index, regions = part.document.lines, []
+    for span, origin, is_unchanged in written:
+        if index.line_of(span.start) in part.lines and index.line_of(span.end - 1) in part.lines:
+            moment = datetime.fromtimestamp(int(origin.at), timezone.utc)
+            regions.append(
+                {
+                    "range": _converter.unstructure(range_of(part, span, encoding)),
+                    "model": origin.model,
+                    "bundle": origin.bundle,
+                    "time": moment.isoformat().replace("+00:00", "Z"),
+                    "textHash": origin.text_hash,
+                    "promptHash": origin.prompt_hash,
+                    "isUnchanged": is_unchanged,
+                }
+            )
+    return {"version": part.version, "regions": regions}
+
 
 QUERY, LINES, WRITTEN = "riskLsp/query", "riskLsp/lines", "riskLsp/written"
 _SERVER_CANCELLED = -32802
@@ -196,32 +305,6 @@ class Questions:
         if view is not None and view.analysis is analysis:
             return view
         return self._state.views.make(analysis, self._state.settings, self._state.snooze.is_on)
-
-
-class Reports:
-    """Answers to pulls: the diagnostics, or that they are what the client has.
-
-    Diagnostics that were replaced and come back get another id. A client may have two pulls on their way: the answer to
-    the first gives it new diagnostics, the second still names the old ones and must not hear that those are unchanged.
-    """
-
-    def __init__(self) -> None:
-        self._newest: dict[str, tuple[str, str]] = {}  # by URI: the content reported last, as a hash, and its id
-        self._serial = itertools.count(1)
-
-    def report(
-        self, uri: str, items: Sequence[types.Diagnostic], previous: str | None
-    ) -> types.RelatedFullDocumentDiagnosticReport | types.RelatedUnchangedDocumentDiagnosticReport:
-        """The answer to a pull of a client that has the diagnostics with the id `previous`."""
-        plain = json.dumps([_converter.unstructure(item) for item in items], sort_keys=True)
-        content = hashlib.sha256(plain.encode("ascii")).hexdigest()[:16]
-        newest, result_id = self._newest.get(uri, ("", ""))
-        if content != newest:
-            result_id = f"{content}-{next(self._serial)}"
-            self._newest[uri] = content, result_id
-        if result_id == previous:
-            return types.RelatedUnchangedDocumentDiagnosticReport(result_id)
-        return types.RelatedFullDocumentDiagnosticReport(items, result_id=result_id)
 
 
 def _uri_of(params: object) -> str:
