@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,7 +59,9 @@ class ModelOffer:
 def model_offers(store: ModelStore) -> list[ModelOffer]:
     """The built-in model, those of the catalogue, and those that the person added. Raises ModelError."""
     offers: list[ModelOffer] = []
-    used = _hash_in_use()
+    used = None  # what "default" means; not known where the choice cannot be read
+    with contextlib.suppress(RiskError):
+        used = read_manifest(bundle_path(None)).host.weights_hash
     readers = _readers()
     built_in = default_bundle_path()
     manifest = read_manifest(built_in)
@@ -193,11 +196,3 @@ def _readers() -> dict[str, str]:
     except RiskError:
         own = {}
     return {**own, **bundles_by_hash()}
-
-
-def _hash_in_use() -> str | None:
-    """The hash of the model that "default" means; None where the choice cannot be read."""
-    try:
-        return read_manifest(bundle_path(None)).host.weights_hash
-    except RiskError:
-        return None

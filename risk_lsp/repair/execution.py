@@ -108,11 +108,31 @@ class Execution:
 
     async def examine(self, program: str) -> Examination:
         """Run one program by itself, and once more, watched, if it fails."""
-        return await self._in_thread(lambda: self._examine(program))
+
+        def examination() -> Examination:
+            outcome = self._run(self._tests.script(program))
+            if self._screen is None:
+                self._screen = self._made_screen(outcome.seconds if outcome.status != "timeout" else 0.0)
+            if _has_passed(outcome):
+                return Examination(NodeVerdict(True), NO_EVIDENCE, 1)
+            watched = self._tests.watched(program)
+            if watched is None:
+                return Examination(failed_verdict(outcome, NO_EVIDENCE), NO_EVIDENCE, 1)
+            # Being watched takes time, so what failed is told by the plain run alone.
+            evidence = read_evidence(self._run(watched).stdout)
+            return Examination(failed_verdict(outcome, evidence), evidence, 2)
+
+        return await self._in_thread(examination)
 
     async def passes(self, programs: Sequence[str]) -> list[bool]:
         """Quick verdicts on many programs, each in a process of its own."""
-        return await self._in_thread(lambda: self._screened().passes(programs))
+
+        def verdicts() -> list[bool]:
+            if self._screen is None:
+                self._screen = self._made_screen(0.0)
+            return self._screen.passes(programs)
+
+        return await self._in_thread(verdicts)
 
     async def confirms(self, program: str) -> bool:
         """Whether a program passes when it is run alone, as every program that is offered has to."""
@@ -156,28 +176,10 @@ class Execution:
         if self._copy is not None:
             self._copy.close()
 
-    def _examine(self, program: str) -> Examination:
-        outcome = self._run(self._tests.script(program))
-        if self._screen is None:
-            self._screen = self._made_screen(outcome.seconds if outcome.status != "timeout" else 0.0)
-        if _has_passed(outcome):
-            return Examination(NodeVerdict(True), NO_EVIDENCE, 1)
-        watched = self._tests.watched(program)
-        if watched is None:
-            return Examination(failed_verdict(outcome, NO_EVIDENCE), NO_EVIDENCE, 1)
-        # Being watched takes time, so what failed is told by the plain run alone.
-        evidence = read_evidence(self._run(watched).stdout)
-        return Examination(failed_verdict(outcome, evidence), evidence, 2)
-
     def _run(self, script: str) -> Outcome:
         assert self._sandbox is not None
         self._sandbox.limits = self._limits
         return self._sandbox.run(script)
-
-    def _screened(self) -> Screen:
-        if self._screen is None:
-            self._screen = self._made_screen(0.0)
-        return self._screen
 
     def _made_screen(self, seconds: float) -> Screen:
         assert self._sandbox is not None

@@ -169,7 +169,11 @@ if _status != 0:
 
 def watched_tests(program: str, tests: str) -> str:
     """Runs `tests`, Python that stands behind the program in one namespace, each assertion by itself."""
-    return _watcher(program, "program.py") + _BEHIND.format(source=f"{program}\n{_separated(tests)}")
+    tree = syntax_tree(tests)
+    if tree is not None:  # what does not parse stays as it is
+        tests = ast.unparse(ast.fix_missing_locations(_Separated().visit(tree)))
+    source = f"{program}\n{tests}"
+    return _watcher(program, "program.py") + _BEHIND.format(source=source)
 
 
 def watched_doctests(program: str, place: str, module: str) -> str:
@@ -192,14 +196,6 @@ def _watcher(program: str, ending: str) -> str:
         longest=_LONGEST,
         mark=MARK,
     )
-
-
-def _separated(tests: str) -> str:
-    """The tests with each assertion in a block of its own; as they are if they do not parse."""
-    tree = syntax_tree(tests)
-    if tree is None:
-        return tests
-    return ast.unparse(ast.fix_missing_locations(_Separated().visit(tree)))
 
 
 class _Separated(ast.NodeTransformer):

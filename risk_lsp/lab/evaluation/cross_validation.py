@@ -98,7 +98,8 @@ def judge_folds(
             found = {name: scores[level] for name, scores in unfitted.items()}
             found[TRIVIAL] = _trivial_scores(study, level, trivial[level], roles.training)
             found[PROBE] = span_probabilities(study, level, fit)
-            rate = _rate(study, level, roles.training)
+            edited, weights = _labelled(study, level, roles.training)
+            rate = base_rate(edited, weights) if weights.any() else 0.0
             found[BASE_RATE] = np.full(len(table), rate)
             rows = roles.held_out[table.program]
             for name, scores in found.items():
@@ -184,11 +185,6 @@ def _labelled(study: Study, level: Level, wanted: Mask) -> tuple[NDArray[np.bool
     weights = facts.weights if level == "program" else facts.span_weights
     edited = facts.failing[table.program] if level == "program" else table.edited
     return edited, shared_weights(weights * wanted, table)
-
-
-def _rate(study: Study, level: Level, wanted: Mask) -> float:
-    edited, weights = _labelled(study, level, wanted)
-    return base_rate(edited, weights) if weights.any() else 0.0
 
 
 def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask) -> Floats:

@@ -272,7 +272,8 @@ class DocumentPlaces:
         if known.asking is not None:
             known.edits.append((before.lines, edit))
         if known.changed is not None:
-            known.changed = _after(known.changed, before.lines, edit)
+            for part in by_lines(edit):
+                known.changed = after_edit(known.changed, before.lines, part)
 
     def lines(self, document: Document, setting: str, generated: frozenset[int]) -> LinePlaces:
         """The place of each line of the newest text, int8[lines].
@@ -303,8 +304,8 @@ class DocumentPlaces:
                 known.place = Place.CHANGED if found.changed else Place.AT_REST
             elif found.place is Place.AT_REST:
                 known.changed = found.of_lines(document.lines) == PLACES.index(Place.CHANGED)
-                for lines, edit in known.edits:
-                    known.changed = _after(known.changed, lines, edit)
+                for lines, part in ((lines, part) for lines, edit in known.edits for part in by_lines(edit)):
+                    known.changed = after_edit(known.changed, lines, part)
         except OSError as error:  # of the file system; what was known stays
             log_failure("looking for the place of a document", error)
         if known.asking is asyncio.current_task():
@@ -314,9 +315,3 @@ class DocumentPlaces:
                 is_same = np.array_equal(before[1], known.changed)
             if not is_same:
                 self._on_change(document.uri)
-
-
-def _after(changed: Changed, lines: LineIndex, edit: Splice) -> Changed:
-    for part in by_lines(edit):
-        changed = after_edit(changed, lines, part)
-    return changed
