@@ -58,20 +58,18 @@ class Examiner:
     def examine(self, problem: Problem, program: str) -> Examined:
         """Run a program. BadInput for a problem without tests, SandboxError where nothing can be run."""
         key = problem.task_id, problem.tests, program
-        if key not in self._known:
-            self._known[key] = self._examined(problem, program)
-        return self._known[key]
-
-    def _examined(self, problem: Problem, program: str) -> Examined:
-        verdict = judge(self._sandbox, problem, program)
-        if verdict.passed:
-            return PASSED
-        # The plain run alone decides; the second one counts, and finds words.
-        watched = ProblemTests(problem).watched(program) or script_with_tests(problem, program).replace(
-            _CALL, _CASE_BY_CASE.format(mark=MARK)
-        )
-        evidence = NO_EVIDENCE if verdict.error == "timeout" else read_evidence(self._sandbox.run(watched).stdout)
-        told = failed_verdict(verdict.outcome, evidence)
-        tests = evidence.failed + evidence.held
-        share = min(_MOST_SHARE, evidence.held / tests) if tests else 0.0
-        return Examined(False, told.reason, told.failure, share)
+        if key in self._known:
+            return self._known[key]
+        verdict, found = judge(self._sandbox, problem, program), PASSED
+        if not verdict.passed:
+            # The plain run alone decides; the second one counts, and finds words.
+            watched = ProblemTests(problem).watched(program) or script_with_tests(problem, program).replace(
+                _CALL, _CASE_BY_CASE.format(mark=MARK)
+            )
+            evidence = NO_EVIDENCE if verdict.error == "timeout" else read_evidence(self._sandbox.run(watched).stdout)
+            told = failed_verdict(verdict.outcome, evidence)
+            tests = evidence.failed + evidence.held
+            share = min(_MOST_SHARE, evidence.held / tests) if tests else 0.0
+            found = Examined(False, told.reason, told.failure, share)
+        self._known[key] = found
+        return found

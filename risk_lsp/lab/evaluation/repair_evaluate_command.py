@@ -101,8 +101,7 @@ def _measured(args: argparse.Namespace) -> None:
     figures = {name: summary([each for each in chosen if each.set_name == name], args.executions) for name in args.sets}
     (args.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     for name in args.sets:
-        _say(name, figures[name])
-        _plot(name, [each for each in chosen if each.set_name == name], args)
+        _show(name, figures[name], [each for each in chosen if each.set_name == name], args)
 
 
 def summary(measured: Sequence[Measurement], executions: int) -> dict[str, Any]:
@@ -143,16 +142,14 @@ def _first(measured: Measurement, order: str) -> float:
     return math.inf if first is None else float(first)
 
 
-def _say(name: str, figures: dict[str, Any]) -> None:
+def _show(name: str, figures: dict[str, Any], measured: Sequence[Measurement], args: argparse.Namespace) -> None:
+    """Print the figures of a set, and draw how many programs are repaired by executions."""
     low, high = figures["band"]
     print(f"{name}: {figures['repaired']} of {figures['programs']} repaired", end="")
     print(f" ({figures['share']:.1%}, 95% {low:.1%} to {high:.1%})")
     for order in ORDERS:
         median, within = figures["median_executions"][order], figures["repaired_within"][order]
         print(f"  {order}: median {'beyond' if median is None else f'{median:g}'} executions, {within:.1%} within")
-
-
-def _plot(name: str, measured: Sequence[Measurement], args: argparse.Namespace) -> None:
     at = [float(count) for count in range(1, args.executions + 1)]
     curves = {order: rate_by_cost([_first(each, order) for each in measured], at) for order in ORDERS}
     title = f"{name}: programs repaired, by executions"

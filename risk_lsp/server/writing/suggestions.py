@@ -118,7 +118,14 @@ class Suggestions:
         self, document: Document, replaced: Span, texts: Sequence[WrittenText], priors: Priors, outside: str | None
     ) -> list[Suggestion]:
         """Texts as suggestions, in their order."""
-        found = [self._suggestion(document, replaced, written, priors, outside) for written in texts]
+        found = []
+        for written in texts:
+            lines = document.lines.spliced(replaced.start, replaced.end, written.text)
+            after = Document(document.uri, document.version, lines, document.language_id)
+            places = all_lines(Place.GENERATED, lines.count)
+            here = placed(written.risk.risks, lines, places, priors, document.language_id)
+            why = outside or here.orders().get(Place.GENERATED.value)
+            found.append(Suggestion(next(self._ids), document, after, replaced, written, here, why))
         self._before, self._offered = self._offered, {each.id: each for each in found}
         return found
 
@@ -144,15 +151,6 @@ class Suggestions:
         whole = found.written.text
         is_there = text.startswith(whole, start)
         return AcceptedText(Span(start, start + len(whole)), None, (), prompt) if is_there else None
-
-    def _suggestion(
-        self, document: Document, replaced: Span, written: WrittenText, priors: Priors, outside: str | None
-    ) -> Suggestion:
-        lines = document.lines.spliced(replaced.start, replaced.end, written.text)
-        after = Document(document.uri, document.version, lines, document.language_id)
-        here = placed(written.risk.risks, lines, all_lines(Place.GENERATED, lines.count), priors, document.language_id)
-        why = outside or here.orders().get(Place.GENERATED.value)
-        return Suggestion(next(self._ids), document, after, replaced, written, here, why)
 
 
 def _known_of(
