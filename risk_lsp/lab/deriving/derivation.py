@@ -100,7 +100,7 @@ def cut_vocabulary(config: dict[str, Any], weights: Tensors, kept: NDArray[np.in
 
 
 def in_eight_bits(weights: Tensors, group: int = 64) -> Tensors:
-    """The matrices in eight bits, as model/weights.py reads them; vectors in float32.
+    """The matrices in eight bits, as model/sources.py reads them; vectors in float32.
 
     Each `group` of columns of a row has a scale of its own, float16, so that its largest value is 127. A matrix whose
     columns `group` does not divide has one scale a row.
