@@ -30,6 +30,7 @@ COMMANDS = (
         "risk_lsp.lab.debugger.debugger_commands",
     ),
     Command("debugger train", "a model that learns to repair programs", "risk_lsp.lab.debugger.debugger_commands"),
+    Command("debugger evaluate", "how well models repair programs", "risk_lsp.lab.debugger.debugger_commands"),
     Command("patches sample", "programs of a model for problems", "risk_lsp.lab.patches.sample_command"),
     Command("patches build", "minimal patches of failing programs", "risk_lsp.lab.patches.build_command"),
 )

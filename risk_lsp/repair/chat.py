@@ -22,6 +22,7 @@ from risk_lsp.repair.model_questions import (
 from risk_lsp.repair.tree import Cost, ProgramNode
 from risk_lsp.repair.workbench import Proposal, Workbench, is_sound
 from risk_lsp.risk.presentation import code_line_risks, riskiest_lines
+from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.lines import LineIndex
 
 _RISKY_LINES = 5
@@ -176,11 +177,6 @@ class ChatProvider:
         text = bench.tree.text_of(base)
         (risk,) = [await bench.risk()] if base.id == 0 else await bench.model.risks([text], request.language_id)
         lines = LineIndex(text)
-        probabilities = code_line_risks(risk, text, request.language_id)
-        risky = tuple(
-            RiskyLine(line + 1, lines.slice(lines.start(line), lines.content_end(line)).strip(), probabilities[line])
-            for line in sorted(riskiest_lines(probabilities, _RISKY_LINES))
-        )
         part = None
         if request.span is not None and base.id == 0:
             part = (
@@ -193,10 +189,20 @@ class ChatProvider:
             text,
             bench.tree.task.tests,
             base.verdict.failure if base.verdict else "",
-            risky,
+            risky_lines(risk, text, request.language_id),
             request.hint,
             part,
         )
+
+
+def risky_lines(risk: SpanRisk, text: str, language_id: str) -> tuple[RiskyLine, ...]:
+    """The few lines of a text that a question points at, in their order."""
+    lines = LineIndex(text)
+    probabilities = code_line_risks(risk, text, language_id)
+    return tuple(
+        RiskyLine(line + 1, lines.slice(lines.start(line), lines.content_end(line)).strip(), float(probabilities[line]))
+        for line in sorted(riskiest_lines(probabilities, _RISKY_LINES))
+    )
 
 
 Ask = Callable[[dict[str, Any]], Awaitable[Any]]

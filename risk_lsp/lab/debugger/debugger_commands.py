@@ -1,8 +1,9 @@
-"""`risk-lsp debugger synthesise`: failing programs, explained and repaired. `train`: a model that learns from them."""
+"""`risk-lsp debugger`: failing programs as data, a model that learns from them, and how well models repair."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import sys
@@ -183,4 +184,65 @@ def run_train(args: argparse.Namespace) -> int:
     tenth = max(1, len(values) // 10)
     first, last = (sum(part) / len(part) for part in (values[:tenth], values[-tenth:]))
     print(f"{args.out}: {record['steps']:,} steps over {learnt}; {figure} {first:.3f} at first, {last:.3f} at last")
+    return 0
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp debugger evaluate`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder for outcomes, figures and table; resumed")
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        required=True,
+        metavar="NAME=PATH",
+        help="folders or GGUF files; gains are over the first",
+    )
+    parser.add_argument("--data", type=Path, nargs="+", required=True, metavar="FILE", help="of `debugger synthesise`")
+    parser.add_argument("--split", default="test", choices=("train", "calibration", "test", "all"), help="of problems")
+    parser.add_argument("--count", type=int, metavar="N", help="problems at most, the first (default: all)")
+    parser.add_argument("--answers", type=int, default=10, metavar="N", help="to every question (10)")
+    parser.add_argument("--temperature", type=float, default=0.8, metavar="T", help="default 0.8")
+    parser.add_argument("--max-tokens", type=int, default=320, metavar="N", help="of an answer (320)")
+    parser.add_argument("--together", type=int, default=20, metavar="N", help="answers that are written at a time (20)")
+    parser.add_argument("--guided", action="store_true", help="ask with the riskiest lines in the question, too")
+    parser.add_argument("--bundle", metavar="PATH", help="whose risks those are (default: the built-in one)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int)
+
+
+def run_evaluate(args: argparse.Namespace) -> int:
+    """Measure, and print the table; returns the exit code."""
+    from risk_lsp.lab.debugger.debugger_evaluation import (
+        EvaluationOptions,
+        figures_of,
+        first_mistakes,
+        measure_contestants,
+        table_of,
+    )
+    from risk_lsp.lab.debugger.debugging_data import read_mistakes
+    from risk_lsp.probe.manifest import bundle_path
+    from risk_lsp.risk.engine import Engine
+
+    contestants = {}
+    for model in args.models:
+        name, equals, path = model.partition("=")
+        if not (name and equals and path) or name in contestants:
+            raise BadInput(f"--models {model} is not a name of its own and a path", "write sft=path/to/sft/model")
+        contestants[name] = Path(path)
+    if args.answers < 1 or args.max_tokens < 1:
+        raise BadInput("--answers and --max-tokens must be 1 or more", "leave them out for the defaults")
+    mistakes = first_mistakes(read_mistakes(args.data, None if args.split == "all" else args.split))[: args.count]
+    if not mistakes:
+        raise BadInput(f"the data hold no failing program of the {args.split} split", "synthesise some with --split")
+    options = EvaluationOptions(
+        args.answers, args.temperature, args.max_tokens, args.together, args.seed, args.device, args.threads
+    )
+    engine = Engine.load(bundle_path(args.bundle), device=args.device, threads=args.threads) if args.guided else None
+    args.out.mkdir(parents=True, exist_ok=True)
+    outcomes = measure_contestants(contestants, mistakes, engine, options, args.out / "outcomes.jsonl", sys.stderr)
+    figures = figures_of(outcomes, next(iter(contestants)))
+    (args.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    (args.out / "table.md").write_text(table_of(figures), encoding="utf-8")
+    print(table_of(figures), end="")
     return 0
