@@ -22,7 +22,7 @@ from risk_lsp.lab.patches.writers import HostedWriter
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.repair.chat import risky_lines
 from risk_lsp.repair.model_questions import RiskyLine, joint_prompt, program_in, repair_prompt
-from risk_lsp.report.progress import shown_progress
+from risk_lsp.report.wording import shown_progress
 from risk_lsp.risk.engine import Engine
 
 # initial: a new program, without a look at the failing one. guided: the riskiest lines stand in the question.
