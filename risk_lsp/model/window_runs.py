@@ -7,11 +7,13 @@ ends between two windows once nobody waits for the result.
 from __future__ import annotations
 
 import os
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar, copy_context
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
@@ -28,7 +30,7 @@ _Result = TypeVar("_Result")
 
 
 class Threads:
-    """Runs numpy's work on `count` cores: on one item by all of them, or on several items with one core each."""
+    """Runs numpy's work on `count` cores: on one item by the free ones, or on several items with one core each."""
 
     def __init__(self, count: int | None) -> None:
         self.count = count or available_cores()
@@ -36,11 +38,21 @@ class Threads:
         self._pool = ThreadPoolExecutor(self.count)
 
     def map(self, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-        """`work` on each item, in order; one item has all threads for itself."""
-        if len(items) == 1 or self.count == 1:
-            with self._controller.limit(limits=self.count, user_api="blas"):
-                return [work(item) for item in items]
+        """`work` on each item, in order; one item has all free cores for itself."""
+        if len(items) == 1:
+            with self.together():
+                return [work(items[0])]
         return self.map_alone(work, items)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Matrix products run on all free cores as long as this lasts.
+
+        The threads of a product wait for each other without giving their cores away: where other processes hold these,
+        two threads take many times as long as one.
+        """
+        with self._controller.limit(limits=min(self.count, free_cores()), user_api="blas"):
+            yield
 
     def map_alone(self, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
         """`work` on each item, in order, with one thread each, even a single one.
@@ -59,6 +71,37 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+_LOOKS, _SECONDS_BETWEEN_LOOKS = 3, 0.001  # what runs for a moment only, such as the editor, is not seen by all of them
+_SECONDS_KNOWN = 0.5
+
+
+class _FreeCores:
+    """Cores of the machine on which nothing else runs, at least 1; all where the system does not say."""
+
+    def __init__(self) -> None:
+        self._looked_at = -_SECONDS_KNOWN
+        self._free = os.cpu_count() or 1
+
+    def __call__(self) -> int:
+        if time.monotonic() - self._looked_at >= _SECONDS_KNOWN:
+            with suppress(OSError, ValueError, IndexError):
+                self._free = max(1, (os.cpu_count() or 1) - self._others())
+            self._looked_at = time.monotonic()
+        return self._free
+
+    def _others(self) -> int:
+        """Threads of the machine that run or wait for a core, without this one: as many as every look sees."""
+        found = []
+        for _ in range(_LOOKS):
+            running, _, _ = Path("/proc/loadavg").read_text("ascii").split()[3].partition("/")
+            found.append(int(running) - 1)
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        return min(found)
+
+
+free_cores = _FreeCores()
 
 
 _unwanted: ContextVar[Callable[[], bool]] = ContextVar("unwanted", default=lambda: False)

@@ -1,14 +1,25 @@
-"""The setting `threads` bounds how many cores numpy's work takes, however it is spread."""
+"""The setting `threads` bounds how many cores the model takes, and so does what else the machine does."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from risk_lsp.model.window_runs import Threads
+from risk_lsp.model import window_runs
+from risk_lsp.model.activations import WindowMemory
+from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.decoders.numpy_block import Block
+from risk_lsp.model.window_runs import Threads, free_cores
 
 
 def blas_threads(_: object) -> int:
@@ -18,8 +29,46 @@ def blas_threads(_: object) -> int:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_one_item_has_the_threads_that_are_allowed(count: int) -> None:
+def test_one_item_has_the_threads_that_are_allowed(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_runs, "free_cores", lambda: 8)
     assert Threads(count).map(blas_threads, [0]) == [count]
+
+
+def test_one_item_has_no_more_threads_than_cores_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_runs, "free_cores", lambda: 1)
+    assert Threads(2).map(blas_threads, [0]) == [1]
+
+
+def test_what_follows_an_edit_runs_on_the_threads_that_are_allowed(
+    model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_runs, "free_cores", lambda: 8)
+    model, memory = CodeModel.load(model_folder("Llama"), threads=1), WindowMemory(1 << 20)
+    seen, run = [], Block.run
+
+    def noted(self: Block, *given: Any) -> Any:
+        seen.append(blas_threads(None))
+        return run(self, *given)
+
+    monkeypatch.setattr(Block, "run", noted)
+    for text in ("first = 1\n", "first = 1\nsecond = 2\n"):
+        model.reread(model.encode(text), [1], memory)
+
+    assert set(seen) == {1}
+
+
+@pytest.mark.skipif(not Path("/proc/loadavg").is_file(), reason="only Linux says how many threads run")
+def test_cores_that_other_processes_hold_are_not_free() -> None:
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+    try:
+        deadline = time.monotonic() + 20
+        while free_cores() > 1 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert free_cores() == 1
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 @pytest.mark.parametrize("count", [1, 3])

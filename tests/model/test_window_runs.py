@@ -39,13 +39,13 @@ def model(request: pytest.FixtureRequest, model_folder: Callable[..., Path], run
 def tokens_run(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tokens each run of numpy's decoder takes, as they happen."""
     counts: list[int] = []
-    extend = NumpyHost.extend
+    run = NumpyHost._extended
 
     def counted(host: NumpyHost, token_ids: Any, *args: Any, **options: Any) -> Any:
         counts.append(len(token_ids))
-        return extend(host, token_ids, *args, **options)
+        return run(host, token_ids, *args, **options)
 
-    monkeypatch.setattr(NumpyHost, "extend", counted)
+    monkeypatch.setattr(NumpyHost, "_extended", counted)
     return counts
 
 

@@ -55,7 +55,7 @@ class NumpyHost:
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
         """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
         return self._threads.map(
-            lambda sequence: self.extend(sequence, self.new_past(), layers, to_end=to_end), sequences
+            lambda sequence: self._extended(sequence, self.new_past(), layers, to_end=to_end), sequences
         )
 
     def new_past(self) -> NumpyPast:
@@ -68,6 +68,10 @@ class NumpyHost:
 
     def extend(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
         """Run the tokens that follow `past`, to which their keys and values are added."""
+        with self._threads.together():
+            return self._extended(token_ids, past, layers, to_end=to_end)
+
+    def _extended(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
         last = self.top_layer if to_end else max(layers, default=-1)
         first = len(past[0]) if past else 0
         hidden = self._embeddings[token_ids] if last >= 0 else np.zeros((len(token_ids), self.width), np.float32)
@@ -86,7 +90,7 @@ class NumpyHost:
         """Run int64[tokens] each, at least one, such that more tokens can follow."""
         pasts = [self.new_past() for _ in sequences]
         runs = self._threads.map(
-            lambda pair: self.extend(pair[0], pair[1], layers, to_end=True), list(zip(sequences, pasts, strict=True))
+            lambda pair: self._extended(pair[0], pair[1], layers, to_end=True), list(zip(sequences, pasts, strict=True))
         )
         return NumpyDecoding(self, self._threads, pasts, runs, layers)
 

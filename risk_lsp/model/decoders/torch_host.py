@@ -6,6 +6,7 @@ The same computation as transformers' Llama, Qwen2 and Qwen3 classes, which the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, TorchHead
 from risk_lsp.model.decoders.torch_weights import Weights, fast_number_type, number_type, open_weights, torch_device
 from risk_lsp.model.host import DecoderShape, Run
 from risk_lsp.model.sources import ModelFolder
-from risk_lsp.model.window_runs import stop_if_unwanted
+from risk_lsp.model.window_runs import free_cores, stop_if_unwanted
 
 _TOKENS_AT_ONCE = 1024  # of a batch: what they give each other still fits in the cache
 _ROUNDED_TO = 32  # so that few shapes of products occur, for each of which kernels are made
@@ -164,11 +165,12 @@ class TorchHost:
         hidden = self._weights.rows("model.embed_tokens.weight", ids).to(self._device)
         angles = rotations(places, self._shape.frequencies)
         residuals = {0: _taken(hidden, count)} if 0 in layers else {}
-        for number, block in enumerate(self._blocks[:last], start=1):
-            stop_if_unwanted()
-            hidden = block.run(hidden, angles, attention)
-            if number in layers:
-                residuals[number] = _taken(hidden, count)
+        with _free_cores_only():
+            for number, block in enumerate(self._blocks[:last], start=1):
+                stop_if_unwanted()
+                hidden = block.run(hidden, angles, attention)
+                if number in layers:
+                    residuals[number] = _taken(hidden, count)
         if not to_end or self._norm is None:
             return residuals, None
         return residuals, rms_norm(hidden[:count], self._norm, self._shape.epsilon).to(self._dtype)
@@ -209,6 +211,17 @@ def _taken(hidden: Tensor, count: int) -> NDArray[Any]:
     """A copy of the residual stream, which the next block writes over."""
     taken: NDArray[Any] = hidden[:count].to("cpu", copy=True).numpy()
     return taken
+
+
+@contextmanager
+def _free_cores_only() -> Iterator[None]:
+    """Torch takes no core that another process holds, for the reason that `Threads.together` gives."""
+    allowed = torch.get_num_threads()
+    torch.set_num_threads(min(allowed, free_cores()))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(allowed)
 
 
 def _parts(sequences: Sequence[NDArray[Any]]) -> Iterator[list[NDArray[Any]]]:
