@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 import torch
 from peft import LoraConfig, PeftModel
-from transformers import AutoModelForCausalLM, TrainerCallback
+from transformers import AutoConfig, AutoModelForCausalLM, TrainerCallback
 from transformers.utils import logging
 
 from risk_lsp.errors import BadInput
@@ -67,13 +67,17 @@ def load_base(options: TrainingOptions) -> tuple[Any, ChatFormat]:
     path = options.model
     try:
         chat = ChatFormat.of(path)
+        place = path.parent if path.is_file() else path
+        of_gguf = {"gguf_file": path.name} if path.is_file() else {}
         model: Any = AutoModelForCausalLM.from_pretrained(
-            path.parent if path.is_file() else path,
-            dtype=torch.float32,
-            local_files_only=True,
-            use_safetensors=True,
-            **({"gguf_file": path.name} if path.is_file() else {}),
+            place, dtype=torch.float32, local_files_only=True, use_safetensors=True, **of_gguf
         )
+        if of_gguf:
+            # transformers unpacks the weights, but takes the model for one in few bits, which cannot learn.
+            weights = model.state_dict()
+            config = AutoConfig.from_pretrained(place, local_files_only=True, **of_gguf)
+            model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+            model.load_state_dict(weights)
         if options.adapter is not None:
             model = PeftModel.from_pretrained(model, options.adapter, is_trainable=True)
     except (OSError, ValueError) as error:

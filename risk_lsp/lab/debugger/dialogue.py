@@ -123,8 +123,9 @@ class ChatFormat:
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
     def token_ids(self, prompt: str, system: str = "") -> list[int]:
-        """The same as tokens; the template writes every special token itself."""
-        return list(self.tokenizer(self.text(prompt, system), add_special_tokens=False)["input_ids"])
+        """The same as tokens; a template writes every special token itself."""
+        is_plain = self.tokenizer.chat_template is None
+        return list(self.tokenizer(self.text(prompt, system), add_special_tokens=is_plain)["input_ids"])
 
 
 class LocalRespondent:

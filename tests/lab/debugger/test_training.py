@@ -18,6 +18,7 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.sandbox.verdicts import Problem
 from tests.lab.debugger.debugging import RIGHT, WORDS, WRONG, problem, write_lines
 from tests.model.conftest import save_family
+from tests.model.gguf_files import write_gguf
 
 pytestmark = [
     pytest.mark.usefixtures("sandboxed"),
@@ -80,6 +81,15 @@ def test_what_was_trained_is_a_small_adapter_and_a_model_that_everything_here_lo
         trained.host.run(tokens, [2], to_end=False)[0].residuals[2]
         != before.host.run(tokens, [2], to_end=False)[0].residuals[2]
     ).any()
+
+
+def test_a_model_in_a_gguf_file_learns_too(model: Path, data: Path, tmp_path: Path) -> None:
+    file = write_gguf(model, tmp_path / "tiny.gguf")
+    run = train(tmp_path / "sft", "sft", file, data, "--steps", "1", "--batch", "1")
+    same = train(tmp_path / "same", "sft", model, data, "--steps", "1", "--batch", "1")
+
+    assert losses(run) == pytest.approx(losses(same), rel=0.02)
+    assert CodeModel.load(tmp_path / "sft" / "model", threads=1).layer_count == 3
 
 
 def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(model: Path, data: Path, tmp_path: Path) -> None:
