@@ -70,6 +70,9 @@ def _range_of(value: Any) -> Any:
 
 
 URI = Argument("uri", "the URI is a string", lambda value: isinstance(value, str))
+ANY_URI = Argument(
+    "uri", "the URI, if there is one, is a string", lambda value: value is None or isinstance(value, str)
+)
 NAME = Argument("name", "the name is a string", lambda value: isinstance(value, str))
 PATH = Argument("path", "the path is a string", lambda value: isinstance(value, str))
 HINT = Argument("hint", "the last argument is a text", lambda value: value is None or isinstance(value, str))
@@ -89,6 +92,7 @@ REPAIR = "riskLsp.repair"
 REPAIR_WITH_HINT = "riskLsp.repairWithHint"
 EXPLAIN = "riskLsp.explain"
 WRITE_BODY = "riskLsp.writeBody"
+WRITE_BODY_WITH_HINT = "riskLsp.writeBodyWithHint"
 ACCEPT_WRITTEN = "riskLsp.acceptWritten"
 
 _ACTIONS = "risk_lsp.server.features.commands"
@@ -104,6 +108,9 @@ COMMANDS = (
     LspCommand("riskLsp.markGenerated", (URI, RANGE), f"{_ACTIONS}:mark_generated"),
     LspCommand("riskLsp.unmarkGenerated", (URI, RANGE), f"{_ACTIONS}:unmark_generated"),
     LspCommand("riskLsp.report", (URI,), f"{_ACTIONS}:report"),
+    LspCommand(
+        "riskLsp.reviewGenerated", (ANY_URI,), "risk_lsp.server.features.review:review_generated", reports_progress=True
+    ),
     LspCommand("riskLsp.restart", (), f"{_ACTIONS}:restart"),
     LspCommand(REPAIR, (URI, RANGE), f"{_REPAIRS}:repair", reports_progress=True),
     LspCommand(REPAIR_WITH_HINT, (URI, RANGE, HINT), f"{_REPAIRS}:repair_with_hint", reports_progress=True),
@@ -111,6 +118,12 @@ COMMANDS = (
     LspCommand("riskLsp.forgetTestAnswers", (), f"{_REPAIRS}:forget_test_answers"),
     LspCommand(EXPLAIN, (URI, RANGE), "risk_lsp.server.features.hover:explain"),
     LspCommand(WRITE_BODY, (URI, RANGE), "risk_lsp.server.writing.body:write_body", reports_progress=True),
+    LspCommand(
+        WRITE_BODY_WITH_HINT,
+        (URI, RANGE, HINT),
+        "risk_lsp.server.writing.body:write_body_with_hint",
+        reports_progress=True,
+    ),
     LspCommand(ACCEPT_WRITTEN, (URI, SUGGESTION), f"{_WRITING}:accept_written"),
     LspCommand("riskLsp.listModels", (), f"{_MODELS}:list_models"),
     LspCommand("riskLsp.useModel", (NAME,), f"{_MODELS}:use_model"),

@@ -25,6 +25,7 @@ from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner
 from risk_lsp.server.features.model_choice import ModelFetches
 from risk_lsp.server.features.questions import Questions
+from risk_lsp.server.features.review import Reviews
 from risk_lsp.server.repair.queue import Repairs
 from risk_lsp.server.state import (
     USER_SETTINGS,
@@ -76,6 +77,7 @@ class Session:
         self.events = DocumentEvents(self.state, self.publisher, self.repairs)
         self.inline_completions = InlineCompletions(self.state, self.messenger)
         self._loading: WorkDoneProgress | None = None
+        self.reviews = Reviews(self.state, self.messenger)
         self.fetches = ModelFetches(self.messenger, shows_progress=self.client.work_done_progress)
         self._choice = ChoiceWatch()
         self._following: asyncio.Task[None] | None = None
@@ -203,6 +205,7 @@ class Session:
     def _cancel_shown(self, params: types.WorkDoneProgressCancelParams) -> None:
         self.repairs.cancel_shown(params)
         self.fetches.cancel_shown(params.token)
+        self.reviews.cancel_shown(params.token)
         self.inline_completions.cancel_shown(params.token)
 
     # What changes what is shown

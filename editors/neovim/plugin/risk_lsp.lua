@@ -28,6 +28,7 @@ local commands = {
   RiskExplain = { range = true, desc = 'Show the tokens behind the probability of the range' },
   RiskComplete = { desc = 'Show what the model would write at the cursor' },
   RiskAnalyse = { desc = 'Score the buffer at once' },
+  RiskReview = { desc = 'List the riskiest lines since the last commit' },
   RiskReport = { nargs = '?', complete = 'file', desc = 'Write the HTML report and open it' },
   RiskModels = { nargs = '?', complete = models, desc = 'Choose the model that gives the numbers' },
   RiskRestart = { desc = 'Restart the server' },

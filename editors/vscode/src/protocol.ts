@@ -57,6 +57,22 @@ export interface WrittenRisk {
   lines: { step: number }[];
 }
 
+/** A line that changed since the last commit. */
+export interface ReviewedLine {
+  uri: string;
+  range: { start: { line: number; character: number } };
+  /** The line itself. */
+  text: string;
+  /** "41%", or "1st" where only the order is known. */
+  label: string;
+}
+
+export interface ReviewAnswer {
+  /** One clause for people. */
+  message: string;
+  lines: ReviewedLine[];
+}
+
 export interface ReportAnswer {
   html: string;
 }

@@ -7,7 +7,15 @@ from typing import Any, NamedTuple
 
 from lsprotocol import types
 
-from risk_lsp.server.command_table import EXPLAIN, IGNORE_LINE, REPAIR, REPAIR_WITH_HINT, STOP_IGNORING, WRITE_BODY
+from risk_lsp.server.command_table import (
+    EXPLAIN,
+    IGNORE_LINE,
+    REPAIR,
+    REPAIR_WITH_HINT,
+    STOP_IGNORING,
+    WRITE_BODY,
+    WRITE_BODY_WITH_HINT,
+)
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.ignored_lines import ignoring_comment
 from risk_lsp.server.documents.open_documents import reason_not_scored
@@ -120,14 +128,16 @@ def code_actions(state: State, params: types.CodeActionParams) -> list[Action]:
 
 
 def _writing(state: State, part: Part, place: types.Range) -> list[types.CodeAction]:
-    """The action that writes the body of the function at a place, if it has none and the model may write."""
+    """The actions that write the body of the function at a place, if it has none and the model may write."""
     if not state.settings.inline_completion or part.document.language_id != REPAIRED_LANGUAGE:
         return []
     if body_place(part.document.text, offset_of(part, place.start, state.encoding)) is None:
         return []
-    title = "Write the body"
-    call = types.Command(title, WRITE_BODY, None, [part.uri, _plain(place)])
-    return [types.CodeAction(title, types.CodeActionKind.RefactorRewrite, command=call)]
+    offered = [("Write the body", WRITE_BODY)]
+    if "hint" in state.client.offers:
+        offered.append(("Write the body with a hint...", WRITE_BODY_WITH_HINT))
+    calls = [types.Command(title, command, None, [part.uri, _plain(place)]) for title, command in offered]
+    return [types.CodeAction(call.title, types.CodeActionKind.RefactorRewrite, command=call) for call in calls]
 
 
 def _ignoring(state: State, part: Part, diagnostic: types.Diagnostic) -> list[types.CodeAction]:

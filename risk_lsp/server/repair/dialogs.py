@@ -69,11 +69,7 @@ async def find_judge(job: RepairJob, state: State, messenger: Messenger, store: 
 
 def _workspace_of(path: Path, messenger: Messenger) -> Path | None:
     """The innermost folder of the client's workspace that holds the file."""
-    workspace = messenger.workspace
-    uris = [folder.uri for folder in workspace.folders.values()]
-    uris += [workspace.root_uri] if workspace.root_uri else []
-    folders = [Path(folder) for uri in uris if (folder := path_of(uri))]
-    holding = [folder for folder in folders if path.is_relative_to(folder)]
+    holding = [folder for folder in messenger.folders if path.is_relative_to(folder)]
     return max(holding, key=lambda folder: len(folder.parts), default=None)
 
 

@@ -32,7 +32,6 @@ from risk_lsp.settings import Settings
 if TYPE_CHECKING:
     from risk_lsp.repair.endpoint import EndpointChat
 
-ASK_HINT = "riskLsp/askHint"
 CHAT = "riskLsp/chat"
 SECRET = "riskLsp/secret"
 _OPENAI = "https://api.openai.com/v1"
@@ -50,9 +49,8 @@ async def carry_out(job: RepairJob, state: State, messenger: Messenger, folder: 
     hint = job.hint
     if hint is None:
         job.progress.report("waiting for your hint", 0.0)
-        answer = await messenger.ask(ASK_HINT, {"uri": job.part.uri, "range": job.range})
-        hint = answer.get("hint") if isinstance(answer, dict) else None
-        if not isinstance(hint, str) or not hint.strip():  # the person gives none after all
+        hint = await messenger.ask_hint(job.part.uri, job.range)
+        if hint is None:
             return RepairOutcome("cancelled")
     judge = await find_judge(job, state, messenger, ConsentStore(folder / "tests"))
     settings, document = state.settings, job.part.document

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
@@ -19,11 +20,13 @@ from pygls.protocol import default_converter
 
 from risk_lsp import __version__
 from risk_lsp.errors import RiskError, log_failure
+from risk_lsp.server.wire.convert import path_of
 from risk_lsp.server.wire.handshake import SERVER_NAME
 from risk_lsp.server.wire.protocol import RiskProtocol
 
 REQUEST_FAILED = -32803
 ASK_FOR_CONSENT = "riskLsp/askForConsent"
+ASK_HINT = "riskLsp/askHint"
 _SECONDS_BETWEEN_NOTICES = 60.0
 
 logger = logging.getLogger(__name__)
@@ -39,6 +42,13 @@ class Messenger(LanguageServer):
         super().__init__(SERVER_NAME, __version__, protocol_cls=RiskProtocol, converter_factory=default_converter)
         self._noticed: dict[str, float] = {}
         self._asks_in_dialogs = asks_in_dialogs
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders of the client's workspace."""
+        uris = [folder.uri for folder in self.workspace.folders.values()]
+        uris += [self.workspace.root_uri] if self.workspace.root_uri and not uris else []
+        return [Path(folder) for uri in uris if (folder := path_of(uri))]
 
     def handle(self, method: str, handler: Callable[..., Any]) -> None:
         """Call the handler, behind a barrier, for every message of the method."""
@@ -95,6 +105,12 @@ class Messenger(LanguageServer):
             item = await self.ask(types.WINDOW_SHOW_MESSAGE_REQUEST, params)
             chosen = None if item is None else item.title
         return chosen if chosen in choices else None
+
+    async def ask_hint(self, uri: str, place: types.Range) -> str | None:
+        """The person's words about a place; None if they give none after all. Raises RiskError as `ask` does."""
+        answer = await self.ask(ASK_HINT, {"uri": uri, "range": place})
+        hint = answer.get("hint") if isinstance(answer, dict) else None
+        return hint if isinstance(hint, str) and hint.strip() else None
 
     def notify(self, method: str, params: Any) -> None:
         """Send a notification."""

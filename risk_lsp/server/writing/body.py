@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Coroutine
+from dataclasses import replace
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcRequestCancelled
+from pygls.exceptions import JsonRpcInvalidParams, JsonRpcRequestCancelled
 
 from risk_lsp.errors import RiskError
 from risk_lsp.repair.workbench import unified_diff
 from risk_lsp.risk.span_risk import WritingTask, WrittenText
+from risk_lsp.server.command_table import WRITE_BODY_WITH_HINT
 from risk_lsp.server.repair.dialogs import is_accepted
 from risk_lsp.server.wire.convert import range_of, span_of
 from risk_lsp.server.wire.messenger import WorkDoneProgress
@@ -27,6 +32,8 @@ _MOST_TOKENS = 256
 _SECONDS = 55.0  # less than a question to the worker may take
 _LINES = 12  # about as many make a whole bar
 _ANNOTATION = "body"
+_COMMENT_WIDTH = 80
+_INDENTED = re.compile(r"\s*\n([ \t]*)\S")
 
 
 def write_body(session: Session, uri: str, place: types.Range, token: int | str | None) -> Any:
@@ -34,30 +41,108 @@ def write_body(session: Session, uri: str, place: types.Range, token: int | str 
 
     A request with a progress token is answered when all is done, any other one at once.
     """
-    completions, part = session.inline_completions, session.questions.part_of(uri)
-    if (reason := completions.reason_not(part)) is not None:
+    part, where = _body_at(session, uri, place)
+    progress = _progress(session, token)
+    writing = _begin(session, part, where, "", progress)
+    return _answered(session, _finished(session, part, where, writing, progress), progress, token)
+
+
+def write_body_with_hint(
+    session: Session, uri: str, place: types.Range, hint: str | None, token: int | str | None
+) -> Any:
+    """The same, below a comment with a person's hint; a client that can ask the person for it need not send one."""
+    if hint is None and "hint" not in session.client.offers:
+        raise JsonRpcInvalidParams(f"{WRITE_BODY_WITH_HINT}: expected the hint, a text, as the last argument")
+    part, where = _body_at(session, uri, place)
+    progress = _progress(session, token)
+    progress.report("waiting for your hint", 0.0)
+    asking = asyncio.get_running_loop().create_task(_hint(session, uri, place, hint))
+    session.inline_completions.shown[progress.token] = asking
+    return _answered(session, _told(session, part, where, asking, progress), progress, token)
+
+
+def _body_at(session: Session, uri: str, place: types.Range) -> tuple[Part, Span]:
+    part = session.questions.part_of(uri)
+    if (reason := session.inline_completions.reason_not(part)) is not None:
         raise RiskError(f"nothing is written: {reason}", "see docs/writing.md")
     document = part.document
     offset = span_of(part, place, session.state.encoding).start
     where = body_place(document.text, offset) if document.language_id == "python" else None
     if where is None:
         raise RiskError("there is no function without a body", "choose one that has a header, and a docstring or pass")
+    return part, where
+
+
+def _progress(session: Session, token: int | str | None) -> WorkDoneProgress:
     supported = session.state.client.work_done_progress
-    progress = WorkDoneProgress("risk-lsp writes", session.messenger, supported=supported, token=token)
+    return WorkDoneProgress("risk-lsp writes", session.messenger, supported=supported, token=token)
+
+
+def _answered(
+    session: Session, work: Coroutine[Any, Any, dict[str, str]], progress: WorkDoneProgress, token: int | str | None
+) -> Any:
+    working = asyncio.get_running_loop().create_task(work)
+    if token is None:
+        working.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return {"status": "started", "token": progress.token}
+    session.messenger.protocol.when_cancelled(lambda: session.inline_completions.cancel_shown(progress.token))
+    return working
+
+
+async def _hint(session: Session, uri: str, place: types.Range, given: str | None) -> str | None:
+    """The person's words; None if they give none after all."""
+    return await session.messenger.ask_hint(uri, place) if given is None else given.strip() or None
+
+
+async def _told(
+    session: Session, part: Part, where: Span, asking: asyncio.Task[str | None], progress: WorkDoneProgress
+) -> dict[str, str]:
+    """Write once the person has given a hint."""
+    await asyncio.wait([asking])
+    session.inline_completions.shown.pop(progress.token, None)
+    try:
+        hint = None if asking.cancelled() else asking.result()
+        if hint is None:
+            raise JsonRpcRequestCancelled("no hint was given, and nothing was changed")
+        if not session.state.documents.is_newest(part.document):
+            raise RiskError("the text changed meanwhile, so nothing was written", "ask again")
+        comment = hint_comment(part.document.text, where, hint)
+        writing = _begin(session, part, where, comment, progress)
+    except Exception:
+        progress.end("cancelled")
+        raise
+    return await _finished(session, part, where, writing, progress)
+
+
+def hint_comment(text: str, where: Span, hint: str) -> str:
+    """A hint as a comment that opens a body, with a line break before it."""
+    inside = _INDENTED.match(text, where.start, where.end)
+    if inside is not None:  # what is there instead of a body
+        margin = inside[1]
+    else:
+        line = text[: where.start].rpartition("\n")[2]
+        margin = line[: len(line) - len(line.lstrip())] + ("    " if line.rstrip().endswith(":") else "")
+    return "".join(f"\n{margin}# {line}" for line in wrap(" ".join(hint.split()), _COMMENT_WIDTH))
+
+
+def _begin(
+    session: Session, part: Part, where: Span, comment: str, progress: WorkDoneProgress
+) -> asyncio.Task[list[WrittenText]]:
+    """Have texts written that begin with the comment, which stands there as if somebody had typed it."""
 
     def show(text: str) -> None:
         lines = text.strip().splitlines()
         progress.report(lines[-1].strip() if lines else "writing", min(0.95, len(lines) / _LINES))
 
-    task = WritingTask(document.text, *where, "function", document.language_id, count=_TEXTS, max_tokens=_MOST_TOKENS)
-    writing = completions.begin(task, show, _SECONDS)
+    document, completions = part.document, session.inline_completions
+    behind = where.start + len(comment)
+    text = document.text[: where.start] + comment + document.text[where.end :]
+    task = WritingTask(text, behind, behind, "function", document.language_id, count=_TEXTS, max_tokens=_MOST_TOKENS)
+    if not comment:
+        task = replace(task, text=document.text, start=where.start, end=where.end)
+    writing = completions.begin(task, show, _SECONDS, opening=comment)
     completions.shown[progress.token] = writing
-    working = asyncio.get_running_loop().create_task(_finished(session, part, where, writing, progress))
-    if token is None:
-        working.add_done_callback(lambda done: done.cancelled() or done.exception())
-        return {"status": "started", "token": progress.token}
-    session.messenger.protocol.when_cancelled(writing.cancel)
-    return working
+    return writing
 
 
 async def _finished(

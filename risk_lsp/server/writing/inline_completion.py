@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -39,7 +40,7 @@ class InlineCompletions:
         self._state = state
         self._messenger = messenger
         self.writing: asyncio.Task[list[WrittenText]] | None = None  # the last that was begun
-        self.shown: dict[int | str, asyncio.Task[list[WrittenText]]] = {}  # by the token of its progress
+        self.shown: dict[int | str, asyncio.Task[Any]] = {}  # by the token of its progress
         self._told = False
         self.suggestions = Suggestions()
 
@@ -70,11 +71,18 @@ class InlineCompletions:
         return types.InlineCompletionList([self._item(part, each) for each in offered])
 
     def begin(
-        self, task: WritingTask, on_text: Callable[[str], None] = lambda _: None, seconds: float = _SECONDS
+        self,
+        task: WritingTask,
+        on_text: Callable[[str], None] = lambda _: None,
+        seconds: float = _SECONDS,
+        opening: str = "",
     ) -> asyncio.Task[list[WrittenText]]:
-        """Have something written, in the place of what is being written. `on_text` sees it grow, line by line."""
+        """Have something written, in the place of what is being written. `on_text` sees it grow, line by line.
+
+        `opening`: the last of the text before the place that is a part of what is offered.
+        """
         self.give_up()
-        self.writing = asyncio.get_running_loop().create_task(self._written(task, on_text, seconds))
+        self.writing = asyncio.get_running_loop().create_task(self._written(task, on_text, seconds, opening))
         return self.writing
 
     def give_up(self) -> None:
@@ -99,10 +107,13 @@ class InlineCompletions:
             self._told = True
             self._messenger.tell(types.MessageType.Info, _RECOMMENDATION)
 
-    async def _written(self, task: WritingTask, on_text: Callable[[str], None], seconds: float) -> list[WrittenText]:
+    async def _written(
+        self, task: WritingTask, on_text: Callable[[str], None], seconds: float, opening: str
+    ) -> list[WrittenText]:
         asked = self._state.host.ask("write", task.to_json(), lambda part: on_text(str(part.header.get("text", ""))))
         answer = await asyncio.wait_for(asked, seconds)
-        return texts_from_arrays(answer.header, answer.arrays)
+        texts = texts_from_arrays(answer.header, answer.arrays)
+        return [replace(each, text=opening + each.text, start=each.start - len(opening)) for each in texts]
 
     def offer(self, part: Part, replaced: Span, texts: list[WrittenText]) -> list[Suggestion]:
         """Texts as suggestions that can be accepted, without those above the gate."""

@@ -11,6 +11,7 @@ import { install, scripted, session } from './lib/session.mjs';
 import { personChecks } from './person.mjs';
 import { realModelChecks } from './realModel.mjs';
 import { repairChecks } from './repairing.mjs';
+import { reviewChecks } from './reviewing.mjs';
 import { untrustedChecks } from './untrusted.mjs';
 import { writingChecks } from './writing.mjs';
 
@@ -32,6 +33,7 @@ try {
       repairing: () => repairChecks(window, run.folders, root),
       asking: () => askingChecks(window, run.folders, endpoint, artefacts),
       writing: () => writingChecks(window, run.folders),
+      reviewing: () => reviewChecks(window, run.folders),
       choosing: () => choosingChecks(window, run.folders, root),
       realModel: () => realModelChecks(window, run.folders, root),
     };

@@ -8,11 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.server.lsp_client import ResponseError
+from risk_lsp.server.writing.body import hint_comment
+from risk_lsp.text.document import Span
+from tests.server.lsp_client import CAPABILITIES, ResponseError
 from tests.server.person import CANCELLED, Person, at_line
 
 PROGRAM = 'def first(values):\n    """The first of some values."""\n    pass\n\n\ntotal = 1\n'
 BODY = "\n    return BUG values"
+HINTED = "riskLsp.writeBodyWithHint"
+NO_HINT = {"command": HINTED, "workDoneToken": "token"}
 ON = {"inlineCompletion": True, "threshold": 0.3, "debounce": 0.0}
 
 
@@ -21,6 +25,19 @@ async def writer(person: Person, tmp_path: Path) -> tuple[Person, str]:
     """A person with a function that has no body, in an editor that confirms edits, and the URI."""
     (tmp_path / "writes").write_text(json.dumps([BODY]), encoding="utf-8")
     await person.initialize("vscode-1.139", initializationOptions=ON)
+    person.configuration = {}
+    uri = person.show(tmp_path / "program.py", PROGRAM)
+    await person.request("riskLsp/lines", {"uri": uri})
+    return person, uri
+
+
+@pytest.fixture
+async def asking(person: Person, tmp_path: Path) -> tuple[Person, str]:
+    """The same in an editor that asks for hints."""
+    (tmp_path / "writes").write_text(json.dumps([BODY]), encoding="utf-8")
+    said = json.loads((CAPABILITIES / "vscode-1.139.json").read_text(encoding="utf-8"))["capabilities"]
+    said["experimental"] = {"riskLsp": {"hint": True}}
+    await person.initialize(capabilities=said, initializationOptions=ON)
     person.configuration = {}
     uri = person.show(tmp_path / "program.py", PROGRAM)
     await person.request("riskLsp/lines", {"uri": uri})
@@ -87,3 +104,52 @@ async def test_a_function_that_has_a_body_is_refused(writer: tuple[Person, str])
 
     with pytest.raises(ResponseError, match="no function without a body"):
         await person.result_of(ask(person, uri))
+
+
+async def test_a_hint_is_a_comment_that_opens_the_body(writer: tuple[Person, str], tmp_path: Path) -> None:
+    person, uri = writer
+    (tmp_path / "writes").write_text(json.dumps(["\n    return values[0]"]), encoding="utf-8")
+    given = {"command": HINTED, "arguments": [uri, at_line(0), "the one that  came\nfirst"], "workDoneToken": "token"}
+    outcome = await person.request("workspace/executeCommand", given)
+
+    assert outcome["status"] == "applied"
+    expected = PROGRAM.replace("    pass", "    # the one that came first\n    return values[0]")
+    assert person.texts[uri][1] == expected
+    assert "# the one that came first" in (tmp_path / "written").read_text("utf-8"), "the model reads it"
+
+
+async def test_a_client_that_can_ask_is_asked_for_the_hint(asking: tuple[Person, str]) -> None:
+    person, uri = asking
+    person.replies["riskLsp/askHint"] = {"hint": "the first"}
+    assert "Write the body with a hint..." in await actions(person, uri, 0)
+
+    outcome = await person.request("workspace/executeCommand", {**NO_HINT, "arguments": [uri, at_line(0)]})
+    assert outcome["status"] == "applied"
+    assert "    # the first\n" in person.texts[uri][1]
+
+
+async def test_whoever_gives_no_hint_after_all_gets_no_body(asking: tuple[Person, str]) -> None:
+    person, uri = asking
+    person.replies["riskLsp/askHint"] = {"hint": None}
+    with pytest.raises(ResponseError) as refused:
+        await person.request("workspace/executeCommand", {**NO_HINT, "arguments": [uri, at_line(0)]})
+    assert refused.value.code == CANCELLED
+    assert person.all_of("workspace/applyEdit") == []
+
+
+async def test_a_client_that_cannot_ask_is_told_to_send_the_hint(writer: tuple[Person, str]) -> None:
+    person, uri = writer
+    with pytest.raises(ResponseError, match="expected the hint, a text, as the last argument"):
+        await person.request("workspace/executeCommand", {**NO_HINT, "arguments": [uri, at_line(0)]})
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "comment"),
+    [
+        ("def f():", (8, 8), "\n    # words"),
+        ("class A:\n\tdef f(self):\n\t\tpass", (22, 29), "\n\t\t# words"),
+        ('def f():\n  """Text."""', (22, 22), "\n  # words"),
+    ],
+)
+def test_the_comment_stands_as_deep_as_the_body_will(text: str, where: tuple[int, int], comment: str) -> None:
+    assert hint_comment(text, Span(*where), "words") == comment

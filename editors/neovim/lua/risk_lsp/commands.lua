@@ -154,6 +154,24 @@ function M.RiskReport(args)
   end)
 end
 
+function M.RiskReview()
+  local bufnr, uri = here()
+  client.execute(bufnr, 'riskLsp.reviewGenerated', { uri }, function(answer)
+    if #answer.lines == 0 then
+      message.info(answer.message)
+      return
+    end
+    local encoding, items = client.get(bufnr).offset_encoding, {}
+    for _, line in ipairs(answer.lines) do -- one by one: of several, Neovim would make an order by file
+      local item = vim.lsp.util.locations_to_items({ line }, encoding)[1]
+      item.text = ('%s  %s'):format(line.label, line.text)
+      table.insert(items, item)
+    end
+    vim.fn.setqflist({}, ' ', { title = 'risk-lsp: ' .. answer.message, items = items })
+    vim.cmd('botright copen')
+  end, { reports_progress = true })
+end
+
 function M.RiskModels(args)
   require('risk_lsp.models').choose(here(), args.args)
 end

@@ -11,6 +11,7 @@ import { goToRiskyLine } from './goToRiskyLine';
 import { ignoreHere } from './ignore';
 import { copyInstallCommand } from './install';
 import type { Report } from './report';
+import { reviewGenerated } from './review';
 import { snooze } from './snooze';
 
 /** The commands of the palette. Those of the server itself are registered by the language client. */
@@ -30,6 +31,7 @@ export function registerCommands(
     unmarkGenerated: () => markGenerated(server, false),
     snooze: (minutes?: number) => snooze(server, minutes),
     toggleHeatMap: () => heatMap.toggle(),
+    reviewGenerated: () => reviewGenerated(server),
     showReport: () => report.show(),
     repair: () => onSelection(server, 'riskLsp.repair'),
     repairWithHint: () => onSelection(server, 'riskLsp.repairWithHint'),
