@@ -8,6 +8,7 @@ import { conclude } from './lib/checks.mjs';
 import { Endpoint } from './lib/endpoint.mjs';
 import { makeFolders } from './lib/folders.mjs';
 import { install, scripted, session } from './lib/session.mjs';
+import { locatingChecks } from './locating.mjs';
 import { personChecks } from './person.mjs';
 import { realModelChecks } from './realModel.mjs';
 import { repairChecks } from './repairing.mjs';
@@ -35,6 +36,7 @@ try {
       writing: () => writingChecks(window, run.folders),
       reviewing: () => reviewChecks(window, run.folders),
       choosing: () => choosingChecks(window, run.folders, root),
+      locating: () => locatingChecks(window, run.folders, root),
       realModel: () => realModelChecks(window, run.folders, root),
     };
     return (chosen ?? Object.keys(groups)).flatMap((name) => groups[name]?.() ?? []);
