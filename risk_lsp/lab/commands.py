@@ -17,7 +17,7 @@ COMMANDS = (
     Command(
         "evaluate repair",
         "how many programs are repaired, and at what cost",
-        "risk_lsp.lab.evaluation.repair_evaluate_command",
+        "risk_lsp.lab.evaluation.evaluate_commands",
     ),
     Command(
         "evaluate personal",

@@ -1,4 +1,4 @@
-"""`risk-lsp evaluate`: a bundle and its rivals on unseen problems. `personal`: what a person's level is worth."""
+"""`risk-lsp evaluate`, of a bundle and its rivals, `evaluate repair`, and `evaluate personal`, of a person's level."""
 
 from __future__ import annotations
 
@@ -142,4 +142,36 @@ def run_personal(args: argparse.Namespace) -> int:
     prior = chosen_prior(choosing, max(1, args.runs // 8)) if choosing else LevelPrior()
     judged = {name: programs for name, programs in sources.items() if name not in choosing}
     print(report(judged, args.choose_on or ["nothing here"], prior, args.runs))
+    return 0
+
+
+SETS = ("humanevalfix", "natural")
+
+
+def add_repair_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp evaluate repair`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder for records, figures and plots; resumed")
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), metavar="DIR", help="problems and programs"
+    )
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--split", default="test", choices=("train", "calibration", "test"), help="of natural failures")
+    parser.add_argument("--count", type=int, default=200, metavar="N", help="programs of each set (200)")
+    parser.add_argument("--executions", type=int, default=200, metavar="N", help="for each program (200)")
+    parser.add_argument("--uniform-executions", type=int, default=400, metavar="N", help="in uniform order (400)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--bundle", metavar="PATH", help="a bundle's folder (default: the built-in one)")
+    parser.add_argument("--trees", type=Path, metavar="DIR", help="pass@k and pass@t of the repair trees kept there")
+
+
+def run_repair(args: argparse.Namespace) -> int:
+    """Measure and print; returns the exit code."""
+    from risk_lsp.lab.evaluation.pass_rates import report_trees
+    from risk_lsp.lab.evaluation.repair_measuring import measure_sets
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    if args.trees is not None:
+        report_trees(args.trees, args.out)
+    else:
+        measure_sets(args)
     return 0

@@ -223,3 +223,28 @@ def frozen_trees(trees: Iterable[RepairTree]) -> list[FrozenTree]:
 
 def _repair(node: ProgramNode) -> FrozenRepair:
     return FrozenRepair(node.verdict is not None and node.verdict.passed, float(node.cost.tokens))
+
+
+_SHAPES = [Shape(1, feedbacks, 1) for feedbacks in (1, 2, 4, 8, 16)]  # one repair each: the paper's best
+
+
+def report_trees(folder: Path, out: Path) -> None:
+    """Print pass@k and pass@t of the repair trees in a folder, and draw the latter. BadInput where there are none."""
+    trees = frozen_trees(read_trees(folder))
+    if not trees:
+        raise BadInput(f"no tree in {folder} holds a repair", "make some with `risk-lsp repair --provider openai`")
+    points = pass_at_t(trees, _SHAPES)
+    for point in points:
+        tried = f"{point.shape.feedbacks} x {point.shape.repairs} repairs"
+        print(f"pass@t {point.rate:.1%} ({point.low:.1%} to {point.high:.1%}) at {point.cost:.0f} tokens: {tried}")
+    repairs = [
+        [repair for program in tree.programs for each in program.feedbacks for repair in each.repairs] for tree in trees
+    ]
+    for k in (1, 2, 5, 10):
+        chosen = [some for some in repairs if len(some) >= k]
+        if chosen:
+            estimates = pass_at_k([len(some) for some in chosen], [sum(r.passed for r in some) for some in chosen], k)
+            print(f"pass@{k} {estimates.mean():.1%} of {len(chosen)} trees")
+    curve = [(max(point.cost, 1.0), point.rate, point.low, point.high) for point in points]
+    plot_rates({"repairs": curve}, out / "pass_at_t.png", title="pass@t", cost="tokens", logarithmic=True)
+    print(f"plot: {out / 'pass_at_t.png'}")

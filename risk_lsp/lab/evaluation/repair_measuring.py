@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import json
+import math
 import random
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.edits.candidates import Candidate, candidates, cuts_code_off
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.json_lines import read_objects
+from risk_lsp.lab.evaluation.pass_rates import band, plot_rates, rate_by_cost
+from risk_lsp.lab.json_lines import read_appended, read_objects
 from risk_lsp.lab.patches.programs import Sample, end_of_given, problems_by_id, read_samples
 from risk_lsp.lab.training.documents import Split, split_of
 from risk_lsp.model.infilling import preferences
+from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.repair.embedded import HAZARD_FEATURES, RankingWeights, fitted_weights, masses
 from risk_lsp.repair.execution import Execution, ProblemTests
 from risk_lsp.repair.watching import Evidence
 from risk_lsp.repair.workbench import changed_lines
+from risk_lsp.report.wording import shown_progress
 from risk_lsp.risk.engine import Engine
+from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import Problem
 
 SetName = Literal["humanevalfix", "natural"]
@@ -193,3 +202,110 @@ def _orders(
 
 # Nothing but the hazard of the tokens that an edit touches.
 _PROBE_ALONE = RankingWeights(dict.fromkeys(HAZARD_FEATURES[:1], 1.0), {}, 0.0)
+
+
+_LINES_AT_MOST = 5  # that a change may touch to count as a repair
+
+
+def summary(measured: Sequence[Measurement], executions: int) -> dict[str, Any]:
+    """Figures of one set. The medians are over the programs that the guided order repairs.
+
+    In an order that did not repair such a program, its first fix counts as lying beyond what was tried.
+    """
+    if not measured:
+        raise BadInput("no program was measured", "give a larger --count")
+    repaired = [each for each in measured if is_repaired(each, executions)]
+    generator = np.random.default_rng(0)
+    share = np.array([is_repaired(each, executions) for each in measured], dtype=np.float64)
+    medians: dict[str, float | None] = {}
+    for name in ORDERS:
+        # None if more than half of them were not repaired in this order.
+        middle = float(np.median([min(_first(each, name), 1e9) for each in repaired])) if repaired else 1e9
+        medians[name] = None if middle >= 1e8 else middle
+    return {
+        "programs": len(measured),
+        "repaired": len(repaired),
+        "share": float(share.mean()),
+        "band": band(share, 1000, generator),
+        "median_executions": medians,
+        "repaired_within": {
+            name: sum(_first(each, name) <= executions for each in measured) / len(measured) for name in ORDERS
+        },
+    }
+
+
+def is_repaired(measured: Measurement, executions: int) -> bool:
+    """Whether the guided order repaired it within the executions, by a change of few lines."""
+    small = measured.lines is not None and measured.lines <= _LINES_AT_MOST
+    return small and _first(measured, "guided") <= executions
+
+
+def _first(measured: Measurement, order: str) -> float:
+    first = measured.firsts[order]
+    return math.inf if first is None else float(first)
+
+
+def _show(name: str, figures: dict[str, Any], measured: Sequence[Measurement], args: argparse.Namespace) -> None:
+    """Print the figures of a set, and draw how many programs are repaired by executions."""
+    low, high = figures["band"]
+    print(f"{name}: {figures['repaired']} of {figures['programs']} repaired", end="")
+    print(f" ({figures['share']:.1%}, 95% {low:.1%} to {high:.1%})")
+    for order in ORDERS:
+        median, within = figures["median_executions"][order], figures["repaired_within"][order]
+        print(f"  {order}: median {'beyond' if median is None else f'{median:g}'} executions, {within:.1%} within")
+    at = [float(count) for count in range(1, args.executions + 1)]
+    curves = {order: rate_by_cost([_first(each, order) for each in measured], at) for order in ORDERS}
+    title = f"{name}: programs repaired, by executions"
+    plot_rates(curves, args.out / f"{name}.png", title=title, cost="executions", logarithmic=False)
+
+
+def _known(path: Path) -> dict[str, Measurement]:
+    """What was measured before; a last line that was cut short is measured again."""
+    known: dict[str, Measurement] = {}
+    for where, record in read_appended(path):
+        try:
+            measured = Measurement(**record)
+        except TypeError as error:
+            raise BadInput(f"{where}: is no measurement ({error})", "name another folder") from error
+        known[measured.id] = measured
+    return known
+
+
+def measure_sets(args: argparse.Namespace) -> None:
+    """Measure what `risk-lsp evaluate repair` names, print the figures, and write them beside the records."""
+    programs = [
+        program
+        for name in args.sets
+        for program in failing_programs(
+            args.data, name, args.split if name == "natural" else None, args.count, args.seed
+        )
+    ]
+    with Sandbox() as sandbox:
+        sandbox.run("pass")  # says at once if programs cannot be run here
+    records = args.out / "measurements.jsonl"
+    known = _known(records)
+    missing = [program for program in programs if program.id not in known]
+    engine = Engine.load(bundle_path(args.bundle), threads=1)
+    with (
+        shown_progress(sys.stderr, "programs", len(missing)) as progress,
+        records.open("a", encoding="utf-8") as file,
+    ):
+        for done, program in enumerate(missing, start=1):
+            measurement = asyncio.run(
+                measure(
+                    program,
+                    engine,
+                    executions=args.executions,
+                    uniform_executions=args.uniform_executions,
+                    seed=args.seed,
+                )
+            )
+            known[program.id] = measurement
+            file.write(json.dumps(asdict(measurement)) + "\n")
+            file.flush()
+            progress.show(done)
+    chosen = [known[program.id] for program in programs]
+    figures = {name: summary([each for each in chosen if each.set_name == name], args.executions) for name in args.sets}
+    (args.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    for name in args.sets:
+        _show(name, figures[name], [each for each in chosen if each.set_name == name], args)

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.as_met.columns import BundleColumn, line_table, passage_of
-from risk_lsp.lab.evaluation.as_met.held_out_sources import source_of
+from risk_lsp.lab.evaluation.as_met.conditions import source_of
 from risk_lsp.lab.evaluation.metrics import brier_skill_score, expected_calibration_error
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.personal.ledger import SettledRegion

@@ -17,10 +17,11 @@ from risk_lsp.lab.evaluation.as_met.conditions import (
     Shown,
     alone_and_in_modules,
     measure_conditions,
+    measure_sources,
     some_problems,
+    source_of,
     with_and_without_statement,
 )
-from risk_lsp.lab.evaluation.as_met.held_out_sources import measure_sources, source_of
 from risk_lsp.lab.evaluation.as_met.invariance import changed_pairs, measure_invariance
 from risk_lsp.lab.evaluation.as_met.real_bugs import measure_real_bugs, read_real_bugs
 from risk_lsp.lab.evaluation.as_met.well_kept import Shelf, measure_well_kept, read_shelf

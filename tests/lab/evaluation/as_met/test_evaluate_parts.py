@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.lab.evaluation.as_met.conditions import ASKED, LABELLED
-from risk_lsp.lab.evaluation.as_met.held_out_sources import source_fold
+from risk_lsp.lab.evaluation.as_met.conditions import ASKED, LABELLED, source_fold
 from risk_lsp.lab.training.documents import is_measured_alone
 from risk_lsp.lab.training.labelled import LabelledProgram
 from tests.lab.training.makers import probe_data, toy_programs, write_labelled, write_records
