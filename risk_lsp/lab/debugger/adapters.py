@@ -118,7 +118,8 @@ def trainer_arguments(options: TrainingOptions) -> dict[str, Any]:
         "report_to": "none",
         "disable_tqdm": True,
         "bf16": options.products == "bfloat16",
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": None,  # which trl turns on
+        "activation_checkpointing": False,
         "use_cpu": not torch.cuda.is_available(),
         "dataloader_pin_memory": False,
     }

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from datasets import Dataset
+from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
 from risk_lsp.errors import BadInput
@@ -160,6 +161,7 @@ def _run(
     trainer: Any, chat: ChatFormat, options: TrainingOptions, counts: dict[str, Any], curves: dict[str, str]
 ) -> dict[str, Any]:
     """Train from the newest checkpoint to the end, and write what came of it."""
+    trainer.remove_callback(PrinterCallback)  # TimeBudget says what there is to say
     trainer.train(resume_from_checkpoint=newest_checkpoint(options.out))
     record = {**counts, "options": asdict(options)}
     figures = [step for step in trainer.state.log_history if "train_runtime" not in step]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +94,24 @@ def test_a_run_that_was_killed_goes_on_and_asks_only_for_what_is_missing(problem
 
     assert kept(again) == kept(whole)
     assert len(server.asked) == first + 1  # the last one repeats another, so nothing is asked about it
+
+
+def test_a_process_that_is_killed_leaves_records_that_the_next_one_completes(problems: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    with chat_server(answer) as server:
+        asks = ["--base-url", server.url, "--model", "tiny", "--per-problem", "6", "--together", "1", "--split", "all"]
+        command = [sys.executable, "-m", "risk_lsp", "debugger", "synthesise", str(out), "--problems", str(problems)]
+        with subprocess.Popen([*command, *asks], stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and not (out.is_file() and out.read_bytes().count(b"\n")):
+                time.sleep(0.01)
+            process.kill()
+        before = out.read_bytes()[: out.read_bytes().rfind(b"\n") + 1]
+        records = asked(server, problems, out, "--per-problem", "6", "--together", "1")
+
+    assert before.count(b"\n") > 0 and out.read_bytes().startswith(before)
+    assert sorted((record["task_id"], record["index"]) for record in records) == [
+        (f"Own/{number}", index) for number in range(2) for index in range(6)
+    ]
 
 
 @pytest.mark.parametrize("part", ["program", "repair"])
