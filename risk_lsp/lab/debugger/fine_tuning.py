@@ -131,7 +131,9 @@ def train_reinforced(
         )
     arguments = GRPOConfig(
         **trainer_arguments(options),
-        per_device_train_batch_size=more.group,
+        # One by one through the model: a vocabulary's logits for all answers together take gigabytes.
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=more.group,
         num_generations=more.group,
         max_completion_length=more.max_tokens,
         temperature=more.temperature,

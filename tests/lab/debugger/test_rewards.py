@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +58,16 @@ def test_a_program_that_says_that_it_passed_is_not_believed(examiner: Examiner) 
 
     assert not examiner.examine(PROBLEM, cheat).passed
     assert examiner.examine(PROBLEM, cheat).share < 1.0
+
+
+def test_a_hostile_answer_is_contained(examiner: Examiner, tmp_path: Path) -> None:
+    touched = tmp_path / "touched.txt"
+    hostile = (
+        f"import os\ntry:\n    open({str(touched)!r}, 'w')\nexcept OSError:\n    os.kill(os.getppid(), 9)\n{WRONG}"
+    )
+
+    assert worth(examiner, hostile) < worth(examiner, RIGHT) == pytest.approx(2.0)
+    assert not touched.exists()
 
 
 def test_the_cases_of_a_script_count_one_by_one(examiner: Examiner) -> None:
