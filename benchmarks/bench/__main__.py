@@ -54,6 +54,7 @@ def measure(*, quick: bool) -> Iterator[Figure]:
     yield from over_stdio.changes(1000 if quick else 20_000, 50 if quick else 300)
     yield from over_stdio.hover_while_busy(1000 if quick else 5000, 1 if quick else 5)
     yield from over_stdio.first_lines(500 if quick else 4000, min(repeat, 3))
+    yield from over_stdio.writing(2 if quick else 20)
     yield from over_stdio.memory_after_editing(20 if quick else 900)
     from benchmarks.bench import hosts, matrix, rivals  # torch takes memory and seconds that the others should not see
 

@@ -73,9 +73,16 @@ class Client:
 
     def request(self, method: str, params: Any) -> Any:
         """The result of a request."""
+        return self.result(self.ask(method, params))
+
+    def ask(self, method: str, params: Any) -> int:
+        """Send a request; its id."""
         self._number += 1
-        number = self._number
-        self._send({"method": method, "params": params, "id": number})
+        self._send({"method": method, "params": params, "id": self._number})
+        return self._number
+
+    def result(self, number: int) -> Any:
+        """The result of the request with this id."""
         return self._until(lambda message: message.get("id") == number and "method" not in message).get("result")
 
     def notify(self, method: str, params: Any) -> None:

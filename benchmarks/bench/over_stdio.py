@@ -91,6 +91,38 @@ def first_lines(lines: int, repeat: int) -> Iterator[Figure]:
     yield Figure(f"all numbers of {lines:,} lines, from opening", "s", tuple(whole))
 
 
+def writing(repeat: int) -> Iterator[Figure]:
+    """What the model writes at the cursor: how long until it is shown, until its numbers are once it is accepted, and
+    until a keystroke has ended it. Each time in a document of its own."""
+    before, shown, published, ended = f"{program(60)}\n\ndef mean(values):\n    return sum(values) / ", [], [], []
+    line = before.count("\n")
+    place = {"line": line, "character": len(before.rpartition("\n")[2])}
+    with Client({"inlineCompletion": True, "debounce": 5}) as client:
+        for number in range(repeat + 1):  # the first time, things are loaded
+            uri = f"file:///bench/{number}.py"
+            client.open(before, uri)
+            client.lines(uri)
+            asked = {"textDocument": {"uri": uri}, "position": place, "context": {"triggerKind": 2}}
+            started = time.perf_counter()
+            (item,) = client.request("textDocument/inlineCompletion", asked)["items"]
+            shown.append(time.perf_counter() - started)
+            client.insert(2, line, place["character"], item["insertText"], uri)
+            started = time.perf_counter()
+            accept = {"command": item["command"]["command"], "arguments": item["command"]["arguments"]}
+            client.request("workspace/executeCommand", accept)
+            client.diagnostics(2, uri)
+            published.append(1000 * (time.perf_counter() - started))
+            request = client.ask("textDocument/inlineCompletion", {**asked, "context": {"triggerKind": 1}})
+            time.sleep(0.02)  # it has begun
+            started = time.perf_counter()
+            client.insert(3, 0, 0, "x", uri)
+            client.result(request)
+            ended.append(1000 * (time.perf_counter() - started))
+    yield Figure("first text at the cursor, 60 lines before it", "s", tuple(shown[1:]))
+    yield Figure("numbers of an accepted text, from accepting", "ms", tuple(published[1:]), 50, 20)
+    yield Figure("end of the writing, from a keystroke", "ms", tuple(ended[1:]), 50, 20)
+
+
 def memory_after_editing(edits: int) -> Iterator[Figure]:
     """As many edits as an hour of typing brings analyses: one every four seconds; here as fast as they are answered."""
     text = program(400)
