@@ -97,8 +97,8 @@ async def fuzz_writing(steps: int, seed: int, folder: Path) -> int:
         for step in range(steps):
             kind = typing.chance.choices((typing.edit, typing.ask, typing.cancel, typing.accept), (5, 4, 1, 1))[0]
             kind(client)
-            if typing.chance.random() < 0.4:
-                await asyncio.sleep(typing.chance.random() * 0.05)
+            if typing.chance.random() < 0.25:
+                await asyncio.sleep(typing.chance.random() * 0.25)
             if step % _AT_A_TIME == 0:
                 await client.hover(_URI, line=0)
                 typing.offered = [item for answer in client.received for item in _items(answer)][-20:]
