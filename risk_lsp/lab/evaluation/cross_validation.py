@@ -27,7 +27,7 @@ from risk_lsp.probe.scoring import uses_layout
 
 _INJECTED_SHARE = 0.5  # what programs with injected bugs weigh together, against real ones
 _LOGISTIC_ROWS = 200_000
-_FEWEST_EDITED = 10  # programs of a benchmark with a known fix, for it to be held out alone
+FEWEST_EDITED = 10  # programs of a benchmark or a source with a known fix, for it to be held out alone
 
 Scores = dict[Level, dict[str, Floats]]
 Mask = NDArray[np.bool_]
@@ -63,7 +63,7 @@ def benchmark_folds(study: Study) -> Iterator[Fold]:
     """Each benchmark held out in turn, but for those with too few edited programs to tell anything."""
     edited = np.array([bool(program.edited) for program in study.data.programs])
     for name, mask in leave_one_benchmark_out([program.benchmark for program in study.data.programs]):
-        if edited[mask].sum() >= _FEWEST_EDITED:
+        if edited[mask].sum() >= FEWEST_EDITED:
             yield Fold(name, mask)
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import LENGTH, Column, Passage, by_length, line_table, passage_of
-from risk_lsp.lab.evaluation.cross_validation import Fold, Judged, judge_folds
+from risk_lsp.lab.evaluation.cross_validation import FEWEST_EDITED, Fold, Judged, judge_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
     TRIVIAL,
@@ -229,19 +229,22 @@ def measure_sources(
 
     A probe is neither fitted to nor calibrated on programs of the source that it is judged on, nor on others of the
     same problems. The means are also given over copies that show what was asked and over copies that do not, `copies`
-    programs of a source at most. A source of less than FEWEST_PROBLEMS problems is learnt from and not judged. BadInput
-    for fewer than two sources that are large enough.
+    programs of a source at most. A source of less than FEWEST_PROBLEMS problems, or of less than FEWEST_EDITED programs
+    with a known fix, is learnt from and not judged. BadInput for fewer than two sources that are large enough.
     """
     sources = np.array([source_of(program) for program in data.programs], dtype=np.str_)
-    judged_sources = [
+    large = [
         str(name) for name in np.unique(sources) if len(np.unique(data.groups[sources == name])) >= FEWEST_PROBLEMS
     ]
+    edited = np.array([bool(program.edited) for program in data.programs])
+    judged_sources = [name for name in large if edited[sources == name].sum() >= FEWEST_EDITED]
     if len(judged_sources) < 2:
         raise BadInput(
-            f"leaving a source out needs two sources of {FEWEST_PROBLEMS} problems or more, found {judged_sources}",
+            f"leaving a source out needs two sources of {FEWEST_PROBLEMS} problems or more, {FEWEST_EDITED} programs of"
+            f" which have a known fix; found {judged_sources}",
             "give labelled programs of more sources, or leave `sources` out of --parts",
         )
-    whole, conditions = _with_copies(data, judged_sources, copies)
+    whole, conditions = _with_copies(data, large, copies)
     study = read_study(engine, whole, recipe, cache, learnt=data.programs)
     store = FoldStore(cache and cache / "folds", study, engine.model.weights_hash, recipe)
     lengths: Mapping[Level, Any] = {level: by_length(table.end - table.start) for level, table in study.tables.items()}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.lab.evaluation.as_met.conditions import ASKED, LABELLED, source_fold
+from risk_lsp.lab.evaluation.as_met.conditions import ASKED, FEWEST_PROBLEMS, LABELLED, source_fold
 from risk_lsp.lab.training.documents import is_measured_alone
 from risk_lsp.lab.training.labelled import LabelledProgram
 from tests.lab.training.makers import probe_data, toy_programs, write_labelled, write_records
@@ -93,6 +93,18 @@ def test_each_source_is_left_out_and_the_mean_is_also_given_with_and_without_the
 
     assert list(rows) == ["mean", "mean, asked", "mean, bare", "one", "two"]
     assert rows["mean"]["line_auc"][0] == pytest.approx(np.mean([rows[name]["line_auc"][0] for name in ("one", "two")]))
+
+
+def test_a_source_with_few_known_fixes_is_learnt_from_and_not_left_out(folder: Path, tmp_path: Path) -> None:
+    more = [replace(each, source="three") for each in toy_programs(PROBLEMS + FEWEST_PROBLEMS)[2 * PROBLEMS :]]
+    write_labelled([*labelled(), *(each for each in more if each.passed)], tmp_path / "programs.jsonl")
+    given = (tmp_path, "--data", tmp_path / "programs.jsonl", "--bundle", folder / "first")
+
+    assert main(["evaluate", *map(str, given), "--parts", "sources", "--texts", "8", "--quick"]) == 0
+
+    parts = json.loads((tmp_path / "evaluation.json").read_text("utf-8"))["parts"]
+    assert parts["sources"]["about"]["programs"]["three"] == FEWEST_PROBLEMS
+    assert [row for row in parts["sources"]["columns"]["first"] if "mean" not in row] == ["one", "two"]
 
 
 def test_bundles_that_are_the_same_have_the_same_figures(folder: Path) -> None:
