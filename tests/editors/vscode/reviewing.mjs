@@ -11,7 +11,7 @@ export function reviewChecks(window, folders) {
       git('commit', '-q', '--allow-empty', '-m', 'first');
       await window.openFile('sample.py');
       await window.command('Risk: Review What Was Generated');
-      const rows = await window.choices('by-editor.py:9');
+      const rows = await window.choices('crlf.py:4');
       await window.screenshot('review');
       must(rows[0].startsWith('63%'), rows[0]);
       await window.pick('crlf.py:4');
