@@ -2,7 +2,7 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { until } from './lib/checks.mjs';
-import { changeSettings } from './lib/folders.mjs';
+import { changeSettings, settingsAreChanged } from './lib/folders.mjs';
 import { scripted } from './lib/session.mjs';
 
 export function locatingChecks(window, folders, root) {
@@ -45,6 +45,7 @@ export function locatingChecks(window, folders, root) {
       }
       Object.values(programs).forEach((file) => rmSync(file));
       changeSettings(folders, { 'riskLsp.server.command': command });
+      await until('the settings', () => settingsAreChanged(folders)); // before the next check takes them back
     }],
   ];
 }
