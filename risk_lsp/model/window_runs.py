@@ -92,13 +92,24 @@ class _FreeCores:
         return self._free
 
     def _others(self) -> int:
-        """Threads of the machine that run or wait for a core, without this one: as many as every look sees."""
+        """Threads of other processes that run or wait for a core: as many as every look sees.
+
+        Threads of this process are not counted: those of a product go on waiting for the next one for a while.
+        """
         found = []
         for _ in range(_LOOKS):
             running, _, _ = Path("/proc/loadavg").read_text("ascii").split()[3].partition("/")
-            found.append(int(running) - 1)
+            found.append(int(running) - sum(map(_is_running, Path("/proc/self/task").iterdir())))
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         return min(found)
+
+
+def _is_running(thread: Path) -> bool:
+    """Whether a thread, as a folder of /proc, has or waits for a core; one that has ended meanwhile does not."""
+    try:
+        return (thread / "stat").read_text("ascii", errors="replace").rpartition(")")[2].split()[0] == "R"
+    except (OSError, IndexError):
+        return False
 
 
 free_cores = _FreeCores()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -93,3 +94,23 @@ def test_the_limit_is_lifted_behind_the_work() -> None:
     before = blas_threads(None)
     Threads(1).map(blas_threads, [0])
     assert blas_threads(None) == before
+
+
+@pytest.mark.skipif(not Path("/proc/loadavg").is_file(), reason="only Linux says how many threads run")
+def test_threads_of_this_process_take_no_core_away_from_it() -> None:
+    count, end = 32, threading.Event()
+
+    def work() -> None:
+        while not end.is_set():
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 200_000)  # without the interpreter's lock
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        time.sleep(0.5)
+        assert window_runs._FreeCores()._others() < count
+    finally:
+        end.set()
+        for thread in threads:
+            thread.join()
