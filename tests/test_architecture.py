@@ -24,8 +24,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "report": {"text", "probe", "risk"},
     "personal": {"text", "edits", "probe", "risk"},
     "repair": {"text", "worker", "risk", "edits", "sandbox"},
-    "server": {"text", "model", "worker", "probe", "risk", "report", "personal", "repair", "sandbox"},
-    "cli": {"text", "model", "worker", "probe", "risk", "report", "personal", "repair", "sandbox", "server"},
+    "team": {"text", "model", "worker", "risk"},
+    "server": {"text", "model", "worker", "probe", "risk", "report", "personal", "repair", "sandbox", "team"},
+    "cli": {"text", "model", "worker", "probe", "risk", "report", "personal", "repair", "sandbox", "server", "team"},
     "__main__": {"cli"},
 }
 # The laboratory is above the product, which does not know of it; each of its rooms may import from those before it.
@@ -47,6 +48,11 @@ HOMES: dict[str, set[str]] = {
     "rich": {"report"},
     "jinja2": {"report"},
     "openai": {"repair"},
+    "starlette": {"team"},
+    "uvicorn": {"team"},
+    "h11": {"team"},
+    "prometheus_client": {"team"},
+    "httpx2": {"team"},
     "tree_sitter": {"text"},
     "tree_sitter_python": {"text"},
     "scipy": set(),

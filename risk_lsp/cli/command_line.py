@@ -36,6 +36,10 @@ _EXTRAS = {
     "scipy": "train",
     "sklearn": "train",
     "openai": "endpoint",
+    "starlette": "team",
+    "uvicorn": "team",
+    "prometheus_client": "team",
+    "httpx2": "team",
 }
 
 
@@ -62,6 +66,8 @@ COMMANDS = (
     Command("repair", "look for a repair of a file, or of a line of it", "risk_lsp.cli.writing_commands"),
     Command("personal", "what was learnt from your own edits", "risk_lsp.cli.upkeep_commands"),
     Command("generate", "write at a line of a file, and say how risky that is", "risk_lsp.cli.writing_commands"),
+    Command("host", "one model behind the editors of a team", "risk_lsp.cli.team_commands"),
+    Command("host key", "make a person's key for a team's host", "risk_lsp.cli.team_commands"),
     Command("models", "list, fetch, add, remove and choose models", "risk_lsp.cli.upkeep_commands"),
 )
 _GROUPS = {

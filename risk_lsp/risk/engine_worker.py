@@ -129,9 +129,8 @@ class EngineScorer:
         return self._questions.answer(question, parameters, on_part)
 
 
-def load(options: dict[str, Any]) -> EngineScorer:
-    """Load the bundle that the server's options name and run it once, so that the first document does not wait."""
-    step_back()
+def warm_engine(options: dict[str, Any]) -> Engine:
+    """Load the bundle that the options name and run it once, so that the first document does not wait."""
     engine = Engine.load(
         bundle_path(options.get("bundle")),
         device=options.get("device", "auto"),
@@ -141,6 +140,13 @@ def load(options: dict[str, Any]) -> EngineScorer:
         whole_model=options.get("writes", False),
     )
     engine.score("def warm_up():\n    return 1\n")
+    return engine
+
+
+def load(options: dict[str, Any]) -> EngineScorer:
+    """The scorer of one person's editor, which leaves the cores to what the person does."""
+    step_back()
+    engine = warm_engine(options)
     memory = WindowMemory(options.get("cache_bytes", _CACHE_BYTES))
     disk_bytes = options.get("disk_cache_bytes", 0)
     return EngineScorer(engine, memory, DiskCache(cache_folder(), disk_bytes) if disk_bytes else None)

@@ -23,7 +23,7 @@ _PREFIX = struct.Struct("<4sIQ")
 _MAGIC = b"rkW1"
 _LONGEST_HEADER = 1 << 28
 _LONGEST_ARRAYS = 1 << 32
-_DTYPES = frozenset({"bool", "uint8", "int32", "int64", "float32", "float64"})
+_DTYPES = frozenset({"bool", "uint8", "int32", "int64", "float16", "float32", "float64"})
 
 _FIELDS: dict[str, dict[str, type]] = {
     # server to worker

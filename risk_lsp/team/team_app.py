@@ -1,0 +1,267 @@
+"""The ASGI application of a team's host: who asks is known, what is asked is checked and bounded, the model answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from risk_lsp import __version__
+from risk_lsp.errors import BadInput, RiskError, WorkerError, log_failure
+from risk_lsp.team.host_requests import (
+    OtherVersion,
+    PersonTexts,
+    ScoreRequest,
+    TooLarge,
+    parse_question,
+    parse_score,
+)
+from risk_lsp.team.key_ring import METRICS, PERSON, Holder, KeyRing
+from risk_lsp.team.turns import Allowance, PersonLimits, TooMuch, Turns
+from risk_lsp.worker.messages import Message, pack
+from risk_lsp.worker.process import ScoredArrays
+from risk_lsp.worker.supervisor import Supervisor, WorkerState
+
+BODY_SECONDS = 20.0  # that a request may take to arrive
+ANSWER_TYPE = "application/vnd.risk-lsp.frame"
+_GONE = 499  # nobody reads it: the client has closed the connection
+
+
+class _Refusal(Exception):
+    """A request is answered with a status and nothing else is done."""
+
+    def __init__(self, status: int, message: str, hint: str = "", headers: dict[str, str] | None = None) -> None:
+        self.status, self.message, self.hint, self.headers = status, message, hint, headers or {}
+
+
+class Figures:
+    """What the host counts. No figure names a person, so that whoever reads them sees nobody at work."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.registry = CollectorRegistry()
+        new: dict[str, Any] = {"namespace": "risk_lsp_host", "registry": self.registry}
+        self.requests = Counter("requests", "Requests by path and status.", ["path", "status"], **new)
+        self.seconds = Histogram("request_seconds", "From a whole request to its answer.", ["path"], **new)
+        self.model_seconds = Counter("model_seconds", "Seconds that the model was in use.", **new)
+        self.tokens = Counter("tokens", "Tokens of the texts that were scored.", **new)
+        self.restarts = Counter("worker_restarts", "How often the model's process had to be started again.", **new)
+        Gauge("waiting", "Requests that wait for the model.", **new).set_function(lambda: turns.waiting)
+
+
+class TeamHost:
+    """Answers the requests of several people with one model. Texts are kept in memory alone, each person's apart."""
+
+    def __init__(self, supervisor: Supervisor, keys: KeyRing, limits: PersonLimits, *, writes: bool = False) -> None:
+        self._supervisor = supervisor
+        self._keys = keys
+        self._limits = limits
+        self._writes = writes
+        self._turns = Turns(limits)
+        self._figures = Figures(self._turns)
+        self._texts: defaultdict[str, PersonTexts] = defaultdict(lambda: PersonTexts(limits))
+        self._allowances: defaultdict[str, Allowance] = defaultdict(lambda: Allowance(limits))
+        self._scoring: dict[tuple[str, str], asyncio.Task[ScoredArrays]] = {}
+        supervisor.on_change(self._worker_changed)
+
+    def application(self) -> Starlette:
+        """The ASGI application; its life is the worker's."""
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            await self._supervisor.start()
+            yield
+            await self._supervisor.stop()
+
+        return Starlette(
+            routes=[
+                Route("/v1/score", self._answered(self._score), methods=["POST"]),
+                Route("/v1/questions", self._answered(self._question), methods=["POST"]),
+                Route("/v1/model", self._answered(self._model), methods=["GET"]),
+                Route("/healthz", self._answered(self._health), methods=["GET"]),
+                Route("/metrics", self._answered(self._metrics), methods=["GET"]),
+            ],
+            lifespan=lifespan,
+        )
+
+    def _answered(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+        """The handler whose errors are answers. No error's text is logged: it may quote what a person wrote."""
+
+        async def answer(request: Request) -> Response:
+            began, path = time.monotonic(), request.url.path
+            try:
+                response = await handle(request)
+            except _Refusal as refusal:
+                response = _explained(refusal.status, refusal.message, refusal.hint, refusal.headers)
+            except TooMuch as error:
+                response = _explained(429, error.message, error.hint, {"Retry-After": str(error.seconds)})
+            except TooLarge as error:
+                response = _explained(413, error.message, error.hint)
+            except OtherVersion as error:
+                response = _explained(409, error.message, error.hint, version=error.version)
+            except ClientDisconnect:
+                response = Response(status_code=_GONE)
+            except Exception as error:
+                log_failure(f"a request to {path}", error)
+                response = _explained(500, "the host failed over this request", "its log says where")
+            self._figures.requests.labels(path, str(response.status_code)).inc()
+            self._figures.seconds.labels(path).observe(time.monotonic() - began)
+            return response
+
+        return answer
+
+    # What is answered
+
+    async def _score(self, request: Request) -> Response:
+        person = self._holder(request, PERSON).name
+        self._allowances[person].begin()
+        try:
+            asked = parse_score(await self._body(request))
+            text = self._texts[person].take(asked)
+        except BadInput as error:
+            raise _Refusal(400, error.message, error.hint) from error
+        parameters = {"owner": person, "text": text, "language_id": asked.language_id, "at": min(asked.at, len(text))}
+        scored = await self._newest(request, person, asked, self._ask(person, "score", parameters))
+        tokens = len(scored.arrays["starts"])
+        self._allowances[person].read(tokens)
+        self._figures.tokens.inc(tokens)
+        return _frame(scored)
+
+    async def _question(self, request: Request) -> Response:
+        person = self._holder(request, PERSON).name
+        self._allowances[person].begin()
+        try:
+            question, parameters = parse_question(await self._body(request), self._limits, writes=self._writes)
+        except BadInput as error:
+            raise _Refusal(400, error.message, error.hint) from error
+        job = asyncio.ensure_future(self._ask(person, question, parameters))
+        return _frame(await _while_connected(request, job))
+
+    async def _model(self, request: Request) -> Response:
+        self._holder(request, PERSON)
+        if not self._is_ready():
+            raise _Refusal(503, "the host's model is loading", "ask again in a moment", {"Retry-After": "1"})
+        limits = {"characters": self._limits.characters, "documents": self._limits.documents}
+        about = {"description": self._supervisor.description, "limits": limits, "writes": self._writes}
+        return JSONResponse({**about, "version": __version__})
+
+    async def _health(self, _: Request) -> Response:
+        return JSONResponse({"state": self._supervisor.state.value}, 200 if self._is_ready() else 503)
+
+    async def _metrics(self, request: Request) -> Response:
+        self._holder(request, METRICS)
+        return Response(generate_latest(self._figures.registry), media_type=CONTENT_TYPE_LATEST)
+
+    # How
+
+    def _holder(self, request: Request, role: str) -> Holder:
+        """Whose key came along. A key of another role is known, but not for this."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        holder = self._keys.holder_of(key.strip()) if scheme.lower() == "bearer" else None
+        if holder is None:
+            way_out = "ask whoever runs the host for a key, and send it as Authorization: Bearer KEY"
+            raise _Refusal(401, "no key, or one that this host does not know", way_out, {"WWW-Authenticate": "Bearer"})
+        if holder.role != role:
+            raise _Refusal(403, f"this key is not for {request.url.path}", f"use one for the role {role}")
+        return holder
+
+    async def _body(self, request: Request) -> bytes:
+        """The body of a request, which may be neither long nor slow."""
+        most = self._limits.body_bytes
+        too_long = TooLarge(f"the request is longer than {most:,} bytes", "send a shorter text, or edits")
+        length = request.headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > most:
+            raise too_long
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise _Refusal(415, "the request is compressed", "send it as it is")
+        body = bytearray()
+
+        async def receive_all() -> None:
+            async for block in request.stream():
+                body.extend(block)
+                if len(body) > most:
+                    raise too_long
+
+        try:
+            await asyncio.wait_for(receive_all(), BODY_SECONDS)
+        except asyncio.TimeoutError as error:
+            raise _Refusal(
+                408, f"the request took longer than {BODY_SECONDS:.0f} s to arrive", "send it again"
+            ) from error
+        return bytes(body)
+
+    async def _ask(self, person: str, question: str, parameters: dict[str, Any]) -> ScoredArrays:
+        async with self._turns.turn(person):
+            began = time.monotonic()
+            try:
+                return await self._supervisor.ask(question, parameters)
+            finally:
+                self._figures.model_seconds.inc(time.monotonic() - began)
+
+    async def _newest(
+        self, request: Request, person: str, asked: ScoreRequest, work: Coroutine[Any, Any, ScoredArrays]
+    ) -> ScoredArrays:
+        """What comes of the newest version of a document: the one before it is given up."""
+        key = (person, asked.document)
+        older = self._scoring.get(key)
+        if older is not None:
+            older.cancel()
+        job = self._scoring[key] = asyncio.ensure_future(work)
+        try:
+            return await _while_connected(request, job)
+        finally:
+            if self._scoring.get(key) is job:
+                del self._scoring[key]
+
+    def _is_ready(self) -> bool:
+        return self._supervisor.state in (WorkerState.READY, WorkerState.BUSY)
+
+    def _worker_changed(self, state: WorkerState, failure: WorkerError | None) -> None:
+        if state is WorkerState.RESTARTING:
+            self._figures.restarts.inc()
+
+
+async def _while_connected(request: Request, job: asyncio.Future[ScoredArrays]) -> ScoredArrays:
+    """The result of a job, which is given up when the client goes away."""
+
+    async def wait_until_gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    gone = asyncio.ensure_future(wait_until_gone())
+    try:
+        either: set[asyncio.Future[Any]] = {job, gone}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        if not job.done():
+            raise ClientDisconnect
+        if job.cancelled():
+            raise _Refusal(409, "a newer version of this document came meanwhile", "its answer is the one to wait for")
+        return job.result()
+    except RiskError as error:
+        if isinstance(error, TooMuch):
+            raise
+        if isinstance(error, BadInput):
+            raise _Refusal(422, error.message, error.hint) from error
+        raise _Refusal(503, error.message, error.hint, {"Retry-After": "1"}) from error
+    finally:
+        gone.cancel()
+        job.cancel()
+
+
+def _frame(scored: ScoredArrays) -> Response:
+    frame = pack(Message("result", {"id": 0, "header": scored.header}, scored.arrays))
+    return Response(frame, media_type=ANSWER_TYPE)
+
+
+def _explained(
+    status: int, message: str, hint: str, headers: dict[str, str] | None = None, **more: object
+) -> JSONResponse:
+    return JSONResponse({"message": message, "hint": hint, **more}, status, headers)
