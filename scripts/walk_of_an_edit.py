@@ -61,12 +61,11 @@ def run_server(folder: Path) -> int:
 
 def run_worker(folder: Path) -> None:
     """The worker, which records itself."""
-    from risk_lsp.risk.engine_worker import load
-    from risk_lsp.worker.child import run_worker as run
+    from risk_lsp.risk import engine_worker
 
     record_calls(folder / "worker")
     (folder / "worker.pid").write_text(str(os.getpid()))
-    run(load)
+    engine_worker.run_worker(engine_worker.load)
 
 
 async def walk(folder: Path) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "text": set(),
     "sandbox": set(),
     "model": {"text"},
-    "worker": {"model"},
+    "worker": set(),
     "probe": {"text", "model"},
     "edits": {"text"},
     "risk": {"text", "model", "worker", "probe"},

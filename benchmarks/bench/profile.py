@@ -11,18 +11,18 @@ from unittest.mock import patch
 
 from benchmarks.bench.programs import program
 from risk_lsp.model import code_model
-from risk_lsp.model.decoders import numpy_block, numpy_host
+from risk_lsp.model.decoders import numpy_host
 from risk_lsp.probe import scoring as reading
 from risk_lsp.risk.engine import Engine
 
 _PARTS: tuple[tuple[str, object, str], ...] = (
     ("tokens of the text", code_model.CodeModel, "encode"),
     ("statements of the text (parsing)", Engine, "_boundaries"),
-    ("blocks: matrix products with weights", numpy_block, "_linear"),
-    ("blocks: attention between tokens", numpy_block, "_attention"),
-    ("blocks: rotations of queries and keys", numpy_block, "_rotated"),
-    ("blocks: norms", numpy_block, "rms_norm"),
-    ("blocks: gates, sums, copies", numpy_block.Block, "run"),
+    ("blocks: matrix products with weights", numpy_host, "_linear"),
+    ("blocks: attention between tokens", numpy_host, "_attention"),
+    ("blocks: rotations of queries and keys", numpy_host, "_rotated"),
+    ("blocks: norms", numpy_host, "rms_norm"),
+    ("blocks: gates, sums, copies", numpy_host.Block, "run"),
     ("head: matrix product with the vocabulary", numpy_host.NumpyHost, "logits"),
     ("head: log-probabilities and entropies", numpy_host, "_chunk_statistics"),
     ("probe", reading, "read_tokens"),

@@ -256,7 +256,7 @@ class StatusReporter:
         """Send the status if it is news."""
         if status != self._sent:
             self._sent = status
-            self._messenger.notify(STATUS, asdict(status))
+            self._messenger.protocol.notify(STATUS, asdict(status))
 
 
 def _sentence(text: str) -> str:

@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.worker.process import WorkerProcess
-from risk_lsp.worker.supervisor import Supervisor, WorkerState
+from risk_lsp.worker.supervisor import Supervisor, WorkerProcess, WorkerState
 from tests.faults.conftest import Start
 from tests.server.documents.test_model_lifecycle import worker_pid
 from tests.server.lsp_client import PATIENCE, LspClient, ResponseError

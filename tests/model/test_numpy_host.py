@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from risk_lsp.model.decoders.numpy_block import Block
-from risk_lsp.model.decoders.numpy_host import NumpyHost
+from risk_lsp.model.decoders.numpy_host import Block, NumpyHost
 from risk_lsp.model.host import load_host
 from risk_lsp.model.sources import locate_model
 

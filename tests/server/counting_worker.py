@@ -12,8 +12,7 @@ from typing import Any
 
 from risk_lsp.model.activations import WindowMemory
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.engine_worker import EngineScorer
-from risk_lsp.worker.child import Answer, run_worker
+from risk_lsp.risk.engine_worker import Answer, EngineScorer, run_worker
 
 BUNDLE, NOTES = Path(sys.argv[1]), Path(sys.argv[2])
 MEMORY = WindowMemory(1 << 24)

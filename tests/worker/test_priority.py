@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from risk_lsp.worker.child import step_back
+from risk_lsp.risk.engine_worker import step_back
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from risk_lsp.errors import BadInput, ModelError
-from risk_lsp.worker.child import Answer, run_worker
+from risk_lsp.risk.engine_worker import Answer, run_worker
 
 
 class CharacterCounter:

@@ -17,8 +17,7 @@ from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import WORKER_COMMAND, PartialRisk, SpanRisk
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
-from risk_lsp.worker.process import PartCallback, ScoredArrays
-from risk_lsp.worker.supervisor import LoadInterrupted, Supervisor, WorkerState
+from risk_lsp.worker.supervisor import LoadInterrupted, PartCallback, ScoredArrays, Supervisor, WorkerState
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _LOADING = (WorkerState.STARTING, WorkerState.RESTARTING)

@@ -155,7 +155,7 @@ class Publisher:
         parts = state.documents.parts(analysis.document)
         if not self._pull:
             for part in parts:
-                self._messenger.publish(part.uri, part.version, diagnostics_of(view, part, state.encoding))
+                self._publish(part.uri, part.version, diagnostics_of(view, part, state.encoding))
         elif not all(self._questions.pulling[part.uri] for part in parts):
             self._refresher.want(("diagnostics",))
         self._refresh_in_line()
@@ -165,7 +165,7 @@ class Publisher:
             state.accepted.note(view)
         if state.client.wants_analysed:
             for part in parts:
-                self._messenger.notify(ANALYSED, {"uri": part.uri, "version": part.version})
+                self._messenger.protocol.notify(ANALYSED, {"uri": part.uri, "version": part.version})
         name, self.remark = name_of(view.analysis.document.uri), None
         if view.outside is not None:
             self.remark = f"Outside its calibrated range: {name} ({view.outside})."
@@ -190,12 +190,16 @@ class Publisher:
             self._refresher.want(("diagnostics",))
             return
         for part in self._state.documents.parts(document):
-            self._messenger.publish(part.uri, part.version, [])
+            self._publish(part.uri, part.version, [])
 
     def take_back(self, uris: Iterable[str]) -> None:
         """Take back the diagnostics of what is closed; a client that pulls does that itself."""
         for uri in () if self._pull else uris:
-            self._messenger.publish(uri, None, [])
+            self._publish(uri, None, [])
+
+    def _publish(self, uri: str, version: int | None, diagnostics: Sequence[types.Diagnostic]) -> None:
+        params = types.PublishDiagnosticsParams(uri, diagnostics, version)
+        self._messenger.text_document_publish_diagnostics(params)
 
     def _refresh_in_line(self) -> None:
         """Have what is written into texts asked for again."""

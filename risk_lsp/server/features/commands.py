@@ -20,8 +20,9 @@ from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.server.command_table import COMMANDS
 from risk_lsp.server.documents.ignored_lines import ignoring_comment
 from risk_lsp.server.documents.line_view import LineView
+from risk_lsp.server.wire.connection import REQUEST_FAILED
 from risk_lsp.server.wire.convert import edit_inserting, name_of, span_of
-from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
+from risk_lsp.server.wire.protocol import barrier
 from risk_lsp.text.document import Document, Part, Span
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from risk_lsp.server.documents.publisher import Reports, diagnostics_of
 from risk_lsp.server.features.code_actions import Action, code_actions
 from risk_lsp.server.features.hover import hover_of, note
 from risk_lsp.server.state import State
+from risk_lsp.server.wire.connection import REQUEST_FAILED
 from risk_lsp.server.wire.convert import offset_of, position_of, range_of, span_of
-from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
+from risk_lsp.server.wire.protocol import barrier
 from risk_lsp.text.document import Document, Part, PositionEncoding, Span, stripped_line_span
 from risk_lsp.text.tracking import match_lines
 

@@ -18,8 +18,9 @@ from risk_lsp.server.documents.open_documents import OpenDocuments
 from risk_lsp.server.features.code_actions import REPAIRED_LANGUAGE
 from risk_lsp.server.features.questions import Questions
 from risk_lsp.server.state import State
+from risk_lsp.server.wire.connection import REQUEST_FAILED
 from risk_lsp.server.wire.convert import asked_span
-from risk_lsp.server.wire.messenger import REQUEST_FAILED, Messenger, WorkDoneProgress
+from risk_lsp.server.wire.messenger import Messenger, WorkDoneProgress
 from risk_lsp.text.document import Part, Span
 
 if TYPE_CHECKING:

@@ -1,10 +1,8 @@
-"""What the server and its client tell each other: messages, progress of work, and handlers for what comes."""
+"""What the server tells its client and asks it: messages, questions to the person, and the progress of work."""
 
 from __future__ import annotations
 
 import asyncio
-import functools
-import inspect
 import logging
 import time
 import uuid
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import default_converter
 
@@ -22,9 +19,8 @@ from risk_lsp import __version__
 from risk_lsp.errors import RiskError, log_failure
 from risk_lsp.server.wire.convert import path_of
 from risk_lsp.server.wire.handshake import SERVER_NAME
-from risk_lsp.server.wire.protocol import RiskProtocol
+from risk_lsp.server.wire.protocol import RiskProtocol, barrier
 
-REQUEST_FAILED = -32803
 ASK_FOR_CONSENT = "riskLsp/askForConsent"
 ASK_HINT = "riskLsp/askHint"
 _SECONDS_BETWEEN_NOTICES = 60.0
@@ -88,7 +84,7 @@ class Messenger(LanguageServer):
         try:
             return await answer
         except asyncio.CancelledError:
-            self.notify(types.CANCEL_REQUEST, types.CancelParams(message_id))
+            self.protocol.notify(types.CANCEL_REQUEST, types.CancelParams(message_id))
             raise
 
     async def ask_for_consent(self, question: str, choices: Sequence[str]) -> str | None:
@@ -112,14 +108,6 @@ class Messenger(LanguageServer):
         hint = answer.get("hint") if isinstance(answer, dict) else None
         return hint if isinstance(hint, str) and hint.strip() else None
 
-    def notify(self, method: str, params: Any) -> None:
-        """Send a notification."""
-        self.protocol.notify(method, params)
-
-    def publish(self, uri: str, version: int | None, diagnostics: Sequence[types.Diagnostic]) -> None:
-        """Replace the document's diagnostics."""
-        self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, diagnostics, version))
-
     def tell(self, level: types.MessageType, text: str, kind: str | None = None) -> None:
         """Show a message to the person. Messages of one `kind` are shown once a minute at most, and else logged."""
         if kind is not None:
@@ -133,55 +121,6 @@ class Messenger(LanguageServer):
     def report_server_error(self, error: Exception, source: Any) -> None:
         """Log an error that pygls would show to the person; our handlers have reported theirs already."""
         logger.debug("%s", type(error).__name__)
-
-
-def barrier(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler with its exceptions turned into JSON-RPC errors.
-
-    A handler may be a function, a coroutine function, or a generator function in pygls's sense: it runs at once up to
-    its `yield handler, args, kwargs`, and goes on with that handler's result.
-
-    Errors meant for people keep their message. Of any other one the response names the handler, and the log the place.
-    """
-    if inspect.iscoroutinefunction(handler):
-
-        @functools.wraps(handler)
-        async def guarded_async(*args: Any) -> Any:
-            try:
-                return await handler(*args)
-            except Exception as error:
-                raise _as_response(name, error) from None
-
-        return guarded_async
-
-    if inspect.isgeneratorfunction(handler):
-
-        @functools.wraps(handler)
-        def guarded_generator(*args: Any) -> Any:
-            try:
-                return (yield from handler(*args))
-            except Exception as error:
-                raise _as_response(name, error) from None
-
-        return guarded_generator
-
-    @functools.wraps(handler)
-    def guarded(*args: Any) -> Any:
-        try:
-            return handler(*args)
-        except Exception as error:
-            raise _as_response(name, error) from None
-
-    return guarded
-
-
-def _as_response(name: str, error: Exception) -> JsonRpcException:
-    if isinstance(error, JsonRpcException):
-        return error
-    if isinstance(error, RiskError):
-        return JsonRpcException(str(error), REQUEST_FAILED)
-    log_failure(name, error)
-    return JsonRpcInternalError(f"{name}: internal error ({type(error).__name__}); the server's log says where")
 
 
 class WorkDoneProgress:
@@ -239,4 +178,4 @@ class WorkDoneProgress:
             self._send(begin)
 
     def _send(self, value: Any) -> None:
-        self._messenger.notify(types.PROGRESS, types.ProgressParams(self.token, value))
+        self._messenger.protocol.notify(types.PROGRESS, types.ProgressParams(self.token, value))

@@ -6,23 +6,26 @@ with an underscore and may change; this is the only module that does.
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 import uuid
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
-from functools import lru_cache
 from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException, JsonRpcInternalError
 from pygls.protocol import JsonRPCNotification, JsonRPCRequestMessage, LanguageServerProtocol, lsp_method
 from pygls.protocol.json_rpc import JsonRPCResponseMessage
 
-from risk_lsp.errors import log_failure
+from risk_lsp.errors import RiskError, log_failure
 from risk_lsp.server.wire.connection import (
     INVALID_PARAMS,
     INVALID_REQUEST,
     METHOD_NOT_FOUND,
     REQUEST_CANCELLED,
+    REQUEST_FAILED,
     error_response,
     frame,
     parse_message,
@@ -202,7 +205,7 @@ class RiskProtocol(LanguageServerProtocol):
 
     # What goes out
 
-    @lru_cache  # noqa: B019 - as pygls has it: there is one protocol
+    @functools.lru_cache  # noqa: B019 - as pygls has it: there is one protocol
     def get_result_type(self, method: str) -> Any:
         """The type of the response to a request of ours."""
         return PlainResponse if method.startswith(_OWN_METHODS) else super().get_result_type(method)
@@ -245,3 +248,52 @@ def _malformed(message: dict[str, Any]) -> str | None:
     if is_request and (isinstance(message_id, bool) or not isinstance(message_id, int | str)):
         return "the id of a request is a whole number or a string"
     return None
+
+
+def barrier(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
+    """The handler with its exceptions turned into JSON-RPC errors.
+
+    A handler may be a function, a coroutine function, or a generator function in pygls's sense: it runs at once up to
+    its `yield handler, args, kwargs`, and goes on with that handler's result.
+
+    Errors meant for people keep their message. Of any other one the response names the handler, and the log the place.
+    """
+    if inspect.iscoroutinefunction(handler):
+
+        @functools.wraps(handler)
+        async def guarded_async(*args: Any) -> Any:
+            try:
+                return await handler(*args)
+            except Exception as error:
+                raise _as_response(name, error) from None
+
+        return guarded_async
+
+    if inspect.isgeneratorfunction(handler):
+
+        @functools.wraps(handler)
+        def guarded_generator(*args: Any) -> Any:
+            try:
+                return (yield from handler(*args))
+            except Exception as error:
+                raise _as_response(name, error) from None
+
+        return guarded_generator
+
+    @functools.wraps(handler)
+    def guarded(*args: Any) -> Any:
+        try:
+            return handler(*args)
+        except Exception as error:
+            raise _as_response(name, error) from None
+
+    return guarded
+
+
+def _as_response(name: str, error: Exception) -> JsonRpcException:
+    if isinstance(error, JsonRpcException):
+        return error
+    if isinstance(error, RiskError):
+        return JsonRpcException(str(error), REQUEST_FAILED)
+    log_failure(name, error)
+    return JsonRpcInternalError(f"{name}: internal error ({type(error).__name__}); the server's log says where")

@@ -17,7 +17,8 @@ from risk_lsp.server.documents.document_places import Origin, text_hash
 from risk_lsp.server.documents.open_documents import reason_not_scored
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import offset_of, range_of
-from risk_lsp.server.wire.messenger import Messenger, barrier
+from risk_lsp.server.wire.messenger import Messenger
+from risk_lsp.server.wire.protocol import barrier
 from risk_lsp.server.writing.suggestions import Suggestion, Suggestions
 from risk_lsp.text.document import Part, Span
 from risk_lsp.text.extents import Extent, extent_at

@@ -9,7 +9,8 @@ import pytest
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from risk_lsp.errors import BadInput
-from risk_lsp.server.wire.messenger import REQUEST_FAILED, barrier
+from risk_lsp.server.wire.connection import REQUEST_FAILED
+from risk_lsp.server.wire.protocol import barrier
 
 
 def failing(error: Exception) -> JsonRpcException:
