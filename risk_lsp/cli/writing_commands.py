@@ -28,8 +28,7 @@ from risk_lsp.report.wording import printable, shown_stage, write_all
 from risk_lsp.risk.presentation import percent
 from risk_lsp.risk.span_risk import WORKER_COMMAND
 from risk_lsp.sandbox.isolation import SandboxError
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.source_files import language_of, read_source
 from risk_lsp.worker.supervisor import Supervisor
 

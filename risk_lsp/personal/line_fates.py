@@ -10,7 +10,7 @@ from keyword import iskeyword
 from typing import NamedTuple
 
 from risk_lsp.edits.lexemes import LineAligner, Pair, read_code, word_changes
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 _PAIRS_AT_MOST = 60_000  # old times new statements that are aligned; of larger texts, equal statements are found
 _FEWEST_WORDS_MOVED = 4  # a shorter statement may stand anywhere by chance

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BundleError, ModelError
 from risk_lsp.model.activations import Activations
-from risk_lsp.text.document import Span, stripped_line_spans
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
 
 OFF_LINE = -1  # the line of a token that is on none: line breaks and indentation
 _MANY_LINES = 200  # beyond this, programs were too rare for a probe to learn what a place means

@@ -23,7 +23,7 @@ from risk_lsp.repair.tree import Cost, ProgramNode
 from risk_lsp.repair.workbench import Proposal, Workbench, is_sound
 from risk_lsp.risk.presentation import code_line_risks, riskiest_lines
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 _RISKY_LINES = 5
 _CHARACTERS_PER_TOKEN = 3.5  # an estimate, where an endpoint does not count

@@ -22,8 +22,7 @@ from risk_lsp.repair.watching import Evidence
 from risk_lsp.repair.workbench import Proposal, Workbench
 from risk_lsp.risk.presentation import code_line_risks, document_risk, riskiest_lines
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 
 Floats = NDArray[np.float64]
 

@@ -26,8 +26,7 @@ from risk_lsp.risk.presentation import (
 )
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
 from risk_lsp.settings import Settings
-from risk_lsp.text.document import Span, stripped_line_spans
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
 from risk_lsp.text.source_files import FoundFile, find_files, language_of, read_source, without_repeats
 from risk_lsp.text.structure import parse_structure
 

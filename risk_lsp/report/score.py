@@ -15,7 +15,7 @@ from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.risk.placed_risk import all_lines, placed
 from risk_lsp.risk.presentation import document_risk, line_risks
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 _PRIORS = Priors()
 _MAX_CHARACTERS = 2_000_000

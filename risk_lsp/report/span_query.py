@@ -11,8 +11,7 @@ from risk_lsp.report.wording import printable
 from risk_lsp.risk.placed_risk import TextPlace, placed, places_of, ranks_of
 from risk_lsp.risk.presentation import ReferenceTable, code_line_risks, document_risk, driving_words, percent
 from risk_lsp.risk.span_risk import Scorer
-from risk_lsp.text.document import Span, stripped_line_spans
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
 from risk_lsp.text.source_files import language_of, read_source
 
 FORMS = "120-180 (characters, from 0), 12:5-14:1 (line:column, from 1), or L12-L14 or L12 (whole lines, from 1)"

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.text.lines import LineIndex, code_points
+from risk_lsp.text.document import LineIndex, code_points
 from risk_lsp.text.source_files import FoundFile
 
 # What the configuration of a repository could make git run while it only looks: a monitor of the file system, hooks, a

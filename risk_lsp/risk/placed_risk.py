@@ -21,8 +21,7 @@ from risk_lsp.risk.changes import Ranges, changed_mask, changes_since
 from risk_lsp.risk.odds_shift import OddsShift, ShiftedRisk
 from risk_lsp.risk.presentation import FunctionRisk, function_risks, ordinal, percent, reason_outside
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import Structure
 
 PLACES = tuple(Place)  # the number of a place, in arrays, is its index here

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BundleError
 from risk_lsp.risk.span_risk import SpanRisk
-from risk_lsp.text.document import Document, Span, stripped_line_spans
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import Document, LineIndex, Span, stripped_line_spans
 from risk_lsp.text.structure import Structure, StructureNode, code_line_spans, parse_structure
 
 

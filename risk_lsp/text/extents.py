@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 from risk_lsp.errors import BadInput
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
-from risk_lsp.text.python_scanner import LEXEME, STATEMENT, depth_after, width
+from risk_lsp.text.document import LineIndex, Span
+from risk_lsp.text.normal_form import LEXEME, STATEMENT, depth_after, width
 from risk_lsp.text.structure import code_line_spans, parse_structure
 
 # The rest of a line; a block or the lines up to a blank one; the body of a function.

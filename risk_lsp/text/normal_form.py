@@ -9,20 +9,148 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import content_places
-from risk_lsp.text.python_scanner import (
-    DEFINITION,
-    LEXEME,
-    LINE,
-    LINE_END,
-    STATEMENT,
-    depth_after,
-    f_string_end,
-    has_fields,
-    is_f_string,
-    width,
+from risk_lsp.text.document import Span, content_places
+
+_TAB = 8  # columns, as Python counts them
+_LINE_END = re.compile(r"\r\n|\r|\n")
+# A physical line. It ends too early, without a line end, in front of what LEXEME is for: a string of several lines or
+# without an end, and a backslash.
+_LINE = re.compile(
+    r"""(?P<space>[ \t\f]*)(?P<code>[^'"\#\\\r\n]*(?:(?!'''|\""")(?:'[^'\\\r\n]*(?:\\[^\r\n][^'\\\r\n]*)*'"""
+    r"""|"[^"\\\r\n]*(?:\\[^\r\n][^"\\\r\n]*)*")[^'"\#\\\r\n]*)*)(?:\#[^\r\n]*)?(?P<newline>\r\n|\r|\n)?"""
 )
+# A string without an end reaches to the end of its line, or of the text if it has three quotes.
+LEXEME = re.compile(
+    r"""(?P<prefix>[rRbBuUfFtT]{0,2})(?P<string>'''[^'\\]*(?:(?:\\.|'(?!''))[^'\\]*)*(?:'''|\\?\Z)"""
+    r"""|\"""[^"\\]*(?:(?:\\.|"(?!""))[^"\\]*)*(?:\"""|\\?\Z)|'[^'\\\r\n]*(?:\\(?:\r\n|.)[^'\\\r\n]*)*'?"""
+    r"""|"[^"\\\r\n]*(?:\\(?:\r\n|.)[^"\\\r\n]*)*"?)"""
+    r"""|(?P<comment>\#[^\r\n]*)|(?P<newline>\r\n|\r|\n)|(?P<space>[ \t\f]+)|(?P<code>[^'"\#\\\r\n \t\f]+|\\)""",
+    re.DOTALL,
+)
+_DEFINITION = re.compile(r"(?:async[ \t]+)?(?:def|class)\b|@")
+# What begins a statement and is in no expression: a bracket that is open in front of it has no end.
+STATEMENT = re.compile(
+    r"(?:async[ \t]+def|assert|break|class|continue|def|del|elif|except|finally|global|import|nonlocal|pass|raise"
+    r"|return|try|while)\b"
+)
+_BRACKET_OR_STRING = re.compile(r"""[()\[\]{}]|'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\"""")
+_F_STRING = re.compile(r"""\b(?:[ftFT][rR]?|[rR][ftFT])['"]""")
+_F_PREFIX = re.compile(r"(?:.*\W)?(?:[ftFT][rR]?|[rR][ftFT])", re.DOTALL)
+_QUOTES = re.compile(r"'''|\"\"\"|'|\"")
+# What stands between the fields of an f-string, by its quotes.
+_BETWEEN_FIELDS = {
+    "'": re.compile(r"(?:[^'\\{}\r\n]+|\{\{|\}\}|\\N\{[^{}'\r\n]*\}|\\(?:\r\n|[^{}])?)*", re.DOTALL),
+    '"': re.compile(r'(?:[^"\\{}\r\n]+|\{\{|\}\}|\\N\{[^{}"\r\n]*\}|\\(?:\r\n|[^{}])?)*', re.DOTALL),
+    "'''": re.compile(r"(?:[^'\\{}]+|'(?!'')|\{\{|\}\}|\\N\{[^{}']*\}|\\[^{}]?)*", re.DOTALL),
+    '"""': re.compile(r'(?:[^"\\{}]+|"(?!"")|\{\{|\}\}|\\N\{[^{}"]*\}|\\[^{}]?)*', re.DOTALL),
+}
+_IN_FIELD = re.compile(r"[^'\"#()\[\]{}:\r\n]+|#[^\r\n]*|:")
+_WHOLE_STRING = re.compile(
+    r"""'''(?:[^\\]|\\.)*?'''|\"""(?:[^\\]|\\.)*?\"""|'(?:[^'\\\r\n]|\\.)*'|"(?:[^"\\\r\n]|\\.)*\"""", re.DOTALL
+)
+_SPACE = re.compile(r"\s*")
+_DEEPEST = 5  # levels of f-strings in fields of f-strings
+_LONGEST = 4_000  # characters that are looked at for an end: a hostile text would have all of it looked at each time
+
+
+def width(space: str) -> int:
+    """Columns of white space; a form feed begins the line anew, as in Python."""
+    return len(space[space.rfind("\f") + 1 :].expandtabs(_TAB))
+
+
+def depth_after(code: str, depth: int) -> int:
+    """How many brackets are open after `code` if `depth` are open before it; strings in `code` are whole."""
+    for found in _BRACKET_OR_STRING.findall(code):
+        if found in "([{":
+            depth += 1
+        elif found in ")]}" and depth:  # one that was never opened closes nothing
+            depth -= 1
+    return depth
+
+
+def _has_fields(code: str) -> bool:
+    """Whether code may hold an f-string with a field: _LINE and LEXEME may then be wrong about where it ends."""
+    return "{" in code and _F_STRING.search(code) is not None
+
+
+def _is_f_string(text: str, quote: int) -> bool:
+    """Whether what stands in front of an opening quote makes its string one with fields: f"", rf"", t"" and so on."""
+    return _F_PREFIX.fullmatch(text, max(0, quote - 3), quote) is not None
+
+
+def _f_string_end(text: str, quote: int) -> int | None:
+    """The end of an f-string, given its opening quote; None if it has none.
+
+    Since Python 3.12 a field holds any expression: with the same quotes, comments and line ends (PEP 701).
+    """
+    return _FStrings(text[: quote + _LONGEST]).end(quote)
+
+
+class _FStrings:
+    """Finds the ends of f-strings in a text. All methods give None where there is no end."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def end(self, quote: int, level: int = 0) -> int | None:
+        """The end of the f-string with that opening quote, `level` others around it."""
+        opening = _QUOTES.match(self._text, quote)
+        if opening is None or level > _DEEPEST:
+            return None
+        quotes, place = opening[0], opening.end()
+        while True:
+            place = self._skip(_BETWEEN_FIELDS[quotes], place)
+            if self._text.startswith(quotes, place):
+                return place + len(quotes)
+            end = self._field_end(place + 1, quotes, level) if self._text.startswith("{", place) else None
+            if end is None:
+                return None
+            place = end
+
+    def _field_end(self, place: int, quotes: str, level: int) -> int | None:
+        """The end of a field whose expression begins at `place`."""
+        depth, end = 0, None
+        while place < len(self._text) and depth >= 0:
+            character = self._text[place]
+            if character == "}" and depth == 0:
+                return place + 1
+            if character == ":" and depth == 0:
+                return self._format_end(place + 1, quotes, level)
+            if character in "'\"":
+                if _is_f_string(self._text, place):
+                    end = self.end(place, level + 1)
+                else:
+                    found = _WHOLE_STRING.match(self._text, place)
+                    end = None if found is None else found.end()
+            elif character in "([{)]}":
+                depth += 1 if character in "([{" else -1
+                end = place + 1
+            elif character in "\r\n":
+                following = self._skip(_SPACE, place)
+                end = None if STATEMENT.match(self._text, following) else following
+            else:
+                end = self._skip(_IN_FIELD, place)
+            if end is None:
+                return None
+            place = end
+        return None
+
+    def _format_end(self, place: int, quotes: str, level: int) -> int | None:
+        """The end of a field whose format begins at `place`."""
+        while place < len(self._text) and not self._text.startswith(quotes, place):
+            character = self._text[place]
+            if character == "}":
+                return place + 1
+            end = self._field_end(place + 1, quotes, level) if character == "{" else place + 1
+            if end is None or (len(quotes) == 1 and character in "\r\n"):
+                return None
+            place = end
+        return None
+
+    def _skip(self, pattern: re.Pattern[str], place: int) -> int:
+        found = pattern.match(self._text, place)
+        return place if found is None else found.end()
+
 
 _INDENT = 4  # spaces a level
 _ENDS = re.compile(r"[ \t\f]*(?:[#;\r\n]|\Z)")
@@ -47,20 +175,20 @@ def normal_form(text: str, language_id: str = "python") -> NormalForm:
     before a function or class, and a line feed at the end. Lines of a docstring stand below its start, or one level
     deeper. Other strings, and the rest of each line, are as they were. The normal form of a normal form is itself.
     """
-    form = _Pieces(text)
+    form = _FormBuilder(text)
     if language_id != "python":
         form.take_lines(0, len(text), None)
         return form.joined()
-    _Writer(text, form).write()
+    _PythonReader(text, form).write()
     if form.pieces and not form.pieces[-1].endswith("\n"):
         form.put("\n", len(text), len(text))
     return form.joined()
 
 
-class _Writer:
+class _PythonReader:
     """Goes through a Python text, line after line, and knows how deep in blocks and brackets each of them is."""
 
-    def __init__(self, text: str, form: _Pieces) -> None:
+    def __init__(self, text: str, form: _FormBuilder) -> None:
         self._text = text
         self._form = form
         self._columns = [0]  # of the blocks that are open
@@ -72,11 +200,11 @@ class _Writer:
         """Put the whole text into the form."""
         text, place = self._text, int(self._text.startswith("\ufeff"))
         while place < len(text):
-            line = LINE.match(text, place)
+            line = _LINE.match(text, place)
             assert line is not None  # which nothing has to be there for
             code, end = line["code"], line.end()
             is_whole = line["newline"] is not None or end == len(text)
-            if not is_whole or has_fields(code):
+            if not is_whole or _has_fields(code):
                 place = self._write_lexemes(place)
                 continue
             if code:
@@ -126,7 +254,7 @@ class _Writer:
             deeper = column > columns[-1]
             if deeper:
                 columns.append(column)
-            defines = DEFINITION.match(text, start) is not None
+            defines = _DEFINITION.match(text, start) is not None
             if defines and self._form.pieces and not deeper and not self._decorated:
                 self._form.put("\n", start, start)
             self._decorated = defines and text[start] == "@"
@@ -137,9 +265,9 @@ class _Writer:
     def _write_string(self, start: int, quote: int, end: int, begins: bool) -> int:
         """Write a string, of which a first guess says that it ends at `end`; returns where it does end."""
         text = self._text
-        if is_f_string(text, quote):
-            end = f_string_end(text, quote) or end
-        if LINE_END.search(text, start, end) is None:
+        if _is_f_string(text, quote):
+            end = _f_string_end(text, quote) or end
+        if _LINE_END.search(text, start, end) is None:
             self._form.take(start, end)
         else:
             docstring = begins and _ENDS.match(text, end) is not None
@@ -152,7 +280,7 @@ class _Writer:
         self._begins = self._depth == 0 and not joined
 
 
-class _Pieces:
+class _FormBuilder:
     """Stretches of a text, and what is put between them."""
 
     def __init__(self, text: str) -> None:
@@ -177,7 +305,7 @@ class _Pieces:
 
     def take_lines(self, start: int, end: int, margin: int | None) -> None:
         """Add [start, end) with line feeds for line ends; its further lines get this margin where one is given."""
-        breaks = [match.span() for match in LINE_END.finditer(self._text, start, end)]
+        breaks = [match.span() for match in _LINE_END.finditer(self._text, start, end)]
         starts, ends = [start, *(after for _, after in breaks)], [*(before for before, _ in breaks), end]
         lines = list(zip(starts, ends, strict=True))
         self.take(*lines[0])

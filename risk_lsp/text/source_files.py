@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from risk_lsp.errors import BadInput
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 PLAIN_TEXT = "plaintext"
 

@@ -15,8 +15,7 @@ import tree_sitter_python
 from numpy.typing import NDArray
 from tree_sitter import Language, Node, Parser, Tree
 
-from risk_lsp.text.document import Span, stripped_line_spans
-from risk_lsp.text.lines import LineIndex, utf8_bytes
+from risk_lsp.text.document import LineIndex, Span, stripped_line_spans, utf8_bytes
 
 _LANGUAGE = Language(tree_sitter_python.language())
 

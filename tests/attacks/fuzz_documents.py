@@ -12,9 +12,10 @@ import random
 import sys
 import time
 
-from risk_lsp.text import lines as pieces
+from risk_lsp.text import document as pieces
 from risk_lsp.text.document import (
     Document,
+    LineIndex,
     Position,
     PositionEncoding,
     TextChange,
@@ -22,7 +23,6 @@ from risk_lsp.text.document import (
     to_offset,
     to_position,
 )
-from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.notebook import Cell, Notebook
 from tests.text import naive
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from risk_lsp.text import lines as pieces
+from risk_lsp.text import document as pieces
 from tests.attacks.fuzz_documents import fuzz_documents, fuzz_notebooks
 
 

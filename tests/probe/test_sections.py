@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.probe.features import LEAST, WHOLE, function_parts, sections
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 LINES = st.sampled_from(
     (

@@ -17,7 +17,7 @@ from risk_lsp.model.infilling import Infiller
 from risk_lsp.repair.model_questions import program_in
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import code_line_risks, riskiest_lines
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 Handle = Callable[["Handler"], None]
 

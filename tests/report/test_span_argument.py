@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
 from risk_lsp.report.span_query import parse_span
-from risk_lsp.text.document import stripped_line_spans
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, stripped_line_spans
 
 TEXT = "one\n  two\r\n\nthree"
 

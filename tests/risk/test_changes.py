@@ -9,7 +9,7 @@ import pytest
 
 from risk_lsp.errors import BadInput
 from risk_lsp.risk.changes import Changes, changed_mask, changes_since
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 from risk_lsp.text.source_files import FoundFile, read_source
 from tests.risk.repositories import Repository
 

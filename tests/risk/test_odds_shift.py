@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from risk_lsp.probe.calibration import Place, Priors
 from risk_lsp.risk.odds_shift import LARGEST_RATIO, OddsShift, ShiftedRisk
 from risk_lsp.risk.placed_risk import PLACES, placed
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 from tests.risk.maps import risk_map, risk_maps, span_in
 
 shifts = st.builds(

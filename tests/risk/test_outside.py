@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from risk_lsp.risk.presentation import reason_outside
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 LICENCE = "# Copyright 2026 Somebody\n# Permission is hereby granted, free of charge, to any person\n\n"
 IMPORTS = "from __future__ import annotations\n\nimport os\nfrom sys import (\n    argv,\n    path,\n)\n"

@@ -29,8 +29,7 @@ from risk_lsp.risk.engine_worker import Answer, run_worker
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import PartialRisk, WritingTask, WrittenText, texts_to_arrays
 from risk_lsp.server.documents.document_places import text_hash
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 
 REFERENCE = {"line": [{"low": 0.6, "high": 0.65, "predicted": 0.63, "observed": 0.59, "n": 612}]}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from risk_lsp.text import lines as pieces
+from risk_lsp.text import document as pieces
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.document import Document, Position, PositionEncoding, TextChange, apply_changes
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import Document, LineIndex, Position, PositionEncoding, TextChange, apply_changes
 
 from .naive import changed, document, encodings, full_changes, partial_changes, texts
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 from .naive import TERMINATORS, lines_of, texts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 from risk_lsp.text.notebook import is_python_cell, without_magics
 
 from .naive import texts

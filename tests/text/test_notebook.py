@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from risk_lsp.text.document import (
     Document,
+    LineIndex,
     Position,
     PositionEncoding,
     TextChange,
@@ -17,7 +18,6 @@ from risk_lsp.text.document import (
     to_offset,
     to_position,
 )
-from risk_lsp.text.lines import LineIndex
 from risk_lsp.text.notebook import Cell, CellSplice, Notebook, NotebookChange
 
 from .naive import encodings, partial_changes, positions, texts

@@ -24,8 +24,7 @@ from risk_lsp.lab.patches.programs import Sample, read_samples
 from risk_lsp.lab.span_tables import LEVELS, Level, SpanTable
 from risk_lsp.lab.training.labelled import LabelledProgram
 from risk_lsp.report.wording import shown_progress
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import code_line_spans
 
 if TYPE_CHECKING:

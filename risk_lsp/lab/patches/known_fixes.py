@@ -23,8 +23,7 @@ from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
 from risk_lsp.lab.patches.variants import ProgramPool
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge, screen_for
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import parses
 
 _TRIED = 6  # edits that are run for each bug that is wanted

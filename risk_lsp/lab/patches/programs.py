@@ -24,7 +24,7 @@ from typing import Any, Literal, NamedTuple, NoReturn, cast, get_args
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import Fields, read_fields
 from risk_lsp.sandbox.verdicts import Problem, TestKind
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 
 _PROBLEM_HINT = "a problem has task_id, benchmark, group, prompt, test_kind, and tests unless that is none"
 

@@ -13,7 +13,7 @@ from risk_lsp.edits.renaming import renamed_like
 from risk_lsp.lab.patches.programs import end_of_given
 from risk_lsp.lab.patches.variants import ProgramPool, edited, line_swaps, minimise, paired
 from risk_lsp.sandbox.verdicts import Screen
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex
 from risk_lsp.text.structure import parses
 
 _BATCH = 64

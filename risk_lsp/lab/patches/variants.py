@@ -14,8 +14,7 @@ from risk_lsp.edits.hunks import Hunk
 from risk_lsp.edits.lexemes import Code, read_code
 from risk_lsp.edits.renaming import bound_names
 from risk_lsp.edits.slips import Edit, small_edits
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,7 @@ from risk_lsp.errors import log_failure
 from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.placed_risk import PLACES, UNKNOWN, LinePlaces, TextPlace, all_lines, places_of
 from risk_lsp.server.wire.convert import path_of
-from risk_lsp.text.document import Document, Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import Document, LineIndex, Span
 from risk_lsp.text.notebook import is_notebook
 from risk_lsp.text.tracking import Splice, by_lines, moved_spans
 

@@ -24,8 +24,7 @@ from risk_lsp.risk.presentation import line_risks
 from risk_lsp.server.documents.document_places import GeneratedRegions
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import normal_uri
-from risk_lsp.text.document import Document, Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import Document, LineIndex, Span
 from risk_lsp.text.tracking import Splice, by_lines, moved_spans
 
 SETTLED_AFTER = 24 * 3600.0  # seconds

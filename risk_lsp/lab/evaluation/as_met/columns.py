@@ -15,8 +15,7 @@ from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.probe.calibration import Place
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.placed_risk import all_lines, placed
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import code_line_spans
 
 LENGTH = "line length"

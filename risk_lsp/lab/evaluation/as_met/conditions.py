@@ -34,8 +34,7 @@ from risk_lsp.lab.span_tables import Level, SpanTable
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
 from risk_lsp.risk.engine import Engine
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import code_line_spans
 
 SHORTEST, LONGEST = 200, 1_000  # lines of a module

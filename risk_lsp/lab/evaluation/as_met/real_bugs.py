@@ -21,8 +21,7 @@ from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, shortene
 from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.span_tables import touched
 from risk_lsp.lab.training.documents import is_measured_alone, split_of
-from risk_lsp.text.document import Span
-from risk_lsp.text.lines import LineIndex
+from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import parse_structure
 
 PUT_IN = "humanevalfix"  # by hand, into solutions
