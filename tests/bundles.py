@@ -10,8 +10,8 @@ from risk_lsp.lab.training.heads import new_head, tensors_of
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.features import feature_count
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
+from risk_lsp.probe.scoring import feature_count
 from tests.model.conftest import save_family
 
 LAYERS = (1, 3)

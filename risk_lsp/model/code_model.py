@@ -1,22 +1,23 @@
-"""A causal code model that gives, for a text, its tokens and what happens inside the model at each of them."""
+"""A causal code model: a text in, cut into overlapping windows; what happens inside the model at each token out."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.activations import Activations, Encoding, WindowMemory, WindowRows
 from risk_lsp.model.host import Host, Run, load_host
 from risk_lsp.model.sources import ModelFolder, hash_weights, locate_model
-from risk_lsp.model.tokenizer import TextTokenizer, gguf_tokenizer, load_tokenizer
-from risk_lsp.model.window_runs import Window, WindowReader, kept_statistics, plan_windows
+from risk_lsp.model.tokenizer import Encoding, TextTokenizer, gguf_tokenizer, load_tokenizer
+from risk_lsp.model.window_runs import WindowMemory, WindowReader, WindowRows, kept_statistics
 
 # Enough to keep the device busy, and every core of it until near the end; more costs memory.
 _TOKENS_PER_CPU_BATCH = 8192
@@ -29,6 +30,117 @@ _ENDS = (
     *("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|fim_pad|>", "<|file_sep|>", "<|repo_name|>"),
     *("<fim_prefix>", "<fim_suffix>", "<fim_middle>", "<fim_pad>", "<file_sep>"),
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Activations:
+    """The residual stream at the tapped layers, and on request the model's own uncertainty, per token.
+
+    `values` is float32[n, len(layers), width]; layer k is the residual stream after k decoder blocks (0: the input of
+    the first block), before any final norm. `log_probabilities[i]` is log p(token i | the tokens before it) and
+    `entropies[i]` the entropy of that same distribution, both float32[n] in nats, or None when not asked for. The
+    first token of a text has 0.0 in both if the model has nothing before it (no beginning-of-text token).
+    """
+
+    encoding: Encoding
+    layers: tuple[int, ...]
+    values: NDArray[np.float32]
+    log_probabilities: NDArray[np.float32] | None = None
+    entropies: NDArray[np.float32] | None = None
+
+    def some(self, tokens: NDArray[np.integer]) -> Activations:
+        """Those tokens alone, given by rising indices, in arrays of their own."""
+        log_probabilities = None if self.log_probabilities is None else self.log_probabilities[tokens]
+        entropies = None if self.entropies is None else self.entropies[tokens]
+        return Activations(self.encoding.some(tokens), self.layers, self.values[tokens], log_probabilities, entropies)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Activations]) -> Activations:
+        """The tokens of stretches of one text, in order, at the same layers and all with statistics or all without."""
+        encodings = [part.encoding for part in parts]
+        encoding = Encoding(
+            np.concatenate([each.token_ids for each in encodings]),
+            np.concatenate([each.starts for each in encodings]),
+            np.concatenate([each.ends for each in encodings]),
+        )
+        log_probabilities = [part.log_probabilities for part in parts if part.log_probabilities is not None]
+        entropies = [part.entropies for part in parts if part.entropies is not None]
+        return cls(
+            encoding,
+            parts[0].layers,
+            np.concatenate([part.values for part in parts]),
+            np.concatenate(log_probabilities) if log_probabilities else None,
+            np.concatenate(entropies) if entropies else None,
+        )
+
+
+_LOOKED_AT = 12  # tokens from a boundary on that decide whether a text is cut there
+
+
+class Window(NamedTuple):
+    """Run the tokens [start, end) and keep the rows of [keep, end); indices into the whole text's tokens."""
+
+    start: int
+    keep: int
+    end: int
+
+
+class Shares(NamedTuple):
+    """How windows divide the context, in shares of it: left context from least to most, kept tokens from least to most.
+
+    Less left context makes an edit of a long text cheaper.
+    """
+
+    left_least: float = 1 / 4
+    left_most: float = 3 / 8
+    kept_least: float = 1 / 4
+    kept_most: float = 5 / 8
+
+
+def plan_windows(
+    token_ids: NDArray[Any], context: int, boundaries: Sequence[int] = (), shares: Shares | None = None
+) -> list[Window]:
+    """Windows of at most `context` tokens that keep every token exactly once, in order.
+
+    Every kept token has at least `left_least` of the context to its left within its window, wherever the text has that
+    many. `boundaries` are the sorted token indices at which statements start: windows keep from one of them, and start
+    at one of them, where that leaves enough to keep and enough left context.
+
+    Where a text is cut depends on what stands there (content-defined chunking), not on how far from its beginning that
+    is: an edit moves the cuts near it, and the windows further down hold what they held before.
+    """
+    count = len(token_ids)
+    if context < 1:
+        raise ValueError(f"cannot plan windows for {count} tokens in a context of {context}")
+    if count == 0:
+        return []
+    if count <= context:
+        return [Window(0, 0, count)]
+    left_least, left_most, kept_least, kept_most = (int(context * share) for share in shares or Shares())
+    kept_least, kept_most = max(1, kept_least), max(1, kept_most)
+    windows = [Window(0, 0, _cut(token_ids, max(1, context // 2), context, boundaries))]
+    while (keep := windows[-1].end) < count:
+        end = count if count - keep <= kept_most else _cut(token_ids, keep + kept_least, keep + kept_most, boundaries)
+        # The first boundary that leaves enough left context, else as much of that as there may be.
+        start = max(0, keep - left_most)
+        index = bisect_left(boundaries, start)
+        if index < len(boundaries) and boundaries[index] <= keep - left_least:
+            start = boundaries[index]
+        windows.append(Window(start, keep, end))
+    return windows
+
+
+def _cut(token_ids: NDArray[Any], first: int, last: int, boundaries: Sequence[int]) -> int:
+    """The boundary in [first, last] whose text has the lowest checksum; `last` where there is none."""
+    near = boundaries[bisect_left(boundaries, first) : bisect_right(boundaries, last)]
+    return min(
+        near,
+        key=lambda place: (
+            crc32(np.ascontiguousarray(token_ids[place : place + _LOOKED_AT], dtype="<i4").tobytes()),
+            place,
+        ),
+        default=last,
+    )
 
 
 class _Piece(NamedTuple):

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.activations import Encoding
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.host import Decoding
-from risk_lsp.model.tokenizer import TextTokenizer
+from risk_lsp.model.tokenizer import Encoding, TextTokenizer
 from risk_lsp.model.window_runs import stop_if_unwanted
 
 _LOOKED_AT = 64  # likeliest tokens, where a text has to begin in a certain way

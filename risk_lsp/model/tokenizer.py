@@ -1,4 +1,4 @@
-"""From text to tokens with character spans, by a fast tokenizer: of tokenizer.json, or the one in a GGUF file."""
+"""A text as tokens with character spans, by a fast tokenizer: of tokenizer.json, or the one in a GGUF file."""
 
 from __future__ import annotations
 
@@ -6,19 +6,45 @@ import contextlib
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, first_line, needs_extra
-from risk_lsp.model.activations import Encoding
 from risk_lsp.model.gguf_file import GgufArray, GgufFile
 from risk_lsp.model.sources import hash_files, hash_text
 
 if TYPE_CHECKING:
     from tokenizers import AddedToken, Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """Token ids and character spans of one text, without special tokens.
+
+    `token_ids`, `starts` and `ends` are int32[n]. Token i stands for the characters [starts[i], ends[i]) of the
+    original text (code points). Tokens that share one character carry the same span. Starts and ends never decrease,
+    and every character of the text belongs to at least one token.
+    """
+
+    token_ids: NDArray[np.int32]
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.token_ids)
+
+    def some(self, tokens: NDArray[np.integer]) -> Encoding:
+        """Those tokens alone, given by rising indices: the one encoding in which characters may lack a token."""
+        return Encoding(self.token_ids[tokens], self.starts[tokens], self.ends[tokens])
+
+    def tokens_at(self, offsets: Sequence[int] | NDArray[np.integer]) -> NDArray[np.int64]:
+        """For each character offset, the index of the first token that reaches past it (n at the end of the text)."""
+        return np.searchsorted(self.ends, np.asarray(offsets, dtype=np.int64), side="right").astype(np.int64)
 
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -29,7 +29,9 @@ from risk_lsp.text.structure import statement_starts
 from risk_lsp.worker.messages import Message, pack, read_message
 
 if TYPE_CHECKING:
-    from risk_lsp.model.activations import Activations, Encoding, WindowMemory
+    from risk_lsp.model.code_model import Activations
+    from risk_lsp.model.tokenizer import Encoding
+    from risk_lsp.model.window_runs import WindowMemory
     from risk_lsp.probe.bundle import Bundle
     from risk_lsp.probe.scoring import TokenReading
 

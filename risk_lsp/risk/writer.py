@@ -8,15 +8,16 @@ from collections.abc import Callable
 import numpy as np
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.activations import Activations, Encoding
+from risk_lsp.model.code_model import Activations
 from risk_lsp.model.generation import Continuation, Prompt, WrittenTokens, continue_decoding
 from risk_lsp.model.prompting import PromptReader, PromptRun, Surroundings, surroundings
-from risk_lsp.probe.features import sections
+from risk_lsp.model.tokenizer import Encoding
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.span_risk import PartialRisk, WritingTask, WrittenText, spans_of_tokens
 from risk_lsp.text.document import Span
 from risk_lsp.text.extents import EndOfWriting, written_from
 from risk_lsp.text.normal_form import ModelText
+from risk_lsp.text.structure import sections
 
 _TOP_P = 0.95
 _MOST_BEFORE, _MOST_BEHIND = 768, 64  # tokens; what is behind is run again for every letter that somebody types

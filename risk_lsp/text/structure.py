@@ -1,4 +1,4 @@
-"""Statements, functions and classes of a program, its lines of code, and its syntax tree."""
+"""Statements, functions and classes of a program, its lines of code, and the parts that a long one is read in."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -259,3 +260,71 @@ def is_python_comment(text: str, offset: int) -> bool:
     place = len(text[:offset].encode("utf-8", "surrogatepass"))
     node = Parser(_LANGUAGE).parse(source).root_node.descendant_for_byte_range(place, place + 1)
     return node is not None and node.type == "comment"
+
+
+# Lines, with the empty one behind a last line break; a text of at most so many is one part. docs/probe-attempts.md says
+# what that was chosen by.
+WHOLE_LINES = 50
+LEAST_LINES = 20  # lines of a piece of what stands between functions
+_BLANK_OR_GOES_ON = re.compile(r"[^\S\r\n]*(?:\r|\n|\Z)|[)\]}]|(?:else|elif|except|finally)\b")
+_FUNCTION = re.compile(r"(?:async[ \t]+)?def\b")
+_CLASS = re.compile(r"class\b")
+_INDENTATION = re.compile(r"[ \t]*")
+
+
+def sections(text: str) -> list[Span]:
+    """The parts that a text is read in, in order and without gaps; each begins where a line does."""
+    if len(LineIndex(text).starts) <= WHOLE_LINES:
+        return [Span(0, len(text))]
+    return function_parts(text)
+
+
+def function_parts(text: str) -> list[Span]:
+    """The functions of a text, however short it is, and what stands between them, in order and without gaps."""
+    cutter = _Cutter()
+    starts = LineIndex(text).starts.tolist()
+    cuts = [start for line, start in enumerate(starts) if cutter.begins_part(text, line, start)]
+    bounds = [0, *(cut for cut in cuts if cut > 0), len(text)]
+    return [Span(start, end) for start, end in pairwise(bounds)]
+
+
+class _Cutter:
+    """Told one line after the other, says with which a part begins."""
+
+    def __init__(self) -> None:
+        self._inside = ""  # what the last line at the margin began: "function", "class", or "" for anything else
+        self._decorated = False  # whether nothing has followed the last decorator yet
+        self._methods = 0  # of the class, so far
+        self._method_margin = 0
+        self._first = 0  # line of the part
+
+    def begins_part(self, text: str, line: int, start: int) -> bool:
+        """Whether a part begins with that line, which begins with the character `start`."""
+        if _BLANK_OR_GOES_ON.match(text, start):
+            return False
+        begins = self._at_margin(text, line, start) if not text[start].isspace() else self._within(text, start)
+        if begins:
+            self._first = line
+        return begins
+
+    def _at_margin(self, text: str, line: int, start: int) -> bool:
+        kind = "function" if _FUNCTION.match(text, start) else "class" if _CLASS.match(text, start) else ""
+        before, decorated, is_decorator = self._inside, self._decorated, text[start] == "@"
+        self._inside, self._methods, self._method_margin, self._decorated = kind, 0, 0, is_decorator
+        if decorated:
+            return False
+        return bool(before or kind or is_decorator) or line - self._first >= LEAST_LINES
+
+    def _within(self, text: str, start: int) -> bool:
+        if self._inside != "class":
+            return False
+        margin = _INDENTATION.match(text, start).end() - start  # type: ignore[union-attr]  # it matches always
+        is_decorator, is_method = text.startswith("@", start + margin), _FUNCTION.match(text, start + margin)
+        if not (is_decorator or is_method) or (self._method_margin and margin != self._method_margin):
+            return False
+        self._method_margin = margin
+        decorated, self._decorated = self._decorated, is_decorator
+        if decorated:
+            return False
+        self._methods += 1
+        return self._methods > 1

@@ -17,10 +17,9 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from risk_lsp.model import window_runs
-from risk_lsp.model.activations import WindowMemory
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.numpy_host import Block
-from risk_lsp.model.window_runs import Threads, free_cores
+from risk_lsp.model.window_runs import Threads, WindowMemory, free_cores
 
 
 def blas_threads(_: object) -> int:

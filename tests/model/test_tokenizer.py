@@ -13,9 +13,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.activations import Encoding
 from risk_lsp.model.sources import hash_files
-from risk_lsp.model.tokenizer import TextTokenizer, load_tokenizer
+from risk_lsp.model.tokenizer import Encoding, TextTokenizer, load_tokenizer
 
 MakeTokenizer = Callable[..., Tokenizer]
 

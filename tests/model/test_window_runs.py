@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.model.activations import Activations, WindowMemory
-from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.code_model import Activations, CodeModel
 from risk_lsp.model.decoders.numpy_host import NumpyHost
-from risk_lsp.model.window_runs import cancellable
+from risk_lsp.model.window_runs import WindowMemory, cancellable
 
 RunBy = Callable[[str], None]
 LAYERS = (1, 3)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.activations import Activations, Encoding
-from risk_lsp.probe.features import feature_count, token_features
+from risk_lsp.model.code_model import Activations
+from risk_lsp.model.tokenizer import Encoding
+from risk_lsp.probe.scoring import feature_count, token_features
 
 
 def activations(*, statistics: bool = True, value: float = 1.0) -> Activations:

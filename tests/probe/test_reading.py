@@ -10,11 +10,21 @@ import pytest
 import torch
 
 from risk_lsp.lab.training.heads import HazardEnsemble, HazardHead, HazardProbe, Runs, reader_of
-from risk_lsp.model.activations import Activations, Encoding
+from risk_lsp.model.code_model import Activations
+from risk_lsp.model.tokenizer import Encoding
 from risk_lsp.probe import scoring as reading_module
 from risk_lsp.probe.bundle import Bundle, load_bundle
-from risk_lsp.probe.features import feature_count, sections, token_features, token_layout
-from risk_lsp.probe.scoring import ARCHITECTURES, Architecture, read_tokens, text_distance, uses_layout
+from risk_lsp.probe.scoring import (
+    ARCHITECTURES,
+    Architecture,
+    feature_count,
+    read_tokens,
+    text_distance,
+    token_features,
+    token_layout,
+    uses_layout,
+)
+from risk_lsp.text.structure import sections
 from tests.probe.tiny import SAMPLE, WIDTH, random_head
 
 

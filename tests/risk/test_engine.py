@@ -16,8 +16,8 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from risk_lsp.model.activations import WindowMemory
 from risk_lsp.model.decoders.numpy_host import Block
+from risk_lsp.model.window_runs import WindowMemory
 from risk_lsp.probe.calibration import Calibration, Priors
 from risk_lsp.probe.manifest import read_manifest
 from risk_lsp.probe.scoring import ProbeReader

@@ -215,7 +215,7 @@ class Tuning:
         return batch_loss(self._head, features, batch, self._data.emphasis[programs], terms)
 
     def _features(self, batch: FeatureStore, texts: list[NDArray[np.int64]]) -> torch.Tensor:
-        """What a probe sees, as probe/features.py has it, with a way back into the model."""
+        """What a probe sees, as probe/scoring.py has it, with a way back into the model."""
         tokens = torch.zeros(len(texts), max(map(len, texts)), dtype=torch.long)
         mask = torch.zeros_like(tokens, dtype=torch.bool)
         for row, text in enumerate(texts):

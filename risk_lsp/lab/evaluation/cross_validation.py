@@ -22,8 +22,7 @@ from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import MaxPoolHead, pooled_probabilities
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.features import STATISTICS
-from risk_lsp.probe.scoring import uses_layout
+from risk_lsp.probe.scoring import STATISTICS, uses_layout
 
 _INJECTED_SHARE = 0.5  # what programs with injected bugs weigh together, against real ones
 _LOGISTIC_ROWS = 200_000

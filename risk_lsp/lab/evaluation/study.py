@@ -23,8 +23,7 @@ from risk_lsp.lab.training.heads import MaxPoolHead
 from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
 from risk_lsp.lab.training.library_programs import with_injected_bugs
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.features import STATISTICS
-from risk_lsp.probe.scoring import uses_layout
+from risk_lsp.probe.scoring import STATISTICS, uses_layout
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import TokenSpans
 from risk_lsp.text.document import Span

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from risk_lsp.probe.features import OFF_LINE
-from risk_lsp.probe.scoring import DILATIONS, GAP, KERNEL, Architecture, ProbeReader
+from risk_lsp.probe.scoring import DILATIONS, GAP, KERNEL, OFF_LINE, Architecture, ProbeReader
 
 HeadKind = Architecture | Literal["max_pool"]  # the second is measured and does not ship
 

@@ -28,9 +28,8 @@ from risk_lsp.model.registry import catalogue_name
 from risk_lsp.model.sources import locate_model
 from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.bundle import save_head
-from risk_lsp.probe.features import novelty_table
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
-from risk_lsp.probe.scoring import text_distance, uses_layout
+from risk_lsp.probe.scoring import novelty_table, text_distance, uses_layout
 from risk_lsp.text.normal_form import ModelText, Reading
 
 # Of the problems that a probe learns from, those that only decide when to stop.

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.lab.training.labelled import LabelledProgram
-from risk_lsp.model.activations import Activations, Encoding
-from risk_lsp.model.code_model import CodeModel
-from risk_lsp.probe.features import OFF_LINE, feature_count, token_features
+from risk_lsp.model.code_model import Activations, CodeModel
+from risk_lsp.model.tokenizer import Encoding
+from risk_lsp.probe.scoring import OFF_LINE, feature_count, token_features
 from tests.lab.training.makers import program, store_of
 from tests.probe.tiny import CONTEXT
 

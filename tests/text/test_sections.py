@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.features import LEAST, WHOLE, function_parts, sections
 from risk_lsp.text.document import LineIndex
+from risk_lsp.text.structure import LEAST_LINES, WHOLE_LINES, function_parts, sections
 
 LINES = st.sampled_from(
     (
@@ -72,10 +72,10 @@ def test_a_method_is_a_part_and_the_first_one_goes_with_the_head_of_the_class() 
 
 
 def test_a_long_run_of_statements_is_read_in_pieces() -> None:
-    found = parts("x = (\n    1)\n" * 3 * LEAST)
+    found = parts("x = (\n    1)\n" * 3 * LEAST_LINES)
 
     assert len(found) == 6
-    assert all(LEAST <= piece.count("\n") < LEAST + 2 for piece in found)
+    assert all(LEAST_LINES <= piece.count("\n") < LEAST_LINES + 2 for piece in found)
 
 
 @given(TEXTS, TEXTS)
@@ -91,12 +91,12 @@ def test_what_stands_in_one_function_changes_no_other_part(before: str, body: st
 def test_a_text_of_at_most_fifty_lines_is_one_part() -> None:
     text = "def f():\n    pass\n\n" * 17
 
-    assert len(text.splitlines()) == WHOLE + 1
+    assert len(text.splitlines()) == WHOLE_LINES + 1
     assert [(part.start, part.end) for part in sections(text[: -len("\n\n")])] == [(0, len(text) - 2)]
 
 
 @given(TEXTS)
 def test_a_longer_text_falls_into_its_functions(text: str) -> None:
-    longer = text + "\nx = 1" * WHOLE
+    longer = text + "\nx = 1" * WHOLE_LINES
 
     assert sections(longer) == function_parts(longer)
