@@ -55,6 +55,6 @@ def test_an_edit_passes_the_files_that_the_page_tells_of() -> None:
     command = [sys.executable, str(ROOT / "scripts" / "walk_of_an_edit.py")]
     out = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
     passed = set(re.findall(r"^  (\S+\.py)$", out, re.MULTILINE))
-    assert {"server/documents/document_events.py", "risk/engine_worker.py", "server/documents/publisher.py"} <= passed
+    assert {"server/documents/open_documents.py", "risk/engine_worker.py", "server/documents/publisher.py"} <= passed
     assert passed - set(paths_in(PAGE)) == set()
     assert f"{len(passed)} files" in out.splitlines()[-1] and len(passed) <= MOST_FILES

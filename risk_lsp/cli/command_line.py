@@ -20,9 +20,8 @@ from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.settings import Settings
 
 if TYPE_CHECKING:
-    from risk_lsp.probe.calibration import Place
+    from risk_lsp.probe.calibration import Place, ReferenceTable
     from risk_lsp.risk.engine import Engine
-    from risk_lsp.risk.presentation import ReferenceTable
     from risk_lsp.risk.span_risk import Scorer
 
 
@@ -244,7 +243,7 @@ def cached_scorer(engine: Engine, args: argparse.Namespace) -> Scorer:
 
 def reference_of(engine: Engine) -> ReferenceTable:
     """How often lines were edited, by the probability that the bundle gave them."""
-    from risk_lsp.risk.presentation import ReferenceTable
+    from risk_lsp.probe.calibration import ReferenceTable
 
     return ReferenceTable.from_manifest(engine.manifest.reference)
 

@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
-from risk_lsp.probe.calibration import Place, Priors
-from risk_lsp.risk.changes import Changes, Ranges, changed_mask
-from risk_lsp.risk.placed_risk import PlacedRisk, Standing, TextPlace, few_at_rest, placed, places_of, ranks_of
+from risk_lsp.probe.calibration import Place, Priors, ReferenceTable
+from risk_lsp.risk.changes import Changes, Ranges, TextPlace, changed_mask, places_of
 from risk_lsp.risk.presentation import (
     FunctionRisk,
-    ReferenceTable,
+    PlacedRisk,
+    Standing,
     code_line_risks,
     document_risk,
     driving_words,
+    few_at_rest,
     line_risks,
+    placed,
+    ranks_of,
     riskiest_lines,
 )
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches

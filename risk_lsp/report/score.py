@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.calibration import Place, Priors
-from risk_lsp.risk.placed_risk import all_lines, placed
-from risk_lsp.risk.presentation import document_risk, line_risks
+from risk_lsp.probe.calibration import Place, Priors, all_lines
+from risk_lsp.risk.presentation import document_risk, line_risks, placed
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
 from risk_lsp.text.document import LineIndex
 

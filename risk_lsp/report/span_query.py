@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.calibration import Place, Priors
+from risk_lsp.probe.calibration import Place, Priors, ReferenceTable
 from risk_lsp.report.wording import printable
-from risk_lsp.risk.placed_risk import TextPlace, placed, places_of, ranks_of
-from risk_lsp.risk.presentation import ReferenceTable, code_line_risks, document_risk, driving_words, percent
+from risk_lsp.risk.changes import TextPlace, places_of
+from risk_lsp.risk.presentation import code_line_risks, document_risk, driving_words, percent, placed, ranks_of
 from risk_lsp.risk.span_risk import Scorer
 from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
 from risk_lsp.text.source_files import language_of, read_source

@@ -16,8 +16,7 @@ import numpy as np
 
 from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
 from risk_lsp.report.wording import NAME, Tool, above, caveat, reasons
-from risk_lsp.risk.placed_risk import Standing
-from risk_lsp.risk.presentation import FunctionRisk
+from risk_lsp.risk.presentation import FunctionRisk, Standing
 from risk_lsp.text.document import Span
 
 FORMAT_VERSION = 1

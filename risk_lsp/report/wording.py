@@ -18,7 +18,7 @@ from rich.text import Text
 from risk_lsp import __version__
 from risk_lsp.probe.manifest import Manifest
 from risk_lsp.report.check import CheckResult, FileReport, LineRisk
-from risk_lsp.risk.placed_risk import Standing
+from risk_lsp.risk.presentation import Standing
 
 _TAB = 4
 

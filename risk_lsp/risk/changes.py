@@ -1,4 +1,4 @@
-"""Which lines of which files changed since a commit, from a git that runs nothing a repository names."""
+"""Where lines of files are: changed since a commit, as a git says that runs nothing a repository names, or at rest."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
+from risk_lsp.probe.calibration import PLACES, LinePlaces, Place, all_lines
 from risk_lsp.text.document import LineIndex, code_points
 from risk_lsp.text.source_files import FoundFile
 
@@ -222,3 +225,64 @@ def _real_path(path: Path) -> Path:
     if path.is_dir():
         return Path(os.path.realpath(path))
     return Path(os.path.realpath(path.parent), path.name)
+
+
+@dataclass(frozen=True)
+class TextPlace:
+    """The place of a text's lines; those in `changed` have changed since the last commit."""
+
+    place: Place
+    changed: Ranges = ()
+
+    def of_lines(self, lines: LineIndex) -> LinePlaces:
+        """The number of each line's place, int8[lines]."""
+        found = all_lines(self.place, lines.count)
+        if self.changed:
+            found[changed_mask(lines, self.changed)] = PLACES.index(Place.CHANGED)
+        return found
+
+
+UNKNOWN = TextPlace(Place.GENERATED)  # of a text of which nothing is known: as far as that goes, nobody reviewed it
+
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+_LIBRARY = re.compile(r"/lib(?:64|32)?/python\d(?:\.\d+)?/")  # of an interpreter other than the one that runs this
+
+
+def is_installed(path: Path) -> bool:
+    """Whether a file belongs to an installed library or to an interpreter's standard library."""
+    return (
+        not _INSTALLED.isdisjoint(path.parts)
+        or _LIBRARY.search(path.as_posix()) is not None
+        or path.is_relative_to(sysconfig.get_paths()["stdlib"])
+    )
+
+
+_PATHS_AT_MOST = 200  # that git is told by name; for more, it looks at the whole repository
+
+
+def places_of(paths: Sequence[Path], seconds: float = 10.0, *, ask_git: bool = True) -> list[TextPlace]:
+    """The place of each file, in order.
+
+    Installed libraries are at rest. In a git work tree, tracked lines that are as in the last commit are at rest,
+    tracked lines that differ are changed, and an untracked file is generated. Any other file is generated. Git is
+    asked once for each repository, for at most `seconds`; where it fails, or may not be asked, the file counts as
+    outside of a repository.
+    """
+    found: dict[Path, TextPlace] = {}
+    by_root: dict[Path, list[Path]] = defaultdict(list)
+    files = [Path(os.path.realpath(path)) for path in paths]
+    for file in dict.fromkeys(files):
+        if is_installed(file):
+            found[file] = TextPlace(Place.AT_REST)
+            continue
+        marked = (folder for folder in file.parents if (folder / ".git").exists())
+        if ask_git and (root := next(marked, None)) is not None:
+            by_root[root].append(file)
+    for root, inside in by_root.items():
+        try:
+            changes = changes_since("HEAD", root, inside if len(inside) <= _PATHS_AT_MOST else (), seconds)
+        except BadInput:  # no git, no commit yet, a repository of somebody else, ...
+            continue
+        tracked = [file for file in inside if file in changes.tracked]
+        found |= {file: TextPlace(Place.AT_REST, changes.ranges.get(file, ())) for file in tracked}
+    return [found.get(file, UNKNOWN) for file in files]

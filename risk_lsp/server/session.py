@@ -14,12 +14,11 @@ from risk_lsp.files import user_data_folder
 from risk_lsp.personal.ledger import Ledger
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
 from risk_lsp.server.documents.analysis import Analyzer
-from risk_lsp.server.documents.document_events import DocumentEvents
 from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore
 from risk_lsp.server.documents.line_view import LineViews
 from risk_lsp.server.documents.model_host import ChoiceWatch, ModelHost
-from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
+from risk_lsp.server.documents.open_documents import DocumentEvents, OpenDocuments, Whereabouts
 from risk_lsp.server.documents.personal_level import AcceptedRegions, PersonalLevel
 from risk_lsp.server.documents.publisher import Publisher, Refresher
 from risk_lsp.server.features.commands import CommandRunner

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from risk_lsp.probe.calibration import ReferenceTable
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.presentation import ReferenceTable
 from tests.conftest import FIXTURES
 
 SMALL_BUGS = FIXTURES / "small_bugs"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
+from risk_lsp.probe.calibration import ReferenceTable
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths
 from risk_lsp.risk import span_risk as batches
-from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.risk.risk_map import RiskMap
 from tests.risk.scorers import WordScorer, check
 

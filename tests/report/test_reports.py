@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
+from risk_lsp.probe.calibration import ReferenceTable
 from risk_lsp.report.check import CheckOptions, CheckResult
 from risk_lsp.report.html_report import html_report
 from risk_lsp.report.text_report import TextStyle, svg_report, text_report
 from risk_lsp.report.tool_reports import MOST_RESULTS, github_report, json_report, sarif_report
 from risk_lsp.report.wording import Tool
-from risk_lsp.risk.presentation import ReferenceTable
 from tests.conftest import FIXTURES
 from tests.risk.scorers import check
 

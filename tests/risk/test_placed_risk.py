@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from risk_lsp.probe.calibration import Place, Prior, Priors
-from risk_lsp.risk.placed_risk import PLACES, PlacedRisk, Standing, few_at_rest, placed, ranks_of
-from risk_lsp.risk.presentation import ordinal
+from risk_lsp.probe.calibration import PLACES, Place, Prior, Priors
+from risk_lsp.risk.presentation import PlacedRisk, Standing, few_at_rest, ordinal, placed, ranks_of
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.text.document import LineIndex, Span
 from tests.risk.maps import risk_map, risk_maps, span_in

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.probe.calibration import Place
-from risk_lsp.risk.placed_risk import PLACES, places_of
+from risk_lsp.probe.calibration import PLACES, Place
+from risk_lsp.risk.changes import places_of
 from risk_lsp.text.document import LineIndex
 from risk_lsp.text.source_files import read_source
 from tests.risk.repositories import Repository

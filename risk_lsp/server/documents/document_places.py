@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import log_failure
-from risk_lsp.probe.calibration import Place
-from risk_lsp.risk.placed_risk import PLACES, UNKNOWN, LinePlaces, TextPlace, all_lines, places_of
+from risk_lsp.probe.calibration import PLACES, LinePlaces, Place, all_lines
+from risk_lsp.risk.changes import UNKNOWN, TextPlace, places_of
 from risk_lsp.server.wire.convert import path_of
 from risk_lsp.text.document import Document, LineIndex, Span
 from risk_lsp.text.notebook import is_notebook

@@ -10,10 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.probe.calibration import Place, Priors
+from risk_lsp.probe.calibration import LinePlaces, Place, Priors, all_lines
 from risk_lsp.risk.odds_shift import OddsShift
-from risk_lsp.risk.placed_risk import LinePlaces, PlacedRisk, Standing, all_lines, few_at_rest, placed, ranks_of
-from risk_lsp.risk.presentation import heat_steps, line_risks, riskiest_lines
+from risk_lsp.risk.presentation import (
+    PlacedRisk,
+    Standing,
+    few_at_rest,
+    heat_steps,
+    line_risks,
+    placed,
+    ranks_of,
+    riskiest_lines,
+)
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import Ignored, IgnoreStore, ignored_lines

@@ -13,10 +13,10 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from risk_lsp.errors import RiskError
+from risk_lsp.probe.calibration import ReferenceTable
 from risk_lsp.report.check import CheckOptions, LineRisk, file_report
 from risk_lsp.report.html_report import html_report
 from risk_lsp.report.wording import Tool
-from risk_lsp.risk.presentation import ReferenceTable
 from risk_lsp.server.command_table import COMMANDS
 from risk_lsp.server.documents.ignored_lines import ignoring_comment
 from risk_lsp.server.documents.line_view import LineView

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from lsprotocol import types
 
-from risk_lsp.risk.placed_risk import Standing
-from risk_lsp.risk.presentation import ReferenceTable, document_risk, driving_words, percent
+from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.risk.presentation import Standing, document_risk, driving_words, percent
 from risk_lsp.server.documents.document_places import WrittenSpan
 from risk_lsp.server.documents.ignored_lines import Ignored
 from risk_lsp.server.documents.line_view import LineView

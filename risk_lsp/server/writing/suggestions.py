@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from risk_lsp.probe.calibration import Place, Priors
-from risk_lsp.risk.placed_risk import PlacedRisk, all_lines, placed
-from risk_lsp.risk.presentation import heat_steps, percent
+from risk_lsp.probe.calibration import Place, Priors, all_lines
+from risk_lsp.risk.presentation import PlacedRisk, heat_steps, percent, placed
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import WrittenText
 from risk_lsp.server.documents.analysis import Analysis

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.calibration import Place
-from risk_lsp.risk.placed_risk import PLACES, TextPlace
+from risk_lsp.probe.calibration import PLACES, Place
+from risk_lsp.risk.changes import TextPlace
 from risk_lsp.server.documents.document_places import DocumentPlaces, after_edit
 from risk_lsp.text.document import Document, LineIndex
 from risk_lsp.text.tracking import Splice, difference

@@ -8,7 +8,7 @@ import pytest
 
 from risk_lsp.probe.calibration import Place
 from risk_lsp.repair.model_questions import Explanation, TokenReason
-from risk_lsp.risk.placed_risk import Standing
+from risk_lsp.risk.presentation import Standing
 from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT, written
 from risk_lsp.text.document import Document, Span
 from tests.server.lsp_client import LspClient, ResponseError

@@ -12,9 +12,9 @@ from risk_lsp.lab.evaluation.figures import TRIVIAL
 from risk_lsp.lab.evaluation.rivals import LogisticModel, fit_logistic, trivial_features
 from risk_lsp.lab.span_tables import SpanTable, shared_weights, touched
 from risk_lsp.lab.training.labelled import ProbeData
-from risk_lsp.probe.calibration import Place
+from risk_lsp.probe.calibration import Place, all_lines
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.placed_risk import all_lines, placed
+from risk_lsp.risk.presentation import placed
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import code_line_spans
 
