@@ -47,8 +47,7 @@ def add_synthesise_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_synthesise(args: argparse.Namespace) -> int:
     """Synthesise; returns the exit code. The key of an endpoint is read from OPENAI_API_KEY."""
-    from risk_lsp.lab.debugger.debugging_data import card_of_synthesis, statistics_of_synthesis
-    from risk_lsp.lab.debugger.examining import Examiner
+    from risk_lsp.lab.debugger.debugging_data import Examiner, card_of_synthesis, statistics_of_synthesis
     from risk_lsp.lab.debugger.synthesis import SynthesisOptions, add_published, synthesise
     from risk_lsp.lab.patches.programs import problems_by_id
     from risk_lsp.lab.training.documents import split_of

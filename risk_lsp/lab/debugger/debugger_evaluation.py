@@ -12,9 +12,8 @@ from typing import Any, NamedTuple, TextIO
 import numpy as np
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.debugger.debugging_data import Mistake
+from risk_lsp.lab.debugger.debugging_data import Examiner, Mistake
 from risk_lsp.lab.debugger.dialogue import ChatFormat, LocalRespondent, kind_of, repair_question, situation_of
-from risk_lsp.lab.debugger.examining import Examiner
 from risk_lsp.lab.evaluation.pass_rates import band, pass_at_k
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, sample_record

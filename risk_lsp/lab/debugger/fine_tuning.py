@@ -21,9 +21,8 @@ from risk_lsp.lab.debugger.adapters import (
     save_run,
     trainer_arguments,
 )
-from risk_lsp.lab.debugger.debugging_data import Mistake
+from risk_lsp.lab.debugger.debugging_data import Examiner, Mistake
 from risk_lsp.lab.debugger.dialogue import ChatFormat, situation_of
-from risk_lsp.lab.debugger.examining import Examiner
 from risk_lsp.lab.debugger.rewards import ExplanationReward, RepairReward
 from risk_lsp.repair.model_questions import SYSTEM, joint_prompt, repair_prompt
 

@@ -1,16 +1,314 @@
-"""What an answer about a failing program is worth: the repair by tests and CodeBLEU, the explanation by its words."""
+"""What an answer about a failing program is worth: the repair by tests and CodeBLEU, the explanation by its words.
+
+CodeBLEU (arXiv 2009.10297) has n-grams, n-grams that weigh keywords, syntax trees, and data flow. The authors' Python
+implementation, and the package made of it, need a version of tree-sitter that this project cannot use. Two things
+differ from them on purpose: the weighted n-grams have the brevity penalty that the paper gives them, and a program none
+of whose data flow matches gets 0 for that, not 1.
+"""
 
 from __future__ import annotations
 
+import keyword
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple, TypeAlias
 
-from risk_lsp.lab.debugger.code_bleu import code_bleu
-from risk_lsp.lab.debugger.debugging_data import Mistake
-from risk_lsp.lab.debugger.examining import Examiner
+import tree_sitter_python
+from tree_sitter import Language, Node, Parser
+
+from risk_lsp.lab.debugger.debugging_data import Examiner, Mistake
 from risk_lsp.repair.model_questions import program_in, without_blocks
+
+_LONGEST_GRAM = 4
+_EPSILON = 0.1  # stands for no match at all (smoothing method 1 of Chen and Cherry, 2014)
+_OF_A_NAME = 0.2  # a token that is no keyword, where a keyword counts 1
+_WEIGHTS = (0.25, 0.25, 0.25, 0.25)
+
+
+class CodeBleu(NamedTuple):
+    """The four parts, each from 0 to 1."""
+
+    ngrams: float
+    weighted_ngrams: float
+    syntax: float
+    data_flow: float
+
+    @property
+    def score(self) -> float:
+        """Their mean."""
+        return sum(weight * part for weight, part in zip(_WEIGHTS, self, strict=True))
+
+
+def code_bleu(program: str, reference: str) -> CodeBleu:
+    """How like a reference a program is; comments and docstrings count for the n-grams alone."""
+    words, expected = program.split(), reference.split()
+    ours, theirs = _tree(program), _tree(reference)
+    return CodeBleu(
+        _bleu(words, expected, {}),
+        _bleu(words, expected, {word: _OF_A_NAME for word in expected if not keyword.iskeyword(word)}, recall=True),
+        _share(_subtrees(theirs), set(_subtrees(ours))),
+        _matched(_normalised(_data_flow(theirs)), _normalised(_data_flow(ours))),
+    )
+
+
+def _bleu(
+    words: Sequence[str], expected: Sequence[str], weights: Mapping[str, float], *, recall: bool = False
+) -> float:
+    """BLEU-4 by precision, or by recall, where single words count as `weights` says, 1 without an entry."""
+    logarithms = []
+    for size in range(1, _LONGEST_GRAM + 1):
+        ours, theirs = _grams(words, size), _grams(expected, size)
+        weight = weights if size == 1 else {}
+        matched = _total(ours & theirs, weight)
+        if size == 1 and not matched:
+            return 0.0
+        total = max(1.0, _total(theirs if recall else ours, weight))
+        logarithms.append(math.log((matched or _EPSILON) / total))
+    penalty = min(1.0, math.exp(1 - len(expected) / len(words)))
+    return penalty * math.exp(sum(logarithms) / _LONGEST_GRAM)
+
+
+def _grams(words: Sequence[str], size: int) -> Counter[tuple[str, ...]]:
+    return Counter(zip(*(words[first:] for first in range(size)), strict=False))
+
+
+def _total(grams: Counter[tuple[str, ...]], weights: Mapping[str, float]) -> float:
+    return sum(count * weights.get(gram[0], 1.0) for gram, count in grams.items())
+
+
+@cache
+def _parser() -> Parser:
+    return Parser(Language(tree_sitter_python.language()))
+
+
+def _tree(program: str) -> Node:
+    """The syntax tree without comments and docstrings."""
+    source = program.strip().encode("utf-8", "replace")
+    places = sorted((node.start_byte, node.end_byte) for node in _words_in(_parser().parse(source).root_node))
+    kept, end = [], 0
+    for first, last in places:
+        kept.append(source[end:first])
+        end = last
+    return _parser().parse(b"".join([*kept, source[end:]])).root_node
+
+
+def _words_in(node: Node) -> Iterator[Node]:
+    for child in node.children:
+        is_text = child.type == "expression_statement" and [each.type for each in child.children] == ["string"]
+        if child.type == "comment" or is_text:
+            yield child
+        else:
+            yield from _words_in(child)
+
+
+def _subtrees(root: Node) -> list[str]:
+    """Every subtree but single leaves, without the names in it."""
+    found, waiting = [], [root]
+    while waiting:
+        node = waiting.pop()
+        found.append(str(node))
+        waiting += [child for child in node.children if child.children]
+    return found
+
+
+def _share(wanted: Sequence[str], there: set[str]) -> float:
+    return sum(each in there for each in wanted) / len(wanted)
+
+
+class _Edge(NamedTuple):
+    """A variable at a leaf, and where its value comes from, or what it is computed from."""
+
+    name: str
+    leaf: int
+    relation: str
+    sources: tuple[str, ...]
+    source_leaves: tuple[int, ...]
+
+
+_States: TypeAlias = "dict[str, list[int]]"
+_ONE_LEAF = ("string",)
+
+
+class _DataFlow:
+    """Follows values through a tree; `states` says at which leaves a name got its value."""
+
+    def __init__(self, root: Node) -> None:
+        self._leaves = {(leaf.start_byte, leaf.end_byte): index for index, leaf in enumerate(_leaves(root))}
+
+    def edges(self, node: Node, states: _States) -> tuple[list[_Edge], _States]:
+        """The edges in a subtree, and the states behind it."""
+        if _is_leaf(node):
+            return self._of_leaf(node, dict(states))
+        if node.type == "default_parameter":
+            return self._of_default(node, states)
+        if node.type in ("assignment", "augmented_assignment", "for_in_clause"):
+            return self._of_assignment(node, states)
+        if node.type == "if_statement":
+            return self._of_branches(node, states)
+        if node.type in ("for_statement", "while_statement"):
+            return self._of_loop(node, states)
+        # What a comprehension iterates over stands behind the place that uses it.
+        first = [child for child in node.children if child.type == "for_in_clause"]
+        return self._of_all([*first, *(child for child in node.children if child not in first)], states)
+
+    def _of_all(self, nodes: Sequence[Node], states: _States) -> tuple[list[_Edge], _States]:
+        found: list[_Edge] = []
+        for node in nodes:
+            edges, states = self.edges(node, states)
+            found += edges
+        return found, states
+
+    def _of_leaf(self, node: Node, states: _States) -> tuple[list[_Edge], _States]:
+        name = _text(node)
+        if node.type in (name, "comment"):
+            return [], states
+        index = self._leaves[node.start_byte, node.end_byte]
+        if name in states:
+            return [_Edge(name, index, "comesFrom", (name,), tuple(states[name]))], states
+        if node.type == "identifier":
+            states[name] = [index]
+        return [_Edge(name, index, "comesFrom", (), ())], states
+
+    def _of_default(self, node: Node, states: _States) -> tuple[list[_Edge], _States]:
+        name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        if name is None or value is None:
+            return [], states
+        found, states = self.edges(value, states)
+        for leaf, text in self._variables(name):
+            found += [_Edge(text, leaf, "comesFrom", (other,), (place,)) for place, other in self._variables(value)]
+            states[text] = [leaf]
+        return found, states
+
+    def _of_assignment(self, node: Node, states: _States) -> tuple[list[_Edge], _States]:
+        left = node.child_by_field_name("left")
+        right = node.children[-1] if node.type == "for_in_clause" else node.child_by_field_name("right")
+        if left is None or right is None:
+            return [], dict(states)
+        pairs = [(left, right)] if node.type == "for_in_clause" else _pairs(left, right)
+        found, states = self._of_all([value for _, value in pairs], states)
+        return found + self._computed(pairs, states), states
+
+    def _computed(self, pairs: Sequence[tuple[Node, Node]], states: _States) -> list[_Edge]:
+        found = []
+        for target, value in pairs:
+            sources = self._variables(value)
+            for leaf, name in self._variables(target):
+                names = tuple(text for _, text in sources)
+                found.append(_Edge(name, leaf, "computedFrom", names, tuple(place for place, _ in sources)))
+                states[name] = [leaf]
+        return found
+
+    def _of_branches(self, node: Node, states: _States) -> tuple[list[_Edge], _States]:
+        found: list[_Edge] = []
+        current, ends = dict(states), []
+        for child in node.children:
+            if child.type in ("elif_clause", "else_clause"):
+                edges, end = self.edges(child, states)
+                ends.append(end)
+            else:
+                edges, current = self.edges(child, current)
+            found += edges
+        has_else = any("else" in child.type for child in node.children)
+        return found, _joined([*ends, current] if has_else else [*ends, current, states])
+
+    def _of_loop(self, node: Node, states: _States) -> tuple[list[_Edge], _States]:
+        """Twice through the body: what the end of it computes reaches its beginning."""
+        found: list[_Edge] = []
+        for _ in range(2):
+            if node.type == "while_statement":
+                edges, states = self._of_all(node.children, states)
+                found += edges
+                continue
+            left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
+            if left is None or right is None:
+                return found, states
+            pairs = _pairs(left, right)
+            edges, states = self._of_all([value for _, value in pairs], states)
+            found += edges + self._computed(pairs, states)
+            if node.children[-1].type == "block":
+                edges, states = self.edges(node.children[-1], states)
+                found += edges
+        return _merged(found, by_relation=True), states
+
+    def _variables(self, node: Node) -> list[tuple[int, str]]:
+        return [
+            (self._leaves[leaf.start_byte, leaf.end_byte], _text(leaf))
+            for leaf in _leaves(node)
+            if leaf.type != _text(leaf)
+        ]
+
+
+def _pairs(left: Node, right: Node) -> list[tuple[Node, Node]]:
+    """Targets and values side by side, as far as they can be told apart; else all of them together."""
+    targets, values = ([child for child in node.children if child.type != ","] for node in (left, right))
+    if not targets or len(targets) != len(values):
+        return [(left, right)]
+    return list(zip(targets, values, strict=True))
+
+
+def _is_leaf(node: Node) -> bool:
+    return (not node.children or node.type in _ONE_LEAF) and node.type != "comment"
+
+
+def _leaves(node: Node) -> Iterator[Node]:
+    if _is_leaf(node):
+        yield node
+    else:
+        for child in node.children:
+            yield from _leaves(child)
+
+
+def _text(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "replace")
+
+
+def _joined(states: Sequence[_States]) -> _States:
+    names = dict.fromkeys(name for each in states for name in each)
+    return {name: sorted({leaf for each in states for leaf in each.get(name, [])}) for name in names}
+
+
+def _merged(edges: Sequence[_Edge], *, by_relation: bool) -> list[_Edge]:
+    """One edge for each variable at a leaf, of each relation or of all; the first relation stays."""
+    known: dict[tuple[object, ...], _Edge] = {}
+    for edge in sorted(edges, key=lambda each: each.leaf):
+        key = (edge.name, edge.leaf, edge.relation) if by_relation else (edge.leaf,)
+        before = known.get(key)
+        if before is not None:
+            sources = tuple(dict.fromkeys(before.sources + edge.sources))
+            places = tuple(sorted({*before.source_leaves, *edge.source_leaves}))
+            edge = before._replace(sources=sources, source_leaves=places)
+        known[key] = edge
+    return list(known.values())
+
+
+def _data_flow(root: Node) -> list[_Edge]:
+    """The edges between variables that have one; none for a tree that is too deep."""
+    try:
+        edges, _ = _DataFlow(root).edges(root, {})
+    except RecursionError:
+        return []
+    joined = {leaf for edge in edges if edge.source_leaves for leaf in (edge.leaf, *edge.source_leaves)}
+    return _merged([edge for edge in edges if edge.leaf in joined], by_relation=False)
+
+
+def _normalised(edges: Sequence[_Edge]) -> Counter[tuple[str, str, tuple[str, ...]]]:
+    """The edges with variables numbered in the order in which they come."""
+    numbers: dict[str, str] = {}
+    for edge in edges:
+        for name in (*edge.sources, edge.name):
+            numbers.setdefault(name, f"var_{len(numbers)}")
+    return Counter((numbers[edge.name], edge.relation, tuple(map(numbers.__getitem__, edge.sources))) for edge in edges)
+
+
+def _matched(
+    wanted: Counter[tuple[str, str, tuple[str, ...]]], there: Counter[tuple[str, str, tuple[str, ...]]]
+) -> float:
+    """The share of a reference's edges that are there; 1 where it has none."""
+    return (wanted & there).total() / wanted.total() if wanted else 1.0
+
 
 _WORD = re.compile(r"\w+")
 

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.debugger.debugging_data import published_records
+from risk_lsp.lab.debugger.debugging_data import Examiner, published_records
 from risk_lsp.lab.debugger.dialogue import Reply, Respondent, kind_of, repair_question, situation_of
-from risk_lsp.lab.debugger.examining import Examiner
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, Writer, sample_record, seed_of
 from risk_lsp.repair.model_questions import feedback_prompt, program_in, repair_prompt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
@@ -85,8 +85,11 @@ BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 _COLUMNS = ("BSS raw", "ECE raw", "AUC (95% interval)", "BSS Platt", "ECE Platt", "AUC within failing programs")
 
 
-def figures_markdown(figures: dict[str, Any]) -> str:
-    """One row per level and technique, and a sentence on what was measured."""
+def figures_markdown(figures: dict[str, Any], trained_on: Mapping[str, Any]) -> str:
+    """One row per level and technique, and a sentence on what was measured; `trained_on` is the manifest's.
+
+    Of a pretrained model, or one that was derived from it, nobody knows what it saw.
+    """
     rows = ["| level | technique | " + " | ".join(_COLUMNS) + " |", "|---|---|" + "---|" * len(_COLUMNS)]
     for level, found in figures["levels"].items():
         rows += [
@@ -96,8 +99,11 @@ def figures_markdown(figures: dict[str, Any]) -> str:
         ]
     line = figures["levels"]["line"]
     hits = line["probe"].get("hits_at_3")
+    model = trained_on.get("model") or {}
+    is_known = "corpus" in model and "derived_from" not in model
+    unseen = "neither the model nor the probe saw" if is_known else "the probe did not learn from"
     about = (
-        f"{figures['programs']:,} programs of {line['problems']} problems that neither the model nor the probe saw"
+        f"{figures['programs']:,} programs of {line['problems']} problems that {unseen}"
         f" ({', '.join(figures['benchmarks'])}); {line['n']:,} lines, {line['base_rate']:.0%} of them edited."
         f" In {'n/a' if hits is None else f'{hits:.0%}'} of the failing programs"
         " an edited line is among the three likeliest."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from risk_lsp.lab.debugger.code_bleu import code_bleu
+from risk_lsp.lab.debugger.rewards import code_bleu
 
 SUM = "def sum ( first , second ) :\n return second + first"
 ADD = "def add ( a , b ) :\n return a + b"

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.lab.debugger.debugging_data import Attempt, Mistake
-from risk_lsp.lab.debugger.examining import Examiner
+from risk_lsp.lab.debugger.debugging_data import Attempt, Examiner, Mistake
 from risk_lsp.lab.debugger.rewards import ExplanationReward, RepairReward, likeness
 from risk_lsp.sandbox.verdicts import Problem
 from tests.lab.debugger.debugging import RIGHT, WORDS, WRONG, problem

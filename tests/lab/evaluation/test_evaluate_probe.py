@@ -163,12 +163,15 @@ def test_there_is_a_reliability_curve_for_every_level() -> None:
     assert list(reliability_curves(levels())) == ["tokens", "lines", "statements", "functions", "programs"]
 
 
+OURS = {"model": {"corpus": {}}}
+
+
 def all_figures(found: dict[str, Any]) -> dict[str, Any]:
     return {"labels": "labelled programs", "programs": 1234, "benchmarks": ["mbpp"], "levels": found}
 
 
 def test_the_table_has_a_row_for_each_level_and_technique(found: dict[str, Any]) -> None:
-    lines = figures_markdown(all_figures(found)).split("\n")
+    lines = figures_markdown(all_figures(found), OURS).split("\n")
 
     assert [line.split(" | ")[:2] for line in lines[2:12]] == [
         [f"| {level}", technique] for level in LEVELS for technique in ("probe", "token probability")
@@ -177,16 +180,25 @@ def test_the_table_has_a_row_for_each_level_and_technique(found: dict[str, Any])
 
 
 def test_the_sentence_under_the_table_says_what_was_measured(found: dict[str, Any]) -> None:
-    assert figures_markdown(all_figures(found)).split("\n")[-1] == (
+    assert figures_markdown(all_figures(found), OURS).split("\n")[-1] == (
         "1,234 programs of 4 problems that neither the model nor the probe saw (mbpp); 16 lines, 12% of them edited."
         " In 50% of the failing programs an edited line is among the three likeliest."
     )
 
 
+@pytest.mark.parametrize(
+    "model", [{}, {"derived_from": {"name": "elder"}}, {"derived_from": {"name": "elder"}, "tuned": {}}]
+)
+def test_what_a_pretrained_model_saw_is_not_claimed(found: dict[str, Any], model: dict[str, Any]) -> None:
+    about = figures_markdown(all_figures(found), {"model": model}).split("\n")[-1]
+
+    assert about.startswith("1,234 programs of 4 problems that the probe did not learn from (mbpp);")
+
+
 def test_an_undefined_figure_is_shown_as_such() -> None:
     found = figures(levels(), levels(edited=np.zeros(16, dtype=bool)))
 
-    assert "n/a (n/a-n/a)" in figures_markdown(all_figures(found))
+    assert "n/a (n/a-n/a)" in figures_markdown(all_figures(found), OURS)
 
 
 def test_the_text_between_the_markers_is_replaced_and_nothing_else(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ ESTIMATES = ("auc", "bss_raw", "ece_raw", "bss_platt", "ece_platt")
 def test_the_readmes_table_is_made_of_the_manifests_figures() -> None:
     _, _, rest = (ROOT / "README.md").read_text("utf-8").partition(BEGIN)
 
-    assert rest.partition(END)[0].strip() == figures_markdown(MANIFEST["figures"])
+    assert rest.partition(END)[0].strip() == figures_markdown(MANIFEST["figures"], MANIFEST["trained_on"])
 
 
 def test_the_report_is_about_the_recipe_that_the_bundle_was_made_by() -> None:
