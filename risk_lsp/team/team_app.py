@@ -28,8 +28,7 @@ from risk_lsp.team.host_requests import (
 from risk_lsp.team.key_ring import METRICS, PERSON, Holder, KeyRing
 from risk_lsp.team.turns import Allowance, PersonLimits, TooMuch, Turns
 from risk_lsp.worker.messages import Message, pack
-from risk_lsp.worker.process import ScoredArrays
-from risk_lsp.worker.supervisor import Supervisor, WorkerState
+from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
 
 BODY_SECONDS = 20.0  # that a request may take to arrive
 ANSWER_TYPE = "application/vnd.risk-lsp.frame"

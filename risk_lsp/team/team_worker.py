@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from risk_lsp.model.activations import WindowMemory
+from risk_lsp.model.window_runs import WindowMemory
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.engine_worker import EngineScorer, warm_engine
-from risk_lsp.worker.child import Answer, run_worker
+from risk_lsp.risk.engine_worker import Answer, EngineScorer, run_worker, warm_engine
 
 TEAM_WORKER_COMMAND = (sys.executable, "-m", "risk_lsp.team.team_worker")
 

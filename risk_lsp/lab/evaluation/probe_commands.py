@@ -181,7 +181,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
         "benchmarks": sorted({program.benchmark for program in testing.programs}),
         "levels": figures(calibration, test),
     }
-    table = figures_markdown(found)
+    table = figures_markdown(found, engine.manifest.trained_on)
     print(table)
     if args.plot:
         plot_reliability(reliability_curves(test), args.plot, title=f"Held-out problems: {engine.manifest.name}")

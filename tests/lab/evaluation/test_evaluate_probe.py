@@ -163,7 +163,7 @@ def test_there_is_a_reliability_curve_for_every_level() -> None:
     assert list(reliability_curves(levels())) == ["tokens", "lines", "statements", "functions", "programs"]
 
 
-OURS = {"model": {"corpus": {}}}
+OURS: dict[str, Any] = {"model": {"corpus": {}}}
 
 
 def all_figures(found: dict[str, Any]) -> dict[str, Any]:
