@@ -25,6 +25,11 @@ COMMANDS = (
         "risk_lsp.lab.evaluation.evaluate_commands",
     ),
     Command(
+        "evaluate writing",
+        "whether it helps to pick written text by its risk",
+        "risk_lsp.lab.evaluation.evaluate_commands",
+    ),
+    Command(
         "debugger synthesise",
         "failing programs of a model, explained and repaired",
         "risk_lsp.lab.debugger.debugger_commands",

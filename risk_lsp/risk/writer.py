@@ -46,6 +46,14 @@ class Writer:
         `on_text` sees the likeliest text each time that a line of it is complete. ModelError as `continuations` raises
         it.
         """
+        different = {text.text: text for text in self.draw(task, on_text) if text is not None}
+        return sorted(different.values(), key=lambda text: text.probability)
+
+    def draw(self, task: WritingTask, on_text: Callable[[str], None] = lambda _: None) -> list[WrittenText | None]:
+        """Each of `task.count` texts as it was drawn, the likeliest first; None for nothing but blanks.
+
+        An empty list where there is nothing to go on from. ModelError as `continuations` raises it.
+        """
         text, start = task.text, written_from(task.text, task.start)
         blanks = text[start : task.start]
         end = EndOfWriting(text, start, task.start, task.extent, task.language_id)
@@ -75,12 +83,13 @@ class Writer:
         (found,) = continue_decoding(
             model, decoding, [prompt], temperature=task.temperature, top_p=_TOP_P, layers=layers, on_text=grown
         )
-        texts: dict[str, WrittenText] = {}
-        for each in found:
-            written = _worth_showing(each, blanks, text[task.end :])
-            if written is not None and written not in texts:
-                texts[written] = self._scored(task, start, written, each, run, around)
-        return sorted(texts.values(), key=lambda text: text.probability)
+        shown = [_worth_showing(each, blanks, text[task.end :]) for each in found]
+        scored = {
+            written: self._scored(task, start, written, each, run, around)
+            for written, each in zip(reversed(shown), reversed(found), strict=True)  # of equal texts the first counts
+            if written is not None
+        }
+        return [None if written is None else scored[written] for written in shown]
 
     def _scored(
         self, task: WritingTask, start: int, written: str, found: Continuation, run: PromptRun, around: Surroundings

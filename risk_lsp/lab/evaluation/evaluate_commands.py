@@ -1,4 +1,4 @@
-"""`risk-lsp evaluate`, of a bundle and its rivals, `evaluate repair`, and `evaluate personal`, of a person's level."""
+"""`risk-lsp evaluate`, of a bundle and its rivals, and what else is measured: repairs, a person's level, writing."""
 
 from __future__ import annotations
 
@@ -174,4 +174,32 @@ def run_repair(args: argparse.Namespace) -> int:
         report_trees(args.trees, args.out)
     else:
         measure_sets(args)
+    return 0
+
+
+def add_writing_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp evaluate writing`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="a folder for texts, verdicts and figures; resumed")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="problems with tests")
+    parser.add_argument("--bundle", metavar="PATH", help="whose model writes (default: the built-in one)")
+    parser.add_argument(
+        "--problems", type=at_least_one, metavar="N", help="of the test split, drawn by --seed (default: all)"
+    )
+    parser.add_argument("--benchmarks", nargs="+", default=[], metavar="NAME", help="problems of these alone")
+    parser.add_argument("--samples", type=at_least_one, default=10, metavar="N", help="texts for each problem (10)")
+    parser.add_argument("--temperature", type=float, default=0.8, metavar="T", help="of these texts (0.8)")
+    parser.add_argument("--max-tokens", type=at_least_one, default=256, metavar="N", help="of a text (256)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resamples", type=at_least_one, default=2000, metavar="N", help="of the bootstrap (2000)")
+    parser.add_argument("--threads", type=int)
+
+
+def run_writing(args: argparse.Namespace) -> int:
+    """Write, run and measure; returns the exit code."""
+    from risk_lsp.lab.evaluation.writing_study import study
+
+    if args.temperature <= 0:
+        raise BadInput(f"--temperature {args.temperature} draws nothing", "give a number above 0, such as 0.8")
+    study(args)
+    print(args.out / "writing-study.md")
     return 0
