@@ -99,15 +99,16 @@ def continue_decoding(
     temperature: float,
     top_p: float = 1.0,
     layers: Sequence[int] = (),
-    on_text: Callable[[str], None] = lambda _: None,
+    on_line: Callable[[Continuation], None] | None = None,
 ) -> list[list[Continuation]]:
     """As `continuations`, from a decoding that has run these prompts, a row each, with the same `layers`.
 
-    With layers, a text's last token is run, too, if it holds a character of the text: one step more. `on_text` sees the
-    first text after each of its tokens.
+    With layers, a text's last token is run, too, if it holds a character of the text: one step more. `on_line` sees the
+    first text each time that a line of it is complete, and once it is over, after its last token was run.
     """
     written = [[_Text(model, prompt, seed, layers) for seed in prompt.seeds] for prompt in prompts]
     running = [(text, row) for row, texts in enumerate(written) for text in texts]
+    first, lines = written[0][0], 0
     while running:
         stop_if_unwanted()
         logits = decoding.logits[[row for _, row in running]]
@@ -117,12 +118,13 @@ def continue_decoding(
             for (text, _), token, row in zip(running, drawn, logits, strict=True):
                 text.note_statistics(row, token)
         going = [(text, row, token) for (text, row), token in zip(running, drawn, strict=True) if text.take(token)]
-        if running[0][0] is written[0][0]:
-            on_text(written[0][0].text)
         if going:
             decoding.advance([row for _, row, _ in going], np.array([token for _, _, token in going]))
             for row, (text, _, _) in enumerate(going if layers else ()):
                 text.note_residuals({layer: decoding.residuals[layer][row] for layer in layers})
+        if on_line is not None and running[0][0] is first and (first.is_over or first.text.count("\n") > lines):
+            lines = first.text.count("\n")
+            on_line(first.result())
         running = [(text, row) for row, (text, _, _) in enumerate(going) if not text.is_over]
     return [[text.result() for text in texts] for texts in written]
 

@@ -219,9 +219,9 @@ class SideQuestions:
                 from risk_lsp.risk.writer import Writer
 
                 self._writer = Writer(self._engine)
-            return texts_to_arrays(
-                self._writer.write(WritingTask(**parameters), lambda text: on_part(({"text": text}, {})))
-            )
+            task = WritingTask(**parameters)
+            on_line = (lambda text: on_part(texts_to_arrays([text]))) if task.tells_lines else None
+            return texts_to_arrays(self._writer.write(task, on_line))
         if question == "alternatives":
             return self._alternatives(parameters)
         if question == "preferences":

@@ -128,7 +128,8 @@ TEMPERATURE = 0.8
 class WritingTask:
     """What is to be written: `count` texts in place of the characters [start, end) of a text, and how much of it.
 
-    The first text is the likeliest word by word, the others are drawn from `seed` on.
+    The first text is the likeliest word by word, the others are drawn from `seed` on. tells_lines: whether the worker
+    tells of the first one each time that a line of it is complete.
     """
 
     text: str
@@ -140,6 +141,7 @@ class WritingTask:
     max_tokens: int = 64
     temperature: float = TEMPERATURE
     seed: int = 0
+    tells_lines: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The fields by their names."""

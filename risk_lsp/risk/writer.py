@@ -40,19 +40,19 @@ class Writer:
         self._statistics = engine.manifest.statistics
         self._reader = PromptReader(engine.model, engine.manifest.layers)
 
-    def write(self, task: WritingTask, on_text: Callable[[str], None] = lambda _: None) -> list[WrittenText]:
+    def write(self, task: WritingTask, on_line: Callable[[WrittenText], None] | None = None) -> list[WrittenText]:
         """Up to `task.count` different texts, the one with the lowest risk first; none of nothing but blanks.
 
-        `on_text` sees the likeliest text each time that a line of it is complete. ModelError as `continuations` raises
-        it.
+        `on_line` sees the likeliest text with its numbers each time that a line of it is complete. ModelError as
+        `continuations` raises it.
         """
-        different = {text.text: text for text in self.draw(task, on_text) if text is not None}
+        different = {text.text: text for text in self.draw(task, on_line) if text is not None}
         return sorted(different.values(), key=lambda text: text.probability)
 
-    def draw(self, task: WritingTask, on_text: Callable[[str], None] = lambda _: None) -> list[WrittenText | None]:
+    def draw(self, task: WritingTask, on_line: Callable[[WrittenText], None] | None = None) -> list[WrittenText | None]:
         """Each of `task.count` texts as it was drawn, the likeliest first; None for nothing but blanks.
 
-        An empty list where there is nothing to go on from. ModelError as `continuations` raises it.
+        An empty list where there is nothing to go on from. `on_line` and errors as of `write`.
         """
         text, start = task.text, written_from(task.text, task.start)
         blanks = text[start : task.start]
@@ -76,12 +76,19 @@ class Writer:
         prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, blanks)
         layers = self._engine.manifest.layers
 
-        def grown(written: str) -> None:
-            if written.endswith("\n") and written.startswith(blanks):
-                on_text(written[len(blanks) :])
+        def grown(so_far: Continuation) -> None:
+            written = _worth_showing(so_far, blanks, text[task.end :])
+            if on_line is not None and written is not None:
+                on_line(self._scored(task, start, written, so_far, run, around))
 
         (found,) = continue_decoding(
-            model, decoding, [prompt], temperature=task.temperature, top_p=_TOP_P, layers=layers, on_text=grown
+            model,
+            decoding,
+            [prompt],
+            temperature=task.temperature,
+            top_p=_TOP_P,
+            layers=layers,
+            on_line=None if on_line is None else grown,
         )
         shown = [_worth_showing(each, blanks, text[task.end :]) for each in found]
         scored = {

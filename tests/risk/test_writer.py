@@ -94,11 +94,31 @@ def test_nothing_is_run_but_the_prompt_and_each_written_token(
             return _method(*args, **more)  # type: ignore[operator]
 
         monkeypatch.setattr(host, name, spy)
-    writer = Writer(engine)
-    written(writer, behind=BEHIND, count=1, max_tokens=10)
+    place = len(BEFORE)
+    Writer(engine).write(WritingTask(BEFORE + BEHIND, place, place, "function", max_tokens=10), lambda told: None)
 
     assert calls.count("extend") == 1  # the prompt, which is shorter than what is run at once
     assert calls.count("step") <= 10 and calls.count("run") == 0
+
+
+def test_the_likeliest_text_is_told_with_its_numbers_while_it_grows(engine: Engine) -> None:
+    told: list[WrittenText] = []
+    place = len(BEFORE)
+    likeliest, *_ = Writer(engine).draw(
+        WritingTask(BEFORE, place, place, "function", count=2, max_tokens=80), told.append
+    )
+
+    assert likeliest is not None and told[-1].text == likeliest.text
+    assert told[-1].probability == pytest.approx(likeliest.probability)
+    assert all(likeliest.text.startswith(each.text) for each in told)
+
+
+def test_every_text_that_is_drawn_comes_also_one_that_came_before(engine: Engine) -> None:
+    place = len(BEFORE)
+    drawn = Writer(engine).draw(WritingTask(BEFORE, place, place, "line", count=40, max_tokens=2, temperature=0.1))
+    texts = [each.text for each in drawn if each is not None]
+
+    assert len(drawn) == 40 and len(set(texts)) < len(texts)
 
 
 def test_where_nothing_can_stand_before_nothing_is_written(engine: Engine) -> None:

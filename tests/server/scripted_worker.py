@@ -73,25 +73,26 @@ class ScriptedScorer:
         return {"infills": [[] for _ in parameters.get("spans", [])], "alternatives": []}, {}
 
     def _written(self, task: WritingTask, on_part: Callable[[Answer], None]) -> Answer:
-        """The texts that the file `writes` lists, risks by the rule above; with STALL once `release` exists, with SLOW
-        a moment later."""
+        """The texts that the file `writes` lists, risks by the rule above; with STALL or PONDER once `release` exists,
+        with SLOW a moment later."""
         with (self._folder / "written").open("a", encoding="utf-8") as notes:
             notes.write(f"{task.text[: task.start]!r}\n")
-        on_part(({"text": "first line\n"}, {}))
+        texts = json.loads((self._folder / "writes").read_text("utf-8"))[: task.count]
+        if task.tells_lines and texts:
+            on_part(texts_to_arrays([self._text(task, texts[0].rpartition("\n")[0] or texts[0])]))
         never = threading.Event()
-        while "STALL" in task.text and not (self._folder / "release").exists():
+        while ("STALL" in task.text or "PONDER" in task.text) and not (self._folder / "release").exists():
             stop_if_unwanted()
             never.wait(0.01)
         if "SLOW" in task.text:
             never.wait(0.05)
-        found = []
-        for form in json.loads((self._folder / "writes").read_text("utf-8"))[: task.count]:
-            text = form.replace(NAMES_ITS_PROMPT, prompt_name(task.text[: task.start]))
-            after = task.text[: task.start] + text + task.text[task.end :]
-            known = Span(0, len(after))
-            risk, prompt_hash = PartialRisk(by_rule(after), (known,)), text_hash(task.text[: task.start])
-            found.append(WrittenText(text, task.start, risk, -0.5, 3, True, prompt_hash))
-        return texts_to_arrays(found)
+        return texts_to_arrays([self._text(task, form) for form in texts])
+
+    def _text(self, task: WritingTask, form: str) -> WrittenText:
+        text = form.replace(NAMES_ITS_PROMPT, prompt_name(task.text[: task.start]))
+        after = task.text[: task.start] + text + task.text[task.end :]
+        risk, prompt_hash = PartialRisk(by_rule(after), (Span(0, len(after)),)), text_hash(task.text[: task.start])
+        return WrittenText(text, task.start, risk, -0.5, 3, True, prompt_hash)
 
 
 NAMES_ITS_PROMPT = "<prompt>"  # what it writes for this is the name of the text that it writes behind

@@ -30,7 +30,7 @@ _INCREMENTAL = 2
 _PYTHON_CELLS = {"notebook": "*", "cells": [{"language": "python"}]}
 _REFRESHED = ("inlayHint", "codeLens", "diagnostics")  # below `workspace`, what a client can take anew
 # What a client can do: ask for a hint or for consent, ask its own model, keep a secret, show an explanation itself.
-_OFFERS = ("hint", "consent", "chat", "secret", "explanation")
+_OFFERS = ("hint", "consent", "chat", "secret", "explanation", "preview")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from risk_lsp.server.wire.protocol import RiskProtocol, barrier
 
 ASK_FOR_CONSENT = "riskLsp/askForConsent"
 ASK_HINT = "riskLsp/askHint"
+PREVIEW = "riskLsp/preview"
+CONFIRM_PREVIEW = "riskLsp/confirmPreview"
 _SECONDS_BETWEEN_NOTICES = 60.0
 
 logger = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from risk_lsp.risk.span_risk import WritingTask, WrittenText
 from risk_lsp.server.command_table import WRITE_BODY_WITH_HINT
 from risk_lsp.server.repair.dialogs import is_accepted
 from risk_lsp.server.wire.convert import range_of, span_of
-from risk_lsp.server.wire.messenger import WorkDoneProgress
+from risk_lsp.server.wire.messenger import CONFIRM_PREVIEW, PREVIEW, WorkDoneProgress
 from risk_lsp.server.writing.inline_completion import accept_written
 from risk_lsp.server.writing.suggestions import Suggestion
 from risk_lsp.text.document import Part, Span
@@ -130,19 +130,37 @@ def _begin(
 ) -> asyncio.Task[list[WrittenText]]:
     """Have texts written that begin with the comment, which stands there as if somebody had typed it."""
 
-    def show(text: str) -> None:
-        lines = text.strip().splitlines()
+    def show(text: WrittenText) -> None:
+        lines = text.text.strip().splitlines()
         progress.report(lines[-1].strip() if lines else "writing", min(0.95, len(lines) / _LINES))
+        if "preview" in session.client.offers:
+            suggestion = completions.describe(part, where, text)
+            session.messenger.notify(PREVIEW, _preview(session, part, progress, suggestion))
 
     document, completions = part.document, session.inline_completions
     behind = where.start + len(comment)
     text = document.text[: where.start] + comment + document.text[where.end :]
-    task = WritingTask(text, behind, behind, "function", document.language_id, count=_TEXTS, max_tokens=_MOST_TOKENS)
+    task = WritingTask(
+        text, behind, behind, "function", document.language_id, count=_TEXTS, max_tokens=_MOST_TOKENS, tells_lines=True
+    )
     if not comment:
         task = replace(task, text=document.text, start=where.start, end=where.end)
     writing = completions.begin(task, show, _SECONDS, opening=comment)
     completions.shown[progress.token] = writing
     return writing
+
+
+def _preview(session: Session, part: Part, progress: WorkDoneProgress, suggestion: Suggestion) -> dict[str, Any]:
+    """A text that is not in the document, for a client that shows it there."""
+    encoding = session.state.encoding
+    return {
+        "token": progress.token,
+        "uri": part.uri,
+        "version": part.version,
+        "range": range_of(part, suggestion.replaced, encoding),
+        "text": suggestion.written.text,
+        "risk": suggestion.to_json(session.state.settings.threshold, encoding),
+    }
 
 
 async def _finished(
@@ -159,25 +177,32 @@ async def _finished(
         if error is not None:
             words = f"nothing was written: {error if isinstance(error, RiskError) else 'it took too long'}"
         elif found := session.inline_completions.offer(part, where, writing.result()):
-            status, words = await _offered(session, part, found[0])
+            status, words = await _offered(session, part, found[0], progress)
         else:
             status, words = "not found", "nothing was written that is worth showing"
     finally:
         progress.end(status)
+        if "preview" in session.client.offers:
+            session.messenger.notify(PREVIEW, {"token": progress.token, "uri": part.uri, "text": None})
     if status not in ("applied", "discarded"):
         session.messenger.tell(types.MessageType.Info, f"risk-lsp: {words}")
     return {"status": status, "message": words}
 
 
-async def _offered(session: Session, part: Part, suggestion: Suggestion) -> tuple[str, str]:
+async def _offered(session: Session, part: Part, suggestion: Suggestion, progress: WorkDoneProgress) -> tuple[str, str]:
     """Have the person confirm a text, and apply it. RiskError if the client refuses a request."""
     state, document = session.state, part.document
     words = suggestion.words(state.settings.threshold)
     diff = unified_diff(document.text, suggestion.after.text, "body")
     if not state.client.apply_edit:
         return "shown", f"{words}. This editor takes no edits from a server; the text is\n{suggestion.written.text}"
-    annotates = state.client.annotates_edits
-    if not annotates and not await is_accepted(session.messenger, diff, words):
+    previews = "preview" in state.client.offers
+    annotates = state.client.annotates_edits and not previews
+    if previews:
+        answer = await session.messenger.ask(CONFIRM_PREVIEW, _preview(session, part, progress, suggestion))
+        if not (isinstance(answer, dict) and answer.get("accept") is True):
+            return "discarded", words
+    elif not annotates and not await is_accepted(session.messenger, diff, words):
         return "discarded", words
     if not state.documents.is_newest(document):
         return "outdated", "the text changed meanwhile, so nothing was applied"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
 
-from risk_lsp.errors import RiskError, WorkerError
+from risk_lsp.errors import RiskError, WorkerError, log_failure
 from risk_lsp.risk.span_risk import WritingTask, WrittenText, texts_from_arrays
 from risk_lsp.server.command_table import ACCEPT_WRITTEN
 from risk_lsp.server.documents.document_places import Origin, text_hash
@@ -22,6 +22,7 @@ from risk_lsp.server.wire.protocol import barrier
 from risk_lsp.server.writing.suggestions import Suggestion, Suggestions
 from risk_lsp.text.document import Part, Span
 from risk_lsp.text.extents import Extent, extent_at
+from risk_lsp.worker.process import ScoredArrays
 
 if TYPE_CHECKING:
     from risk_lsp.server.session import Session
@@ -74,16 +75,17 @@ class InlineCompletions:
     def begin(
         self,
         task: WritingTask,
-        on_text: Callable[[str], None] = lambda _: None,
+        on_line: Callable[[WrittenText], None] = lambda _: None,
         seconds: float = _SECONDS,
         opening: str = "",
     ) -> asyncio.Task[list[WrittenText]]:
-        """Have something written, in the place of what is being written. `on_text` sees it grow, line by line.
+        """Have something written, in the place of what is being written. `on_line` sees it grow, if the task tells of
+        lines.
 
         `opening`: the last of the text before the place that is a part of what is offered.
         """
         self.give_up()
-        self.writing = asyncio.get_running_loop().create_task(self._written(task, on_text, seconds, opening))
+        self.writing = asyncio.get_running_loop().create_task(self._written(task, on_line, seconds, opening))
         return self.writing
 
     def give_up(self) -> None:
@@ -109,20 +111,31 @@ class InlineCompletions:
             self._messenger.tell(types.MessageType.Info, _RECOMMENDATION)
 
     async def _written(
-        self, task: WritingTask, on_text: Callable[[str], None], seconds: float, opening: str
+        self, task: WritingTask, on_line: Callable[[WrittenText], None], seconds: float, opening: str
     ) -> list[WrittenText]:
-        asked = self._state.host.ask("write", task.to_json(), lambda part: on_text(str(part.header.get("text", ""))))
-        answer = await asyncio.wait_for(asked, seconds)
-        texts = texts_from_arrays(answer.header, answer.arrays)
-        return [replace(each, text=opening + each.text, start=each.start - len(opening)) for each in texts]
+        def texts_of(answer: ScoredArrays) -> list[WrittenText]:
+            texts = texts_from_arrays(answer.header, answer.arrays)
+            return [replace(each, text=opening + each.text, start=each.start - len(opening)) for each in texts]
+
+        def pass_on(part: ScoredArrays) -> None:
+            try:
+                on_line(*texts_of(part))
+            except Exception as error:  # the whole is still to come
+                log_failure("a text that is being written", error)
+
+        asked = self._state.host.ask("write", task.to_json(), pass_on)
+        return texts_of(await asyncio.wait_for(asked, seconds))
+
+    def describe(self, part: Part, replaced: Span, text: WrittenText) -> Suggestion:
+        """A text with its numbers as a person is to see them."""
+        view = self._state.views.get_whole(part.document.uri)
+        outside = None if view is None else view.outside
+        return self.suggestions.describe(part.document, replaced, text, self._state.host.priors, outside)
 
     def offer(self, part: Part, replaced: Span, texts: list[WrittenText]) -> list[Suggestion]:
         """Texts as suggestions that can be accepted, without those above the gate."""
-        state = self._state
-        shown = [text for text in texts if text.probability <= state.settings.risk_gate]
-        view = state.views.get_whole(part.document.uri)
-        outside = None if view is None else view.outside
-        return self.suggestions.offer(part.document, replaced, shown, state.host.priors, outside)
+        shown = [text for text in texts if text.probability <= self._state.settings.risk_gate]
+        return self.suggestions.offer([self.describe(part, replaced, text) for text in shown])
 
     def reason_not(self, part: Part) -> str | None:
         """Why nothing is written, for people; None if something is."""

@@ -113,20 +113,21 @@ class Suggestions:
         self._offered: dict[int, Suggestion] = {}
         self._before: dict[int, Suggestion] = {}
 
-    def offer(
-        self, document: Document, replaced: Span, texts: Sequence[WrittenText], priors: Priors, outside: str | None
-    ) -> list[Suggestion]:
-        """Texts as suggestions, in their order."""
-        found = []
-        for written in texts:
-            lines = document.lines.spliced(replaced.start, replaced.end, written.text)
-            after = Document(document.uri, document.version, lines, document.language_id)
-            places = all_lines(Place.GENERATED, lines.count)
-            here = placed(written.risk.risks, lines, places, priors, document.language_id)
-            why = outside or here.orders().get(Place.GENERATED.value)
-            found.append(Suggestion(next(self._ids), document, after, replaced, written, here, why))
+    def describe(
+        self, document: Document, replaced: Span, written: WrittenText, priors: Priors, outside: str | None
+    ) -> Suggestion:
+        """A text as a suggestion, which nobody can accept unless it is offered."""
+        lines = document.lines.spliced(replaced.start, replaced.end, written.text)
+        after = Document(document.uri, document.version, lines, document.language_id)
+        places = all_lines(Place.GENERATED, lines.count)
+        here = placed(written.risk.risks, lines, places, priors, document.language_id)
+        why = outside or here.orders().get(Place.GENERATED.value)
+        return Suggestion(next(self._ids), document, after, replaced, written, here, why)
+
+    def offer(self, found: Sequence[Suggestion]) -> list[Suggestion]:
+        """Take note of what is offered now; returns it."""
         self._before, self._offered = self._offered, {each.id: each for each in found}
-        return found
+        return [*found]
 
     def forget(self) -> None:
         """Keep nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.server.person import CANCELLED, Person, at_line
 
 PROGRAM = 'def first(values):\n    """The first of some values."""\n    pass\n\n\ntotal = 1\n'
 BODY = "\n    return BUG values"
+GROWING = "\n    found = BUG(values)\n    return found"
 HINTED = "riskLsp.writeBodyWithHint"
 NO_HINT = {"command": HINTED, "workDoneToken": "token"}
 ON = {"inlineCompletion": True, "threshold": 0.3, "debounce": 0.0}
@@ -32,16 +34,29 @@ async def writer(person: Person, tmp_path: Path) -> tuple[Person, str]:
 
 
 @pytest.fixture
+async def previewing(person: Person, tmp_path: Path) -> tuple[Person, str]:
+    """The same in an editor that shows previews, and accepts them."""
+    person.replies["riskLsp/confirmPreview"] = {"accept": True}
+    return person, await opened(person, tmp_path, "preview", GROWING)
+
+
+@pytest.fixture
 async def asking(person: Person, tmp_path: Path) -> tuple[Person, str]:
     """The same in an editor that asks for hints."""
-    (tmp_path / "writes").write_text(json.dumps([BODY]), encoding="utf-8")
+    return person, await opened(person, tmp_path, "hint", BODY)
+
+
+async def opened(person: Person, folder: Path, offer: str, body: str) -> str:
+    """Open the program in an editor that makes one offer of its own; the URI."""
+    (folder / "writes").write_text(json.dumps([body]), encoding="utf-8")
     said = json.loads((CAPABILITIES / "vscode-1.139.json").read_text(encoding="utf-8"))["capabilities"]
-    said["experimental"] = {"riskLsp": {"hint": True}}
+    said["textDocument"].pop("diagnostic")
+    said["experimental"] = {"riskLsp": {offer: True}}
     await person.initialize(capabilities=said, initializationOptions=ON)
     person.configuration = {}
-    uri = person.show(tmp_path / "program.py", PROGRAM)
+    uri = person.show(folder / "program.py", PROGRAM)
     await person.request("riskLsp/lines", {"uri": uri})
-    return person, uri
+    return uri
 
 
 async def actions(person: Person, uri: str, line: int) -> list[str]:
@@ -80,22 +95,91 @@ async def test_its_lines_are_shown_as_they_are_written(writer: tuple[Person, str
     person, uri = writer
     await person.result_of(ask(person, uri))
 
-    await person.stage("first line")
+    await person.stage("return BUG values")
 
 
 async def test_what_is_cancelled_changes_nothing(writer: tuple[Person, str]) -> None:
     person, uri = writer
-    stalled = PROGRAM + "STALL = 1\n"
-    person.texts[uri] = (2, stalled)
-    person.replace(uri, 2, stalled)
+    pondered = PROGRAM + "PONDER = 1\n"
+    person.texts[uri] = (2, pondered)
+    person.replace(uri, 2, pondered)
     request = ask(person, uri)
-    await person.stage("first line")
+    await person.stage("return BUG values")
     person.notify("window/workDoneProgress/cancel", {"token": "token"})
 
     with pytest.raises(ResponseError) as refused:
         await person.result_of(request)
     assert refused.value.code == CANCELLED
     assert person.all_of("workspace/applyEdit") == []
+
+
+async def test_a_preview_grows_in_the_document_with_its_heat(previewing: tuple[Person, str]) -> None:
+    person, uri = previewing
+    outcome = await person.result_of(ask(person, uri))
+
+    growing, over = person.all_of("riskLsp/preview")
+    assert growing["text"] == "\n    found = BUG(values)"
+    assert growing["range"] == {"start": {"line": 1, "character": 35}, "end": {"line": 2, "character": 8}}
+    assert [(line["start"], line["step"] > 0) for line in growing["risk"]["lines"]] == [
+        ({"line": 1, "character": 4}, True)
+    ]
+    assert over == {"token": growing["token"], "uri": uri, "text": None}
+    (confirmed,) = person.all_of("riskLsp/confirmPreview")
+    assert confirmed["text"] == GROWING and confirmed["token"] == growing["token"]
+    assert [line["step"] > 0 for line in confirmed["risk"]["lines"]] == [True, False]
+    assert outcome == {"status": "applied", "message": confirmed["risk"]["words"]}
+
+
+async def test_an_accepted_preview_is_applied_and_shown_without_a_run(
+    previewing: tuple[Person, str], tmp_path: Path
+) -> None:
+    person, uri = previewing
+    runs = (tmp_path / "runs").read_text("utf-8")
+    await person.result_of(ask(person, uri))
+
+    (edit,) = person.all_of("workspace/applyEdit")
+    assert "changeAnnotations" not in edit["edit"], "nobody is asked a second time"
+    assert person.texts[uri][1] == PROGRAM.replace("\n    pass", GROWING)
+    assert [each["range"]["start"]["line"] for each in await person.diagnostics(uri, 2)] == [2]
+    assert (tmp_path / "runs").read_text("utf-8") == runs
+    written = await person.request("riskLsp/written", {"uri": uri})
+    assert [region["isUnchanged"] for region in written["regions"]] == [True]
+
+
+async def test_a_preview_that_is_dismissed_changes_nothing(previewing: tuple[Person, str]) -> None:
+    person, uri = previewing
+    person.replies["riskLsp/confirmPreview"] = {"accept": False}
+
+    assert (await person.result_of(ask(person, uri)))["status"] == "discarded"
+    assert person.all_of("workspace/applyEdit") == []
+
+
+@pytest.mark.parametrize("by", ["its button", "a key"])
+async def test_a_preview_that_is_cancelled_goes_at_once(previewing: tuple[Person, str], by: str) -> None:
+    person, uri = previewing
+    person.replace(uri, 2, PROGRAM + "PONDER = 1\n")
+    request = ask(person, uri)
+    await person.message(lambda message: message.get("method") == "riskLsp/preview")
+    started = time.monotonic()
+    if by == "a key":
+        person.replace(uri, 3, PROGRAM + "PONDER = 12\n")
+    else:
+        person.notify("window/workDoneProgress/cancel", {"token": "token"})
+    await person.message(
+        lambda message: message.get("method") == "riskLsp/preview" and message["params"]["text"] is None
+    )
+
+    assert time.monotonic() - started < 0.5, "on a busy machine; `make bench` measures it"
+    with pytest.raises(ResponseError) as refused:
+        await person.result_of(request)
+    assert refused.value.code == CANCELLED
+    assert person.all_of("workspace/applyEdit") == []
+
+
+async def test_a_client_without_previews_sees_none(writer: tuple[Person, str]) -> None:
+    person, uri = writer
+    await person.result_of(ask(person, uri))
+    assert person.all_of("riskLsp/preview") == person.all_of("riskLsp/confirmPreview") == []
 
 
 async def test_a_function_that_has_a_body_is_refused(writer: tuple[Person, str]) -> None:
