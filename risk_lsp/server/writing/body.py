@@ -135,7 +135,7 @@ def _begin(
         progress.report(lines[-1].strip() if lines else "writing", min(0.95, len(lines) / _LINES))
         if "preview" in session.client.offers:
             suggestion = completions.describe(part, where, text)
-            session.messenger.notify(PREVIEW, _preview(session, part, progress, suggestion))
+            session.messenger.protocol.notify(PREVIEW, _preview(session, part, progress, suggestion))
 
     document, completions = part.document, session.inline_completions
     behind = where.start + len(comment)
@@ -183,7 +183,7 @@ async def _finished(
     finally:
         progress.end(status)
         if "preview" in session.client.offers:
-            session.messenger.notify(PREVIEW, {"token": progress.token, "uri": part.uri, "text": None})
+            session.messenger.protocol.notify(PREVIEW, {"token": progress.token, "uri": part.uri, "text": None})
     if status not in ("applied", "discarded"):
         session.messenger.tell(types.MessageType.Info, f"risk-lsp: {words}")
     return {"status": status, "message": words}
