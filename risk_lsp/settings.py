@@ -255,7 +255,7 @@ def parse(raw: object, source: Source = Source.USER, base: Settings | None = Non
         if setting is None:
             close = difflib.get_close_matches(str(name), list(_BY_NAME), n=1, cutoff=0.6)
             hint = f"did you mean {close[0]}?" if close else "known settings: " + ", ".join(sorted(_BY_NAME))
-            problems.append(f"{_shortened(str(name))}: unknown setting; {hint}")
+            problems.append(f"{_shorten(str(name))}: unknown setting; {hint}")
             continue
         if value is None:
             continue
@@ -271,7 +271,7 @@ def parse(raw: object, source: Source = Source.USER, base: Settings | None = Non
 
 def _problem_of(setting: Setting, value: object) -> str | None:
     """What is wrong with the value itself."""
-    accepted = f"{setting.name}: expected {_expected(setting)}, got {_shown(value)}"
+    accepted = f"{setting.name}: expected {_describe_values(setting)}, got {_show_value(value)}"
     if setting.type is bool or isinstance(value, bool):
         return None if setting.type is bool and isinstance(value, bool) else accepted
     if setting.type is str:
@@ -297,10 +297,10 @@ def _refusal_of(setting: Setting, value: object, source: Source, user: Settings)
     remedy = f"set {setting.name} among your own settings, the client's initialization options"
     if setting.scope is Scope.MACHINE:
         remedy += ", or allow it there with allowWorkspaceModel"
-    return f"{setting.name}: {_shown(value)} is refused, because a workspace may not set it; {remedy}"
+    return f"{setting.name}: {_show_value(value)} is refused, because a workspace may not set it; {remedy}"
 
 
-def _expected(setting: Setting) -> str:
+def _describe_values(setting: Setting) -> str:
     if setting.type is bool:
         return "true or false"
     if setting.choices:
@@ -313,15 +313,15 @@ def _expected(setting: Setting) -> str:
     return noun
 
 
-def _shown(value: object) -> str:
+def _show_value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return _shortened(repr(value))
-    return _shortened(str(value)) if isinstance(value, int | float) else _kind_of(value)
+        return _shorten(repr(value))
+    return _shorten(str(value)) if isinstance(value, int | float) else _kind_of(value)
 
 
-def _shortened(text: str, limit: int = 100) -> str:
+def _shorten(text: str, limit: int = 100) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 

@@ -20,7 +20,7 @@ _PARTS: tuple[tuple[str, object, str], ...] = (
     ("statements of the text (parsing)", Engine, "_boundaries"),
     ("blocks: matrix products with weights", numpy_host, "_linear"),
     ("blocks: attention between tokens", numpy_host, "_attention"),
-    ("blocks: rotations of queries and keys", numpy_host, "_rotated"),
+    ("blocks: rotations of queries and keys", numpy_host, "_rotate"),
     ("blocks: norms", numpy_host, "rms_norm"),
     ("blocks: gates, sums, copies", numpy_host.Block, "run"),
     ("head: matrix product with the vocabulary", numpy_host.NumpyHost, "logits"),

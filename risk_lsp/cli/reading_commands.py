@@ -64,15 +64,15 @@ def run_check(args: argparse.Namespace) -> int:
     options = CheckOptions(args.top, threshold, args.place, longest=args.max_characters)
     changes = None if args.diff is None else changes_since(args.diff, Path.cwd())
     engine = load_engine(args)
-    result = _checked(args, engine, options, changes)
-    write_all(sys.stdout, _formatted(args.format, result, engine))
+    result = _check_files(args, engine, options, changes)
+    write_all(sys.stdout, _format_result(args.format, result, engine))
     if result.failures:
         return BAD_INPUT
     has_findings = any(report.findings for report in result.reports)
     return FINDINGS if args.fail_above is not None and has_findings else OK
 
 
-def _checked(
+def _check_files(
     args: argparse.Namespace, engine: Engine, options: CheckOptions, changes: Changes | None = None
 ) -> CheckResult:
     """What is found in the named files, by default in those of this folder; errors are printed."""
@@ -90,7 +90,7 @@ def _checked(
     return result
 
 
-def _formatted(form: str, result: CheckResult, engine: Engine) -> str:
+def _format_result(form: str, result: CheckResult, engine: Engine) -> str:
     from risk_lsp.report.text_report import TextStyle, svg_report, text_report
     from risk_lsp.report.tool_reports import github_report, json_report, sarif_report
     from risk_lsp.report.wording import shows_unicode, tool_of, wants_color
@@ -127,7 +127,7 @@ def run_report(args: argparse.Namespace) -> int:
     from risk_lsp.report.wording import tool_of
 
     engine = load_engine(args)
-    result = _checked(args, engine, CheckOptions(args.top, place=args.place, longest=args.max_characters))
+    result = _check_files(args, engine, CheckOptions(args.top, place=args.place, longest=args.max_characters))
     page = html_report(
         result.reports,
         tool_of(engine.manifest),

@@ -269,11 +269,11 @@ def run_generate(args: argparse.Namespace) -> int:
     picked = asyncio.run(pick(texts, text, place.end, args.pick, tests))
     after = text[: place.start] + picked.text.text + text[place.end :]
     write_all(sys.stdout, unified_diff(text, after, path.name))
-    print(_said(picked, len(texts), args.pick), file=sys.stderr)
+    print(_describe_pick(picked, len(texts), args.pick), file=sys.stderr)
     return OK if picked.passes is None or picked.passes[0] else FINDINGS
 
 
-def _said(picked: PickedText, count: int, by: str) -> str:
+def _describe_pick(picked: PickedText, count: int, by: str) -> str:
     from risk_lsp.risk.presentation import percent
 
     said = f"{percent(picked.text.probability)} likely to need an edit"

@@ -74,7 +74,7 @@ class _Mends:
 
     def _imports(self, tree: ast.Module) -> Iterator[Edit]:
         read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-        bound = _bound(tree)
+        bound = _bound_names(tree)
         line = next((line for line in self._code.lines if line.content.start >= self._given), None)
         for name in sorted(read - bound - set(dir(builtins))):
             statement = f"import {name}" if name in _MODULES else f"from {_HOME_OF.get(name)} import {name}"
@@ -92,11 +92,11 @@ class _Mends:
                 yield Edit(Span(start, start + len("print")), "return ", "return")
         elif not isinstance(last, (ast.Return, ast.Raise)):
             indentation = self._text[self._places.lines.start(last.lineno - 1) : start]
-            for result in [*sorted(_bound(function)), "True", "False"]:
+            for result in [*sorted(_bound_names(function)), "True", "False"]:
                 yield Edit(Span(end, end), f"\n{indentation}return {result}", "return")
 
 
-def _bound(scope: ast.AST) -> set[str]:
+def _bound_names(scope: ast.AST) -> set[str]:
     """Names that are assigned, taken as parameters, imported or defined."""
     names = local_names(scope)
     for node in ast.walk(scope):

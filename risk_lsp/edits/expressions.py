@@ -83,8 +83,8 @@ class _Surgeon:
         is_docstring = isinstance(parent, ast.Expr) and isinstance(node, ast.Constant)
         if is_written or is_docstring:
             return
-        yield from self._reduced(node)
-        yield from self._rearranged(node)
+        yield from self._reduce(node)
+        yield from self._rearrange(node)
         yield from self._operators(node)
         yield from self._names(parent, node)
         if _is_operand(parent, node):
@@ -94,7 +94,7 @@ class _Surgeon:
             if len(source) <= 2 * _LONGEST_DONOR:
                 yield from (Edit(span, donor, "expression exchanged") for donor in donors if donor != source)
 
-    def _reduced(self, node: ast.expr) -> Iterator[Edit]:
+    def _reduce(self, node: ast.expr) -> Iterator[Edit]:
         """A part stands for the whole."""
         span = self._places.span(node)
         parts: list[tuple[ast.expr, str]] = []
@@ -104,7 +104,7 @@ class _Surgeon:
             for side in (node.left, node.right):
                 if isinstance(side, ast.BinOp):
                     for kept in (side.left, side.right):
-                        yield Edit(self._places.span(side), self._bracketed(kept), "operand dropped")
+                        yield Edit(self._places.span(side), self._bracket(kept), "operand dropped")
         elif isinstance(node, ast.BoolOp):
             yield from self._clauses(node)
         elif isinstance(node, ast.IfExp):
@@ -118,7 +118,7 @@ class _Surgeon:
         elif isinstance(node, ast.UnaryOp):
             parts = [(node.operand, "sign or negation dropped")]
         for part, operator in parts:
-            yield Edit(span, self._bracketed(part), operator)
+            yield Edit(span, self._bracket(part), operator)
         if isinstance(node, (ast.ListComp, ast.GeneratorExp, ast.SetComp)):
             for generator in node.generators:
                 for condition in generator.ifs:
@@ -142,7 +142,7 @@ class _Surgeon:
         for value in values:
             yield Edit(self._places.span(value), f"not ({self._places.source(value)})", "condition negated")
 
-    def _rearranged(self, node: ast.expr) -> Iterator[Edit]:
+    def _rearrange(self, node: ast.expr) -> Iterator[Edit]:
         pairs: list[tuple[ast.expr, ast.expr]] = []
         if isinstance(node, ast.BinOp) and isinstance(node.op, _ORDERED_OPERATORS):
             pairs = [(node.left, node.right)]
@@ -156,7 +156,7 @@ class _Surgeon:
         for first, second in pairs:
             one, two = self._places.span(first), self._places.span(second)
             if one.end <= two.start and self._text[one.start : one.end] != self._text[two.start : two.end]:
-                swapped = self._bracketed(second) + self._text[one.end : two.start] + self._bracketed(first)
+                swapped = self._bracket(second) + self._text[one.end : two.start] + self._bracket(first)
                 yield Edit(Span(one.start, two.end), swapped, "operands swapped")
 
     def _both_sides(self, left: ast.expr, right: ast.expr) -> Iterator[Edit]:
@@ -167,7 +167,7 @@ class _Surgeon:
             for wrapper in ("set", "sorted", "len", "str", "int", "abs", "sum", "list"):
                 both = f"{wrapper}({self._places.source(left)}){between}{wrapper}({self._places.source(right)})"
                 yield Edit(Span(one.start, two.end), both, "call added on both sides")
-            both = f"{self._bracketed(left)}.lower(){between}{self._bracketed(right)}.lower()"
+            both = f"{self._bracket(left)}.lower(){between}{self._bracket(right)}.lower()"
             yield Edit(Span(one.start, two.end), both, "call added on both sides")
 
     def _operators(self, node: ast.expr) -> Iterator[Edit]:
@@ -236,7 +236,7 @@ class _Surgeon:
 
     def _grown(self, parent: ast.AST, node: ast.expr) -> Iterator[Edit]:
         """A call around an operand, a method or a subscript behind it, or one more or less."""
-        span, source = self._places.span(node), self._bracketed(node)
+        span, source = self._places.span(node), self._bracket(node)
         bare = self._places.source(node)
         inside_call = isinstance(parent, ast.Call) and isinstance(parent.func, ast.Name) and parent.func.id
         for wrapper in (*_WRAPPERS, *self._functions):
@@ -252,7 +252,7 @@ class _Surgeon:
         if isinstance(node, (ast.Name, ast.Call, ast.Subscript)):
             yield Edit(span, f"-{source}", "negated")
 
-    def _bracketed(self, node: ast.expr) -> str:
+    def _bracket(self, node: ast.expr) -> str:
         source = self._places.source(node)
         simple = (ast.Name, ast.Call, ast.Attribute, ast.Subscript, ast.Constant, ast.List, ast.Dict, ast.Set)
         return source if isinstance(node, (*simple, ast.ListComp)) else f"({source})"

@@ -51,7 +51,7 @@ def apply_hunks(text: str, hunks: Iterable[Hunk]) -> str:
         pieces += [text[end : hunk.span.start], hunk.replacement]
         end = hunk.span.end
     pieces.append(text[end:])
-    return _joined(piece for piece in pieces if piece)
+    return _join_pieces(piece for piece in pieces if piece)
 
 
 def size_of(hunks: Sequence[Hunk]) -> Size:
@@ -106,14 +106,14 @@ class Difference:
                     # and so does a definition, with all that it holds.
                     is_import = line.level == 0 and line.words[0] in ("import", "from")
                     level = self._own.lines[self._first].level if is_import else line.level
-                    found.append(self._inserted(line, number, self._first if is_import else None, level))
+                    found.append(self._insert_line(line, number, self._first if is_import else None, level))
                 else:
-                    found.append(self._inserted(line, number, following, line.level))
+                    found.append(self._insert_line(line, number, following, line.level))
             elif pair.own is not None and pair.own >= self._first:
-                found += self._changed(pair, number)
+                found += self._change_line(pair, number)
         return sorted(found, key=lambda hunk: (hunk.span, hunk.order))
 
-    def _inserted(self, line: CodeLine, number: int, before: int | None, level: int) -> Hunk:
+    def _insert_line(self, line: CodeLine, number: int, before: int | None, level: int) -> Hunk:
         content = self._own.indentation(level) + _without_comments(self._other.text, line.content)
         added = len(line.lexemes)
         if before is None:
@@ -129,7 +129,7 @@ class Difference:
         separator = "; " if self._own.text[: following.start].rstrip(" \t").endswith(";") else "\n"
         return Hunk(place, content + separator, number, (_first_character(following),), 0, added, -1 - number, before)
 
-    def _changed(self, pair: Pair, number: int) -> Iterator[Hunk]:
+    def _change_line(self, pair: Pair, number: int) -> Iterator[Hunk]:
         assert pair.own is not None
         line = self._own.lines[pair.own]
         if pair.other is None:
@@ -197,7 +197,7 @@ def _without_comments(text: str, span: Span) -> str:
     return "".join([*pieces, text[end : span.end]])
 
 
-def _joined(pieces: Iterable[str]) -> str:
+def _join_pieces(pieces: Iterable[str]) -> str:
     text: list[str] = []
     last = ""
     for piece in pieces:

@@ -37,13 +37,13 @@ def renamed_like(program: str, model: str, aligner: LineAligner, keep: Iterable[
         most_voted.setdefault(own, its)
     most_voted = {own: its for own, its in most_voted.items() if own != its}
     mappings = (_assignment(votes, bound, _plain_names(code)), most_voted)
-    versions = [_renamed(code, mapping) for mapping in mappings if mapping]
+    versions = [_rename(code, mapping) for mapping in mappings if mapping]
     return [*dict.fromkeys(version for version in versions if parses(version)), program]
 
 
 def rename(program: str, mapping: Mapping[str, str]) -> str:
     """The program with names changed wherever they stand by themselves: not behind a dot, in a string or a comment."""
-    return _renamed(read_code(program), mapping)
+    return _rename(read_code(program), mapping)
 
 
 def bound_names(program: str) -> set[str]:
@@ -125,7 +125,7 @@ def _assignment(votes: Counter[tuple[str, str]], bound: set[str], used: set[str]
     return {own: other for own, other in mapping.items() if own != other}
 
 
-def _renamed(code: Code, mapping: Mapping[str, str]) -> str:
+def _rename(code: Code, mapping: Mapping[str, str]) -> str:
     pieces: list[str] = []
     end = 0
     for line in code.lines:

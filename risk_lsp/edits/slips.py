@@ -168,16 +168,16 @@ class _Walker:
             if isinstance(node.slice, ast.Slice):
                 for bound in (node.slice.lower, node.slice.upper):
                     if bound is not None:
-                        yield from self._shifted(bound)
+                        yield from self._shift(bound)
             elif not isinstance(node.slice, (ast.Tuple, ast.Constant)):
-                yield from self._shifted(node.slice)
+                yield from self._shift(node.slice)
 
     def _statement(self, node: ast.stmt) -> Iterator[Edit]:
         if isinstance(node, (ast.If, ast.While)):
             span, test = self._span(node.test), node.test
             is_negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
             if not is_negated:
-                yield Edit(span, f"not ({self._cut(span)})", "condition negated")
+                yield Edit(span, f"not ({self._source(span)})", "condition negated")
         if isinstance(node, ast.Return) and node.value is not None:
             yield Edit(self._span(node.value), "None", "return value dropped")
         if isinstance(node, ast.AugAssign) and type(node.op) in ARITHMETIC:
@@ -187,7 +187,7 @@ class _Walker:
             )
             yield from operator_edits(self._places, node.target, node.value, f"{sign}=", ("=",), "accumulation dropped")
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Break, ast.Continue, ast.Return)):
-            yield from self._deleted(node)
+            yield from self._delete(node)
 
     def _constant(self, node: ast.Constant) -> Iterator[Edit]:
         span, value = self._span(node), node.value
@@ -205,19 +205,19 @@ class _Walker:
         for left, right in pairwise(node.args):
             if not isinstance(left, ast.Starred) and not isinstance(right, ast.Starred):
                 first, second = self._span(left), self._span(right)
-                swapped = self._cut(second) + self._text[first.end : second.start] + self._cut(first)
+                swapped = self._source(second) + self._text[first.end : second.start] + self._source(first)
                 yield Edit(Span(first.start, second.end), swapped, "argument order")
         if isinstance(node.func, ast.Name) and node.func.id == "range":
             for argument in node.args[:2]:
-                yield from self._shifted(argument)
+                yield from self._shift(argument)
         if (
             isinstance(node.func, ast.Name)
             and node.func.id in ("sorted", "set", "list", "abs", "int")
             and len(node.args) == 1
         ):
-            yield Edit(self._span(node), self._cut(self._span(node.args[0])), "call dropped")
+            yield Edit(self._span(node), self._source(self._span(node.args[0])), "call dropped")
 
-    def _shifted(self, node: ast.expr) -> Iterator[Edit]:
+    def _shift(self, node: ast.expr) -> Iterator[Edit]:
         if isinstance(node, ast.Constant):
             return
         span = self._span(node)
@@ -226,7 +226,7 @@ class _Walker:
         if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant) and node.right.value == 1:
             yield Edit(Span(self._span(node.left).end, span.end), "", "bound shifted")
 
-    def _deleted(self, node: ast.stmt) -> Iterator[Edit]:
+    def _delete(self, node: ast.stmt) -> Iterator[Edit]:
         span = self._span(node)
         line = self._places.lines.line_of(span.start)
         start, end = (
@@ -238,7 +238,7 @@ class _Walker:
         yield Edit(span, "pass", "statement deleted")
         if isinstance(node, (ast.AugAssign, ast.Expr)):
             indentation = self._text[start : span.start]
-            yield Edit(Span(span.end, span.end), f"\n{indentation}{self._cut(span)}", "statement doubled")
+            yield Edit(Span(span.end, span.end), f"\n{indentation}{self._source(span)}", "statement doubled")
 
-    def _cut(self, span: Span) -> str:
+    def _source(self, span: Span) -> str:
         return self._text[span.start : span.end]

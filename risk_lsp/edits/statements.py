@@ -122,16 +122,16 @@ class _Statements:
         for source, spans in places.items():
             if len(spans) > 1:
                 for other in _others_for(source):
-                    yield self._replaced(dict.fromkeys(spans, other), "constant everywhere")
+                    yield self._replace(dict.fromkeys(spans, other), "constant everywhere")
         exchanged = [("True", "False")] if {"True", "False"} <= set(places) else []
         names = sorted({node.id for node in ast.walk(function) if isinstance(node, ast.Name)} & local_names(function))
         exchanged += combinations(names[:_MOST_NAMES], 2)
         for one, other in exchanged:
             if one in places and other in places:
                 changes = dict.fromkeys(places[one], other) | dict.fromkeys(places[other], one)
-                yield self._replaced(changes, "names exchanged")
+                yield self._replace(changes, "names exchanged")
 
-    def _replaced(self, changes: dict[Span, str], operator: str) -> Edit:
+    def _replace(self, changes: dict[Span, str], operator: str) -> Edit:
         start, end = min(span.start for span in changes), max(span.end for span in changes)
         pieces, at = [], start
         for span in sorted(changes):

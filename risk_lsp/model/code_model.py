@@ -284,8 +284,8 @@ class CodeModel:
         empty = self._empty(encoding, tuple(layers), statistics)
         reader = WindowReader(self.host, memory, empty.layers, statistics=statistics)
         first = bisect_right(windows, at, key=lambda window: window.end)
-        rows = reader.read(sequences, first, lambda found: on_part(_gathered(empty, windows, found)))
-        return _gathered(empty, windows, rows)
+        rows = reader.read(sequences, first, lambda found: on_part(_gather(empty, windows, found)))
+        return _gather(empty, windows, rows)
 
     def _check(self, encodings: Sequence[Encoding], layers: Sequence[int], statistics: bool) -> None:
         top = self.host.top_layer
@@ -327,7 +327,7 @@ class CodeModel:
             )
 
 
-def _gathered(empty: Activations, windows: Sequence[Window], rows: Sequence[WindowRows | None]) -> Activations:
+def _gather(empty: Activations, windows: Sequence[Window], rows: Sequence[WindowRows | None]) -> Activations:
     """A result for a text with empty arrays of its own: for all of its tokens, or for some of them."""
     known = [(window, each) for window, each in zip(windows, rows, strict=True) if each is not None]
     if len(known) < len(windows):

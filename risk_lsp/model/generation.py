@@ -113,7 +113,7 @@ def continue_decoding(
         stop_if_unwanted()
         logits = decoding.logits[[row for _, row in running]]
         allowed = np.stack([text.allowed(row) for (text, _), row in zip(running, logits, strict=True)])
-        drawn = _drawn(allowed, [text for text, _ in running], temperature, top_p)
+        drawn = _draw_tokens(allowed, [text for text, _ in running], temperature, top_p)
         if layers:
             for (text, _), token, row in zip(running, drawn, logits, strict=True):
                 text.note_statistics(row, token)
@@ -214,7 +214,7 @@ class _Text:
         return Continuation(text, len(self._ids), ended, written)
 
 
-def _drawn(logits: NDArray[Any], texts: Sequence[_Text], temperature: float, top_p: float) -> list[int]:
+def _draw_tokens(logits: NDArray[Any], texts: Sequence[_Text], temperature: float, top_p: float) -> list[int]:
     """A token for each row of float32[rows, vocabulary], by each text's own random numbers."""
     if temperature == 0 or all(text.random is None for text in texts):
         return [int(row.argmax()) for row in logits]

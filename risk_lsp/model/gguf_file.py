@@ -68,7 +68,7 @@ class GgufFile:
         except OSError as error:
             raise ModelError(f"{path} cannot be read: {error.strerror}", "check its permissions") from error
         weakref.finalize(self, os.close, self._descriptor)
-        with self._reopened() as file:
+        with self._reopen() as file:
             header = _Header(file, path)
         self.metadata = header.metadata
         self.tensors = _checked_tensors(header, gguf)
@@ -76,7 +76,7 @@ class GgufFile:
             named = self._gguf.GGMLQuantizationType(kind)
             _, size = self._gguf.GGML_QUANT_SIZES[named]
             try:
-                self._dequantised(kind, bytearray(size), 1)
+                self._dequantise(kind, bytearray(size), 1)
             except NotImplementedError as error:
                 raise ModelError(
                     f"{self.path} holds numbers of the type {named.name}, which are not supported",
@@ -87,7 +87,7 @@ class GgufFile:
         """The items of an array of the metadata: strings, or numbers as numpy has them."""
         array = self.metadata[key]
         assert isinstance(array, GgufArray)
-        with self._reopened() as file:
+        with self._reopen() as file:
             cursor = _Cursor(file, self.path, array.offset)
             if array.kind == _STRING:
                 return [cursor.text(_LONGEST_TEXT) for _ in range(array.items)]
@@ -104,7 +104,7 @@ class GgufFile:
         for first in range(0, count, step):
             taken = min(step, count - first)
             data = self._read(tensor.offset + first * size, taken * size)
-            yield first, self._dequantised(tensor.kind, data, taken)
+            yield first, self._dequantise(tensor.kind, data, taken)
 
     def gather(self, name: str, indices: NDArray[Any]) -> NDArray[np.float32]:
         """Some rows of a matrix, float32[indices, columns]."""
@@ -114,13 +114,13 @@ class GgufFile:
         unique, places = np.unique(indices, return_inverse=True)
         size = tensor.size // tensor.shape[0]
         data = bytearray().join(self._read(tensor.offset + int(row) * size, size) for row in unique)
-        return self._dequantised(tensor.kind, data, len(unique))[places]
+        return self._dequantise(tensor.kind, data, len(unique))[places]
 
-    def _reopened(self) -> BinaryIO:
+    def _reopen(self) -> BinaryIO:
         """The same file, even if another one has its name by now."""
         return open(os.dup(self._descriptor), "rb")
 
-    def _dequantised(self, kind: int, data: bytearray, rows: int) -> NDArray[np.float32]:
+    def _dequantise(self, kind: int, data: bytearray, rows: int) -> NDArray[np.float32]:
         named = self._gguf.GGMLQuantizationType(kind)
         plain = {self._gguf.GGMLQuantizationType.F32: "<f4", self._gguf.GGMLQuantizationType.F16: "<f2"}
         values = np.frombuffer(data, plain.get(named, "u1")).reshape(rows, -1)

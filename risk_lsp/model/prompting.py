@@ -77,7 +77,7 @@ def surroundings(
     before = model.encode(text[first:start])
     boundaries = before.tokens_at(statement_starts(text[first:start], language_id)).tolist()
     windows = plan_windows(before.token_ids, most_before, boundaries)
-    before = _moved(before, slice(windows[-1].start, None) if windows else slice(0), first)
+    before = _move_tokens(before, slice(windows[-1].start, None) if windows else slice(0), first)
     if marks is None:
         nothing = model.encode("")
         return Surroundings(
@@ -87,15 +87,15 @@ def surroundings(
     behind = model.encode(text[end:last])
     if len(behind) > most_behind:
         cuts = behind.tokens_at(statement_starts(text[end:last], language_id))
-        behind = _moved(
+        behind = _move_tokens(
             behind, slice(max([cut for cut in cuts.tolist() if 0 < cut <= most_behind] or [most_behind])), 0
         )
-    behind = _moved(behind, slice(None), end)
+    behind = _move_tokens(behind, slice(None), end)
     token_ids = marks.arranged(prefix, before.token_ids, behind.token_ids)
     return Surroundings(token_ids, before, len(prefix) + 1, behind, len(prefix) + len(before) + 2)
 
 
-def _moved(encoding: Encoding, tokens: slice, by: int) -> Encoding:
+def _move_tokens(encoding: Encoding, tokens: slice, by: int) -> Encoding:
     return Encoding(encoding.token_ids[tokens], encoding.starts[tokens] + by, encoding.ends[tokens] + by)
 
 

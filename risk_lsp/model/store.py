@@ -178,7 +178,7 @@ class ModelStore:
         found = [model for model in self.models() if model.weights_hash == weights_hash]
         present = [model for model in found if model.path.exists()]
         if present:
-            return self._verified(present[0]).path
+            return self._verify(present[0]).path
         problem = f"is no longer at {found[0].path}" if found else "is not on this machine"
         known_as = catalogue_name(weights_hash)
         how = "add the file or folder that has it: risk-lsp models add PATH"
@@ -216,7 +216,7 @@ class ModelStore:
         """
         present = self.find(wanted.name)
         if present is not None and present.weights_hash == wanted.weights_hash and present.path.exists():
-            return self._verified(present)
+            return self._verify(present)
         target = self.folder / wanted.name / wanted.file
         with self._lock("fetch", 0, f"another process is fetching into {self.folder}"):
             try:
@@ -278,7 +278,7 @@ class ModelStore:
             ]
         )
 
-    def _verified(self, model: StoredModel) -> StoredModel:
+    def _verify(self, model: StoredModel) -> StoredModel:
         """The model, if its content is what was recorded."""
         try:
             stamps = stamps_of(model.path)

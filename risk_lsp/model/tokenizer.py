@@ -209,19 +209,19 @@ def gguf_tokenizer(file: GgufFile) -> TextTokenizer:
     pairs = [(first, second) for first, _, second in (merge.partition(" ") for merge in merges)]
     types = _types(file, len(tokens))
     if len(vocabulary) != len(tokens):
-        raise _damaged(file, "has tokens of the same name")
+        raise _damage_error(file, "has tokens of the same name")
     try:
         model = models.BPE(vocabulary, pairs, ignore_merges=rules in _LLAMA_3)
     except Exception as error:  # the library raises bare Exception
-        raise _damaged(file, f"cannot be built: {first_line(error)}") from error
+        raise _damage_error(file, f"cannot be built: {first_line(error)}") from error
     tokenizer = Tokenizer(model)
     cuts = [pre_tokenizers.Split(Regex(expression), "isolated") for expression in _RULES[rules]]
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [*cuts, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
     )
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(_added(tokens, types, _CONTROL, special=True))
-    tokenizer.add_tokens(_added(tokens, types, _USER_DEFINED, special=False))
+    tokenizer.add_special_tokens(_added_tokens(tokens, types, _CONTROL, special=True))
+    tokenizer.add_tokens(_added_tokens(tokens, types, _USER_DEFINED, special=False))
     # The file's own words, not the library's form of them, which its releases may change.
     fingerprint = hash_text("\0".join([rules, *map(str, types), *tokens, *merges]))
     return TextTokenizer(tokenizer, _gguf_prefix(file, rules, len(tokens)), fingerprint=fingerprint)
@@ -231,7 +231,7 @@ def _strings(file: GgufFile, name: str) -> list[str]:
     array = file.metadata.get(_KEY + name)
     items = file.array(_KEY + name) if isinstance(array, GgufArray) else None
     if not isinstance(items, list) or not items:
-        raise _damaged(file, f"has no {name}")
+        raise _damage_error(file, f"has no {name}")
     return items
 
 
@@ -240,14 +240,14 @@ def _types(file: GgufFile, count: int) -> list[int]:
     array = file.metadata.get(_KEY + "token_type")
     items = file.array(_KEY + "token_type") if isinstance(array, GgufArray) else None
     if items is None or isinstance(items, list) or len(items) != count:
-        raise _damaged(file, "does not say of each token what it is")
+        raise _damage_error(file, "does not say of each token what it is")
     types = [int(item) for item in items]
     if _BYTE in types:
-        raise _damaged(file, "has tokens of single bytes, which byte-level BPE has not")
+        raise _damage_error(file, "has tokens of single bytes, which byte-level BPE has not")
     return types
 
 
-def _added(tokens: list[str], types: list[int], wanted: int, *, special: bool) -> list[AddedToken]:
+def _added_tokens(tokens: list[str], types: list[int], wanted: int, *, special: bool) -> list[AddedToken]:
     from tokenizers import AddedToken
 
     return [
@@ -263,9 +263,9 @@ def _gguf_prefix(file: GgufFile, rules: Any, count: int) -> tuple[int, ...]:
         return ()
     token = file.metadata.get(_KEY + "bos_token_id")
     if type(token) is not int or not 0 <= token < count:
-        raise _damaged(file, "wants a token before every text and does not say which")
+        raise _damage_error(file, "wants a token before every text and does not say which")
     return (token,)
 
 
-def _damaged(file: GgufFile, defect: str) -> ModelError:
+def _damage_error(file: GgufFile, defect: str) -> ModelError:
     return ModelError(f"the tokenizer of {file.path} {defect}", "download or convert the model again")

@@ -372,7 +372,7 @@ class WindowReader:
             final = host.joined(before.final[:shared], run.final)
         rows = self._rows(run.residuals, final, tokens, keep, shared)
         if before is not None and shared > keep:
-            rows = _joined(before.rows, rows, shared - keep)
+            rows = _join_rows(before.rows, rows, shared - keep)
         self._memory.offer(Resumable(tokens, keep, self._layers, past, rows, final), before)
         return rows
 
@@ -400,7 +400,7 @@ def kept_statistics(
     return np.concatenate([nothing, log_probabilities]), np.concatenate([nothing, entropies])
 
 
-def _joined(before: WindowRows, after: WindowRows, count: int) -> WindowRows:
+def _join_rows(before: WindowRows, after: WindowRows, count: int) -> WindowRows:
     """The first `count` rows of `before`, then all rows of `after`."""
 
     def joined(first: NDArray[Any] | None, second: NDArray[Any] | None) -> NDArray[Any] | None:

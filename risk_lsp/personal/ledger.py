@@ -49,7 +49,7 @@ class Ledger:
 
     def turn(self, *, on: bool) -> None:
         """Turn learning off for all editors, or on again."""
-        with self._locked():
+        with self._lock():
             if on:
                 (self.folder / _OFF).unlink(missing_ok=True)
             else:
@@ -58,7 +58,7 @@ class Ledger:
     def append(self, record: dict[str, Any]) -> None:
         """Add a record."""
         line = json.dumps(record, separators=(",", ":")).encode("ascii") + b"\n"
-        with self._locked():
+        with self._lock():
             current = self.folder / _CURRENT
             if current.exists() and current.stat().st_size + len(line) > self._bytes_at_most:
                 current.replace(self.folder / _OLDER)
@@ -102,7 +102,7 @@ class Ledger:
         with contextlib.suppress(OSError):
             key = path.read_bytes()
         if len(key) != 32:
-            with self._locked():
+            with self._lock():
                 with contextlib.suppress(OSError):
                     key = path.read_bytes()  # another program may have been faster
                 if len(key) != 32:
@@ -122,7 +122,7 @@ class Ledger:
         return (self.is_off, *stamps)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         """The folder for one writer alone."""
         try:
             with locked(self.folder, _SECONDS_TO_WAIT):

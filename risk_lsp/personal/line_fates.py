@@ -68,7 +68,7 @@ def fates_of(
     that became another one everywhere, which was not there before, was renamed. The lines of a statement that changed
     are those whose words did.
     """
-    pairs = _aligned(accepted, now)
+    pairs = _align(accepted, now)
     renamed = _renames(accepted, now, pairs)
     matched = [(pair.own, pair.other) for pair in pairs if pair.own is not None and pair.other is not None]
     gone = [pair.own for pair in pairs if pair.own is not None and pair.other is None]
@@ -79,7 +79,7 @@ def fates_of(
         for start, end, *_ in word_changes(tuple(renamed.get(word, word) for word in before.words), after):
             rows = before.rows[start:end] or before.rows[max(start - 1, 0) : max(start, 1)]
             fates.update(dict.fromkeys(rows, Fate.EDITED))
-    for own in _reindented(accepted, now, pairs):
+    for own in _reindented_places(accepted, now, pairs):
         fates.update(dict.fromkeys(accepted[own].rows, Fate.EDITED))
     places = Counter(statement.words for statement in (*new, *elsewhere))
     for own in gone:
@@ -92,7 +92,7 @@ def fates_of(
     return fates
 
 
-def _aligned(accepted: Sequence[Statement], now: Sequence[Statement]) -> list[Pair]:
+def _align(accepted: Sequence[Statement], now: Sequence[Statement]) -> list[Pair]:
     if len(accepted) * len(now) <= _PAIRS_AT_MOST:
         key = [[(each.level, each.words) for each in statements] for statements in (accepted, now)]
         return LineAligner().align(*key)[0]
@@ -143,7 +143,7 @@ def _bound_names(words: Sequence[str]) -> Iterator[str]:
             yield from target
 
 
-def _reindented(accepted: Sequence[Statement], now: Sequence[Statement], pairs: Sequence[Pair]) -> Iterator[int]:
+def _reindented_places(accepted: Sequence[Statement], now: Sequence[Statement], pairs: Sequence[Pair]) -> Iterator[int]:
     """The statements whose depth changed against those around them, where no line came or went in front of them."""
     moves = {
         pair.own: now[pair.other].level - accepted[pair.own].level

@@ -94,7 +94,7 @@ def read_manifest(bundle: Path) -> Manifest:
             f"{path} has format version {version!r}",
             f"this program reads version {FORMAT_VERSION}; update one of the two",
         )
-    return _parsed(value, path)
+    return _parse_manifest(value, path)
 
 
 def write_manifest(manifest: Manifest, bundle: Path) -> None:
@@ -104,7 +104,7 @@ def write_manifest(manifest: Manifest, bundle: Path) -> None:
     fresh.replace(bundle / "manifest.json")
 
 
-def _parsed(value: dict[str, Any], path: Path) -> Manifest:
+def _parse_manifest(value: dict[str, Any], path: Path) -> Manifest:
     host = _field(value, "host", dict, path)
     kind = _field(host, "kind", str, path)
     architecture = _field(value, "architecture", str, path)

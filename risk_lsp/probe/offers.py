@@ -99,10 +99,10 @@ def model_offers(store: ModelStore) -> list[ModelOffer]:
                 weights_hash=known.weights_hash,
             )
         )
-    return offers + [_added(added, readers, used) for added in stored.values()]
+    return offers + [_offer_of_added(added, readers, used) for added in stored.values()]
 
 
-def _added(model: StoredModel, readers: dict[str, str], used: str | None) -> ModelOffer:
+def _offer_of_added(model: StoredModel, readers: dict[str, str], used: str | None) -> ModelOffer:
     return ModelOffer(
         name=model.name,
         state="here" if model.path.exists() else "gone",

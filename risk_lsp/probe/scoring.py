@@ -348,7 +348,7 @@ def read_tokens(
 
     def read(parts: Sequence[Span]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Values of the tokens of these parts, and the sum of their features."""
-        standardised, layout = _standardised(reader, text, parts, activations, statistics=manifest.statistics)
+        standardised, layout = _standardise_parts(reader, text, parts, activations, statistics=manifest.statistics)
         found = reader.hazards(standardised, layout)
         totals = np.bincount(layout.part, found, len(parts)).astype(np.float64)
         if whole is not None:  # the tokens that are not known are taken to be like those that are
@@ -365,7 +365,7 @@ def read_tokens(
 
 def text_distance(reader: ProbeReader, text: str, activations: Activations, *, statistics: bool) -> float:
     """The novelty distance of one text: how far its features are from those that the probe was fitted to."""
-    standardised, _ = _standardised(reader, text, sections(text), activations, statistics=statistics)
+    standardised, _ = _standardise_parts(reader, text, sections(text), activations, statistics=statistics)
     return novelty_distance(standardised[:, _layout_width(reader) :])
 
 
@@ -389,7 +389,7 @@ def _layout_width(reader: ProbeReader) -> int:
     return LAYOUT if uses_layout(reader.architecture) else 0
 
 
-def _standardised(
+def _standardise_parts(
     reader: ProbeReader, text: str, parts: Sequence[Span], activations: Activations, *, statistics: bool
 ) -> tuple[NDArray[np.float32], TokenLayout]:
     """Standardised features of the tokens of neighbouring parts of a text, and where the tokens stand in these."""

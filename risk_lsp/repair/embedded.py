@@ -169,7 +169,7 @@ class EmbeddedProvider:
         if bench.execution is None:
             await self._suggest(bench, ordered)
         else:
-            await self._tried(bench, ordered)
+            await self._try_candidates(bench, ordered)
 
     async def ordered(self, bench: Workbench) -> Ordered:
         """Every candidate, in the order in which they are tried."""
@@ -180,13 +180,13 @@ class EmbeddedProvider:
         region = None if request.span is None else whole_lines(text, request.span)
         found = await asyncio.to_thread(candidates, text, given=given, within=region)
         if self._infills:
-            found += await self._filled(bench, risk, region, {candidate.text for candidate in found})
+            found += await self._fill(bench, risk, region, {candidate.text for candidate in found})
         preferences = await bench.model.preferences(text, [candidate.text for candidate in found])
         mass = masses(text, found, risk, preferences, bench.evidence, self._weights)
         order = np.argsort(-mass, kind="stable")
         return Ordered([found[index] for index in order], mass[order])
 
-    async def _filled(self, bench: Workbench, risk: SpanRisk, region: Span | None, known: set[str]) -> list[Candidate]:
+    async def _fill(self, bench: Workbench, risk: SpanRisk, region: Span | None, known: set[str]) -> list[Candidate]:
         """What the model would write in the riskiest lines, and behind their first words."""
         request = bench.request
         lines = LineIndex(request.text)
@@ -206,7 +206,7 @@ class EmbeddedProvider:
         pairs = [(hole, fill.text) for hole, some in zip(holes, fills, strict=True) for fill in some]
         return await asyncio.to_thread(with_infills, request.text, pairs, known)
 
-    async def _tried(self, bench: Workbench, ordered: Ordered) -> None:
+    async def _try_candidates(self, bench: Workbench, ordered: Ordered) -> None:
         waiting = [candidate for candidate in ordered.found if not bench.is_known(candidate.text)]
         size = 4
         while waiting and not bench.is_over:

@@ -63,7 +63,7 @@ class Endpoint:
         more: dict[str, Any] = {} if top_p == 1.0 else {"top_p": top_p}
         more |= {"stop": list(stop)} if stop else {}
         more |= {} if seed is None else {"seed": seed}
-        with _explained(self._client.base_url):
+        with _explain_errors(self._client.base_url):
             answer = self._client.chat.completions.create(
                 model=self._model,
                 messages=[{"role": "user", "content": prompt}],
@@ -98,7 +98,7 @@ class AsyncEndpoint:
         usage: Any = None
         finished = False
         asked: Any = list(messages)
-        with _explained(self._client.base_url) as begins:
+        with _explain_errors(self._client.base_url) as begins:
             stream = await self._client.chat.completions.create(
                 model=self._model,
                 messages=asked,
@@ -130,7 +130,7 @@ class AsyncEndpoint:
 
 
 @contextmanager
-def _explained(base_url: Any) -> Iterator[Callable[[], None]]:
+def _explain_errors(base_url: Any) -> Iterator[Callable[[], None]]:
     """Turns what the client raises into an EndpointError with a way out.
 
     It gives a function to call once an answer begins: a connection that is lost later is no missing server.

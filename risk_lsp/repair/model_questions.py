@@ -78,17 +78,17 @@ class Situation(NamedTuple):
 
 def feedback_prompt(situation: Situation) -> str:
     """Asks what is wrong; the answer goes into another prompt."""
-    return _told(situation) + _ASK_FEEDBACK
+    return _tell_situation(situation) + _ASK_FEEDBACK
 
 
 def repair_prompt(situation: Situation) -> str:
     """Asks for the repaired program; the situation holds the feedback."""
-    return _told(situation) + _ASK_REPAIR.format(language=situation.language_id)
+    return _tell_situation(situation) + _ASK_REPAIR.format(language=situation.language_id)
 
 
 def joint_prompt(situation: Situation) -> str:
     """Asks for an explanation and the repaired program in one answer."""
-    return _told(situation) + _ASK_JOINT.format(language=situation.language_id)
+    return _tell_situation(situation) + _ASK_JOINT.format(language=situation.language_id)
 
 
 def program_in(answer: str, before: str) -> str | None:
@@ -105,7 +105,7 @@ def program_in(answer: str, before: str) -> str | None:
     return program + ending
 
 
-def _told(situation: Situation) -> str:
+def _tell_situation(situation: Situation) -> str:
     parts = [_PROGRAM.format(name=situation.name or "a file", language=situation.language_id, text=situation.text)]
     if situation.command:
         parts.append(_FAILURE.format(command=situation.command, failure=situation.failure or "a failure"))

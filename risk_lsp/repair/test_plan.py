@@ -199,11 +199,11 @@ def _importing(root: Path, place: str) -> Iterator[str]:
         except (OSError, UnicodeDecodeError):
             continue
         here = path.relative_to(root).as_posix()
-        if tree is not None and here != place and modules & set(_imported(tree)):
+        if tree is not None and here != place and modules & set(_imported_names(tree)):
             yield here
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _imported_names(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

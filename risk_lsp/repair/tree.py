@@ -196,7 +196,7 @@ class TreeStore:
         Of more than 200 trees in the folder the oldest are removed.
         """
         asked = json.dumps([request.name, request.text, request.hint, request.span])
-        trees = sorted(folder.glob("*.json"), key=_changed) if folder.is_dir() else []
+        trees = sorted(folder.glob("*.json"), key=_modified_at) if folder.is_dir() else []
         for old in trees[: -_FILES_AT_MOST + 1]:
             old.unlink(missing_ok=True)
         return cls(folder / f"{sha256(asked.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json", resume=False)
@@ -222,7 +222,7 @@ class TreeStore:
         return RepairTree.from_json(content)
 
 
-def _changed(path: Path) -> float:
+def _modified_at(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:

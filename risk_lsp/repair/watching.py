@@ -248,7 +248,7 @@ def read_evidence(stdout: str) -> Evidence:
         return Evidence(
             _ochiai([set(map(int, lines)) for lines in failed], [set(map(int, lines)) for lines in passed]),
             tuple(int(line) - 1 for _, _, lines in failures for line in lines[-2:]),
-            tuple((str(name), _placed(str(said), [int(line) for line in lines])) for name, said, lines in failures),
+            tuple((str(name), _with_lines(str(said), [int(line) for line in lines])) for name, said, lines in failures),
             len(failed),
             int(held[0]) if held else len(passed),
         )
@@ -256,7 +256,7 @@ def read_evidence(stdout: str) -> Evidence:
         return NO_EVIDENCE
 
 
-def _placed(said: str, lines: list[int]) -> str:
+def _with_lines(said: str, lines: list[int]) -> str:
     """What was said, and the program's lines in the traceback, innermost last, where the words do not name the line."""
     if not lines or f"line {lines[-1]})" in said:
         return said

@@ -318,9 +318,9 @@ class _LineDescriber:
         self.ranks = ranks_of(probabilities)
 
     def of(self, lines: Sequence[int]) -> tuple[LineRisk, ...]:
-        return tuple(map(self._described, lines))
+        return tuple(map(self._describe_line, lines))
 
-    def _described(self, line: int) -> LineRisk:
+    def _describe_line(self, line: int) -> LineRisk:
         span, probability = self._spans[line], float(self._probabilities[line])
         words = tuple(driving_words(self._here.risks, self._text, span))
         standing = self._here.of_line(line, self.ranks)

@@ -111,7 +111,7 @@ def score_file(
         done = _keep_finished(output, records, source, target)
         on_progress(done)
         for batch in in_batches(records, lambda record: len(record.text)):
-            for line in _scored(engine, batch, priors, skip_bad=skip_bad):
+            for line in _score_batch(engine, batch, priors, skip_bad=skip_bad):
                 output.write(line.encode("utf-8"))
                 done += 1
             output.flush()
@@ -151,7 +151,7 @@ def _require_same_id(line: bytes, record: ScoreRecord | None, number: int, sourc
         raise BadInput(f"{target}:{number} is not about the program of {source}:{number}", hint)
 
 
-def _scored(engine: Scorer, batch: list[ScoreRecord], priors: Priors, *, skip_bad: bool) -> Iterator[str]:
+def _score_batch(engine: Scorer, batch: list[ScoreRecord], priors: Priors, *, skip_bad: bool) -> Iterator[str]:
     """The lines of a batch, up to its first bad record unless those are skipped; then that record's error is raised."""
     first_bad = next((place for place, record in enumerate(batch) if record.error), len(batch))
     wanted = batch if skip_bad else batch[:first_bad]

@@ -67,7 +67,7 @@ class DiskCache:
             content = path.read_bytes()
         except OSError:
             return None
-        risk = _decoded(content)
+        risk = _decode_entry(content)
         with contextlib.suppress(OSError):
             if risk is None:
                 path.unlink()
@@ -154,7 +154,7 @@ def text_key(prefix: str, text: str, language_id: str) -> str:
     return sha256(json.dumps([prefix, language_id, text]).encode()).hexdigest()
 
 
-def _decoded(content: bytes) -> SpanRisk | None:
+def _decode_entry(content: bytes) -> SpanRisk | None:
     digest, frame = content[:_DIGEST_LENGTH], content[_DIGEST_LENGTH:]
     if sha256(frame).digest() != digest:
         return None

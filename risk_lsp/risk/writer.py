@@ -79,7 +79,7 @@ class Writer:
         def grown(so_far: Continuation) -> None:
             written = _worth_showing(so_far, blanks, text[task.end :])
             if on_line is not None and written is not None:
-                on_line(self._scored(task, start, written, so_far, run, around))
+                on_line(self._score_written(task, start, written, so_far, run, around))
 
         (found,) = continue_decoding(
             model,
@@ -92,13 +92,13 @@ class Writer:
         )
         shown = [_worth_showing(each, blanks, text[task.end :]) for each in found]
         scored = {
-            written: self._scored(task, start, written, each, run, around)
+            written: self._score_written(task, start, written, each, run, around)
             for written, each in zip(reversed(shown), reversed(found), strict=True)  # of equal texts the first counts
             if written is not None
         }
         return [None if written is None else scored[written] for written in shown]
 
-    def _scored(
+    def _score_written(
         self, task: WritingTask, start: int, written: str, found: Continuation, run: PromptRun, around: Surroundings
     ) -> WrittenText:
         assert found.written is not None  # layers were asked for

@@ -76,11 +76,11 @@ class SandboxProcess:
     def receive(self) -> Outcome | None:
         """Read what has come: the outcome once it is whole, or once the server has died or is overdue; None before."""
         if time.monotonic() >= self.deadline:
-            return self._lost("timeout")
+            return self._lost_outcome("timeout")
         try:
             frame = self._read_frame()
         except (EOFError, ValueError):
-            return self._lost("killed")
+            return self._lost_outcome("killed")
         return None if frame is None else _outcome(*frame, self._limits)
 
     def stop(self) -> None:
@@ -161,7 +161,7 @@ class SandboxProcess:
         del self._buffer[:size]
         return frame
 
-    def _lost(self, status: Status) -> Outcome:
+    def _lost_outcome(self, status: Status) -> Outcome:
         self.stop()
         return Outcome(status, -signal.SIGKILL, "", "", time.monotonic() - self._started, False, "")
 

@@ -172,8 +172,8 @@ class Session:
 
     def _register(self) -> None:
         handlers: dict[str, Callable[..., Any]] = {
-            types.INITIALIZED: self._initialized,
-            types.SHUTDOWN: self._shutdown,
+            types.INITIALIZED: self._handle_initialized,
+            types.SHUTDOWN: self._shut_down,
             types.EXIT: lambda _: self.closed.set(),
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._settings_changes.changed,
             USER_SETTINGS: self._settings_changes.changed_by_user,
@@ -188,13 +188,13 @@ class Session:
 
     # The session
 
-    def _initialized(self, _: types.InitializedParams) -> None:
+    def _handle_initialized(self, _: types.InitializedParams) -> None:
         self._is_initialized = True
         self._show_loading()
         self.tell_status()
         self._settings_changes.start()
 
-    async def _shutdown(self, _: object) -> None:
+    async def _shut_down(self, _: object) -> None:
         self.events.clear_all()
         self._status = None  # what follows is not news
         self.refresher.stop()

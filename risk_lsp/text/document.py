@@ -312,12 +312,12 @@ def apply_changes(
             lines = LineIndex(join_surrogate_pairs(change.text))
         else:
             start, end = sorted((to_offset(result, change.start, encoding), to_offset(result, change.end, encoding)))
-            lines = _spliced(result.lines, start, end, change.text)
+            lines = _splice_joining_pairs(result.lines, start, end, change.text)
         result = Document(document.uri, version, lines, document.language_id)
     return result
 
 
-def _spliced(lines: LineIndex, start: int, end: int, replacement: str) -> LineIndex:
+def _splice_joining_pairs(lines: LineIndex, start: int, end: int, replacement: str) -> LineIndex:
     """`lines.spliced`, where the halves of a surrogate pair that an edit brings together make one character.
 
     To a client whose text is UTF-16 they are one. Left apart they would fuse on the way through JSON, and every later

@@ -72,7 +72,7 @@ def unpack_prefix(prefix: bytes) -> tuple[int, int]:
     """Lengths of the header and of the arrays that follow. Raises WorkerError if `prefix` starts no frame."""
     magic, header_length, arrays_length = _PREFIX.unpack(prefix)
     if magic != _MAGIC or header_length > _LONGEST_HEADER or arrays_length > _LONGEST_ARRAYS:
-        raise _garbled("something else than a message arrived")
+        raise _garbled_error("something else than a message arrived")
     return header_length, arrays_length
 
 
@@ -86,7 +86,7 @@ def unpack(header: bytes, body: bytes) -> Message:
                 raise TypeError(f"{name} of {kind}")
         return Message(kind, fields, dict(_arrays(layout, body)))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _garbled(type(error).__name__) from error
+        raise _garbled_error(type(error).__name__) from error
 
 
 def _arrays(layout: list[Any], body: bytes) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -110,12 +110,12 @@ def read_message(stream: IO[bytes]) -> Message | None:
     if not prefix:
         return None
     if len(prefix) < PREFIX_LENGTH:
-        raise _garbled("the stream ended within a message")
+        raise _garbled_error("the stream ended within a message")
     header_length, arrays_length = unpack_prefix(prefix)
     header = _read_exactly(stream, header_length)
     body = _read_exactly(stream, arrays_length)
     if len(header) < header_length or len(body) < arrays_length:
-        raise _garbled("the stream ended within a message")
+        raise _garbled_error("the stream ended within a message")
     return unpack(header, body)
 
 
@@ -128,5 +128,5 @@ def _read_exactly(stream: IO[bytes], length: int) -> bytes:
     return b"".join(blocks)
 
 
-def _garbled(what: str) -> WorkerError:
+def _garbled_error(what: str) -> WorkerError:
     return WorkerError(f"the connection to the worker is garbled: {what}", "the worker is started again")

@@ -111,7 +111,7 @@ class WorkerProcess:
         if reply.kind == "failed":
             raise LoadRefused(WorkerError(reply.fields["message"], reply.fields["hint"]))
         if reply.kind != "ready":
-            raise _unasked(reply)
+            raise _unasked_error(reply)
         description: dict[str, Any] = reply.fields["description"]
         return description
 
@@ -145,7 +145,7 @@ class WorkerProcess:
         finally:
             happened.cancel()
         if arrival.done():
-            raise _unasked(arrival.result())
+            raise _unasked_error(arrival.result())
 
     async def _reply_to(self, request: Request, seconds: float) -> Message:
         """The last message that answers the request; parts before it are passed on."""
@@ -160,7 +160,7 @@ class WorkerProcess:
                 await self._send(Message("cancel", {"id": request.id}))
             message = await self._next_message(deadline, f"took longer than {seconds:.0f} s over a text")
             if message.kind not in ("part", "result", "error") or message.fields["id"] != request.id:
-                raise _unasked(message)
+                raise _unasked_error(message)
             if message.kind != "part":
                 return message
             if not request.answer.done():
@@ -244,7 +244,7 @@ async def _log_lines(stream: asyncio.StreamReader) -> None:
         logger.info("worker: %s", rest.decode("utf-8", "replace").rstrip())
 
 
-def _unasked(message: Message) -> WorkerError:
+def _unasked_error(message: Message) -> WorkerError:
     return WorkerError(f"the worker sent {message.kind} unasked", "it is started again")
 
 
@@ -351,7 +351,7 @@ class Supervisor:
         WorkerError if the worker is stopped or cannot load, or dies, fails or takes too long over this text. Cancelling
         drops the request; a worker that has begun it ends after the window of the text that it is at.
         """
-        return await self._queued(
+        return await self._queue(
             "score", lambda: {"text": text, "language_id": language_id, "at": at()}, len(text), on_part
         )
 
@@ -360,9 +360,9 @@ class Supervisor:
     ) -> ScoredArrays:
         """Ask the scorer something else; `parameters` must be JSON. Waits, fails and is cancelled as `score` is."""
         fields = {"question": question, "parameters": parameters}
-        return await self._queued("ask", lambda: fields, _length(parameters), on_part)
+        return await self._queue("ask", lambda: fields, _length(parameters), on_part)
 
-    async def _queued(
+    async def _queue(
         self, kind: str, fields: Callable[[], dict[str, Any]], length: int, on_part: PartCallback
     ) -> ScoredArrays:
         if self.state in (WorkerState.STOPPED, WorkerState.FAILED):

@@ -38,13 +38,13 @@ def model(request: pytest.FixtureRequest, model_folder: Callable[..., Path], run
 def tokens_run(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tokens each run of numpy's decoder takes, as they happen."""
     counts: list[int] = []
-    run = NumpyHost._extended
+    run = NumpyHost._extend_past
 
     def counted(host: NumpyHost, token_ids: Any, *args: Any, **options: Any) -> Any:
         counts.append(len(token_ids))
         return run(host, token_ids, *args, **options)
 
-    monkeypatch.setattr(NumpyHost, "_extended", counted)
+    monkeypatch.setattr(NumpyHost, "_extend_past", counted)
     return counts
 
 

@@ -71,7 +71,7 @@ def measure_contestants(
     messages: TextIO,
 ) -> list[Outcome]:
     """Ask every model what `out` lacks, in every way, and append it there; without an engine no way is guided."""
-    known = {(each.contestant, each.way, each.task_id): each for each in _read(out)}
+    known = {(each.contestant, each.way, each.task_id): each for each in _read_outcomes(out)}
     ways = [way for way in WAYS if engine is not None or not way.endswith("guided")]
     missing = [
         (name, way, mistake)
@@ -101,7 +101,7 @@ def measure_contestants(
     return [known[key] for key in wanted]
 
 
-def _read(path: Path) -> list[Outcome]:
+def _read_outcomes(path: Path) -> list[Outcome]:
     found = []
     for where, record in read_appended(path):
         try:
@@ -134,7 +134,7 @@ class _Contestant:
 
     def outcomes(self, way: str, mistakes: Sequence[Mistake]) -> list[Outcome]:
         """What comes of these failing programs, or of their problems."""
-        drawn = self._written(mistakes) if way == "initial" else self._repaired(way, mistakes)
+        drawn = self._write_programs(mistakes) if way == "initial" else self._repair_programs(way, mistakes)
         return [
             Outcome(
                 self._name,
@@ -151,7 +151,7 @@ class _Contestant:
             for mistake, (programs, tokens) in zip(mistakes, drawn, strict=True)
         ]
 
-    def _written(self, mistakes: Sequence[Mistake]) -> list[tuple[list[str | None], int]]:
+    def _write_programs(self, mistakes: Sequence[Mistake]) -> list[tuple[list[str | None], int]]:
         programs: dict[str, list[str | None]] = {mistake.problem.task_id: [] for mistake in mistakes}
         tokens = dict.fromkeys(programs, 0)
         wanted = [Wanted(mistake.problem, seed) for mistake in mistakes for seed in self._seeds(mistake)]
@@ -161,7 +161,7 @@ class _Contestant:
             tokens[item.problem.task_id] += (written.prompt_tokens or 0) + (written.completion_tokens or 0)
         return [(programs[name], tokens[name]) for name in programs]
 
-    def _repaired(self, way: str, mistakes: Sequence[Mistake]) -> list[tuple[list[str | None], int]]:
+    def _repair_programs(self, way: str, mistakes: Sequence[Mistake]) -> list[tuple[list[str | None], int]]:
         prompt = joint_prompt if way.startswith("explained") else repair_prompt
         questions = []
         for mistake in mistakes:
@@ -230,12 +230,12 @@ def table_of(figures: Mapping[str, Any]) -> str:
     lines = [("model: way", "problems", *columns, "tokens", "new programs for the same tokens")]
     lines.append(("---",) * len(lines[0]))
     for name, row in figures.items():
-        anew = f"pass@{row['anew'][0]} {_shown(row['anew'][1:])}" if "anew" in row else ""
-        cells = (_shown(row[column]) if column in row else "" for column in columns)
+        anew = f"pass@{row['anew'][0]} {_format_rate(row['anew'][1:])}" if "anew" in row else ""
+        cells = (_format_rate(row[column]) if column in row else "" for column in columns)
         lines.append((name, str(row["problems"]), *cells, f"{row['tokens']:.0f}", anew))
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
-def _shown(interval: Sequence[float]) -> str:
+def _format_rate(interval: Sequence[float]) -> str:
     rate, low, high = (100 * value for value in interval)
     return f"{rate:.1f} ({low:.1f} to {high:.1f})"

@@ -233,8 +233,8 @@ def card_of_synthesis(records: Sequence[Mapping[str, Any]]) -> str:
     terms = [("benchmark", "licence of the problem"), ("---", "---"), *licences]
     return _CARD.format(
         table=_table(rows),
-        models=_counted(str(each["model"]) for each in records),
-        critics=_counted(str(each["critic"]) for each in records if each["repairs"]) or "nobody",
+        models=_count_names(str(each["model"]) for each in records),
+        critics=_count_names(str(each["critic"]) for each in records if each["repairs"]) or "nobody",
         licences=_table(terms).rstrip("\n"),
     )
 
@@ -243,5 +243,5 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
 
-def _counted(names: Iterable[str]) -> str:
+def _count_names(names: Iterable[str]) -> str:
     return ", ".join(f"{name} ({count:,})" for name, count in Counter(names).most_common())

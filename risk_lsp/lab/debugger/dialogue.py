@@ -184,10 +184,10 @@ class EndpointRespondent:
     def answers(self, questions: Sequence[Question]) -> list[list[Reply]]:
         """The replies; an endpoint may ignore the seeds."""
         with ThreadPoolExecutor(self._parallel) as threads:
-            waiting = [[threads.submit(self._asked, each, seed) for seed in each.seeds] for each in questions]
+            waiting = [[threads.submit(self._ask_endpoint, each, seed) for seed in each.seeds] for each in questions]
             return [[future.result() for future in futures] for futures in waiting]
 
-    def _asked(self, question: Question, seed: int) -> Reply:
+    def _ask_endpoint(self, question: Question, seed: int) -> Reply:
         prompt = f"{question.system}\n\n{question.prompt}" if question.system else question.prompt
         answer = self._endpoint.complete(prompt, self._temperature, seed=seed)
         return Reply(answer.text[: _end(question.kind, answer.text)], answer.prompt_tokens, answer.completion_tokens)

@@ -50,7 +50,7 @@ def code_bleu(program: str, reference: str) -> CodeBleu:
         _bleu(words, expected, {}),
         _bleu(words, expected, {word: _OF_A_NAME for word in expected if not keyword.iskeyword(word)}, recall=True),
         _share(_subtrees(theirs), set(_subtrees(ours))),
-        _matched(_normalised(_data_flow(theirs)), _normalised(_data_flow(ours))),
+        _share_of_edges(_number_variables(_data_flow(theirs)), _number_variables(_data_flow(ours))),
     )
 
 
@@ -189,9 +189,9 @@ class _DataFlow:
             return [], dict(states)
         pairs = [(left, right)] if node.type == "for_in_clause" else _pairs(left, right)
         found, states = self._of_all([value for _, value in pairs], states)
-        return found + self._computed(pairs, states), states
+        return found + self._computation_edges(pairs, states), states
 
-    def _computed(self, pairs: Sequence[tuple[Node, Node]], states: _States) -> list[_Edge]:
+    def _computation_edges(self, pairs: Sequence[tuple[Node, Node]], states: _States) -> list[_Edge]:
         found = []
         for target, value in pairs:
             sources = self._variables(value)
@@ -212,7 +212,7 @@ class _DataFlow:
                 edges, current = self.edges(child, current)
             found += edges
         has_else = any("else" in child.type for child in node.children)
-        return found, _joined([*ends, current] if has_else else [*ends, current, states])
+        return found, _join_states([*ends, current] if has_else else [*ends, current, states])
 
     def _of_loop(self, node: Node, states: _States) -> tuple[list[_Edge], _States]:
         """Twice through the body: what the end of it computes reaches its beginning."""
@@ -227,11 +227,11 @@ class _DataFlow:
                 return found, states
             pairs = _pairs(left, right)
             edges, states = self._of_all([value for _, value in pairs], states)
-            found += edges + self._computed(pairs, states)
+            found += edges + self._computation_edges(pairs, states)
             if node.children[-1].type == "block":
                 edges, states = self.edges(node.children[-1], states)
                 found += edges
-        return _merged(found, by_relation=True), states
+        return _merge_edges(found, by_relation=True), states
 
     def _variables(self, node: Node) -> list[tuple[int, str]]:
         return [
@@ -265,12 +265,12 @@ def _text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
 
 
-def _joined(states: Sequence[_States]) -> _States:
+def _join_states(states: Sequence[_States]) -> _States:
     names = dict.fromkeys(name for each in states for name in each)
     return {name: sorted({leaf for each in states for leaf in each.get(name, [])}) for name in names}
 
 
-def _merged(edges: Sequence[_Edge], *, by_relation: bool) -> list[_Edge]:
+def _merge_edges(edges: Sequence[_Edge], *, by_relation: bool) -> list[_Edge]:
     """One edge for each variable at a leaf, of each relation or of all; the first relation stays."""
     known: dict[tuple[object, ...], _Edge] = {}
     for edge in sorted(edges, key=lambda each: each.leaf):
@@ -291,10 +291,10 @@ def _data_flow(root: Node) -> list[_Edge]:
     except RecursionError:
         return []
     joined = {leaf for edge in edges if edge.source_leaves for leaf in (edge.leaf, *edge.source_leaves)}
-    return _merged([edge for edge in edges if edge.leaf in joined], by_relation=False)
+    return _merge_edges([edge for edge in edges if edge.leaf in joined], by_relation=False)
 
 
-def _normalised(edges: Sequence[_Edge]) -> Counter[tuple[str, str, tuple[str, ...]]]:
+def _number_variables(edges: Sequence[_Edge]) -> Counter[tuple[str, str, tuple[str, ...]]]:
     """The edges with variables numbered in the order in which they come."""
     numbers: dict[str, str] = {}
     for edge in edges:
@@ -303,7 +303,7 @@ def _normalised(edges: Sequence[_Edge]) -> Counter[tuple[str, str, tuple[str, ..
     return Counter((numbers[edge.name], edge.relation, tuple(map(numbers.__getitem__, edge.sources))) for edge in edges)
 
 
-def _matched(
+def _share_of_edges(
     wanted: Counter[tuple[str, str, tuple[str, ...]]], there: Counter[tuple[str, str, tuple[str, ...]]]
 ) -> float:
     """The share of a reference's edges that are there; 1 where it has none."""

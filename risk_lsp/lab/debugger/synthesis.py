@@ -45,7 +45,7 @@ def synthesise(
     A run that was killed loses no more than the programs that it was working on; the next one makes them again, and
     the same ones where the models draw by seeds.
     """
-    known, programs = _known(out, options.sampling.model)
+    known, programs = _known_programs(out, options.sampling.model)
     missing = [
         (problem, index)
         for problem in problems
@@ -56,7 +56,7 @@ def synthesise(
     with shown_progress(messages, "programs", len(missing)) as progress, out.open("a", encoding="utf-8") as file:
         for first in range(0, len(missing), options.together):
             part = missing[first : first + options.together]
-            records = _written(part, crew, options)
+            records = _write_records(part, crew, options)
             for record, (problem, _) in zip(records, part, strict=True):
                 examined = examiner.examine(problem, record["program"])
                 record |= {"verified": examined.passed, "err": examined.reason, "error": examined.failure}
@@ -77,7 +77,7 @@ def synthesise(
 
 def add_published(out: Path, pairs: Sequence[Path], problems: Mapping[str, Problem], examiner: Examiner) -> None:
     """Append to `out` the pairs of these files that it lacks, and that fail and pass here, too."""
-    _, known = _known(out, "")
+    _, known = _known_programs(out, "")
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("a", encoding="utf-8") as file:
         for record in published_records(pairs, problems, examiner, known):
@@ -85,7 +85,7 @@ def add_published(out: Path, pairs: Sequence[Path], problems: Mapping[str, Probl
             file.flush()
 
 
-def _written(part: Sequence[tuple[Problem, int]], crew: Crew, options: SynthesisOptions) -> list[dict[str, Any]]:
+def _write_records(part: Sequence[tuple[Problem, int]], crew: Crew, options: SynthesisOptions) -> list[dict[str, Any]]:
     """A record of a program for each problem and index, in their order."""
     wanted = [Wanted(problem, seed_of(options.sampling, problem, index)) for problem, index in part]
     written = {(item.problem.task_id, item.seed): program for item, program in crew.writer.written(wanted)}
@@ -145,7 +145,7 @@ def _seeds(record: dict[str, Any], options: SynthesisOptions) -> list[int]:
     return [int.from_bytes(sha256(name.encode()).digest()[:4], "big") >> 1 for name in names]
 
 
-def _known(out: Path, model: str) -> tuple[set[tuple[str, int]], set[tuple[str, str]]]:
+def _known_programs(out: Path, model: str) -> tuple[set[tuple[str, int]], set[tuple[str, str]]]:
     """The problems and indices that `out` holds of this model, and the problems and programs of anybody.
 
     A last line that was cut short is removed.

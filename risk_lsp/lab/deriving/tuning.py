@@ -127,7 +127,7 @@ class Tuning:
             for batch in self._batches(self._learnt, chooser):
                 done = max(progress.step / steps, progress.seconds / (60 * options.minutes))
                 if done >= 1:
-                    return self._finished(progress)
+                    return self._finish(progress)
                 warm = min(1.0, (progress.step + 1) / _WARM_UP)
                 factor = warm * (_LEAST_FACTOR + (1 - _LEAST_FACTOR) * (1 + math.cos(math.pi * done)) / 2)
                 for group, rate in zip(optimizer.param_groups, rates.values(), strict=True):
@@ -146,7 +146,7 @@ class Tuning:
                 if time.monotonic() - saved > 60 * options.checkpoint_minutes:
                     save_checkpoint(checkpoint, self._parts, [optimizer], progress)
                     saved = time.monotonic()
-        return self._finished(progress)
+        return self._finish(progress)
 
     @torch.inference_mode()
     def validation_loss(self) -> float:
@@ -167,7 +167,7 @@ class Tuning:
         self._head.encoder.mean.copy_(features.mean(dim=0))
         self._head.encoder.scale.copy_(features.std(dim=0).clamp(min=1e-3))
 
-    def _finished(self, progress: Progress) -> Progress:
+    def _finish(self, progress: Progress) -> Progress:
         _say(f"validation loss {self.validation_loss():.4f} after {progress.tokens:,} tokens")
         folder = self._options.out / "model"
         self._model.save_pretrained(folder, max_shard_size="45MB")

@@ -97,13 +97,13 @@ def judge_folds(
             found = {name: scores[level] for name, scores in unfitted.items()}
             found[TRIVIAL] = _trivial_scores(study, level, trivial[level], roles.training)
             found[PROBE] = span_probabilities(study, level, fit)
-            edited, weights = _labelled(study, level, roles.training)
+            edited, weights = _label_spans(study, level, roles.training)
             rate = base_rate(edited, weights) if weights.any() else 0.0
             found[BASE_RATE] = np.full(len(table), rate)
             rows = roles.held_out[table.program]
             for name, scores in found.items():
                 raw[level][name][rows] = np.where(np.isnan(scores), rate, scores)[rows]
-                by_fold = _rescaled(study, level, scores, roles.calibration, rate).where(rows)
+                by_fold = _rescale_scores(study, level, scores, roles.calibration, rate).where(rows)
                 mapped[level][name].platt[rows], mapped[level][name].isotonic[rows] = by_fold
         judged |= fold.held_out
     facts = study.facts
@@ -114,7 +114,7 @@ def judge_folds(
 
 def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> FoldFit:
     """A probe of the recipe, fitted to some programs and calibrated on others, and its values for all tokens."""
-    data = _weighted(study, training)
+    data = _weigh_programs(study, training)
     data = replace(data, store=as_wholes(data.store, layout=uses_layout(recipe.options.architecture)))
     groups = np.concatenate([study.data.groups, study.injected_groups])
     validation = np.array([is_held_out(group, VALIDATION_SHARE) for group in groups], dtype=np.bool_)
@@ -152,7 +152,7 @@ class _Roles:
         return cls(fold.held_out, learnt & calibrating, learnt & ~calibrating)
 
 
-def _weighted(study: Study, training: Mask) -> WeightedPrograms:
+def _weigh_programs(study: Study, training: Mask) -> WeightedPrograms:
     """The training programs with their weights; injected bugs of their problems, but not of validation ones, too."""
     facts = study.facts
     allowed = set(facts.groups[training])
@@ -178,7 +178,7 @@ def _only_real(study: Study, wanted: Mask) -> WeightedPrograms:
     )
 
 
-def _labelled(study: Study, level: Level, wanted: Mask) -> tuple[NDArray[np.bool_], Floats]:
+def _label_spans(study: Study, level: Level, wanted: Mask) -> tuple[NDArray[np.bool_], Floats]:
     """Labels of a level's spans, and what those of the wanted programs weigh."""
     table, facts = study.tables[level], study.facts
     weights = facts.weights if level == "program" else facts.span_weights
@@ -187,7 +187,7 @@ def _labelled(study: Study, level: Level, wanted: Mask) -> tuple[NDArray[np.bool
 
 
 def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask) -> Floats:
-    edited, weights = _labelled(study, level, training)
+    edited, weights = _label_spans(study, level, training)
     rows = np.flatnonzero(weights > 0)
     if not len(rows):
         return np.full(len(weights), np.nan)
@@ -195,9 +195,9 @@ def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask
     return fit_logistic(features[rows], edited[rows], weights[rows]).probability(features)
 
 
-def _rescaled(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> Rescaled:
+def _rescale_scores(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> Rescaled:
     """Scores after maps that are fitted on the calibration problems of the other folds; the base rate where none is."""
-    edited, weights = _labelled(study, level, calibrating)
+    edited, weights = _label_spans(study, level, calibrating)
     usable = (weights > 0) & ~np.isnan(scores)
     if not usable.any():
         return Rescaled(np.full(len(scores), rate), np.full(len(scores), rate))

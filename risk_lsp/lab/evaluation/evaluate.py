@@ -58,7 +58,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     if args.threads is not None:
         torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
     args.out.mkdir(parents=True, exist_ok=True)
-    found = _known(args.out / "evaluation.json")
+    found = _read_earlier(args.out / "evaluation.json")
     data = read_probe_data(args.data, args.per_group, kinds=NATURAL).where(lambda _: True)
     resamples = _QUICK_RESAMPLES if args.quick else args.resamples
     bench = Bench(data, args.bugs, args.texts, args.cache, resamples)
@@ -96,7 +96,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     replace_file(args.out / "evaluation.md", report.encode())
 
 
-def _known(path: Path) -> dict[str, Any]:
+def _read_earlier(path: Path) -> dict[str, Any]:
     """What an earlier run wrote; BadInput if the file is something else."""
     if not path.is_file():
         return {"parts": {}}
@@ -134,7 +134,7 @@ def _folds(
         "five_folds": _figures(by_problem, resamples),
         "unread": _figures(_only(by_problem, [split_of(group) != "train" for group in data.groups]), resamples),
         **_benchmarks_out(study, recipe, unfitted, store, resamples),
-        "shipped": _shown(
+        "shipped": _figures_by_level(
             statistics_by_level(
                 score_programs(engine, data.of("calibration")),
                 score_programs(engine, data.of("test")),
@@ -188,7 +188,7 @@ def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Scores, store: FoldS
     }
     everywhere = [level for level in LEVELS if all(level in statistics for statistics in found.values())]
     return {
-        "benchmarks_out": {name: _shown(statistics) for name, statistics in found.items()},
+        "benchmarks_out": {name: _figures_by_level(statistics) for name, statistics in found.items()},
         "benchmarks_mean": {
             level: mean_figures([statistics[level] for statistics in found.values()]) for level in everywhere
         },
@@ -196,7 +196,7 @@ def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Scores, store: FoldS
 
 
 def _figures(judged: Judged, resamples: int) -> dict[str, Any]:
-    return _shown(_statistics(judged, resamples))
+    return _figures_by_level(_statistics(judged, resamples))
 
 
 def _statistics(judged: Judged, resamples: int, seed: int = 0) -> dict[Level, LevelStatistics]:
@@ -208,7 +208,7 @@ def _statistics(judged: Judged, resamples: int, seed: int = 0) -> dict[Level, Le
     }
 
 
-def _shown(statistics: Mapping[Level, LevelStatistics]) -> dict[str, Any]:
+def _figures_by_level(statistics: Mapping[Level, LevelStatistics]) -> dict[str, Any]:
     return {level: each.figures() for level, each in statistics.items()}
 
 
@@ -226,17 +226,17 @@ def _only(judged: Judged, wanted: Iterable[bool]) -> Judged:
 def _counts(data: ProbeData) -> dict[str, Any]:
     benchmarks = {program.benchmark for program in data.programs}
     return {
-        **_counted(data),
+        **_count_programs(data),
         "labels": data.labels,
         "models": len({program.model for program in data.programs}),
         "benchmarks": {
-            name: _counted(data.where(lambda program, name=name: program.benchmark == name))  # type: ignore[misc]
+            name: _count_programs(data.where(lambda program, name=name: program.benchmark == name))  # type: ignore[misc]
             for name in sorted(benchmarks)
         },
     }
 
 
-def _counted(data: ProbeData) -> dict[str, int]:
+def _count_programs(data: ProbeData) -> dict[str, int]:
     failing = [program for program in data.programs if not program.passed]
     splits = [split_of(group) for group in {program.group for program in data.programs}]
     return {
@@ -255,12 +255,12 @@ def _plots(judged: Judged, out: Path) -> dict[str, str]:
     lines = judged.records["line"]
     drawn: Mapping[str, Mapping[str, Any]] = {
         "The probe at every level": {
-            f"{level}s": reliability_table(*_weighed(judged, level, PROBE))
+            f"{level}s": reliability_table(*_weigh_records(judged, level, PROBE))
             for level in LEVELS
             if judged.records[level].weights.any()
         },
         "Lines, every technique as it comes": {
-            name: reliability_table(*_weighed(judged, "line", name)) for name in lines.scores
+            name: reliability_table(*_weigh_records(judged, "line", name)) for name in lines.scores
         },
     }
     places = {"The probe at every level": "images/evaluation-probe.png"}
@@ -270,7 +270,7 @@ def _plots(judged: Judged, out: Path) -> dict[str, str]:
     return places
 
 
-def _weighed(judged: Judged, level: Level, technique: str) -> tuple[Any, Any, Any]:
+def _weigh_records(judged: Judged, level: Level, technique: str) -> tuple[Any, Any, Any]:
     records = judged.records[level]
     kept = records.weights > 0
     return records.scores[technique][kept], records.edited[kept], records.weights[kept]

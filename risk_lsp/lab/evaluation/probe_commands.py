@@ -63,17 +63,17 @@ def reference(test: dict[Level, LevelRecords]) -> dict[str, list[dict[str, float
             {key: value if key == "n" else round(value, 4) for key, value in row._asdict().items()}
             for row in _table(test[level], REFERENCE_EDGES)
         ]
-        for level in _measured(test)
+        for level in _measured_levels(test)
     }
 
 
 def reliability_curves(test: dict[Level, LevelRecords]) -> dict[str, list[ReliabilityRow]]:
     """Ten equal bins a level, for the reliability diagram."""
     edges = tuple(np.linspace(0, 1, 11))
-    return {f"{level}s": _table(test[level], edges) for level in _measured(test)}
+    return {f"{level}s": _table(test[level], edges) for level in _measured_levels(test)}
 
 
-def _measured(test: dict[Level, LevelRecords]) -> list[Level]:
+def _measured_levels(test: dict[Level, LevelRecords]) -> list[Level]:
     return [level for level in LEVELS if test[level].weights.any()]
 
 
@@ -124,16 +124,16 @@ def update_between_markers(path: Path, text: str) -> None:
 def _cells(found: dict[str, Any]) -> list[str]:
     low, high = found["auc_interval"]
     return [
-        _shown(found["bss_raw"], 2),
-        _shown(found["ece_raw"]),
-        f"{_shown(found['auc'])} ({_shown(low)}-{_shown(high)})",
-        _shown(found["bss_platt"]),
-        _shown(found["ece_platt"]),
-        _shown(found["within_failing_auc"]) if "within_failing_auc" in found else "",
+        _format_number(found["bss_raw"], 2),
+        _format_number(found["ece_raw"]),
+        f"{_format_number(found['auc'])} ({_format_number(low)}-{_format_number(high)})",
+        _format_number(found["bss_platt"]),
+        _format_number(found["ece_platt"]),
+        _format_number(found["within_failing_auc"]) if "within_failing_auc" in found else "",
     ]
 
 
-def _shown(value: float | None, digits: int = 3) -> str:
+def _format_number(value: float | None, digits: int = 3) -> str:
     return "n/a" if value is None else f"{value:.{digits}f}"
 
 

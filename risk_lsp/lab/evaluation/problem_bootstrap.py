@@ -57,7 +57,7 @@ class ProblemBootstrap:
         mass = self._sums(records.weights)
         rate = self._sums(records.weights * records.y) / mass
         brier = self._sums(records.weights * (records.p - records.y) ** 2) / mass
-        return _divided(rate * (1.0 - rate) - brier, rate * (1.0 - rate))
+        return _divide(rate * (1.0 - rate) - brier, rate * (1.0 - rate))
 
     def expected_calibration_error(self, p: ArrayLike, y: ArrayLike, *, bins: int = 10) -> FloatArray:
         """As `metrics.expected_calibration_error`."""
@@ -75,11 +75,11 @@ class ProblemBootstrap:
         if len(distinct) > _RANKS:
             middle = np.cumsum(np.bincount(places)) / len(records.p)
             places = np.minimum((middle * _RANKS).astype(np.int64), _RANKS - 1)[places]
-        positive = self._tabulated(records.weights * records.y, places, _RANKS)
-        negative = self._tabulated(records.weights * (1.0 - records.y), places, _RANKS)
+        positive = self._tabulate(records.weights * records.y, places, _RANKS)
+        negative = self._tabulate(records.weights * (1.0 - records.y), places, _RANKS)
         below = np.cumsum(negative, axis=1) - negative
         ordered = (positive * (below + negative / 2.0)).sum(axis=1)
-        found = _divided(ordered, positive.sum(axis=1) * negative.sum(axis=1))
+        found = _divide(ordered, positive.sum(axis=1) * negative.sum(axis=1))
         found[0] = auc(records.p, records.y, records.weights)
         return found
 
@@ -89,20 +89,20 @@ class ProblemBootstrap:
         usable = ~np.isnan(measured.values)
         weights = np.where(usable, measured.weights, 0.0)
         top = np.bincount(names, weights * np.where(usable, measured.values, 0.0), self._count)
-        return _divided(self._times @ top, self._times @ np.bincount(names, weights, self._count))
+        return _divide(self._times @ top, self._times @ np.bincount(names, weights, self._count))
 
     def _calibration_error(
         self, p: ArrayLike, y: ArrayLike, binned: Callable[[FloatArray, FloatArray], IntArray], bins: int
     ) -> FloatArray:
         records = check_records(p, y, self._weights)
         places = binned(records.p, records.weights)
-        gaps = self._tabulated(records.weights * (records.p - records.y), places, bins)
-        return _divided(np.abs(gaps).sum(axis=1), self._sums(records.weights))
+        gaps = self._tabulate(records.weights * (records.p - records.y), places, bins)
+        return _divide(np.abs(gaps).sum(axis=1), self._sums(records.weights))
 
     def _sums(self, values: FloatArray) -> FloatArray:
         return np.asarray(self._times @ np.bincount(self._ids, values, self._count), dtype=np.float64)
 
-    def _tabulated(self, values: FloatArray, places: IntArray, count: int) -> FloatArray:
+    def _tabulate(self, values: FloatArray, places: IntArray, count: int) -> FloatArray:
         """Sums of `values` by place, float64[1 + resamples, count]."""
         cells = np.bincount(self._ids * count + places, values, self._count * count)
         return np.asarray(self._times @ cells.reshape(self._count, count), dtype=np.float64)
@@ -137,7 +137,7 @@ def four_digits(value: float) -> float | None:
     return None if math.isnan(value) else round(float(value), 4)
 
 
-def _divided(top: FloatArray, bottom: FloatArray) -> FloatArray:
+def _divide(top: FloatArray, bottom: FloatArray) -> FloatArray:
     found = np.full(len(top), np.nan)
     np.divide(top, bottom, out=found, where=bottom > 0)
     return found

@@ -65,7 +65,7 @@ def failing_programs(
     if not files:
         raise BadInput(f"{folder} holds no problems_*.jsonl.xz", _HINT)
     problems = problems_by_id(files)
-    found = _injected(folder, problems) if set_name == "humanevalfix" else _natural(folder, problems, seed)
+    found = _read_injected(folder, problems) if set_name == "humanevalfix" else _natural(folder, problems, seed)
     kept = [program for program in found if split is None or split_of(program.problem.group) == split]
     if not kept:
         raise BadInput(f"{folder} holds no failing programs for {set_name}", _HINT)
@@ -73,7 +73,7 @@ def failing_programs(
     return kept[:count]
 
 
-def _injected(folder: Path, problems: dict[str, Problem]) -> list[FailingProgram]:
+def _read_injected(folder: Path, problems: dict[str, Problem]) -> list[FailingProgram]:
     path = folder / _FIX
     if not path.is_file():
         raise BadInput(f"{folder} holds no {_FIX}", _HINT)
@@ -259,7 +259,7 @@ def _show(name: str, figures: dict[str, Any], measured: Sequence[Measurement], a
     plot_rates(curves, args.out / f"{name}.png", title=title, cost="executions", logarithmic=False)
 
 
-def _known(path: Path) -> dict[str, Measurement]:
+def _read_measurements(path: Path) -> dict[str, Measurement]:
     """What was measured before; a last line that was cut short is measured again."""
     known: dict[str, Measurement] = {}
     for where, record in read_appended(path):
@@ -283,7 +283,7 @@ def measure_sets(args: argparse.Namespace) -> None:
     with Sandbox() as sandbox:
         sandbox.run("pass")  # says at once if programs cannot be run here
     records = args.out / "measurements.jsonl"
-    known = _known(records)
+    known = _read_measurements(records)
     missing = [program for program in programs if program.id not in known]
     engine = Engine.load(bundle_path(args.bundle), threads=1)
     with (

@@ -45,7 +45,7 @@ def line_sentences(line: Mapping[str, Any]) -> str:
         if name not in (PROBE, BASE_RATE) and _value(techniques[name]["auc"]) > _value(probe["auc"])
     ]
     if better:
-        sentences.append(f"It does not win everywhere: a higher AUC has {_listed(better)}.")
+        sentences.append(f"It does not win everywhere: a higher AUC has {_list_names(better)}.")
     return " ".join(sentences)
 
 
@@ -87,7 +87,7 @@ def benchmark_sentences(found: Mapping[str, Any]) -> str:
         f"mean of {len(probes)}: AUC {means[0]:.3f}, Brier skill {means[1]:.3f}, calibration error {means[2]:.3f}."
     )
     if below:
-        sentence += f" On {_listed(below)} the unscaled probabilities are worse than the base rate would be."
+        sentence += f" On {_list_names(below)} the unscaled probabilities are worse than the base rate would be."
     return sentence
 
 
@@ -158,7 +158,7 @@ def _low(value: list[float | None]) -> float:
     return float("-inf") if value[1] is None else value[1]
 
 
-def _listed(names: list[str]) -> str:
+def _list_names(names: list[str]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
@@ -242,7 +242,7 @@ def _levels(levels: Mapping[str, Any]) -> Iterable[str]:
         yield f"### {level.capitalize()}s"
         yield (
             f"{measured['spans']:,} {level}s of {measured['programs']:,} programs of {measured['problems']:,} problems;"
-            f" {_shown(measured['base_rate'])} of them edited."
+            f" {_format_figure(measured['base_rate'])} of them edited."
         )
         yield _table(measured["techniques"], _PROGRAM_SKILL if level in ("function", "program") else _SKILL)
 
@@ -283,11 +283,13 @@ def interval_text(value: Sequence[float | None] | None) -> str:
     """[estimate, low, high] as a cell of a table; empty for a figure that is not there or undefined."""
     if value is None or value[0] is None:
         return ""
-    interval = "" if value[1] is None or value[2] is None else f" [{_shown(value[1])}, {_shown(value[2])}]"
-    return _shown(value[0]) + interval
+    interval = (
+        "" if value[1] is None or value[2] is None else f" [{_format_figure(value[1])}, {_format_figure(value[2])}]"
+    )
+    return _format_figure(value[0]) + interval
 
 
-def _shown(value: float | None) -> str:
+def _format_figure(value: float | None) -> str:
     """Three digits without the leading zero."""
     return "n/a" if value is None else f"{value:.3f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.2f}"
 
@@ -319,7 +321,7 @@ def _attempts(attempts: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = []
     for attempt in attempts:
         cells = [attempt.get(name) for name in columns]
-        shown = [_shown(cell) if isinstance(cell, float) and abs(cell) < 1 else cell for cell in cells]
+        shown = [_format_figure(cell) if isinstance(cell, float) and abs(cell) < 1 else cell for cell in cells]
         words = [f"{cell:.0f}" if isinstance(cell, float) else str(cell) for cell in shown]
         rows.append([str(attempt["variant"]), *words])
     return [

@@ -131,7 +131,7 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
     if options.trusts_known:
         records = {record["id"]: record for record in kept_records(inputs, read_labels(options.known))}
     else:
-        records = _found(options, inputs, messages)
+        records = _collect_records(options, inputs, messages)
     write_labels(options.out / LABELS, records.values())
     records |= {
         name: labelled_record(inputs.problems[sample.task_id], sample, passed=True)
@@ -148,7 +148,7 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
     )
 
 
-def _found(options: BuildOptions, inputs: Inputs, messages: TextIO) -> dict[str, dict[str, Any]]:
+def _collect_records(options: BuildOptions, inputs: Inputs, messages: TextIO) -> dict[str, dict[str, Any]]:
     """All records by the ids of their programs: those of earlier runs, and of what was still to be done."""
     with BuildStore(options.out / "work", options.settings()) as store:
         records = {record["id"]: record for record in store.records()}
@@ -202,7 +202,7 @@ def _results(tasks: list[Task], options: BuildOptions) -> Iterator[dict[str, Any
         while running:
             for connection in wait(list(running)):
                 assert isinstance(connection, Connection)
-                record = _received(connection)
+                record = _receive(connection)
                 if record is not None:
                     yield record
                 elif (task := next(waiting, None)) is not None:  # type: ignore[assignment]
@@ -216,7 +216,7 @@ def _results(tasks: list[Task], options: BuildOptions) -> Iterator[dict[str, Any
             process.join()
 
 
-def _received(connection: Connection) -> dict[str, Any] | Notice | None:
+def _receive(connection: Connection) -> dict[str, Any] | Notice | None:
     try:
         record: dict[str, Any] | Notice | None = connection.recv()
     except EOFError:

@@ -114,7 +114,7 @@ def records_of(
         pool.add(PassingProgram(program, "fixed program"))
     failing = []
     for sample in task.pending:
-        if sample.verified is None and _judged(sandbox, problem, sample.program).passed:
+        if sample.verified is None and _judge_whole(sandbox, problem, sample.program).passed:
             pool.add(PassingProgram(sample.program, "passing program"))
             yield labelled_record(problem, sample, passed=True)
         else:
@@ -122,12 +122,12 @@ def records_of(
     screen = screen_for(sandbox, problem, cpu_seconds=_patience(sandbox, task))
     search = PatchSearch(screen, pool, problem.entry_point, settings)
     for sample in sorted(failing, key=lambda sample: pool.distance(sample.program)):
-        verdict = _judged(sandbox, problem, sample.program)
+        verdict = _judge_whole(sandbox, problem, sample.program)
         if verdict.passed:
             yield labelled_record(problem, sample, passed=True)
             continue
         label = task.known.get(sample_id(sample))
-        if label is not None and (known := _known(label, sandbox, problem, sample)) is not None:
+        if label is not None and (known := _known_record(label, sandbox, problem, sample)) is not None:
             if "patch" in known:
                 pool.add(PassingProgram(known["patch"]["fixed"], "fixed program"))
             yield known
@@ -136,7 +136,7 @@ def records_of(
         asked = _Asked(fixer, problem, sample.program, verdict)
         patches = search.patches(sample.program, sample.prompt_lines, asked)
         # The smallest one that passes by itself, too.
-        patch = next((patch for patch in patches if _judged(sandbox, problem, patch.fixed).passed), None)
+        patch = next((patch for patch in patches if _judge_whole(sandbox, problem, patch.fixed).passed), None)
         record = labelled_record(problem, sample, passed=False, patch=patch)
         record |= {
             "error": verdict.error,
@@ -172,12 +172,12 @@ class _Asked:
         return {"answered": {name: getattr(self._fixes, name) for name in names}}
 
 
-def _known(label: dict[str, Any], sandbox: Sandbox, problem: Problem, sample: Sample) -> dict[str, Any] | None:
+def _known_record(label: dict[str, Any], sandbox: Sandbox, problem: Problem, sample: Sample) -> dict[str, Any] | None:
     """The record of a program by an earlier build's label; None where that label does not hold here."""
     if label["passed"]:
         return None
     fixed = fixed_by(problem, sample, label)
-    if "patch" in label and (fixed is None or not _judged(sandbox, problem, fixed).passed):
+    if "patch" in label and (fixed is None or not _judge_whole(sandbox, problem, fixed).passed):
         return None
     return record_of(problem, sample, label, fixed)
 
@@ -191,6 +191,6 @@ def _patience(sandbox: Sandbox, task: BuildTask) -> float:
     return _LONGEST
 
 
-def _judged(sandbox: Sandbox, problem: Problem, program: str) -> Verdict:
+def _judge_whole(sandbox: Sandbox, problem: Problem, program: str) -> Verdict:
     sandbox.limits = TEST_LIMITS
     return judge(sandbox, problem, program)

@@ -159,7 +159,7 @@ _SMALL_SHARE = 1 / 3
 def records_of_repair(repair: Repair, sandbox: Sandbox) -> Iterator[dict[str, Any]]:
     """The records of the two programs; none where neither tests nor published verdicts tell which of them works."""
     problem, broken, fixed = repair
-    found = None if problem.test_kind == "none" else _needed(repair, sandbox)
+    found = None if problem.test_kind == "none" else _needed_part(repair, sandbox)
     if found is None and (broken.passed, fixed.passed) == (False, True):
         found = _whole(broken, fixed)
     if found is not None:
@@ -168,7 +168,7 @@ def records_of_repair(repair: Repair, sandbox: Sandbox) -> Iterator[dict[str, An
         yield labelled_record(problem, fixed, passed=True)
 
 
-def _needed(repair: Repair, sandbox: Sandbox) -> tuple[Patch, dict[str, Any]] | None:
+def _needed_part(repair: Repair, sandbox: Sandbox) -> tuple[Patch, dict[str, Any]] | None:
     """The part of the fix without which the tests fail; None where they do not tell the two programs apart."""
     problem, broken, fixed = repair
     sandbox.limits = TEST_LIMITS

@@ -128,11 +128,11 @@ def labelled_record(problem: Problem, sample: Sample, passed: bool, patch: Patch
     if patch is not None:
         edited = edited_spans(patch.hunks)
         record["edited"] = [[span.start + shift, span.end + shift] for span in edited]
-        record["patch"] = _described(sample.program, given, patch, edited, shift)
+        record["patch"] = _describe_patch(sample.program, given, patch, edited, shift)
     return record
 
 
-def _described(program: str, given: int, patch: Patch, edited: list[Span], shift: int) -> dict[str, Any]:
+def _describe_patch(program: str, given: int, patch: Patch, edited: list[Span], shift: int) -> dict[str, Any]:
     lines = code_line_spans(program, "python", Span(given, len(program)))
     tokens = [lexeme.span for line in read_code(program).lines for lexeme in line.lexemes if lexeme.span.start >= given]
     return {

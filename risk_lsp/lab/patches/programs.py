@@ -160,7 +160,7 @@ def _cases(packed: str) -> list[dict[str, str]]:
     try:
         cases = json.loads(packed)
     except ValueError:
-        cases = json.loads(_unpacked(packed))
+        cases = json.loads(_unpack(packed))
     if not isinstance(cases, list) or not all(
         isinstance(case, dict) and {"input", "output"} <= case.keys() for case in cases
     ):
@@ -168,7 +168,7 @@ def _cases(packed: str) -> list[dict[str, str]]:
     return cases
 
 
-def _unpacked(packed: str) -> str:
+def _unpack(packed: str) -> str:
     try:
         text = _TextUnpickler(io.BytesIO(zlib.decompress(base64.b64decode(packed.encode(), validate=True)))).load()
     except (binascii.Error, zlib.error, pickle.UnpicklingError, EOFError) as error:

@@ -41,7 +41,7 @@ def statistics_of(records: Iterable[dict[str, Any]], max_share: float) -> dict[s
         "without_syntax_errors": _figures(parsing),
         "by_benchmark": _by(parsing, lambda record: str(record["benchmark"])),
         "by_model": _by(parsing, lambda record: str(record["model"])),
-        "coverage_by_share": {str(cap): _covered(parsing, cap) for cap in _CAPS},
+        "coverage_by_share": {str(cap): _coverage(parsing, cap) for cap in _CAPS},
         "seconds": round(sum(record.get("seconds", 0) for record in failing), 1),
         "runs": sum(record.get("runs", 0) for record in failing),
         "asked": {
@@ -75,7 +75,7 @@ def _by(records: list[dict[str, Any]], key: Callable[[dict[str, Any]], str]) -> 
     return {name: _figures(parts[name]) for name in sorted(parts, key=lambda name: (-len(parts[name]), name))}
 
 
-def _covered(records: list[dict[str, Any]], cap: float) -> dict[str, Any]:
+def _coverage(records: list[dict[str, Any]], cap: float) -> dict[str, Any]:
     shares = [
         record["patch"]["lines_touched"] / max(record["patch"]["lines"], 1) for record in records if "patch" in record
     ]
@@ -117,7 +117,7 @@ def data_card(
         f"which {statistics['syntax_errors']:,} do not parse. The search ran {statistics['runs']:,} variants in "
         f"{statistics['seconds'] / 3600:.1f} hours of one worker.\n",
     ]
-    parts += _asked(statistics["asked"])
+    parts += _asked_section(statistics["asked"])
     rows = {"all": statistics["without_syntax_errors"], **statistics["by_benchmark"]}
     parts += ["## By benchmark\n", "Failing programs that parse.\n", _figures_table("benchmark", rows)]
     parts += ["## By model\n", _figures_table("model", statistics["by_model"])]
@@ -129,7 +129,7 @@ def data_card(
     return "\n".join(parts)
 
 
-def _asked(asked: dict[str, Any]) -> list[str]:
+def _asked_section(asked: dict[str, Any]) -> list[str]:
     if not asked["programs"]:
         return []
     return [

@@ -78,7 +78,7 @@ def sample(
 
     The progress of this run goes to `messages`.
     """
-    known = _known(out, options)
+    known = _count_known(out, options)
     missing = [
         Wanted(problem, seed_of(options, problem, index))
         for problem in problems
@@ -130,7 +130,7 @@ def seed_of(options: SamplingOptions, problem: Problem, index: int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def _known(out: Path, options: SamplingOptions) -> Counter[str]:
+def _count_known(out: Path, options: SamplingOptions) -> Counter[str]:
     """How many programs `out` holds by problem, of this model and drawn so. A last line cut short is removed."""
     known: Counter[str] = Counter()
     drawn = (options.model, options.temperature, options.top_p)
@@ -212,7 +212,7 @@ def run_sample(args: argparse.Namespace) -> int:
     if args.shortest_first:
         problems.sort(key=lambda problem: len(problem.prompt) + len(problem.reference or ""))
     provider = args.provider or ("openai" if args.base_url else "embedded")
-    writer, options = (_chat if provider == "openai" else _hosted)(args)
+    writer, options = (_chat_writer if provider == "openai" else _hosted_writer)(args)
     tally = sample(problems, writer, options, args.out, sys.stderr)
     print(
         f"{args.out}: {tally.programs:,} programs more, {tally.prompt_tokens:,} tokens read and "
@@ -225,7 +225,7 @@ def _options(args: argparse.Namespace, model: str) -> SamplingOptions:
     return SamplingOptions(model, args.per_problem, args.temperature, args.top_p, tuple(args.stop), args.seed)
 
 
-def _chat(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
+def _chat_writer(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
     if not args.model:
         raise BadInput("no model is named", "name one of the endpoint's with --model")
     from risk_lsp.lab.patches.writers import ChatWriter
@@ -237,7 +237,7 @@ def _chat(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
     return ChatWriter(Endpoint(at, max_tokens=args.max_tokens), options, args.parallel or 4), options
 
 
-def _hosted(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
+def _hosted_writer(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
     from risk_lsp.lab.patches.writers import HostedWriter
     from risk_lsp.model.code_model import CodeModel
     from risk_lsp.probe.bundle import load_bundle

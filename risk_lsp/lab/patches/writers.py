@@ -182,7 +182,7 @@ class ChatWriter:
             try:
                 while True:
                     for item in islice(waiting, self._parallel - len(running)):
-                        running[threads.submit(self._asked, item)] = item
+                        running[threads.submit(self._ask, item)] = item
                     if not running:
                         return
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -190,7 +190,7 @@ class ChatWriter:
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
 
-    def _asked(self, wanted: Wanted) -> Written:
+    def _ask(self, wanted: Wanted) -> Written:
         options = self._options
         answer = self._endpoint.complete(
             prompt_for(wanted.problem),

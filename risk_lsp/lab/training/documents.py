@@ -102,7 +102,7 @@ def standard_library() -> Iterator[TrainingDocument]:
         relative = path.relative_to(root).as_posix()
         if "site-packages" in relative or "lib2to3/tests/data" in relative:
             continue
-        text = _decoded(path.read_bytes())
+        text = _decode(path.read_bytes())
         if text is not None:
             yield _document("python-standard-library", "PSF-2.0", relative, text)
 
@@ -116,7 +116,7 @@ def installed_distributions() -> Iterator[TrainingDocument]:
         for file in distribution.files or []:
             if file.suffix == ".py":
                 located = Path(str(file.locate()))
-                text = _decoded(located.read_bytes()) if located.is_file() else None
+                text = _decode(located.read_bytes()) if located.is_file() else None
                 if text is not None:
                     yield _document(f"{name}=={distribution.version}", licence, str(file), text)
 
@@ -175,7 +175,7 @@ def _document(source: str, licence: str, path: str, text: str) -> TrainingDocume
     return TrainingDocument(source, licence, path, "library", text, is_held_out(f"{source}:{path}"))
 
 
-def _decoded(raw: bytes) -> str | None:
+def _decode(raw: bytes) -> str | None:
     try:
         return raw.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
@@ -192,7 +192,7 @@ def _python_members(archive: Path) -> Iterator[tuple[str, str]]:
         with zipfile.ZipFile(archive) as wheel:
             for name in wheel.namelist():
                 if name.endswith(".py") or _is_metadata(name):
-                    text = _decoded(wheel.read(name))
+                    text = _decode(wheel.read(name))
                     if text is not None:
                         yield name, text
     elif archive.name.endswith((".tar.gz", ".tgz")):
@@ -200,7 +200,7 @@ def _python_members(archive: Path) -> Iterator[tuple[str, str]]:
             for member in source:
                 stream = source.extractfile(member) if member.isfile() else None
                 if stream is not None and (member.name.endswith(".py") or _is_metadata(member.name)):
-                    text = _decoded(stream.read())
+                    text = _decode(stream.read())
                     if text is not None:
                         yield member.name, text
 

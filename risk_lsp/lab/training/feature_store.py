@@ -97,7 +97,7 @@ def read_features(
     for first in range(0, len(missing), TEXTS_AT_ONCE):
         batch = missing[first : first + TEXTS_AT_ONCE]
         chosen = [texts[index] for index in batch]
-        rows = list(_read(model, chosen, [encodings[index] for index in batch], layers, statistics=statistics))
+        rows = list(_read_texts(model, chosen, [encodings[index] for index in batch], layers, statistics=statistics))
         for index, each in zip(batch, rows, strict=True):
             features[places[index] : places[index + 1]] = each
         if cache is not None:
@@ -106,7 +106,7 @@ def read_features(
     return features
 
 
-def _read(
+def _read_texts(
     model: CodeModel, texts: Sequence[str], encodings: Sequence[Encoding], layers: Sequence[int], *, statistics: bool
 ) -> Iterator[NDArray[np.float16]]:
     boundaries = [
@@ -213,14 +213,14 @@ class WeightedPrograms:
     @cached_property
     def line_weights(self) -> Floats:
         """What each line weighs, float64[lines]: the scored lines of a program share its weight equally."""
-        return _shared(self.span_weights, self.store.line_program, self.store.line_scored)
+        return _share_weights(self.span_weights, self.store.line_program, self.store.line_scored)
 
     @cached_property
     def token_weights(self) -> Floats:
         """What each token weighs, float64[tokens]: those on the scored lines of a program share its weight equally."""
         line = self.store.token_line
         scored = (line != OFF_LINE) & self.store.line_scored[line]
-        return _shared(self.span_weights, self.store.token_program, scored)
+        return _share_weights(self.span_weights, self.store.token_program, scored)
 
     def only(self, wanted: NDArray[np.bool_]) -> WeightedPrograms:
         """The same programs, but those outside `wanted` bool[programs] weigh nothing."""
@@ -253,7 +253,7 @@ def collect_features(
     if layout:
         features = _with_layout(features, texts, encodings, parts)
     labels = [_labels(*each, parts(each[1].text)) for each in zip(programs, given, encodings, strict=True)]
-    return _joined(features, labels, programs)
+    return _join_features(features, labels, programs)
 
 
 @dataclass(frozen=True)
@@ -308,7 +308,7 @@ def _with_layout(
     return found
 
 
-def _joined(
+def _join_features(
     features: NDArray[np.float16], labels: Sequence[_Labels], programs: Sequence[LabelledProgram]
 ) -> FeatureStore:
     token_counts = [len(each.token_line) for each in labels]
@@ -336,7 +336,7 @@ def _joined(
     )
 
 
-def _shared(weights: Floats, program: NDArray[np.int64], counted: NDArray[np.bool_]) -> Floats:
+def _share_weights(weights: Floats, program: NDArray[np.int64], counted: NDArray[np.bool_]) -> Floats:
     """The weight of each program in equal parts for those of its spans that count; 0 for the others."""
     counts = np.bincount(program[counted], minlength=len(weights))
     return np.where(counted, (weights / np.maximum(counts, 1))[program], 0.0)

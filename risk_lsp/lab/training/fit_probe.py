@@ -237,7 +237,7 @@ def fit_head(
     best, best_loss, losses = copy.deepcopy(head.state_dict()), math.inf, []
     for _ in range(options.epochs):
         head.train()
-        for batch in _batches(_drawn(data.weights, training, chooser), options.batch_programs):
+        for batch in _batches(_draw_programs(data.weights, training, chooser), options.batch_programs):
             optimizer.zero_grad()
             loss = _loss(head, data, batch, options, columns)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -264,7 +264,7 @@ def _validation_loss(
 ) -> float:
     """The mean loss over programs drawn by weight, always the same ones."""
     head.eval()
-    drawn = _drawn(data.weights, programs, np.random.default_rng(0))
+    drawn = _draw_programs(data.weights, programs, np.random.default_rng(0))
     return float(np.mean([float(_loss(head, data, batch, options, columns)) for batch in _batches(drawn, 64)]))
 
 
@@ -279,7 +279,7 @@ def _loss(
     return batch_loss(head, torch.from_numpy(batch.features), batch, data.emphasis[programs], options)
 
 
-def _drawn(weights: Floats, programs: NDArray[np.int64], chooser: np.random.Generator) -> NDArray[np.int64]:
+def _draw_programs(weights: Floats, programs: NDArray[np.int64], chooser: np.random.Generator) -> NDArray[np.int64]:
     """As many programs as there are, drawn by weight."""
     return chooser.choice(programs, size=len(programs), p=weights[programs] / weights[programs].sum())
 

@@ -222,7 +222,7 @@ def read_probe_data(
     `only`: ids of programs, which stand in for the others of their problem. Pairs of a bug and its fix that only
     measure are always left out, and so are other programs of the functions whose history measures.
     """
-    programs, shares, labels = _read(path)
+    programs, shares, labels = _read_file(path)
     alone = {program.group for program in programs if program.benchmark in _HISTORIES}
     kept = []
     for program in programs:
@@ -232,7 +232,7 @@ def read_probe_data(
         if (kinds is None or program.kind in kinds) and program.group not in alone and not measures:
             kept.append(program)
     shares = {**failing_shares(kept), **shares}
-    programs = _capped([program for program in kept if only is None or program.id in only], per_group)
+    programs = _cap_groups([program for program in kept if only is None or program.id in only], per_group)
     return ProbeData(programs, natural_weights(programs, shares), span_weights(programs, shares), labels)
 
 
@@ -244,7 +244,7 @@ def read_ids(path: Path) -> frozenset[str]:
         raise BadInput(f"{path} cannot be read: {error}", "name a text file with the id of a program a line") from None
 
 
-def _read(path: Path) -> tuple[list[LabelledProgram], dict[str, float], str]:
+def _read_file(path: Path) -> tuple[list[LabelledProgram], dict[str, float], str]:
     """The programs, the share of failing ones where that is known by problem, and what the labels are."""
     if not path.is_dir():
         return read_labelled(path), {}, "labelled programs"
@@ -267,7 +267,7 @@ def _programs_of(files: Iterable[Path]) -> list[LabelledProgram]:
     return [program for file in files for program in read_labelled(file)]
 
 
-def _capped(programs: list[LabelledProgram], per_group: int) -> list[LabelledProgram]:
+def _cap_groups(programs: list[LabelledProgram], per_group: int) -> list[LabelledProgram]:
     """The first `per_group` passing and as many failing programs of every problem."""
     taken: Counter[tuple[str, bool]] = Counter()
     kept = []

@@ -44,7 +44,7 @@ def with_injected_bugs(programs: Iterable[LabelledProgram], count: int, seed: in
             break
         edit = _chosen(small_edits(program.text, program.scored), program.text, chooser)
         if edit is not None:
-            found.append(_injected(program, edit))
+            found.append(_inject(program, edit))
     return found
 
 
@@ -73,7 +73,7 @@ def _chosen(edits: list[Edit], text: str, chooser: random.Random) -> Edit | None
     return None
 
 
-def _injected(program: LabelledProgram, edit: Edit) -> LabelledProgram:
+def _inject(program: LabelledProgram, edit: Edit) -> LabelledProgram:
     text = edit.apply(program.text)
     end = edit.span.start + len(edit.replacement)
     growth = len(text) - len(program.text)

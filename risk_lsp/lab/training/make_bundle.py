@@ -60,8 +60,8 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     recipe = recipe_from(args, model.layer_count)
     layers, statistics = recipe.layers, recipe.statistics
     layout = uses_layout(recipe.options.architecture)
-    head = tuned.head(model.width) if tuned else _fitted(model, training, recipe, args)
-    held_out = _read(model, calibrating, layers, args, statistics=statistics, layout=layout)
+    head = tuned.head(model.width) if tuned else _fit_recipe(model, training, recipe, args)
+    held_out = _collect_programs(model, calibrating, layers, args, statistics=statistics, layout=layout)
     manifest = Manifest(
         name=args.name or args.out.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -85,11 +85,11 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     return manifest
 
 
-def _fitted(model: CodeModel, training: ProbeData, recipe: Recipe, args: argparse.Namespace) -> HazardProbe:
+def _fit_recipe(model: CodeModel, training: ProbeData, recipe: Recipe, args: argparse.Namespace) -> HazardProbe:
     """A probe of the recipe, from the training problems."""
     layout = uses_layout(recipe.options.architecture)
     learnt = _with_injected(training, args.injected, args.seed)
-    to_learn = _read(model, learnt, recipe.layers, args, statistics=recipe.statistics, layout=layout)
+    to_learn = _collect_programs(model, learnt, recipe.layers, args, statistics=recipe.statistics, layout=layout)
     to_learn = replace(to_learn, store=as_wholes(to_learn.store, layout=layout))  # gigabytes: not both are kept
     head = fit_probe(
         to_learn,
@@ -114,7 +114,7 @@ def _with_injected(training: ProbeData, count: int, seed: int) -> ProbeData:
     )
 
 
-def _read(
+def _collect_programs(
     model: CodeModel,
     data: ProbeData,
     layers: tuple[int, ...],

@@ -130,8 +130,8 @@ def pack_documents(
     end = special[END_OF_TEXT]
     chooser = random.Random(seed)
     for batch in _batches(documents):
-        texts = [_arranged(document, chooser, fim_share) for document in batch]
-        encoded = _encoded(tokenizer, texts, special)
+        texts = [_arrange(document, chooser, fim_share) for document in batch]
+        encoded = _encode_pieces(tokenizer, texts, special)
         for document, ids in zip(batch, encoded, strict=True):
             name = "held-out" if document.held_out else document.kind
             streams.setdefault(name, _Stream(name, folder)).extend([*ids, end])
@@ -206,7 +206,7 @@ class _Piece(NamedTuple):
     text: str
 
 
-def _arranged(document: TrainingDocument, chooser: random.Random, fim_share: float) -> list[_Piece]:
+def _arrange(document: TrainingDocument, chooser: random.Random, fim_share: float) -> list[_Piece]:
     """The document's text as the pieces to encode in order."""
     text = document.text
     if document.held_out or len(text) < 3 or chooser.random() >= fim_share:
@@ -219,7 +219,7 @@ def _arranged(document: TrainingDocument, chooser: random.Random, fim_share: flo
     ]
 
 
-def _encoded(tokenizer: Tokenizer, texts: list[list[_Piece]], special: dict[str, int]) -> Iterator[list[int]]:
+def _encode_pieces(tokenizer: Tokenizer, texts: list[list[_Piece]], special: dict[str, int]) -> Iterator[list[int]]:
     """The token ids of each text. A special token's name inside a text is text that somebody wrote."""
     tokenizer.encode_special_tokens = True
     encoded = iter(tokenizer.encode_batch([piece.text for text in texts for piece in text], add_special_tokens=False))

@@ -94,20 +94,20 @@ class Block:
 
     def run(self, hidden: Floats, angles: tuple[Floats, Floats], past: KeyValues) -> Floats:
         """The residual stream float32[tokens, width] after this block; `past` grows by these tokens."""
-        found = self._attended(*self._projected(hidden, angles), past)
-        return self._fed_forward(hidden + _linear(found, self._out, self._out_bias))
+        found = self._attend(*self._project(hidden, angles), past)
+        return self._feed_forward(hidden + _linear(found, self._out, self._out_bias))
 
     def step(self, hidden: Floats, angles: tuple[Floats, Floats], pasts: Sequence[KeyValues]) -> Floats:
         """The same for the next token of each of several texts: row i follows `pasts[i]`, which grows by it."""
-        queries, keys, values = self._projected(hidden, angles)
+        queries, keys, values = self._project(hidden, angles)
         rows = [slice(row, row + 1) for row in range(len(pasts))]
         found = [
-            self._attended(queries[row], keys[:, row], values[:, row], past)
+            self._attend(queries[row], keys[:, row], values[:, row], past)
             for row, past in zip(rows, pasts, strict=True)
         ]
-        return self._fed_forward(hidden + _linear(np.concatenate(found), self._out, self._out_bias))
+        return self._feed_forward(hidden + _linear(np.concatenate(found), self._out, self._out_bias))
 
-    def _fed_forward(self, hidden: Floats) -> Floats:
+    def _feed_forward(self, hidden: Floats) -> Floats:
         """`hidden`, which is overwritten, with the feed-forward layer's output added."""
         normalised = rms_norm(hidden, self._feed_forward_norm, self._shape.epsilon)
         for first in range(0, len(hidden), _ROWS_AT_ONCE):
@@ -123,7 +123,7 @@ class Block:
             hidden[rows] += _linear(gated, self._down, self._down_bias)
         return hidden
 
-    def _projected(self, hidden: Floats, angles: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats]:
+    def _project(self, hidden: Floats, angles: tuple[Floats, Floats]) -> tuple[Floats, Floats, Floats]:
         """Queries float32[tokens, heads, head_width], keys and values float32[key_value_heads, tokens, head_width]."""
         shape = self._shape
         normalised = rms_norm(hidden, self._attention_norm, shape.epsilon)
@@ -134,12 +134,12 @@ class Block:
             queries = rms_norm(queries, self._query_norm, shape.epsilon)
             keys = rms_norm(keys, self._key_norm, shape.epsilon)
         return (
-            _rotated(queries, angles) * np.float32(shape.head_width**-0.5),
-            np.ascontiguousarray(_rotated(keys, angles).transpose(1, 0, 2)),
+            _rotate(queries, angles) * np.float32(shape.head_width**-0.5),
+            np.ascontiguousarray(_rotate(keys, angles).transpose(1, 0, 2)),
             np.ascontiguousarray(mixed[:, shape.heads + shape.key_value_heads :].transpose(1, 0, 2)),
         )
 
-    def _attended(self, queries: Floats, keys: Floats, values: Floats, past: KeyValues) -> Floats:
+    def _attend(self, queries: Floats, keys: Floats, values: Floats, past: KeyValues) -> Floats:
         """What the tokens take from those before them and from each other, float32[tokens, heads x head_width]."""
         tokens, first = len(queries), len(past)
         all_keys, all_values = past.extend(keys, values)
@@ -190,7 +190,7 @@ def rotations(positions: int, frequencies: Sequence[float]) -> tuple[Floats, Flo
     return np.cos(twice), np.sin(twice)
 
 
-def _rotated(heads: Floats, angles: tuple[Floats, Floats]) -> Floats:
+def _rotate(heads: Floats, angles: tuple[Floats, Floats]) -> Floats:
     """float32[tokens, heads, width], each pair of coordinates turned by its token's angle."""
     cosines, sines = angles
     half = heads.shape[-1] // 2
@@ -236,7 +236,7 @@ class NumpyHost:
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
         """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
         return self._threads.map(
-            lambda sequence: self._extended(sequence, self.new_past(), layers, to_end=to_end), sequences
+            lambda sequence: self._extend_past(sequence, self.new_past(), layers, to_end=to_end), sequences
         )
 
     def new_past(self) -> NumpyPast:
@@ -250,9 +250,11 @@ class NumpyHost:
     def extend(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
         """Run the tokens that follow `past`, to which their keys and values are added."""
         with self._threads.together():
-            return self._extended(token_ids, past, layers, to_end=to_end)
+            return self._extend_past(token_ids, past, layers, to_end=to_end)
 
-    def _extended(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
+    def _extend_past(
+        self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool
+    ) -> Run:
         last = self.top_layer if to_end else max(layers, default=-1)
         first = len(past[0]) if past else 0
         hidden = self._embeddings[token_ids] if last >= 0 else np.zeros((len(token_ids), self.width), np.float32)
@@ -271,7 +273,8 @@ class NumpyHost:
         """Run int64[tokens] each, at least one, such that more tokens can follow."""
         pasts = [self.new_past() for _ in sequences]
         runs = self._threads.map(
-            lambda pair: self._extended(pair[0], pair[1], layers, to_end=True), list(zip(sequences, pasts, strict=True))
+            lambda pair: self._extend_past(pair[0], pair[1], layers, to_end=True),
+            list(zip(sequences, pasts, strict=True)),
         )
         return NumpyDecoding(self, self._threads, pasts, runs, layers)
 

@@ -66,7 +66,7 @@ class TorchBlock:
         angles: cosines and sines of each token's position, float32[tokens, 1, head_width].
         """
         parts = torch.split(hidden, _ROWS_AT_ONCE)
-        mixed = torch.cat([self._mixed(part) for part in parts]) if len(parts) > 1 else self._mixed(hidden)
+        mixed = torch.cat([self._mix(part) for part in parts]) if len(parts) > 1 else self._mix(hidden)
         found = attention(self._block, *self._heads(mixed, angles))
         for part, attended in zip(parts, torch.split(found, _ROWS_AT_ONCE), strict=True):
             part += self._out(attended)
@@ -75,7 +75,7 @@ class TorchBlock:
             part += self._down(functional.silu(gate).mul_(up))
         return hidden
 
-    def _mixed(self, hidden: Tensor) -> Tensor:
+    def _mix(self, hidden: Tensor) -> Tensor:
         normalised = rms_norm(hidden, self._attention_norm, self._shape.epsilon).to(self._qkv.dtype)
         return self._qkv(normalised)
 
@@ -92,7 +92,7 @@ class TorchBlock:
                 ],
                 dim=1,
             )
-        queries_keys = _rotated(queries_keys, angles).to(mixed.dtype)
+        queries_keys = _rotate(queries_keys, angles).to(mixed.dtype)
         return queries_keys[:, : shape.heads], queries_keys[:, shape.heads :], mixed[:, turned:]
 
 
@@ -108,7 +108,7 @@ def rotations(positions: Tensor, frequencies: Sequence[float]) -> tuple[Tensor, 
     return twice.cos().float(), twice.sin().float()
 
 
-def _rotated(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
+def _rotate(heads: Tensor, angles: tuple[Tensor, Tensor]) -> Tensor:
     """float32[tokens, heads, width], each pair of coordinates turned by its token's angle."""
     cosines, sines = angles
     half = heads.shape[-1] // 2

@@ -164,13 +164,13 @@ class TorchHost:
         # Few of the many rows are asked for: they are read from the file rather than kept in memory.
         hidden = self._weights.rows("model.embed_tokens.weight", ids).to(self._device)
         angles = rotations(places, self._shape.frequencies)
-        residuals = {0: _taken(hidden, count)} if 0 in layers else {}
+        residuals = {0: _copy_out(hidden, count)} if 0 in layers else {}
         with _free_cores_only():
             for number, block in enumerate(self._blocks[:last], start=1):
                 stop_if_unwanted()
                 hidden = block.run(hidden, angles, attention)
                 if number in layers:
-                    residuals[number] = _taken(hidden, count)
+                    residuals[number] = _copy_out(hidden, count)
         if not to_end or self._norm is None:
             return residuals, None
         return residuals, rms_norm(hidden[:count], self._norm, self._shape.epsilon).to(self._dtype)
@@ -207,7 +207,7 @@ def _runs(residuals: dict[int, NDArray[Any]], final: Tensor | None, lengths: Seq
         yield Run(own, None if final is None else final[start:end])
 
 
-def _taken(hidden: Tensor, count: int) -> NDArray[Any]:
+def _copy_out(hidden: Tensor, count: int) -> NDArray[Any]:
     """A copy of the residual stream, which the next block writes over."""
     taken: NDArray[Any] = hidden[:count].to("cpu", copy=True).numpy()
     return taken

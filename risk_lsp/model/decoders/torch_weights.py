@@ -110,18 +110,18 @@ class SafetensorsWeights:
             self._require_scales(tensor)
 
     def copy(self, name: str, target: Tensor) -> None:
-        target.copy_(self._scaled(name, self._slice(name)[:], slice(None)))
+        target.copy_(self._scale_rows(name, self._slice(name)[:], slice(None)))
 
     def rows(self, name: str, indices: Tensor) -> Tensor:
         matrix = self._slice(name)
         unique, places = torch.unique(indices, return_inverse=True)
-        found = [self._scaled(name, matrix[row : row + 1], slice(row, row + 1)) for row in unique.tolist()]
+        found = [self._scale_rows(name, matrix[row : row + 1], slice(row, row + 1)) for row in unique.tolist()]
         return torch.cat(found).float()[places]
 
     def close(self) -> None:
         self._opened.clear()  # the files' pages that were read count as memory of this process
 
-    def _scaled(self, name: str, values: Tensor, rows: slice) -> Tensor:
+    def _scale_rows(self, name: str, values: Tensor, rows: slice) -> Tensor:
         """Some rows of a tensor as they are, or, of one in eight bits, multiplied by their scales."""
         if values.dtype != torch.int8:
             return values

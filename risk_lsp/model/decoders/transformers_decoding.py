@@ -27,7 +27,7 @@ class TransformersPast:
     @property
     def size(self) -> int:
         """Bytes."""
-        return sum(each.nbytes for keys_values in self._kept() for each in keys_values)
+        return sum(each.nbytes for keys_values in self._kept_blocks() for each in keys_values)
 
     @property
     def length(self) -> int:
@@ -37,11 +37,11 @@ class TransformersPast:
     def first(self, tokens: int) -> TransformersPast:
         """A copy for the first `tokens` tokens, which grows by itself."""
         cut = TransformersPast(self._config)
-        for block, (keys, values) in enumerate(self._kept()):
+        for block, (keys, values) in enumerate(self._kept_blocks()):
             cut.cache.update(keys[..., :tokens, :], values[..., :tokens, :], block)
         return cut
 
-    def _kept(self) -> list[tuple[Any, Any]]:
+    def _kept_blocks(self) -> list[tuple[Any, Any]]:
         """Of the blocks that ran, which are the first ones: [1, heads, tokens, width] each."""
         return [(layer.keys, layer.values) for layer in self.cache.layers if layer.is_initialized]
 

@@ -63,7 +63,7 @@ class TransformersHost:
         """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
         if not layers and not to_end:
             return [Run({}, None) for _ in sequences]
-        residuals, final = self._forward(_padded(sequences), layers, to_end=to_end, use_cache=False)
+        residuals, final = self._forward(_pad(sequences), layers, to_end=to_end, use_cache=False)
         return [
             Run(
                 {layer: residual[row, : len(sequence)].numpy() for layer, residual in residuals.items()},
@@ -81,7 +81,7 @@ class TransformersHost:
         """Run the tokens that follow `past`, which grows by them."""
         if not layers and not to_end:
             return Run({}, None)
-        given = _padded([token_ids])
+        given = _pad([token_ids])
         residuals, final = self._forward(given, layers, to_end=to_end, use_cache=True, past_key_values=past.cache)
         return Run({layer: each[0].numpy() for layer, each in residuals.items()}, None if final is None else final[0])
 
@@ -163,7 +163,7 @@ class TransformersHost:
         return rows.float()
 
 
-def _padded(sequences: Sequence[NDArray[Any]]) -> Tensor:
+def _pad(sequences: Sequence[NDArray[Any]]) -> Tensor:
     """int64[sequences, tokens], padded on the right: attention is causal, so padding cannot reach what is before it."""
     token_ids = np.zeros((len(sequences), max(map(len, sequences), default=0)), dtype=np.int64)
     for row, sequence in zip(token_ids, sequences, strict=True):

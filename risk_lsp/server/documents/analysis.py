@@ -222,7 +222,7 @@ class Analyzer:
             return known
         watch = self._watches.setdefault(document.uri, _Watch())
         self._start(document.uri, watch, 0.0)
-        return await self._awaited(watch, document, content_with_parts=False)
+        return await self._await_outcome(watch, document, content_with_parts=False)
 
     async def in_its_time(self, document: Document) -> Outcome | None:
         """The same without haste: the outcome of the run that is planned, or what that run knows; None if none is."""
@@ -230,7 +230,7 @@ class Analyzer:
         watch = self._watches.get(document.uri)
         if known is not None or watch is None:
             return known
-        return await self._awaited(watch, document, content_with_parts=True)
+        return await self._await_outcome(watch, document, content_with_parts=True)
 
     def partial(self, document: Document) -> Analysis | None:
         """What is known of this snapshot, which is being scored; None if nothing is yet, or all."""
@@ -238,7 +238,7 @@ class Analyzer:
         found = None if watch is None else watch.partial
         return found if found is not None and found.document is document else None
 
-    async def _awaited(self, watch: _Watch, document: Document, *, content_with_parts: bool) -> Outcome | None:
+    async def _await_outcome(self, watch: _Watch, document: Document, *, content_with_parts: bool) -> Outcome | None:
         if not self._documents.is_newest(document):  # edited before this coroutine ran
             return None
         future: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
@@ -257,12 +257,12 @@ class Analyzer:
             document = self._documents.get(uri)
             if document is None or watch.scored is document:
                 return
-            outcome = await self._scored(watch, document)
+            outcome = await self._score_once(watch, document)
             if outcome is not None and self._documents.is_newest(document):
                 self._record(watch, document, outcome)
                 return
 
-    async def _scored(self, watch: _Watch, document: Document) -> Outcome | None:
+    async def _score_once(self, watch: _Watch, document: Document) -> Outcome | None:
         """The outcome for a document; None if an edit came in between."""
         layout = DocumentLayout(document)
         watch.scoring = asyncio.ensure_future(self._outcome_of(layout, partial(self._take_part, watch, layout)))
@@ -294,7 +294,7 @@ class Analyzer:
         if self._documents.is_newest(layout.document):
             watch.partial = Analysis(layout, part.risks, part.known)
             self._settle_waiting(watch)
-            self._published(watch.partial)
+            self._publish_safely(watch.partial)
 
     def _record(self, watch: _Watch, document: Document, outcome: Outcome) -> None:
         if isinstance(outcome, WorkerError):
@@ -307,9 +307,9 @@ class Analyzer:
         watch.scored, watch.outcome = document, outcome
         self._settle_waiting(watch)
         if isinstance(outcome, Analysis):
-            self._published(outcome)
+            self._publish_safely(outcome)
 
-    def _published(self, analysis: Analysis) -> None:
+    def _publish_safely(self, analysis: Analysis) -> None:
         try:
             self._publish(analysis)
         except Exception as error:

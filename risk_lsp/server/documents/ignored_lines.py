@@ -123,7 +123,7 @@ class IgnoreStore:
         anchor = anchor_of(hashed, line)
         if anchor is None:
             raise RiskError(f"line {line + 1} is blank", "choose a line with content")
-        with self._locked():
+        with self._lock():
             path = self._path(document)
             anchors = self._anchors(path)
             if line not in find_anchors(anchors, hashed).values():
@@ -138,7 +138,7 @@ class IgnoreStore:
         path = self._path(document)
         if not self._anchors(path):
             return False
-        with self._locked():
+        with self._lock():
             anchors = self._anchors(path)
             found = find_anchors(anchors, hashed_lines(document))
             kept = [anchor for anchor in anchors if found.get(anchor) != line]
@@ -157,11 +157,11 @@ class IgnoreStore:
             return []
         looks = (stat.st_mtime_ns, stat.st_ino)
         if (known := self._read.get(path)) is None or known[0] != looks:
-            known = self._read[path] = (looks, _read(path) if stat.st_size <= _BYTES_AT_MOST else [])
+            known = self._read[path] = (looks, _read_anchors(path) if stat.st_size <= _BYTES_AT_MOST else [])
         return known[1]
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         try:
             with locked(self._folder, _SECONDS_TO_WAIT):
                 yield
@@ -179,7 +179,7 @@ class IgnoreStore:
         write_whole(path, content.encode("ascii"))
 
 
-def _read(path: Path) -> list[LineAnchor]:
+def _read_anchors(path: Path) -> list[LineAnchor]:
     """The lines that a file remembers; none if it is damaged or was not written here."""
     try:
         content = json.loads(path.read_text(encoding="ascii"))

@@ -62,17 +62,17 @@ class ModelHost:
     @property
     def bundle_identity(self) -> str | None:
         """The hash of the loaded bundle's probe; None while none is loaded, or if it has none."""
-        return self._described("probe_hash")
+        return self._described_by_worker("probe_hash")
 
     @property
     def bundle_name(self) -> str | None:
         """What the loaded bundle calls itself; None while none is loaded."""
-        return self._described("name")
+        return self._described_by_worker("name")
 
     @property
     def model_name(self) -> str | None:
         """What the loaded model is called; None while none is loaded."""
-        return self._described("model")
+        return self._described_by_worker("model")
 
     async def apply(self, settings: Settings) -> bool:
         """Bring the worker in line with the settings and the person's choice of a bundle: start, stop, or restart it
@@ -84,7 +84,7 @@ class ModelHost:
             elif self._supervisor is None:
                 self._options = options
                 self._supervisor = Supervisor(options, command=self._command or WORKER_COMMAND)
-                self._supervisor.on_change(self._changed)
+                self._supervisor.on_change(self._follow_worker)
                 await self._supervisor.start()
             elif options != self._options:
                 self._options = options
@@ -161,7 +161,7 @@ class ModelHost:
         """
         return await (await self._settled_supervisor()).ask(question, parameters, on_part)
 
-    def _described(self, name: str) -> str | None:
+    def _described_by_worker(self, name: str) -> str | None:
         if self._supervisor is None or self.loads_another:
             return None
         found = self._supervisor.description.get(name)
@@ -180,7 +180,7 @@ class ModelHost:
         if supervisor is not None:
             await supervisor.stop()
 
-    def _changed(self, state: WorkerState, failure: WorkerError | None) -> None:
+    def _follow_worker(self, state: WorkerState, failure: WorkerError | None) -> None:
         if state in _LOADING:
             self._settled.clear()
         else:

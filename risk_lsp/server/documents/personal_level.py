@@ -193,13 +193,13 @@ def _fates_in(region: _Region, document: Document, others: Iterable[Document]) -
     rest = [index.slice(0, start), index.slice(end, index.length)]
     beside = [statement for text in rest for statement in statements_of(text, language)]
     found = fates_of(region.statements, now, [*beside, *moved_to])
-    if 2 * _kept(found) > len(found):
+    if 2 * _count_kept(found) > len(found):
         return found
     through_all = fates_of(region.statements, statements_of(document.text, language), moved_to)
-    return max(found, through_all, key=_kept)
+    return max(found, through_all, key=_count_kept)
 
 
-def _kept(fates: dict[int, Fate]) -> int:
+def _count_kept(fates: dict[int, Fate]) -> int:
     return sum(fate is Fate.KEPT for fate in fates.values())
 
 

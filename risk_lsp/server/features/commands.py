@@ -52,11 +52,11 @@ class CommandRunner:
             arguments.append(token if type(token) in (int, str) else None)
         answer = function(self._session, *arguments)
         if inspect.isawaitable(answer):
-            answer = yield barrier(name, _awaited), (answer,), None
+            answer = yield barrier(name, _wait_for), (answer,), None
         return answer
 
 
-async def _awaited(answer: Awaitable[Any]) -> Any:
+async def _wait_for(answer: Awaitable[Any]) -> Any:
     return await answer
 
 

@@ -103,14 +103,14 @@ class ModelFetches:
 
     async def _outcome(self, wanted: CatalogueModel, progress: WorkDoneProgress) -> FetchOutcome:
         try:
-            return await self._fetched(wanted, progress)
+            return await self._fetch(wanted, progress)
         except RiskError as error:
             return FetchOutcome("failed", str(error))
         except Exception as error:
             log_failure("fetching a model", error)
             return FetchOutcome("failed", f"{wanted.name} was not fetched; the server's log says where it failed")
 
-    async def _fetched(self, wanted: CatalogueModel, progress: WorkDoneProgress) -> FetchOutcome:
+    async def _fetch(self, wanted: CatalogueModel, progress: WorkDoneProgress) -> FetchOutcome:
         from risk_lsp.model.store import ModelStore
 
         store = ModelStore()

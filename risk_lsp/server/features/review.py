@@ -127,7 +127,9 @@ class _Review:
         every = [changes_since(_BASE, folder, seconds=_SECONDS_FOR_GIT) for folder in self.folders]
         found: list[FileReport] = []
         for root, changes in {each.root: each for each in every}.items():
-            outcomes = check_paths(self, [root], options, self.state.host.reference, changes, on_batch=self._shown)
+            outcomes = check_paths(
+                self, [root], options, self.state.host.reference, changes, on_batch=self._show_progress
+            )
             found += collected(outcomes, options).reports
         return found
 
@@ -143,7 +145,7 @@ class _Review:
         (risk,) = asyncio.run_coroutine_threadsafe(asked, self.loop).result()
         return risk
 
-    def _shown(self, paths: Sequence[Path], before: int, of: int) -> None:
+    def _show_progress(self, paths: Sequence[Path], before: int, of: int) -> None:
         words = f"{before + len(paths):,} of {of:,} files"
         self.loop.call_soon_threadsafe(self.progress.report, words, before / max(1, of))
 

@@ -28,7 +28,7 @@ def path_of(uri: str, *, windows: bool = os.name == "nt") -> str | None:
 
     Bytes that are not UTF-8 come out as Python writes them in paths. A host other than localhost makes a UNC path.
     """
-    scheme, host, path = _read(uri)
+    scheme, host, path = _split_uri(uri)
     if scheme != "file" or not path.startswith(b"/") or b"\0" in path:
         return None
     if host not in ("", "localhost"):
@@ -41,7 +41,7 @@ def path_of(uri: str, *, windows: bool = os.name == "nt") -> str | None:
 
 def name_of(uri: str) -> str:
     """The last part of the path, for people: unprintable characters are replaced."""
-    name = _read(uri)[2].rstrip(b"/").rpartition(b"/")[2].decode("utf-8", "replace")
+    name = _split_uri(uri)[2].rstrip(b"/").rpartition(b"/")[2].decode("utf-8", "replace")
     return "".join(character if character.isprintable() else "\ufffd" for character in name)
 
 
@@ -50,7 +50,7 @@ def normal_uri(uri: str) -> str:
 
     A path with a drive letter, or on another host, is taken without regard to case, as Windows takes it.
     """
-    scheme, host, path = _read(uri)
+    scheme, host, path = _split_uri(uri)
     if not scheme:
         return uri  # no URI at all
     rest = _PARTS.fullmatch(uri)[4]  # type: ignore[index]  # which any text matches
@@ -62,7 +62,7 @@ def normal_uri(uri: str) -> str:
     return f"{scheme}:{authority}{quote_from_bytes(path, safe=_UNRESERVED)}{rest}"
 
 
-def _read(uri: str) -> tuple[str, str, bytes]:
+def _split_uri(uri: str) -> tuple[str, str, bytes]:
     """Scheme and host in lower case, and the decoded path. `;` is part of a path, as in RFC 3986."""
     found = _PARTS.fullmatch(uri)
     assert found is not None  # every part may be empty

@@ -111,7 +111,7 @@ class RiskProtocol(LanguageServerProtocol):
     def _dispatch(self, message: dict[str, Any], place: int, cancelled: dict[Any, int]) -> dict[str, Any] | None:
         """Hand a message to its handler; returns the error response to a request that has none."""
         method, message_id = message.get("method"), message.get("id")
-        if (reason := _malformed(message)) is not None:
+        if (reason := _defect_of(message)) is not None:
             return error_response(None, INVALID_REQUEST, reason)
         is_request = method is not None and "id" in message
         if method is None and not self._is_answer(message_id):
@@ -239,7 +239,7 @@ def _cancellations(messages: Sequence[dict[str, Any]]) -> dict[Any, int]:
     return places
 
 
-def _malformed(message: dict[str, Any]) -> str | None:
+def _defect_of(message: dict[str, Any]) -> str | None:
     """Why a message is no request, notification or response, if it is none; it then has no id to answer to."""
     method, message_id = message.get("method"), message.get("id")
     if "method" in message and not isinstance(method, str):

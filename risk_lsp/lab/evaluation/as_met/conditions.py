@@ -50,7 +50,7 @@ def bare(program: LabelledProgram) -> LabelledProgram:
         given[lines.start(line) : lines.end(line)]
         for line in (lines.line_of(span.start) for span in code_line_spans(given, "python"))
     )
-    return _moved(program, kept + program.text[program.scored.start :], len(kept) - len(given))
+    return _move_program(program, kept + program.text[program.scored.start :], len(kept) - len(given))
 
 
 def asked(program: LabelledProgram) -> LabelledProgram | None:
@@ -62,7 +62,7 @@ def asked(program: LabelledProgram) -> LabelledProgram | None:
     if not program.asked.strip():
         return program if len(without.text) < len(program.text) else None
     text, shift = with_intent(without.text, program.asked)
-    return _moved(without, text, shift)
+    return _move_program(without, text, shift)
 
 
 def in_module(
@@ -82,16 +82,16 @@ def in_module(
     before = _BETWEEN.join(parts[:place]) + _BETWEEN
     own = program.text if program.text.endswith("\n") else program.text + "\n"
     text = before + own + _BETWEEN + _BETWEEN.join(parts[place:])
-    return _moved(program, text, len(before)), Span(len(before), len(before) + len(program.text))
+    return _move_program(program, text, len(before)), Span(len(before), len(before) + len(program.text))
 
 
-def _moved(program: LabelledProgram, text: str, shift: int) -> LabelledProgram:
+def _move_program(program: LabelledProgram, text: str, shift: int) -> LabelledProgram:
     """The program with another text, in which what a model wrote stands that much further on."""
-    edited = None if program.edited is None else tuple(_shifted(span, shift) for span in program.edited)
-    return replace(program, text=text, scored=_shifted(program.scored, shift), edited=edited)
+    edited = None if program.edited is None else tuple(_shift_span(span, shift) for span in program.edited)
+    return replace(program, text=text, scored=_shift_span(program.scored, shift), edited=edited)
 
 
-def _shifted(span: Span, shift: int) -> Span:
+def _shift_span(span: Span, shift: int) -> Span:
     return Span(span.start + shift, span.end + shift)
 
 

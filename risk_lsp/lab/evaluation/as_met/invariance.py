@@ -61,8 +61,8 @@ def harmless_changes() -> list[Change]:
     """Every change; those by a formatter where one is installed. They take a text that parses and has line feeds."""
     return [
         Change("CRLF line ends", lambda text: text.replace("\n", "\r\n")),
-        Change("tabs", lambda text: _reindented(text, "\t")),
-        Change("two spaces", lambda text: _reindented(text, "  ")),
+        Change("tabs", lambda text: _reindent(text, "\t")),
+        Change("two spaces", lambda text: _reindent(text, "  ")),
         Change("comment added", _with_comment),
         Change("comments removed", _without_comments),
         Change("blank lines", _with_blank_lines),
@@ -71,11 +71,11 @@ def harmless_changes() -> list[Change]:
         Change("shebang", lambda text: None if text.startswith("#!") else _SHEBANG + text),
         Change("logger line", _with_logger),
         Change("local names", _with_other_names, keeps_lines=True),
-        *(Change(name, partial(_formatted, options)) for name, options in _STYLES.items() if _ruff()),
+        *(Change(name, partial(_format_text, options)) for name, options in _STYLES.items() if _ruff()),
     ]
 
 
-def _reindented(text: str, unit: str) -> str | None:
+def _reindent(text: str, unit: str) -> str | None:
     """With another indentation; lines that begin inside of a string stay as they are."""
     if any(line.startswith("\t") for line in text.split("\n")):
         return None
@@ -98,13 +98,13 @@ def _reindented(text: str, unit: str) -> str | None:
 def _with_comment(text: str) -> str | None:
     """With a line of comment before the statement in the middle."""
     places = _statement_lines(text, ast.stmt)
-    return _inserted(text, [places[len(places) // 2]], _COMMENT) if places else None
+    return _insert_lines(text, [places[len(places) // 2]], _COMMENT) if places else None
 
 
 def _with_blank_lines(text: str) -> str | None:
     """With a blank line before each statement that branches, repeats or returns."""
     places = _statement_lines(text, *_BLOCKS)
-    return _inserted(text, places, "") if places else None
+    return _insert_lines(text, places, "") if places else None
 
 
 def _without_comments(text: str) -> str | None:
@@ -190,7 +190,7 @@ def _local_names(tree: ast.Module) -> set[str]:
     return local - elsewhere - set(dir(builtins))
 
 
-def _formatted(options: tuple[str, ...], text: str) -> str | None:
+def _format_text(options: tuple[str, ...], text: str) -> str | None:
     command = [str(_ruff()), "format", "--isolated", *(f"--config={option}" for option in options), "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, encoding="utf-8", check=False)
     return done.stdout if done.returncode == 0 and done.stdout != text else None
@@ -217,7 +217,7 @@ def _statement_lines(text: str, *kinds: type[ast.stmt]) -> list[int]:
     return sorted(line for line in inside if not _CLAUSE.match(lines[line]))
 
 
-def _inserted(text: str, places: list[int], inserted: str) -> str:
+def _insert_lines(text: str, places: list[int], inserted: str) -> str:
     """The text with a line before each of these lines, indented as they are; an empty line is not indented."""
     lines = text.split("\n")
     for place in sorted(places, reverse=True):
@@ -322,11 +322,11 @@ def _measures(
     found = {}
     for name, values in (("document", whole), ("line", parts)):
         for kind, statistic in (("mean", np.mean), ("p95", partial(np.quantile, q=0.95))):
-            found[f"{name}_{kind}"] = with_interval(len(by_text), partial(_pooled, values, statistic), resamples)
+            found[f"{name}_{kind}"] = with_interval(len(by_text), partial(_pool, values, statistic), resamples)
     return found
 
 
-def _pooled(values: Sequence[Floats], statistic: Callable[[Floats], Any], drawn: Indices) -> float:
+def _pool(values: Sequence[Floats], statistic: Callable[[Floats], Any], drawn: Indices) -> float:
     """The statistic of the drawn texts' values together; NaN where they have none."""
     pooled = np.concatenate([values[text] for text in drawn])
     return float(statistic(pooled)) if len(pooled) else float("nan")

@@ -100,7 +100,7 @@ def one_run(
     judged_groups = set(groups[: max(1, round(_JUDGED * len(groups)))].tolist())
     judged = [program for program in programs if program.group in judged_groups]
     teaching = [program for program in programs if program.group not in judged_groups]
-    regions = list(_accepted(teaching, math.log(factor), counts[-1], draw))
+    regions = list(_accept_programs(teaching, math.log(factor), counts[-1], draw))
     so_far = np.cumsum([len(region.probabilities) for region in regions])
     numbers = np.concatenate([program.probabilities for program in judged])
     touched = np.concatenate([program.edited for program in judged])
@@ -121,7 +121,7 @@ def one_run(
     return found
 
 
-def _accepted(
+def _accept_programs(
     programs: Sequence[ReadProgram], level: float, lines: int, draw: np.random.Generator
 ) -> Iterator[SettledRegion]:
     """Programs in random order, each as often as its weight says, until there are so many lines."""

@@ -79,8 +79,8 @@ def measure_part(part: str, engine: Engine, bench: Bench, recipe: Callable[[], R
     if part == SOURCES:
         return _sources(engine, bench, recipe())
     measure = {
-        CONDITIONS: lambda columns, bench: _compared(with_and_without_statement(bench.test), columns, bench),
-        MODULES: lambda columns, bench: _compared(
+        CONDITIONS: lambda columns, bench: _compare_columns(with_and_without_statement(bench.test), columns, bench),
+        MODULES: lambda columns, bench: _compare_columns(
             alone_and_in_modules(bench.test, bench.shelf.functions(), _SEED), columns, bench
         ),
         REAL_BUGS: _real_bugs,
@@ -106,7 +106,7 @@ def _sources(engine: Engine, bench: Bench, recipe: Recipe) -> dict[str, Any]:
     return {"about": {"programs": dict(sorted(programs.items())), "copies": bench.most}, "columns": columns}
 
 
-def _compared(shown: dict[str, Shown], columns: list[Column], bench: Bench) -> dict[str, Any]:
+def _compare_columns(shown: dict[str, Shown], columns: list[Column], bench: Bench) -> dict[str, Any]:
     programs = next(iter(shown.values())).data.programs
     if not any(program.passed for program in programs) or all(program.passed for program in programs):
         raise BadInput(
