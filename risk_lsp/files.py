@@ -36,7 +36,7 @@ def user_data_folder() -> Path:
 
 
 @contextmanager
-def locked(folder: Path, seconds: float) -> Iterator[None]:
+def lock_folder(folder: Path, seconds: float) -> Iterator[None]:
     """A folder, made if it is not there, for one writer alone. Raises OSError, also where another has it so long."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("w") as lock:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.files import locked, write_whole
+from risk_lsp.files import lock_folder, write_whole
 
 
 def test_a_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -45,10 +45,10 @@ def test_the_file_has_the_permissions_that_were_asked_for(tmp_path: Path, mode: 
 
 def test_a_folder_has_one_writer_at_a_time_and_the_next_one_does_not_wait_for_ever(tmp_path: Path) -> None:
     with (
-        locked(tmp_path, 0.0),
+        lock_folder(tmp_path, 0.0),
         pytest.raises(OSError, match="another program is writing there"),
-        locked(tmp_path, 0.05),
+        lock_folder(tmp_path, 0.05),
     ):
         pass
-    with locked(tmp_path, 0.0):
+    with lock_folder(tmp_path, 0.0):
         assert (tmp_path / "lock").exists()

@@ -76,7 +76,7 @@ def _check_files(
     args: argparse.Namespace, engine: Engine, options: CheckOptions, changes: Changes | None = None
 ) -> CheckResult:
     """What is found in the named files, by default in those of this folder; errors are printed."""
-    from risk_lsp.report.check import check_paths, collected
+    from risk_lsp.report.check import check_paths, collect_result
     from risk_lsp.report.wording import shown_reading
 
     options = replace(options, priors=engine.manifest.priors)
@@ -84,7 +84,7 @@ def _check_files(
     with shown_reading(sys.stderr) as reading:
         engine.model.on_run = reading.ran
         outcomes = check_paths(scorer, paths, options, reference_of(engine), changes, on_batch=reading.begin)
-        result = collected(outcomes, options, None if changes is None else args.diff)
+        result = collect_result(outcomes, options, None if changes is None else args.diff)
     for failure in result.failures:
         print_error(failure.error)
     return result

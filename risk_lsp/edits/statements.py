@@ -25,7 +25,7 @@ def statement_edits(text: str, tree: ast.Module) -> Iterator[Edit]:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             yield from walker.guards(node)
             yield from walker.results(node)
-            yield from walker.renamed(node)
+            yield from walker.exchange_unbound(node)
             yield from walker.everywhere(node)
     yield from walker.tail(tree)
 
@@ -102,7 +102,7 @@ class _Statements:
                 ):
                     yield Edit(span, pattern.format(source), "result changed")
 
-    def renamed(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Edit]:
+    def exchange_unbound(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[Edit]:
         """Names that nothing binds, exchanged for the nearest that something does."""
         bound = local_names(function)
         for node in ast.walk(function):

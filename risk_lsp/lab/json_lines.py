@@ -43,7 +43,7 @@ class Fields:
         """The field's value, or None where it is null; unlike an optional one it may not be absent."""
         return None if self._record.get(name, ...) is None else self.get(name, kind)
 
-    def translated(self, translate: Callable[[dict[str, Any]], dict[str, Any]]) -> Fields:
+    def translate(self, translate: Callable[[dict[str, Any]], dict[str, Any]]) -> Fields:
         """The same record in other words."""
         try:
             return Fields(translate(self._record), self._where, self._hint)

@@ -54,7 +54,7 @@ def span_tables(programs: Iterable[LabelledText]) -> dict[Level, SpanTable]:
     found: dict[Level, list[tuple[NDArray[np.int64], NDArray[np.bool_]]]] = {level: [] for level in LEVELS}
     for labelled in programs:
         for level, of_level in level_spans(labelled).items():
-            found[level].append((of_level, touched(of_level[:, 0], of_level[:, 1], labelled.edited)))
+            found[level].append((of_level, overlap_mask(of_level[:, 0], of_level[:, 1], labelled.edited)))
     tables = {}
     for level, parts in found.items():
         spans = np.concatenate([part for part, _ in parts] or [_array([])])
@@ -71,7 +71,7 @@ def level_spans(program: LabelledText) -> dict[Level, NDArray[np.int64]]:
     lines = code_line_spans(text, "python", program.scored, structure)
     tokens = np.stack([program.token_starts, program.token_ends], axis=1).astype(np.int64)
     return {
-        "token": tokens[touched(tokens[:, 0], tokens[:, 1], lines)],
+        "token": tokens[overlap_mask(tokens[:, 0], tokens[:, 1], lines)],
         "line": _array(lines),
         "statement": _reaching_into(lines, structure.statements),
         "function": _reaching_into(lines, structure.functions),
@@ -79,7 +79,7 @@ def level_spans(program: LabelledText) -> dict[Level, NDArray[np.int64]]:
     }
 
 
-def touched(starts: ArrayLike, ends: ArrayLike, others: Sequence[Span]) -> NDArray[np.bool_]:
+def overlap_mask(starts: ArrayLike, ends: ArrayLike, others: Sequence[Span]) -> NDArray[np.bool_]:
     """Which of the spans [start, end) overlap one of the others."""
     first, last = np.asarray(starts), np.asarray(ends)
     found = np.zeros(len(first), dtype=np.bool_)
@@ -96,7 +96,7 @@ def shared_weights(weights: NDArray[np.float64], table: SpanTable) -> NDArray[np
 
 def _reaching_into(lines: Sequence[Span], nodes: Sequence[StructureNode]) -> NDArray[np.int64]:
     spans = _array([node.span for node in nodes])
-    return spans[touched(spans[:, 0], spans[:, 1], lines)]
+    return spans[overlap_mask(spans[:, 0], spans[:, 1], lines)]
 
 
 def _array(spans: Sequence[Span]) -> NDArray[np.int64]:

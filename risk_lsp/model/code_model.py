@@ -55,7 +55,7 @@ class Activations:
         return Activations(self.encoding.some(tokens), self.layers, self.values[tokens], log_probabilities, entropies)
 
     @classmethod
-    def joined(cls, parts: Sequence[Activations]) -> Activations:
+    def join(cls, parts: Sequence[Activations]) -> Activations:
         """The tokens of stretches of one text, in order, at the same layers and all with statistics or all without."""
         encodings = [part.encoding for part in parts]
         encoding = Encoding(

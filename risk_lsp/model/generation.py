@@ -112,7 +112,7 @@ def continue_decoding(
     while running:
         stop_if_unwanted()
         logits = decoding.logits[[row for _, row in running]]
-        allowed = np.stack([text.allowed(row) for (text, _), row in zip(running, logits, strict=True)])
+        allowed = np.stack([text.restrict(row) for (text, _), row in zip(running, logits, strict=True)])
         drawn = _draw_tokens(allowed, [text for text, _ in running], temperature, top_p)
         if layers:
             for (text, _), token, row in zip(running, drawn, logits, strict=True):
@@ -154,7 +154,7 @@ class _Text:
         """Whether no token follows."""
         return self._ended or self._length is not None or len(self._ids) >= self._prompt.max_tokens
 
-    def allowed(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    def restrict(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logits, without the tokens that would have the text begin otherwise than it has to."""
         begins = self._prompt.begins
         if self.text.startswith(begins):

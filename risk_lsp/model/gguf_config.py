@@ -50,16 +50,16 @@ def gguf_config(file: GgufFile) -> dict[str, Any]:
     head_width = settings.size("attention.key_length", width // heads)
     for name in ("rope.dimension_count", "attention.value_length"):
         if (other := settings.size(name, head_width)) != head_width:
-            raise settings.unsupported(name, other)
+            raise settings.unsupported_error(name, other)
     scaling = settings.text("rope.scaling.type", "none")
     if scaling not in ("none", "linear"):
-        raise settings.unsupported("rope.scaling.type", scaling)
+        raise settings.unsupported_error("rope.scaling.type", scaling)
     rope = {"rope_type": "default", "rope_theta": settings.number("rope.freq_base", 10000.0)}
     if scaling == "linear":
         rope |= {"rope_type": "linear", "factor": settings.number("rope.scaling.factor", 1.0)}
     if _ROPE_FACTORS in file.tensors:
         if (shape := file.tensors[_ROPE_FACTORS].shape) != (head_width // 2,):
-            raise settings.unsupported(_ROPE_FACTORS, shape)
+            raise settings.unsupported_error(_ROPE_FACTORS, shape)
         rope["frequency_factors"] = [float(each) for _, values in file.rows(_ROPE_FACTORS) for each in values[0]]
     embeddings = file.tensors.get("token_embd.weight")
     if embeddings is None or len(embeddings.shape) != 2:
@@ -123,24 +123,24 @@ class _Settings:
         for key, value in file.metadata.items():
             name = key.removeprefix(self._prefix)
             if key.startswith(self._prefix) and name not in _KNOWN:
-                raise self.unsupported(name, value)
+                raise self.unsupported_error(name, value)
 
     def size(self, name: str, default: int | None = None) -> int:
         value = self._value(name, default)
         if type(value) is not int or not 0 < value < 1 << 31:
-            raise self.unsupported(name, value)
+            raise self.unsupported_error(name, value)
         return value
 
     def number(self, name: str, default: float | None = None) -> float:
         value = self._value(name, default)
         if type(value) not in (int, float) or not 0 < value < float("inf"):
-            raise self.unsupported(name, value)
+            raise self.unsupported_error(name, value)
         return float(value)
 
     def text(self, name: str, default: str) -> str:
         value = self._value(name, default)
         if type(value) is not str:
-            raise self.unsupported(name, value)
+            raise self.unsupported_error(name, value)
         return value
 
     def _value(self, name: str, default: Any) -> Any:
@@ -149,7 +149,7 @@ class _Settings:
             raise ModelError(f"{self._file.path} does not say its {self._prefix}{name}", "convert the model again")
         return value
 
-    def unsupported(self, name: str, value: Any) -> ModelError:
+    def unsupported_error(self, name: str, value: Any) -> ModelError:
         shown = "a list" if isinstance(value, GgufArray) else repr(value)[:60]
         return ModelError(
             f"{self._file.path} has {self._prefix}{name} = {shown}, which is not supported",

@@ -108,7 +108,7 @@ class Infiller:
             kept = max(int(_PREFIX_SHARE * room), room - len(suffix))
             prefix = prefix[max(0, len(prefix) - kept) :]
             suffix = suffix[: room - len(prefix)]
-        return self._marks.arranged(self._tokenizer.prefix, prefix, suffix)
+        return self._marks.arrange(self._tokenizer.prefix, prefix, suffix)
 
     def _greedily(
         self, decoding: Decoding, count: int, max_tokens: int, *, one_line: bool

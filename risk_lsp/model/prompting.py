@@ -41,7 +41,7 @@ class FillMarks(NamedTuple):
                 return cls(*(token for token in ids if token is not None))
         return None
 
-    def arranged(self, prefix: Sequence[int], before: Any, behind: Any) -> NDArray[np.int64]:
+    def arrange(self, prefix: Sequence[int], before: Any, behind: Any) -> NDArray[np.int64]:
         """int64[tokens]: `prefix`, then the tokens before and behind the middle, each behind its mark."""
         parts = (prefix, [self.before], before, [self.behind], behind, [self.middle])
         return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
@@ -91,7 +91,7 @@ def surroundings(
             behind, slice(max([cut for cut in cuts.tolist() if 0 < cut <= most_behind] or [most_behind])), 0
         )
     behind = _move_tokens(behind, slice(None), end)
-    token_ids = marks.arranged(prefix, before.token_ids, behind.token_ids)
+    token_ids = marks.arrange(prefix, before.token_ids, behind.token_ids)
     return Surroundings(token_ids, before, len(prefix) + 1, behind, len(prefix) + len(before) + 2)
 
 
@@ -155,10 +155,10 @@ class PromptReader:
         final = runs[0].final
         residuals = {layer: [run.residuals[layer] for run in runs] for layer in self._layers}
         if before is not None and shared:
-            final = host.joined(before.final[:shared], final)
+            final = host.join(before.final[:shared], final)
             residuals = {layer: [before.residuals[layer][:shared], *parts] for layer, parts in residuals.items()}
         for run in runs[1:]:
-            final = host.joined(final, run.final)
+            final = host.join(final, run.final)
         joined = {layer: np.concatenate(parts) for layer, parts in residuals.items()}
         found = PromptRun(token_ids, joined, final, past, _not_known(token_ids))
         if before is not None:

@@ -267,7 +267,7 @@ def window_key(token_ids: NDArray[np.int64], keep: int, layers: tuple[int, ...],
     return blake2b(repr((keep, layers, statistics)).encode() + token_ids.tobytes(), digest_size=16).digest()
 
 
-def rounded(values: NDArray[np.float32]) -> NDArray[Any]:
+def round_to_half(values: NDArray[np.float32]) -> NDArray[Any]:
     """In float16, unless a value does not fit."""
     fits = values.size == 0 or float(np.abs(values).max()) < _LARGEST_HALF
     return values.astype(np.float16) if fits else values
@@ -296,7 +296,7 @@ class ResumableHost(Host, Protocol):
         """As `extend` to the end, such that more can follow. `past` grows by these tokens alone."""
         ...
 
-    def joined(self, first: Any, second: Any) -> Any:
+    def join(self, first: Any, second: Any) -> Any:
         """The rows of `final` of two runs, one after the other, as those of one run."""
         ...
 
@@ -369,7 +369,7 @@ class WindowReader:
         run = host.extend(tokens[shared:], past, self._layers, to_end=self._statistics)
         final = run.final
         if before is not None and before.final is not None:
-            final = host.joined(before.final[:shared], run.final)
+            final = host.join(before.final[:shared], run.final)
         rows = self._rows(run.residuals, final, tokens, keep, shared)
         if before is not None and shared > keep:
             rows = _join_rows(before.rows, rows, shared - keep)
@@ -385,9 +385,9 @@ class WindowReader:
         for column, layer in enumerate(self._layers):
             values[:, column] = residuals[layer][first - ran_from :]
         if not self._statistics:
-            return WindowRows(rounded(values), None, None)
+            return WindowRows(round_to_half(values), None, None)
         log_probabilities, entropies = kept_statistics(self._host, final, tokens, first)
-        return WindowRows(rounded(values), log_probabilities, entropies)
+        return WindowRows(round_to_half(values), log_probabilities, entropies)
 
 
 def kept_statistics(

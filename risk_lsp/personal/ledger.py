@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import RiskError
-from risk_lsp.files import locked, write_whole
+from risk_lsp.files import lock_folder, write_whole
 from risk_lsp.personal.line_fates import Fate
 
 _BYTES_AT_MOST = (
@@ -125,7 +125,7 @@ class Ledger:
     def _lock(self) -> Iterator[None]:
         """The folder for one writer alone."""
         try:
-            with locked(self.folder, _SECONDS_TO_WAIT):
+            with lock_folder(self.folder, _SECONDS_TO_WAIT):
                 yield
         except OSError as error:
             raise self._unusable("written", error) from None

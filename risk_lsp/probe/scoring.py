@@ -300,7 +300,7 @@ class ProbeReader:
         self._project = np.concatenate([tensors["encoder.project.weight"] for tensors in self._members])
         self._bias = np.concatenate([tensors["encoder.project.bias"] for tensors in self._members])
 
-    def standardised(self, features: Floats) -> Floats:
+    def standardise(self, features: Floats) -> Floats:
         """The features with the mean and spread they had in training (of every member) taken out, outliers clipped."""
         standardised = features - self._tensors["encoder.mean"]
         standardised /= self._tensors["encoder.scale"]
@@ -400,4 +400,4 @@ def _standardise_parts(
     layout = token_layout(text[start:end], encoding.starts[inside] - start, encoding.ends[inside] - start, moved)
     columns = [layout.columns] if uses_layout(reader.architecture) else []
     features = token_features(activations, statistics=statistics, tokens=inside, before=columns)
-    return reader.standardised(features), layout
+    return reader.standardise(features), layout

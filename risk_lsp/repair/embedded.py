@@ -165,13 +165,13 @@ class EmbeddedProvider:
             raise RepairError(
                 f"the embedded provider does not repair {bench.request.language_id}", "ask a model: another provider"
             )
-        ordered = await self.ordered(bench)
+        ordered = await self.order(bench)
         if bench.execution is None:
             await self._suggest(bench, ordered)
         else:
             await self._try_candidates(bench, ordered)
 
-    async def ordered(self, bench: Workbench) -> Ordered:
+    async def order(self, bench: Workbench) -> Ordered:
         """Every candidate, in the order in which they are tried."""
         bench.show("looking for changes")
         request = bench.request

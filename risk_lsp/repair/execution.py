@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol, TypeVar, get_args
 import numpy as np
 
 from risk_lsp.repair import harness
-from risk_lsp.repair.harness import plugin_modules, trimmed
+from risk_lsp.repair.harness import plugin_modules, trim_output
 from risk_lsp.repair.test_plan import TestPlan, WorkspaceCopy
 from risk_lsp.repair.tree import NodeVerdict
 from risk_lsp.repair.watching import NO_EVIDENCE, Evidence, read_evidence, watched_tests
@@ -46,7 +46,7 @@ class Tests(Protocol):
         """The script that runs to its end only if the program passes."""
         ...
 
-    def watched(self, program: str) -> str | None:
+    def watching_script(self, program: str) -> str | None:
         """The script that also reports which lines ran and what failed, past the first failure; slower. None without
         one.
         """
@@ -68,7 +68,7 @@ class ProblemTests:
         """Program and tests in one namespace, or a judge's cases."""
         return script_with_tests(self.problem, program)
 
-    def watched(self, program: str) -> str | None:
+    def watching_script(self, program: str) -> str | None:
         """Each assertion by itself, where the tests are assertions."""
         return watched_tests(program, self.problem.tests) if self.problem.test_kind == "append" else None
 
@@ -115,7 +115,7 @@ class Execution:
                 self._screen = self._made_screen(outcome.seconds if outcome.status != "timeout" else 0.0)
             if _has_passed(outcome):
                 return Examination(NodeVerdict(True), NO_EVIDENCE, 1)
-            watched = self._tests.watched(program)
+            watched = self._tests.watching_script(program)
             if watched is None:
                 return Examination(failed_verdict(outcome, NO_EVIDENCE), NO_EVIDENCE, 1)
             # Being watched takes time, so what failed is told by the plain run alone.
@@ -197,8 +197,8 @@ def failed_verdict(outcome: Outcome, evidence: Evidence) -> NodeVerdict:
     if evidence.failures:
         reason = evidence.failures[0][0]
         words = "\n".join(f"{name}: {said}" if said else name for name, said in evidence.failures)
-        return NodeVerdict(False, reason, trimmed(words))
-    failure = trimmed(f"{outcome.stdout}\n{outcome.stderr}")
+        return NodeVerdict(False, reason, trim_output(words))
+    failure = trim_output(f"{outcome.stdout}\n{outcome.stderr}")
     if outcome.status == "timeout":
         failure = f"{failure}\nIt did not end within the time that it was given.".strip()
     return NodeVerdict(False, reason, failure)

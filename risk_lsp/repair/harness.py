@@ -100,7 +100,7 @@ _SANDBOX_PATHS = re.compile(r"/tmp/tmp\w+/|/workspace/")
 _NOISE = re.compile(r"^(=+|-+|_+|\s*)$|^\s*\^+\s*$|^(FAILED|ERROR) ")
 
 
-def trimmed(output: str, longest: int = _LONGEST) -> str:
+def trim_output(output: str, longest: int = _LONGEST) -> str:
     """The end of an output: whole lines, at most `longest` characters, no rules or blank lines, long lines cut."""
     kept: list[str] = []
     size = 0

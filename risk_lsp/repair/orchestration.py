@@ -10,7 +10,7 @@ from typing import Protocol
 from risk_lsp.errors import RepairError
 from risk_lsp.repair.execution import Execution, Tests
 from risk_lsp.repair.model_questions import PROMPTS_VERSION, WorkerModel
-from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Task, TreeStore, replaced
+from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Task, TreeStore, replace_spans
 from risk_lsp.repair.workbench import (
     Offer,
     RepairRequest,
@@ -123,9 +123,9 @@ async def _cut_down(bench: Workbench, made: str) -> str:
     assert execution is not None
     for edit in list(kept):
         rest = [other for other in kept if other is not edit]
-        if rest and (await execution.passes([replaced(text, rest)]))[0]:
+        if rest and (await execution.passes([replace_spans(text, rest)]))[0]:
             kept = rest
-    return replaced(text, kept)
+    return replace_spans(text, kept)
 
 
 async def _offer(bench: Workbench, node: ProgramNode, made: str) -> Offer:

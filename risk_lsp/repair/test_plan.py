@@ -134,7 +134,7 @@ class TestPlan:
             tests = harness.RUN_DOCTEST.format(module=PurePosixPath(self.place).stem)
         return harness.workspace_script(program, self.place) + tests
 
-    def watched(self, program: str) -> str | None:
+    def watching_script(self, program: str) -> str | None:
         """The same for one program that is watched; None for a command."""
         if self.kind == "pytest":
             return watched_pytest(program, self.place, self.files)

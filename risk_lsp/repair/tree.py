@@ -127,7 +127,7 @@ class RepairTree:
 
     def text_of(self, node: ProgramNode) -> str:
         """The whole program of a node."""
-        return replaced(self.task.text, node.edits)
+        return replace_spans(self.task.text, node.edits)
 
     def to_json(self) -> dict[str, Any]:
         """The tree as a JSON object."""
@@ -159,7 +159,7 @@ class RepairTree:
         return tree
 
 
-def replaced(text: str, edits: Sequence[Replacement]) -> str:
+def replace_spans(text: str, edits: Sequence[Replacement]) -> str:
     """The text after replacements that do not overlap."""
     pieces, end = [], 0
     for edit in sorted(edits):

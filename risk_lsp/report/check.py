@@ -23,7 +23,7 @@ from risk_lsp.risk.presentation import (
     driving_words,
     few_at_rest,
     line_risks,
-    placed,
+    place_risks,
     ranks_of,
     riskiest_lines,
 )
@@ -142,7 +142,7 @@ class CheckResult:
     passed_over: tuple[FilePassedOver, ...] = ()
 
 
-def collected(outcomes: Iterable[Outcome], options: CheckOptions, base: str | None = None) -> CheckResult:
+def collect_result(outcomes: Iterable[Outcome], options: CheckOptions, base: str | None = None) -> CheckResult:
     """The outcomes of check_paths, told apart. In a comparison the `top` lines count over all files together."""
     everything = tuple(outcomes)
     reports = tuple(each for each in everything if isinstance(each, FileReport))
@@ -263,7 +263,7 @@ def _report(
 ) -> FileReport:
     lines = LineIndex(source.text)
     mask = None if source.changed is None else changed_mask(lines, source.changed)
-    here = placed(risk, lines, source.place.of_lines(lines), options.priors, language_id)
+    here = place_risks(risk, lines, source.place.of_lines(lines), options.priors, language_id)
     return file_report(here, source.path, language_id, options, reference, mask)
 
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import ReferenceTable
 from risk_lsp.report.check import DEFAULT_THRESHOLD, FileFailure, FilePassedOver, FileReport, LineRisk, likeliest_first
-from risk_lsp.report.wording import NAME, Tool, code_of, counted, printable, shows_unicode, words_of
+from risk_lsp.report.wording import NAME, Tool, code_of, count_of, printable, shows_unicode, words_of
 from risk_lsp.risk.presentation import STEPS, heat_edges, heat_steps
 from risk_lsp.text.document import stripped_line_spans
 
@@ -40,7 +40,7 @@ def html_report(
         Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
         .get_template("report.html")
         .render(
-            title=files[0].name if len(files) == 1 else counted(len(files), "file"),
+            title=files[0].name if len(files) == 1 else count_of(len(files), "file"),
             tool=f"{NAME} {tool.version}",
             bundle=tool.bundle,
             style=style,
@@ -127,7 +127,7 @@ def _file(number: int, report: FileReport, threshold: float) -> _File:
         name=name,
         language=report.language_id,
         chance=report.placed.whole.short(report.document),
-        above=counted(len(report.findings), "line"),
+        above=count_of(len(report.findings), "line"),
         outside=report.outside,
         orders=[] if report.outside else list(report.placed.orders().values()),
         functions=_functions(report, identity),

@@ -12,7 +12,7 @@ from typing import IO, Any
 
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Place, Priors, all_lines
-from risk_lsp.risk.presentation import document_risk, line_risks, placed
+from risk_lsp.risk.presentation import document_risk, line_risks, place_risks
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
 from risk_lsp.text.document import LineIndex
 
@@ -64,7 +64,7 @@ def scored_line(record: ScoreRecord, risk: SpanRisk, priors: Priors) -> str:
     A program is generated text.
     """
     lines = LineIndex(record.text)
-    here = placed(risk, lines, all_lines(Place.GENERATED, lines.count), priors, "python")
+    here = place_risks(risk, lines, all_lines(Place.GENERATED, lines.count), priors, "python")
     probabilities = line_risks(here.risks, record.text).tolist()
     found = {
         "id": record.id,

@@ -9,7 +9,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.probe.calibration import Place, Priors, ReferenceTable
 from risk_lsp.report.wording import printable
 from risk_lsp.risk.changes import TextPlace, places_of
-from risk_lsp.risk.presentation import code_line_risks, document_risk, driving_words, percent, placed, ranks_of
+from risk_lsp.risk.presentation import code_line_risks, document_risk, driving_words, percent, place_risks, ranks_of
 from risk_lsp.risk.span_risk import Scorer
 from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
 from risk_lsp.text.source_files import language_of, read_source
@@ -76,7 +76,7 @@ def describe_span(
     language_id = language_of(path)
     lines = LineIndex(text)
     kind = places_of([path])[0] if place is None else TextPlace(place)
-    here = placed(engine.score(text, language_id), lines, kind.of_lines(lines), priors, language_id)
+    here = place_risks(engine.score(text, language_id), lines, kind.of_lines(lines), priors, language_id)
     standing = here.of_span(span, ranks_of(code_line_risks(here.risks, text, language_id)))
     probability = here.risks.probability(span.start, span.end)
     ends = []

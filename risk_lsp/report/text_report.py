@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from risk_lsp.report.check import CheckResult, FileReport, likeliest_first
-from risk_lsp.report.wording import above, code_of, counted, printable, reasons
+from risk_lsp.report.wording import above, code_of, count_of, printable, reasons
 from risk_lsp.risk.presentation import ordinal, percent
 from risk_lsp.text.document import stripped_line_spans
 
@@ -46,7 +46,7 @@ def diff_rows(result: CheckResult) -> Iterator[Text]:
         changed_code = has_code if report.changed is None else has_code & report.changed
         counts += [int(np.count_nonzero(changed_code))] if changed_code.any() else []
     if counts:
-        changed = f"{counted(sum(counts), 'changed line')} of code in {counted(len(counts), 'file')}"
+        changed = f"{count_of(sum(counts), 'changed line')} of code in {count_of(len(counts), 'file')}"
         yield Text(f"{changed} since {base}, {above(result)}")
     else:
         yield Text(f"No line of code was added or changed since {base}")
@@ -96,7 +96,7 @@ def _print(console: Console, result: CheckResult, style: TextStyle) -> None:
         rows = list(diff_rows(result))
     else:
         rows = [row for report in result.reports for row in _file(report, style)]
-        rows.append(Text(f"{counted(len(result.reports), 'file')}, {above(result)}"))
+        rows.append(Text(f"{count_of(len(result.reports), 'file')}, {above(result)}"))
     for row in rows:
         console.print(row, soft_wrap=True)
     for file in result.passed_over:

@@ -41,7 +41,7 @@ def json_report(result: CheckResult, tool: Tool) -> str:
     return json.dumps(report, indent=2, ensure_ascii=False) + "\n"
 
 
-def rounded(probability: float) -> float | None:
+def round_probability(probability: float) -> float | None:
     """Four digits are more than a probability has; a line that has none (NaN) is null."""
     return None if math.isnan(probability) else round(probability, 4)
 
@@ -51,10 +51,10 @@ def _file(report: FileReport) -> dict[str, Any]:
     return {
         "path": str(report.path),
         "language": report.language_id,
-        "document": rounded(report.document),
+        "document": round_probability(report.document),
         **report.placed.whole.to_json(),
         "novelty": None if novelty is None else round(novelty, 4),
-        "lines": [rounded(probability) for probability in report.line_probabilities.tolist()],
+        "lines": [round_probability(probability) for probability in report.line_probabilities.tolist()],
         "ranks": [rank or None for rank in report.ranks.tolist()],
         "places": [place.value for place in report.placed.places_of_lines()],
         "orders": report.placed.orders(),
@@ -71,7 +71,7 @@ def _line(report: FileReport, line: LineRisk) -> dict[str, Any]:
         "start": line.span.start,
         "end": line.span.end,
         "text": report.text[line.span.start : line.span.end],
-        "probability": rounded(line.probability),
+        "probability": round_probability(line.probability),
         **line.standing.to_json(),
         "tokens": [{"start": word.start, "end": word.end} for word in line.words],
         "reference": line.reference,
@@ -85,7 +85,7 @@ def _function(report: FileReport, function: FunctionRisk, standing: Standing) ->
         "name": function.node.name,
         "first_line": report.lines.line_of(span.start) + 1,
         "last_line": report.lines.line_of(max(span.start, span.end - 1)) + 1,
-        "probability": rounded(function.probability),
+        "probability": round_probability(function.probability),
         **standing.to_json(),
     }
 

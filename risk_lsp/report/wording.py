@@ -68,7 +68,7 @@ def code_of(report: FileReport, line: LineRisk) -> str:
     return printable(report.text[line.span.start : line.span.end])
 
 
-def counted(number: int, thing: str) -> str:
+def count_of(number: int, thing: str) -> str:
     """ "1 line", "2 lines" """
     return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
 
@@ -78,8 +78,8 @@ def above(result: CheckResult) -> str:
     count = sum(len(report.findings) for report in result.reports)
     named = [line for report in result.reports for line in (*report.worth_reading, *report.findings)]
     if not named or any(line.standing.gives != "order" for line in named):
-        return f"{counted(count, 'line')} above {result.threshold:.0%}"
-    return f"{counted(count, 'line')} to read first" if count else "no line stands out"
+        return f"{count_of(count, 'line')} above {result.threshold:.0%}"
+    return f"{count_of(count, 'line')} to read first" if count else "no line stands out"
 
 
 def caveat(report: FileReport, standing: Standing) -> str:

@@ -68,8 +68,8 @@ class ShiftedRisk:
         self.text_length, self.starts, self.ends, self.novelty = risk.text_length, risk.starts, risk.ends, risk.novelty
         self._mask = generated
         self._all = bool(generated.all())
-        self._generated = risk if self._all else risk.scaled(generated.astype(np.float64))
-        self._others = risk if self._all else risk.scaled((~generated).astype(np.float64))
+        self._generated = risk if self._all else risk.scale(generated.astype(np.float64))
+        self._others = risk if self._all else risk.scale((~generated).astype(np.float64))
 
     def probability(self, start: int, end: int) -> float:
         """The probability for one span."""
@@ -91,9 +91,9 @@ class ShiftedRisk:
         generated = self._mask if tokens is None else self._mask[tokens]
         return np.where(generated, self.shift.probability(found), found)
 
-    def scaled(self, factors: Floats) -> ShiftedRisk:
+    def scale(self, factors: Floats) -> ShiftedRisk:
         """The same shift of the risks with the hazard of each token multiplied by its factor."""
-        return ShiftedRisk(self.unshifted.scaled(factors), self._mask, self.shift)
+        return ShiftedRisk(self.unshifted.scale(factors), self._mask, self.shift)
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Those of the risks before the shift, which belongs to the process that shows them."""

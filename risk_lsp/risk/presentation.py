@@ -316,7 +316,7 @@ def factors_of(priors: Priors) -> NDArray[np.float64]:
     return np.array([priors.of(place).factor for place in PLACES], dtype=np.float64)
 
 
-def placed(
+def place_risks(
     risk: SpanRisk,
     lines: LineIndex,
     places: LinePlaces,
@@ -337,7 +337,7 @@ def placed(
         return PlacedRisk(risk, lines, places, priors, outside)
     last = np.maximum(risk.starts, risk.ends - 1)
     line = np.searchsorted(lines.starts, last, side="right") - 1
-    scaled = risk.scaled(factors[places[line]])
+    scaled = risk.scale(factors[places[line]])
     if shift is not None:
         scaled = ShiftedRisk(scaled, generated[line], shift)
     return PlacedRisk(scaled, lines, places, priors, outside, shift)

@@ -94,10 +94,10 @@ class TokenSpans:
 def _integers(name: str, values: NDArray[Any]) -> NDArray[np.int32]:
     if values.ndim != 1 or (values.size and values.dtype.kind not in "iu"):
         raise BadInput(f"token {name} have to be one row of whole numbers", "take them from one encoding")
-    return frozen(values.astype(np.int32))
+    return freeze(values.astype(np.int32))
 
 
-def frozen(array: NDArray[Any]) -> NDArray[Any]:
+def freeze(array: NDArray[Any]) -> NDArray[Any]:
     """The array, not writable from here on."""
     array.setflags(write=False)
     return array
@@ -157,7 +157,7 @@ class RiskMap:
         """The probability of each token by itself, float64[n], or of the tokens with those indices."""
         return self.calibration.probability(self.hazards if tokens is None else self.hazards[tokens])
 
-    def scaled(self, factors: NDArray[np.float64]) -> RiskMap:
+    def scale(self, factors: NDArray[np.float64]) -> RiskMap:
         """The map in which the hazard of each token is multiplied by its factor, float64[n], finite and at least 0."""
         with np.errstate(over="ignore"):
             hazards = np.minimum(self.hazards * factors, np.finfo(np.float32).max)
@@ -171,7 +171,7 @@ class RiskMap:
         starts, ends = np.maximum(tokens.starts[inside], span.start), np.minimum(tokens.ends[inside], span.end)
         return RiskMap(text_length, starts, ends, self.hazards[inside], self.calibration, novelty=self.novelty)
 
-    def spliced(self, removed: Span, part: RiskMap) -> RiskMap:
+    def splice(self, removed: Span, part: RiskMap) -> RiskMap:
         """The map of an edited text: this one without the characters `removed`, and in their place `part`, which is of
         the text after the edit and knows of tokens in the new characters alone.
         """
@@ -227,4 +227,4 @@ def _checked_hazards(hazards: NDArray[Any], count: int) -> NDArray[np.float32]:
             f"the hazard of token {wrong[0]} is {checked[wrong[0]]}",
             "hazards are finite and at least 0; the probe or the model's numbers are damaged",
         )
-    return frozen(checked)
+    return freeze(checked)

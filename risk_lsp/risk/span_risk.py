@@ -36,7 +36,7 @@ class SpanRisk(Protocol):
     def token_probabilities(self, tokens: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         """The probability of each token by itself, float64[n], or of the tokens with those indices."""
 
-    def scaled(self, factors: NDArray[np.float64]) -> SpanRisk:
+    def scale(self, factors: NDArray[np.float64]) -> SpanRisk:
         """The same risks with the hazard of each token multiplied by its factor, float64[n], finite and at least 0."""
 
     def to_arrays(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

@@ -109,7 +109,7 @@ class Writer:
         part = _part_around(document, Span(task.start, end))
         before = self._around(run, around.before, around.first_before, part, 0)
         behind = self._around(run, around.behind, around.first_behind, part, end - task.end)
-        known = Activations.joined([before, own, behind])
+        known = Activations.join([before, own, behind])
         read = _in_model_text(document, known)
         risks = self._engine.partial_risk(document, read, read.encoding).risks
         return WrittenText(

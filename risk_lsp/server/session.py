@@ -128,10 +128,10 @@ class Session:
             lambda: host.bundle_identity,
             lambda: self.publisher.show_all(),
         )
-        accepted = AcceptedRegions(regions, personal.accepted, personal.settled)
+        accepted = AcceptedRegions(regions, personal.remember_accepted, personal.remember_settled)
         places = DocumentPlaces(self._place_changed)
 
-        def edited(document: Document, edit: Splice) -> None:
+        def follow_edit(document: Document, edit: Splice) -> None:
             if self.inline_completions.writing is not None:
                 self.inline_completions.give_up()
             attention.is_at(document.uri, edit.start + len(edit.inserted))
@@ -139,7 +139,7 @@ class Session:
             accepted.follow(document, edit)
             places.follow(document, edit)
 
-        async def scored(document: Document, on_part: Callable[[PartialRisk], None]) -> SpanRisk:
+        async def score(document: Document, on_part: Callable[[PartialRisk], None]) -> SpanRisk:
             """Nothing is shown before the place is known: numbers would jump."""
 
             def take(part: PartialRisk) -> None:
@@ -147,10 +147,10 @@ class Session:
                     on_part(part)
 
             risks = await host.score(document, lambda: attention.place(document), take)
-            await places.settled(document.uri)
+            await places.wait_until_settled(document.uri)
             return risks
 
-        documents = OpenDocuments(encoding, edited)
+        documents = OpenDocuments(encoding, follow_edit)
         host = ModelHost(command, self._model_changed)
         store = IgnoreStore(self.data_folder / "ignored")
         return State(
@@ -159,7 +159,7 @@ class Session:
             configuration=configuration,
             documents=documents,
             host=host,
-            analyzer=Analyzer(documents, scored, lambda analysis: self.publisher.show(analysis)),
+            analyzer=Analyzer(documents, score, lambda analysis: self.publisher.show(analysis)),
             views=LineViews(store, regions, places, lambda: host.priors, personal.shift_for),
             snooze=Snooze(self._snooze_changed),
             store=store,
@@ -175,8 +175,8 @@ class Session:
             types.INITIALIZED: self._handle_initialized,
             types.SHUTDOWN: self._shut_down,
             types.EXIT: lambda _: self.closed.set(),
-            types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._settings_changes.changed,
-            USER_SETTINGS: self._settings_changes.changed_by_user,
+            types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._settings_changes.take,
+            USER_SETTINGS: self._settings_changes.take_user_settings,
             types.WORKSPACE_EXECUTE_COMMAND: CommandRunner(self).execute,
             types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._cancel_shown,
             types.TEXT_DOCUMENT_INLINE_COMPLETION: self.inline_completions.complete,

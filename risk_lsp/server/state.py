@@ -95,14 +95,14 @@ class SettingsChanges:
         for task in self._tasks:
             task.cancel()
 
-    def changed(self, params: types.DidChangeConfigurationParams) -> None:
+    def take(self, params: types.DidChangeConfigurationParams) -> None:
         """Handle the notification that settings changed, which may hold the settings or not."""
         if self._session.client.configuration:
             self._pull()
         else:
             self._follow(params.settings)
 
-    def changed_by_user(self, params: object) -> None:
+    def take_user_settings(self, params: object) -> None:
         """Handle the notification that holds the user's own settings."""
         before = self._session.state.settings
         self._report(self._session.state.configuration.update_user(params))

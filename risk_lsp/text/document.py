@@ -70,7 +70,7 @@ class Pieces:
         origin = self._starts[first]
         return "".join(self._pieces[first : last + 1])[start - origin : end - origin]
 
-    def spliced(self, start: int, end: int, replacement: str) -> Pieces:
+    def splice(self, start: int, end: int, replacement: str) -> Pieces:
         """The text with the characters [start, end) replaced."""
         first, last = self._piece_at(start), self._piece_at(end)
         before = self._pieces[first][: start - self._starts[first]]
@@ -162,7 +162,7 @@ class LineIndex:
             return end
         return end - 2 if self.slice(max(end - 2, 0), end) == "\r\n" else end - 1
 
-    def spliced(self, start: int, end: int, replacement: str) -> LineIndex:
+    def splice(self, start: int, end: int, replacement: str) -> LineIndex:
         """The index of the text with the characters [start, end) replaced.
 
         Whether a line starts at an offset depends only on the characters on both sides of it. So starts before `start`
@@ -170,7 +170,7 @@ class LineIndex:
         """
         if not 0 <= start <= end <= self.length:
             raise IndexError(f"span {start}-{end} is outside a text of {self.length} characters")
-        pieces = self._pieces.spliced(start, end, replacement)
+        pieces = self._pieces.splice(start, end, replacement)
         first, last = max(start, 1), start + len(replacement)
         scanned = _break_ends(pieces.slice(first - 1, last + 1)) + (first - 1)
         kept = self.starts[: max(int(self.starts.searchsorted(start)), 1)]
@@ -318,7 +318,7 @@ def apply_changes(
 
 
 def _splice_joining_pairs(lines: LineIndex, start: int, end: int, replacement: str) -> LineIndex:
-    """`lines.spliced`, where the halves of a surrogate pair that an edit brings together make one character.
+    """`lines.splice`, where the halves of a surrogate pair that an edit brings together make one character.
 
     To a client whose text is UTF-16 they are one. Left apart they would fuse on the way through JSON, and every later
     offset would be off by one.
@@ -328,7 +328,7 @@ def _splice_joining_pairs(lines: LineIndex, start: int, end: int, replacement: s
         start, replacement = start - 1, before + replacement
     if is_surrogate(after):
         end, replacement = end + 1, replacement + after
-    return lines.spliced(start, end, join_surrogate_pairs(replacement))
+    return lines.splice(start, end, join_surrogate_pairs(replacement))
 
 
 _PAST_ANY_LINE = 2**31 - 1  # a character that is clamped to the end of its line

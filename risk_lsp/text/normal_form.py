@@ -178,11 +178,11 @@ def normal_form(text: str, language_id: str = "python") -> NormalForm:
     form = _FormBuilder(text)
     if language_id != "python":
         form.take_lines(0, len(text), None)
-        return form.joined()
+        return form.join()
     _PythonReader(text, form).write()
     if form.pieces and not form.pieces[-1].endswith("\n"):
         form.put("\n", len(text), len(text))
-    return form.joined()
+    return form.join()
 
 
 class _PythonReader:
@@ -325,7 +325,7 @@ class _FormBuilder:
                 first = last if content is None else content
             self.take(first, last)
 
-    def joined(self) -> NormalForm:
+    def join(self) -> NormalForm:
         """All that was added, as one text."""
         lengths = np.fromiter(map(len, self.pieces), np.int64, len(self.pieces))
         spans = np.array(self._spans, dtype=np.int64).reshape(-1, 2)

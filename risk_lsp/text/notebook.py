@@ -117,8 +117,8 @@ class Notebook:
         """The part that is a cell's text; None for a cell that holds no Python or has no text."""
         return self._part_of.get(uri)
 
-    def changed(self, change: NotebookChange) -> Notebook:
-        """The notebook after cells came, went, moved or changed their kind; the edits of texts are left to `edited`."""
+    def apply_change(self, change: NotebookChange) -> Notebook:
+        """The notebook after cells came, went, moved or changed their kind; texts are left to `replace_cell`."""
         cells = list(self.cells)
         if change.splice is not None:
             start, removed, new = change.splice
@@ -130,7 +130,7 @@ class Notebook:
         documents.update({document.uri: document for document in change.opened})
         return self._succeeded_by(Notebook(self.uri, change.version, cells, documents))
 
-    def edited(self, cell: Document, version: int) -> Notebook:
+    def replace_cell(self, cell: Document, version: int) -> Notebook:
         """The notebook with another text in one of its cells, made by copying as little as possible."""
         documents = {**self.documents, cell.uri: cell}
         part = self.part(cell.uri)
@@ -140,7 +140,7 @@ class Notebook:
         is_last = place + 1 == len(self.parts)
         end = self.document.lines.length if is_last else self.parts[place + 1].start
         text = without_magics(cell.text)
-        lines = self.document.lines.spliced(part.start, end, text if is_last else text + _separator(text))
+        lines = self.document.lines.splice(part.start, end, text if is_last else text + _separator(text))
         after = Notebook.__new__(Notebook)
         after.uri, after.version, after.cells, after.documents = self.uri, version, self.cells, documents
         after._python = self._python

@@ -69,7 +69,7 @@ def fuzz_notebooks(edits: int, seed: int = 0) -> None:
         encoding = chance.choice(list(PositionEncoding))
         cell = notebook.documents[chance.choice(list(notebook.documents))]
         change = _change(chance) if len(cell.text) < _LONGEST else TextChange(None, None, _text(chance))
-        notebook = notebook.edited(apply_changes(cell, [change], edit, encoding), edit)
+        notebook = notebook.replace_cell(apply_changes(cell, [change], edit, encoding), edit)
         anew = Notebook("notebook:", edit, notebook.cells, notebook.documents)
         if (notebook.document.text, _layout(notebook)) != (anew.document.text, _layout(anew)):
             raise Divergence("the joined text of a notebook", seed, edit)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.probe.calibration import ReferenceTable
-from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
+from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collect_result
 from risk_lsp.risk.engine import Engine
 from tests.conftest import FIXTURES
 
@@ -27,7 +27,7 @@ def engine() -> Engine:
 def check(engine: Engine, folder: Path) -> CheckResult:
     options = CheckOptions(top=3)
     reference = ReferenceTable.from_manifest(engine.manifest.reference)
-    return collected(check_paths(engine, [folder], options, reference), options)
+    return collect_result(check_paths(engine, [folder], options, reference), options)
 
 
 def test_the_wrong_line_is_among_the_three_most_worth_reading_in_at_least_half_of_the_small_bugs(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from risk_lsp.edits.candidates import mending_edits
-from risk_lsp.lab.patches.variants import edited
+from risk_lsp.lab.patches.variants import edits_behind
 
 
 def mended(text: str, operator: str, given: int = 0) -> list[str]:
@@ -67,7 +67,7 @@ PROGRAM = "def f(a, b):\n    c = a + b\n    if a < c:\n        return b\n"
 
 
 def test_suspected_lines_are_tried_before_all_others() -> None:
-    lines = [PROGRAM.count("\n", 0, edit.span.start) for edit in edited(PROGRAM, 0, {2})]
+    lines = [PROGRAM.count("\n", 0, edit.span.start) for edit in edits_behind(PROGRAM, 0, {2})]
 
     assert set(lines) > {2}
     assert lines.index(2) == 0
@@ -75,7 +75,7 @@ def test_suspected_lines_are_tried_before_all_others() -> None:
 
 
 def test_other_names_are_tried_behind_all_that_is_likelier_to_mend_a_program() -> None:
-    operators = [edit.operator for edit in edited(PROGRAM, 0, set())]
+    operators = [edit.operator for edit in edits_behind(PROGRAM, 0, set())]
     first = operators.index("name")
 
     assert {"comparison operator", "arithmetic operator", "condition negated"} <= set(operators[:first])

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.lab.evaluation.figures import ProgramFacts, level_records
-from risk_lsp.lab.span_tables import LEVELS, LabelledText, Level, level_spans, shared_weights, span_tables, touched
+from risk_lsp.lab.span_tables import LEVELS, LabelledText, Level, level_spans, overlap_mask, shared_weights, span_tables
 from risk_lsp.text.document import Span
 
 TEXT = '''\
@@ -94,7 +94,7 @@ spans = st.tuples(st.integers(0, 20), st.integers(1, 5)).map(lambda pair: Span(p
 
 @given(st.lists(spans, max_size=8), st.lists(spans, max_size=3))
 def test_spans_are_touched_if_they_share_a_character(some: list[Span], others: list[Span]) -> None:
-    found = touched([each.start for each in some], [each.end for each in some], others)
+    found = overlap_mask([each.start for each in some], [each.end for each in some], others)
 
     expected = [any(set(range(*each)) & set(range(*other)) for other in others) for each in some]
     assert found.tolist() == expected

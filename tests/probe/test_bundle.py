@@ -47,7 +47,7 @@ def test_the_probe_of_a_bundle_is_the_one_that_was_saved(bundles: dict[str, Path
     assert probe.architecture == architecture
     features = np.ones((1, saved["encoder.mean"].shape[0]), dtype=np.float32)
     expected = (features - saved["encoder.mean"].numpy()) / saved["encoder.scale"].numpy()
-    np.testing.assert_allclose(probe.standardised(features), expected.clip(-8, 8), rtol=1e-6)
+    np.testing.assert_allclose(probe.standardise(features), expected.clip(-8, 8), rtol=1e-6)
 
 
 def test_a_model_in_a_folder_of_its_own_is_found_there(model_folder: Path, tmp_path: Path) -> None:

@@ -243,10 +243,10 @@ class MortalTests(TestPlan):
         self._reach("plain run" if len(self.runs) == 1 else "confirmation" if again else "screening")
         return super().script(program)
 
-    def watched(self, program: str) -> str | None:
+    def watching_script(self, program: str) -> str | None:
         """What is known of a failure is asked for once more."""
         self._reach("watched run")
-        return super().watched(program)
+        return super().watching_script(program)
 
     def _reach(self, stage: str) -> None:
         if stage == self.stage and not self.killers:

@@ -23,7 +23,7 @@ from risk_lsp.repair.tree import (
     Replacement,
     Task,
     TreeStore,
-    replaced,
+    replace_spans,
 )
 from risk_lsp.repair.workbench import RepairRequest, changed_lines, replacements_between, unified_diff
 from tests.repair.models import FIXED_SUM, SUM
@@ -124,7 +124,7 @@ def test_each_request_has_a_file_of_its_own(tmp_path: Path) -> None:
 
 @given(LINES, LINES)
 def test_replacements_lead_from_one_text_to_the_other(before: str, after: str) -> None:
-    assert replaced(before, replacements_between(before, after)) == after
+    assert replace_spans(before, replacements_between(before, after)) == after
 
 
 def test_replacements_hold_what_differs_and_no_more() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from risk_lsp.repair.execution import Execution, ProblemTests
-from risk_lsp.repair.harness import trimmed
+from risk_lsp.repair.harness import trim_output
 from risk_lsp.repair.watching import MARK, NO_EVIDENCE, Evidence, read_evidence
 from risk_lsp.sandbox.verdicts import Problem
 
@@ -67,6 +67,6 @@ def test_what_is_printed_around_a_report_does_no_harm() -> None:
 
 
 def test_output_is_cut_to_its_end_without_rules_and_paths() -> None:
-    assert trimmed("=====\nE  /tmp/tmpab12/pkg/a.py:3\n\n-----\nlast\n") == "E  pkg/a.py:3\nlast"
-    assert trimmed("x\n" * 5000).startswith("...")
-    assert len(trimmed("x\n" * 5000)) < 2100
+    assert trim_output("=====\nE  /tmp/tmpab12/pkg/a.py:3\n\n-----\nlast\n") == "E  pkg/a.py:3\nlast"
+    assert trim_output("x\n" * 5000).startswith("...")
+    assert len(trim_output("x\n" * 5000)) < 2100

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.probe.calibration import Prior, Priors
-from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
+from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collect_result
 from risk_lsp.report.text_report import TextStyle, svg_report, text_report
 from risk_lsp.report.tool_reports import github_report, json_report, sarif_report
 from risk_lsp.report.wording import Tool
@@ -42,7 +42,7 @@ def checked(
     options = CheckOptions(top, threshold=0.5, priors=priors)
     paths = [repository.folder / name for name in names or ("",)]
     changes = changes_since("HEAD", repository.folder)
-    return collected(check_paths(scorer or WordScorer(), paths, options, REFERENCE, changes), options, "HEAD")
+    return collect_result(check_paths(scorer or WordScorer(), paths, options, REFERENCE, changes), options, "HEAD")
 
 
 def text(result: CheckResult) -> str:

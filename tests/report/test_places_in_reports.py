@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.probe.calibration import Place, Prior, Priors
-from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
+from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collect_result
 from risk_lsp.report.html_report import html_report
 from risk_lsp.report.score import score_file
 from risk_lsp.report.span_query import describe_span
@@ -167,7 +167,7 @@ def diff(repository: Repository) -> CheckResult:
     options = CheckOptions(threshold=0.5)
     changes = changes_since("HEAD", repository.folder)
     outcomes = check_paths(WordScorer(), [repository.folder], options, REFERENCE, changes)
-    return collected(outcomes, options, "HEAD")
+    return collect_result(outcomes, options, "HEAD")
 
 
 def test_a_diff_ranks_its_lines_over_all_files(repository: Repository) -> None:
@@ -196,7 +196,7 @@ def test_the_lines_since_an_older_commit_are_changed_though_they_are_committed(r
     changes = changes_since("HEAD~1", repository.folder)
     outcomes = check_paths(WordScorer(), [repository.folder], options, REFERENCE, changes)
 
-    assert data(collected(outcomes, options, "HEAD~1"))["worth_reading"][0]["place"] == "changed"
+    assert data(collect_result(outcomes, options, "HEAD~1"))["worth_reading"][0]["place"] == "changed"
 
 
 def test_a_program_outside_of_the_range_says_so_in_its_score(tmp_path: Path) -> None:

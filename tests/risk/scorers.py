@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from risk_lsp.probe.calibration import ReferenceTable
-from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collected
+from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collect_result
 from risk_lsp.risk.risk_map import RiskMap
 from tests.risk.maps import risk_map
 
@@ -36,7 +36,7 @@ class WordScorer:
 def check(*paths: Path, options: CheckOptions | None = None, scorer: WordScorer | None = None) -> CheckResult:
     """Check files with a WordScorer."""
     chosen = options or CheckOptions()
-    return collected(check_paths(scorer or WordScorer(), paths, chosen, REFERENCE), chosen)
+    return collect_result(check_paths(scorer or WordScorer(), paths, chosen, REFERENCE), chosen)
 
 
 def _hazard(word: str) -> float:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from risk_lsp.probe.calibration import PLACES, Place, Priors
 from risk_lsp.risk.odds_shift import LARGEST_RATIO, OddsShift, ShiftedRisk
-from risk_lsp.risk.presentation import placed
+from risk_lsp.risk.presentation import place_risks
 from risk_lsp.text.document import LineIndex, Span
 from tests.risk.maps import risk_map, risk_maps, span_in
 
@@ -68,7 +68,7 @@ def test_only_generated_lines_are_shifted() -> None:
     text = "a\nb\n"
     places = np.array([PLACES.index(Place.GENERATED), PLACES.index(Place.AT_REST), 0], dtype=np.int8)
     risk = risk_map([(0, 1), (2, 3)], [0.5, 0.5], length=4)
-    here = placed(risk, LineIndex(text), places, Priors(), "python", OddsShift(math.log(2)))
+    here = place_risks(risk, LineIndex(text), places, Priors(), "python", OddsShift(math.log(2)))
     assert odds(here.risks.probability(0, 1)) == pytest.approx(2 * odds(risk.probability(0, 1)))
     assert here.risks.probability(2, 3) == pytest.approx(risk.probability(2, 3))
 
@@ -76,6 +76,6 @@ def test_only_generated_lines_are_shifted() -> None:
 def test_what_others_are_told_is_known_of_generated_spans_alone() -> None:
     places = np.array([PLACES.index(Place.GENERATED), PLACES.index(Place.AT_REST), 0], dtype=np.int8)
     risk = risk_map([(0, 1), (2, 3)], [0.5, 0.5], length=4)
-    here = placed(risk, LineIndex("a\nb\n"), places, Priors(), "python", OddsShift(math.log(2)))
+    here = place_risks(risk, LineIndex("a\nb\n"), places, Priors(), "python", OddsShift(math.log(2)))
     assert here.before_shift(Span(0, 1)) == pytest.approx(risk.probability(0, 1))
     assert here.before_shift(Span(2, 3)) is None

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from risk_lsp.probe.calibration import PLACES, Place, Prior, Priors
-from risk_lsp.risk.presentation import PlacedRisk, Standing, few_at_rest, ordinal, placed, ranks_of
+from risk_lsp.risk.presentation import PlacedRisk, Standing, few_at_rest, ordinal, place_risks, ranks_of
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.text.document import LineIndex, Span
 from tests.risk.maps import risk_map, risk_maps, span_in
@@ -22,7 +22,7 @@ ONE_A_LINE = risk_map([(0, 1), (1, 3), (3, 5), (5, 6)], [0.5, 0.5, 0.5, 0.0])
 
 def placed_lines(*places: int, language_id: str = "python", priors: Priors = PRIORS) -> PlacedRisk:
     """TEXT with these places of its three lines."""
-    return placed(ONE_A_LINE, LINES, np.array([*places, places[-1]], dtype=np.int8), priors, language_id)
+    return place_risks(ONE_A_LINE, LINES, np.array([*places, places[-1]], dtype=np.int8), priors, language_id)
 
 
 @settings(max_examples=300)
@@ -30,7 +30,7 @@ def placed_lines(*places: int, language_id: str = "python", priors: Priors = PRI
 def test_whatever_the_factors_a_span_inside_another_is_never_likelier(risk: RiskMap, data: st.DataObject) -> None:
     count = len(risk.hazards)
     factors = data.draw(st.lists(st.floats(1e-30, 1e30), min_size=count, max_size=count))
-    scaled = risk.scaled(np.array(factors))
+    scaled = risk.scale(np.array(factors))
     outer_start, outer_end = data.draw(span_in(risk.text_length))
     start = data.draw(st.integers(outer_start, outer_end))
     end = data.draw(st.integers(start, outer_end))
@@ -40,7 +40,7 @@ def test_whatever_the_factors_a_span_inside_another_is_never_likelier(risk: Risk
 
 @given(risk_maps())
 def test_a_factor_of_one_changes_nothing(risk: RiskMap) -> None:
-    scaled = risk.scaled(np.ones(len(risk.hazards)))
+    scaled = risk.scale(np.ones(len(risk.hazards)))
 
     np.testing.assert_array_equal(scaled.hazards, risk.hazards)
     assert scaled.to_arrays()[0] == risk.to_arrays()[0]
@@ -85,7 +85,9 @@ def test_one_line_of_an_unmeasured_place_takes_the_percentage_from_all_around_it
 
 
 def test_a_blank_line_in_another_place_takes_no_percentage_away() -> None:
-    risk = placed(ONE_A_LINE, LINES, np.array([GENERATED, GENERATED, GENERATED, AT_REST], np.int8), PRIORS, "python")
+    risk = place_risks(
+        ONE_A_LINE, LINES, np.array([GENERATED, GENERATED, GENERATED, AT_REST], np.int8), PRIORS, "python"
+    )
 
     assert (risk.whole.gives, risk.orders()) == ("percent", {})
 

@@ -79,13 +79,13 @@ def test_a_spliced_index_is_that_of_the_new_text(text: str, edits: list[tuple[in
     for one, other, replacement in edits:
         start, end = sorted((min(one, len(text)), min(other, len(text))))
         text = text[:start] + replacement + text[end:]
-        index = index.spliced(start, end, replacement)
+        index = index.splice(start, end, replacement)
     assert (index.text, index.starts.tolist()) == (text, LineIndex(text).starts.tolist())
 
 
 @given(texts, texts, st.data())
 def test_a_slice_of_a_spliced_text_is_that_of_the_whole_text(text: str, replacement: str, data: st.DataObject) -> None:
-    index = LineIndex(text).spliced(len(text) // 2, len(text), replacement)
+    index = LineIndex(text).splice(len(text) // 2, len(text), replacement)
     expected = text[: len(text) // 2] + replacement
     start = data.draw(st.integers(0, len(expected)))
     end = data.draw(st.integers(start, len(expected)))
@@ -107,7 +107,7 @@ def test_a_slice_of_a_spliced_text_is_that_of_the_whole_text(text: str, replacem
 def test_an_edit_may_make_or_break_a_two_character_terminator(
     text: str, edit: tuple[int, int, str], starts: list[int]
 ) -> None:
-    assert LineIndex(text).spliced(*edit).starts.tolist() == starts
+    assert LineIndex(text).splice(*edit).starts.tolist() == starts
 
 
 @pytest.mark.parametrize("offset", [-1, 3])
@@ -125,7 +125,7 @@ def test_a_line_outside_the_text_is_refused(line: int) -> None:
 @pytest.mark.parametrize("span", [(-1, 0), (2, 1), (0, 3)])
 def test_a_splice_outside_the_text_is_refused(span: tuple[int, int]) -> None:
     with pytest.raises(IndexError, match="is outside a text of 2 characters"):
-        LineIndex("ab").spliced(*span, "")
+        LineIndex("ab").splice(*span, "")
 
 
 def test_line_starts_cannot_be_written_to() -> None:

@@ -74,7 +74,7 @@ def test_edits_of_cells_lead_to_what_the_edited_cells_would_make(
     made = notebook(contents)
     for version, (place, change) in enumerate(edits, start=2):
         before = made.documents[f"cell:{place % len(contents)}"]
-        made = made.edited(apply_changes(before, [change], version, encoding), version)
+        made = made.replace_cell(apply_changes(before, [change], version, encoding), version)
     anew = Notebook(made.uri, made.version, made.cells, made.documents)
     assert made.document.text == anew.document.text
     assert made.document.lines.starts.tolist() == anew.document.lines.starts.tolist()
@@ -103,25 +103,25 @@ def test_cells_without_python_are_left_out() -> None:
 def test_cells_come_go_and_move() -> None:
     made = notebook(["a", "b", "c"])
     added = NotebookChange(2, CellSplice(1, 0, [Cell("new", True)]), opened=[cell("new", "n")])
-    assert texts_in(made.changed(added)) == ["a", "n", "b", "c"]
+    assert texts_in(made.apply_change(added)) == ["a", "n", "b", "c"]
     removed = NotebookChange(2, CellSplice(0, 2, []), closed=["cell:0", "cell:1"])
-    assert texts_in(made.changed(removed)) == ["c"]
+    assert texts_in(made.apply_change(removed)) == ["c"]
     moved = NotebookChange(2, CellSplice(0, 2, [Cell("cell:1", True), Cell("cell:0", True)]))
-    assert texts_in(made.changed(moved)) == ["b", "a", "c"]
+    assert texts_in(made.apply_change(moved)) == ["b", "a", "c"]
 
 
 def test_a_cell_that_becomes_text_leaves_and_one_that_becomes_code_again_is_back() -> None:
     made = notebook(["a", "b"])
-    as_text = made.changed(NotebookChange(2, kinds=[Cell("cell:0", False)]))
+    as_text = made.apply_change(NotebookChange(2, kinds=[Cell("cell:0", False)]))
     assert texts_in(as_text) == ["b"]
-    assert texts_in(as_text.changed(NotebookChange(3, kinds=[Cell("cell:0", True)]))) == ["a", "b"]
+    assert texts_in(as_text.apply_change(NotebookChange(3, kinds=[Cell("cell:0", True)]))) == ["a", "b"]
 
 
 def test_typing_a_magic_of_another_language_takes_the_cell_out() -> None:
     made = notebook(["a", "b"])
-    foreign = made.edited(cell("cell:0", "%%bash\na", version=2), 2)
+    foreign = made.replace_cell(cell("cell:0", "%%bash\na", version=2), 2)
     assert texts_in(foreign) == ["b"]
-    assert texts_in(foreign.edited(cell("cell:0", "a", version=3), 3)) == ["a", "b"]
+    assert texts_in(foreign.replace_cell(cell("cell:0", "a", version=3), 3)) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_typing_a_magic_of_another_language_takes_the_cell_out() -> None:
 )
 def test_a_change_of_what_is_not_scored_leaves_the_document_as_it_is(change: NotebookChange) -> None:
     made = notebook(["a", "b"])
-    after = made.changed(change)
+    after = made.apply_change(change)
     assert after.document is made.document
     assert after.version == 2
 
@@ -150,5 +150,5 @@ def test_a_position_outside_of_a_cell_is_clamped_into_it() -> None:
     "splice", [CellSplice(9, 9, []), CellSplice(0, 99, []), CellSplice(1, 0, [Cell("cell:0", True)])]
 )
 def test_places_that_are_not_there_and_cells_named_twice_do_no_harm(splice: CellSplice) -> None:
-    after = notebook(["a", "b"]).changed(NotebookChange(2, splice))
+    after = notebook(["a", "b"]).apply_change(NotebookChange(2, splice))
     assert len(set(names(after))) == len(after.parts)

@@ -155,7 +155,7 @@ class _Contestant:
         programs: dict[str, list[str | None]] = {mistake.problem.task_id: [] for mistake in mistakes}
         tokens = dict.fromkeys(programs, 0)
         wanted = [Wanted(mistake.problem, seed) for mistake in mistakes for seed in self._seeds(mistake)]
-        for item, written in self._writer.written(wanted):
+        for item, written in self._writer.write(wanted):
             record = sample_record(item.problem, written, self._sampling)
             programs[item.problem.task_id].append(record["program"])
             tokens[item.problem.task_id] += (written.prompt_tokens or 0) + (written.completion_tokens or 0)

@@ -75,7 +75,7 @@ class Examiner:
         verdict, found = judge(self._sandbox, problem, program), PASSED
         if not verdict.passed:
             # The plain run alone decides; the second one counts, and finds words.
-            watched = ProblemTests(problem).watched(program) or script_with_tests(problem, program).replace(
+            watched = ProblemTests(problem).watching_script(program) or script_with_tests(problem, program).replace(
                 _CALL, _CASE_BY_CASE.format(mark=MARK)
             )
             evidence = NO_EVIDENCE if verdict.error == "timeout" else read_evidence(self._sandbox.run(watched).stdout)

@@ -88,7 +88,7 @@ def add_published(out: Path, pairs: Sequence[Path], problems: Mapping[str, Probl
 def _write_records(part: Sequence[tuple[Problem, int]], crew: Crew, options: SynthesisOptions) -> list[dict[str, Any]]:
     """A record of a program for each problem and index, in their order."""
     wanted = [Wanted(problem, seed_of(options.sampling, problem, index)) for problem, index in part]
-    written = {(item.problem.task_id, item.seed): program for item, program in crew.writer.written(wanted)}
+    written = {(item.problem.task_id, item.seed): program for item, program in crew.writer.write(wanted)}
     return [
         {
             **sample_record(problem, written[problem.task_id, item.seed], options.sampling),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, LevelRecords, level_records
 from risk_lsp.lab.evaluation.metrics import base_rate
-from risk_lsp.lab.evaluation.reliability import Rescaled, rescaled
+from risk_lsp.lab.evaluation.reliability import Rescaled, rescale
 from risk_lsp.lab.evaluation.rivals import fit_logistic, trivial_feature_table
 from risk_lsp.lab.evaluation.study import Floats, FoldFit, FoldStore, Study
 from risk_lsp.lab.span_tables import Level, shared_weights
@@ -201,5 +201,5 @@ def _rescale_scores(study: Study, level: Level, scores: Floats, calibrating: Mas
     usable = (weights > 0) & ~np.isnan(scores)
     if not usable.any():
         return Rescaled(np.full(len(scores), rate), np.full(len(scores), rate))
-    found = rescaled(np.nan_to_num(scores), scores[usable], edited[usable], weights[usable])
+    found = rescale(np.nan_to_num(scores), scores[usable], edited[usable], weights[usable])
     return Rescaled(*(np.where(np.isnan(scores), rate, each) for each in found))

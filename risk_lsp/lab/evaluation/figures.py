@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray, base_rate, program_aucs, program_efforts, program_hits
-from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, four_digits, shortened
-from risk_lsp.lab.evaluation.reliability import Rescaled, rescaled
+from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, four_digits, interval_figures
+from risk_lsp.lab.evaluation.reliability import Rescaled, rescale
 from risk_lsp.lab.span_tables import Level, SpanTable, shared_weights
 
 
@@ -121,7 +121,7 @@ def statistics_by_level(
         maps = {technique: Rescaled(scores, scores) for technique, scores in records.scores.items()}
         if fitted.weights.any():
             maps = {
-                technique: rescaled(records.scores[technique], scores, fitted.edited, fitted.weights)
+                technique: rescale(records.scores[technique], scores, fitted.edited, fitted.weights)
                 for technique, scores in fitted.scores.items()
             }
         found[level] = level_statistics(level, records, maps, resamples=resamples)
@@ -148,7 +148,7 @@ def mean_figures(parts: Sequence[LevelStatistics]) -> dict[str, Any]:
 
 def _with_intervals(techniques: Mapping[str, Mapping[str, FloatArray]]) -> dict[str, Any]:
     return {
-        technique: {name: shortened(values) for name, values in statistics.items()}
+        technique: {name: interval_figures(values) for name, values in statistics.items()}
         for technique, statistics in techniques.items()
     }
 

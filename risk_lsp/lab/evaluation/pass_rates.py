@@ -94,7 +94,7 @@ class PassAtT(NamedTuple):
     high: float
 
 
-def drawn(tree: FrozenTree, shape: Shape, generator: np.random.Generator) -> tuple[bool, float]:
+def draw_tree(tree: FrozenTree, shape: Shape, generator: np.random.Generator) -> tuple[bool, float]:
     """Draw one smaller tree: whether a program in it passes, and the cost of all of it."""
     passed, cost = False, 0.0
     for program in _draw(tree.programs, shape.programs, generator):
@@ -118,7 +118,9 @@ def pass_at_t(
     generator = np.random.default_rng(seed)
     points = []
     for shape in shapes:
-        outcomes = np.array([[drawn(tree, shape, generator) for _ in range(draws)] for tree in trees], dtype=np.float64)
+        outcomes = np.array(
+            [[draw_tree(tree, shape, generator) for _ in range(draws)] for tree in trees], dtype=np.float64
+        )
         rates, costs = outcomes[:, :, 0].mean(axis=1), outcomes[:, :, 1].mean(axis=1)
         low, high = band(rates, resamples, generator)
         points.append(PassAtT(shape, float(costs.mean()), float(rates.mean()), low, high))

@@ -236,7 +236,7 @@ def factor_for(rate: float, engine: Engine, files: Sequence[LibraryFile]) -> flo
         return float(
             np.concatenate(
                 [
-                    risk.scaled(np.full(len(risk.starts), factor)).probabilities(*passage.lines.T)
+                    risk.scale(np.full(len(risk.starts), factor)).probabilities(*passage.lines.T)
                     for risk, passage in zip(risks, passages, strict=True)
                 ]
             ).mean()

@@ -124,10 +124,10 @@ def with_interval(count: int, statistic: Callable[[IntArray], Any], resamples: i
     """
     chooser = np.random.default_rng(_TEXTS_SEED)
     drawn = [np.arange(count), *(chooser.integers(0, count, count) for _ in range(resamples))]
-    return shortened(np.array([float(statistic(indices)) for indices in drawn]))
+    return interval_figures(np.array([float(statistic(indices)) for indices in drawn]))
 
 
-def shortened(statistic: FloatArray) -> list[float | None]:
+def interval_figures(statistic: FloatArray) -> list[float | None]:
     """[estimate, low, high] of a statistic and its resamples float64[1 + resamples], as `four_digits` gives them."""
     return [four_digits(value) for value in interval_of(statistic)]
 

@@ -180,7 +180,7 @@ def isotonic_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -
     return IsotonicRegression(out_of_bounds="clip").fit(records.p[used], records.y[used], records.weights[used])
 
 
-def rescaled(p: ArrayLike, known: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Rescaled:
+def rescale(p: ArrayLike, known: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Rescaled:
     """Scores `p` after the maps that suit the scores `known` with their labels."""
     isotonic = isotonic_fit(known, y, weights).predict(np.asarray(p, dtype=np.float64))
     return Rescaled(platt_apply(p, platt_fit(known, y, weights)), np.asarray(isotonic, dtype=np.float64))

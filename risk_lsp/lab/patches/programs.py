@@ -54,7 +54,7 @@ def problems_by_id(paths: Iterable[Path | str]) -> dict[str, Problem]:
 
 
 def _problem(published: Fields) -> Problem:
-    fields = published.translated(_own_format)
+    fields = published.translate(_own_format)
     kind = fields.get("test_kind", str)
     if kind not in get_args(TestKind):
         raise fields.error(f"test_kind is {kind!r}, not one of {', '.join(get_args(TestKind))}")

@@ -59,10 +59,12 @@ def _figures(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "failing": len(records),
         "patched": len(patched),
-        "coverage": _rounded(len(patched) / len(records)) if records else None,
-        "median_share_of_lines": _rounded(median(lines)) if lines else None,
-        "quartiles_share_of_lines": [_rounded(value) for value in quantiles(lines, n=4)] if len(lines) > 1 else None,
-        "median_share_of_tokens": _rounded(median(tokens)) if tokens else None,
+        "coverage": _four_digits(len(patched) / len(records)) if records else None,
+        "median_share_of_lines": _four_digits(median(lines)) if lines else None,
+        "quartiles_share_of_lines": [_four_digits(value) for value in quantiles(lines, n=4)]
+        if len(lines) > 1
+        else None,
+        "median_share_of_tokens": _four_digits(median(tokens)) if tokens else None,
         "median_hunks": median(len(patch["hunks"]) for patch in patched) if patched else None,
         "sources": dict(Counter(patch["source"] for patch in patched).most_common()),
     }
@@ -81,12 +83,12 @@ def _coverage(records: list[dict[str, Any]], cap: float) -> dict[str, Any]:
     ]
     within = [share for share in shares if share <= cap]
     return {
-        "coverage": _rounded(len(within) / len(records)) if records else None,
-        "median_share_of_lines": _rounded(median(within)) if within else None,
+        "coverage": _four_digits(len(within) / len(records)) if records else None,
+        "median_share_of_lines": _four_digits(median(within)) if within else None,
     }
 
 
-def _rounded(value: float) -> float:
+def _four_digits(value: float) -> float:
     return round(value, 4)
 
 

@@ -54,7 +54,7 @@ class Written(NamedTuple):
 class Writer(Protocol):
     """What writes programs."""
 
-    def written(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
+    def write(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
         """The programs, in any order, each as soon as it is there."""
         ...
 
@@ -87,7 +87,7 @@ def sample(
     tally = Counter[str]()
     out.parent.mkdir(parents=True, exist_ok=True)
     with shown_progress(messages, "programs", len(missing)) as progress, out.open("a", encoding="utf-8") as file:
-        for done, (wanted, written) in enumerate(writer.written(missing), start=1):
+        for done, (wanted, written) in enumerate(writer.write(missing), start=1):
             file.write(json.dumps(sample_record(wanted.problem, written, options)) + "\n")
             file.flush()
             tally["prompt"] += written.prompt_tokens or 0

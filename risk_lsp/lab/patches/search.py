@@ -11,7 +11,7 @@ from risk_lsp.edits.hunks import Difference, Hunk, Size, apply_hunks, edited_spa
 from risk_lsp.edits.lexemes import Code, LineAligner, read_code
 from risk_lsp.edits.renaming import renamed_like
 from risk_lsp.lab.patches.programs import end_of_given
-from risk_lsp.lab.patches.variants import ProgramPool, edited, line_swaps, minimise, paired
+from risk_lsp.lab.patches.variants import ProgramPool, edits_behind, line_swaps, minimise, pair_swaps
 from risk_lsp.sandbox.verdicts import Screen
 from risk_lsp.text.document import LineIndex
 from risk_lsp.text.structure import parses
@@ -70,14 +70,14 @@ class PatchSearch:
         chosen = [item for item, does in zip(tried, working, strict=True) if does][: self._settings.minimised]
         for source, hunks in chosen:
             if one.could_be_smaller:
-                one.minimised(hunks, source)
+                one.minimise(hunks, source)
         self._from_variants(one, [hunks for _, hunks in differences])
         if one.smallest > _SMALL:
             fixes = (Difference(one.code, read_code(text), one.given, self._aligner) for text in asked())
             given = [hunks for fix in fixes if (hunks := fix.hunks())]
             for hunks, does in zip(given, one.works(given), strict=True):
                 if does:
-                    one.minimised(hunks, "language model")
+                    one.minimise(hunks, "language model")
         return sorted(one.found, key=lambda patch: patch.size)
 
     def needed_of(self, program: str, prompt_lines: int, fixed: str, source: str) -> Patch | None:
@@ -86,7 +86,7 @@ class PatchSearch:
         hunks = Difference(one.code, read_code(fixed), one.given, self._aligner).hunks()
         if not hunks or not one.works([hunks])[0]:
             return None
-        one.minimised(hunks, source)
+        one.minimise(hunks, source)
         return one.found[0]
 
     def _one(self, program: str, prompt_lines: int) -> _OneProgram:
@@ -104,12 +104,12 @@ class PatchSearch:
 
     def _from_variants(self, one: _OneProgram, differences: list[list[Hunk]]) -> None:
         """Single edits and single lines of other programs, then two at a time."""
-        edits = edited(one.program, one.given, one.suspects())
+        edits = edits_behind(one.program, one.given, one.suspects())
         swaps = line_swaps(differences)
         stages = (
             ("small edit", ((edit.apply(one.program) for edit in edits), 1)),
             ("line of a passing program", ((apply_hunks(one.program, swap) for swap in swaps), 1)),
-            ("two lines", ((apply_hunks(one.program, pair) for pair in paired(swaps)), 2)),
+            ("two lines", ((apply_hunks(one.program, pair) for pair in pair_swaps(swaps)), 2)),
         )
         for source, (texts, lines) in stages:
             if not one.could_be_smaller or min((patch.size.lines for patch in one.found), default=lines + 1) <= lines:
@@ -117,7 +117,7 @@ class PatchSearch:
             for text in one.first_promising(texts):
                 hunks = Difference(one.code, read_code(text), one.given, self._aligner).hunks()
                 if hunks and one.works([hunks])[0]:
-                    one.minimised(hunks, source)
+                    one.minimise(hunks, source)
                     break
 
 
@@ -162,7 +162,7 @@ class _OneProgram:
         while self._screen.effort < self._limit and (batch := list(islice(waiting, _BATCH))):
             yield from filter(self._is_sound, self._screen.promising(batch))
 
-    def minimised(self, hunks: list[Hunk], source: str) -> None:
+    def minimise(self, hunks: list[Hunk], source: str) -> None:
         """Cut a set of hunks that works down, by lines and then by lexemes, and keep the result."""
         by_line = sorted(hunks, key=lambda hunk: (hunk.line, hunk.span))
         lines = [list(group) for _, group in groupby(by_line, key=lambda hunk: hunk.line)]

@@ -83,7 +83,7 @@ _PRIORS = (
 Swap = tuple[Hunk, ...]
 
 
-def edited(program: str, given: int, suspects: set[int]) -> list[Edit]:
+def edits_behind(program: str, given: int, suspects: set[int]) -> list[Edit]:
     """Small edits behind the offset `given`: those on the lines `suspects` first, and likely kinds before others."""
     edits = [*mending_edits(program, given), *small_edits(program, Span(given, len(program)))]
     lines = LineIndex(program)
@@ -112,7 +112,7 @@ def line_swaps(differences: Sequence[Sequence[Hunk]]) -> list[Swap]:
     ]
 
 
-def paired(swaps: Sequence[Swap]) -> Iterator[Swap]:
+def pair_swaps(swaps: Sequence[Swap]) -> Iterator[Swap]:
     """Two swaps in different places, the likelier first."""
     for first, second in sorted(combinations(range(len(swaps)), 2), key=sum):
         if not {hunk.touches for hunk in swaps[first]} & {hunk.touches for hunk in swaps[second]}:

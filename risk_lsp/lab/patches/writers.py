@@ -174,7 +174,7 @@ class ChatWriter:
         self._options = options
         self._parallel = parallel
 
-    def written(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
+    def write(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
         """The programs, as their answers come."""
         waiting = iter(wanted)
         with ThreadPoolExecutor(self._parallel) as threads:
@@ -260,7 +260,7 @@ class HostedWriter:
         self._together = together
         self._length = length
 
-    def written(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
+    def write(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
         """The programs, problem by problem."""
         for batch in self._batches(wanted):
             tasks = [_task(group[0].problem) for group in batch]

@@ -71,7 +71,7 @@ def worth_learning(text: str) -> bool:
     return digits < 0.3 * len(text)
 
 
-def deduplicated(documents: Iterable[TrainingDocument]) -> Iterator[TrainingDocument]:
+def deduplicate(documents: Iterable[TrainingDocument]) -> Iterator[TrainingDocument]:
     """The documents without those whose text, white space aside, was seen before."""
     seen: set[bytes] = set()
     for document in documents:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.span_tables import touched
+from risk_lsp.lab.span_tables import overlap_mask
 from risk_lsp.lab.training.labelled import LabelledProgram
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.tokenizer import Encoding
@@ -282,9 +282,9 @@ def _labels(program: LabelledProgram, given: ModelText, encoding: Encoding, part
     return _Labels(
         token_start,
         token_end,
-        touched(token_start, token_end, edited),
+        overlap_mask(token_start, token_end, edited),
         token_line,
-        touched(line_start, line_end, edited),
+        overlap_mask(line_start, line_end, edited),
         np.isin(line_start, scored),
         np.searchsorted(part_starts, encoding.starts, side="right"),
         np.searchsorted(part_starts, first, side="right"),

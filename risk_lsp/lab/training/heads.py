@@ -65,13 +65,13 @@ class _TokenEncoder(nn.Module):
         self.dropout = _Dropout(_INPUT_DROPOUT)
         self.project = nn.Linear(features, hidden)
 
-    def standardised(self, features: torch.Tensor) -> torch.Tensor:
+    def standardise(self, features: torch.Tensor) -> torch.Tensor:
         """The features with the mean and spread they had in training taken out, outliers clipped."""
         return (features - self.mean).div_(self.scale).clamp_(-8.0, 8.0)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         pieces = features.split(_ROWS_AT_ONCE)  # type: ignore[no-untyped-call]
-        projected = [self.project(self.dropout(self.standardised(piece))) for piece in pieces]
+        projected = [self.project(self.dropout(self.standardise(piece))) for piece in pieces]
         return functional.gelu(torch.cat(projected))
 
 

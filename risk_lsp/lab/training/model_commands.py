@@ -16,7 +16,7 @@ from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.patches.programs import Sample, problems_by_id, read_samples
 from risk_lsp.lab.training.documents import (
     TrainingDocument,
-    deduplicated,
+    deduplicate,
     fetch_packages,
     fetched_packages,
     installed_distributions,
@@ -118,7 +118,7 @@ def run_build(args: argparse.Namespace) -> int:
     )
     documents: list[TrainingDocument] = []
     taken: dict[str, int] = defaultdict(int)
-    for document in deduplicated(kept):
+    for document in deduplicate(kept):
         # At most so much of one library, so that a giant with one house style does not drown the others.
         if document.kind != "library" or taken[document.source] < args.per_source:
             taken[document.source] += len(document.text)

@@ -243,7 +243,7 @@ class NumpyHost:
         """Room for the keys and values of a run that starts at the first token."""
         return NumpyPast(KeyValues() for _ in self._blocks)
 
-    def joined(self, first: Floats, second: Floats) -> Floats:
+    def join(self, first: Floats, second: Floats) -> Floats:
         """Rows of `final` of two runs as those of one."""
         return np.concatenate([first, second])
 

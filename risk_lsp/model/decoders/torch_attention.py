@@ -80,7 +80,7 @@ class TorchPast:
         cut._blocks = {block: (keys[:, :tokens], values[:, :tokens]) for block, (keys, values) in self._blocks.items()}
         return cut
 
-    def kept(self) -> Iterable[tuple[int, tuple[Tensor, Tensor]]]:
+    def run_blocks(self) -> Iterable[tuple[int, tuple[Tensor, Tensor]]]:
         """Each block that ran, with its keys and values."""
         return self._blocks.items()
 
@@ -133,7 +133,7 @@ class GrowingRows:
     def behind(cls, past: TorchPast, device: torch.device) -> GrowingRows:
         """One row, of a copy of what was kept of a text."""
         rows = cls([len(past)], device)
-        for block, (keys, values) in past.kept():
+        for block, (keys, values) in past.run_blocks():
             room = (0, 0, 0, rows._room - len(past))
             rows._blocks[block] = functional.pad(keys, room)[None], functional.pad(values, room)[None]
         return rows

@@ -92,7 +92,7 @@ class TorchHost:
         return Run(*self._forward(token_ids, places, BehindPast(past, len(token_ids)), layers, to_end=to_end))
 
     @torch.inference_mode()
-    def joined(self, first: Tensor, second: Tensor) -> Tensor:
+    def join(self, first: Tensor, second: Tensor) -> Tensor:
         """Rows of `final` of two runs as those of one."""
         return torch.cat([first, second])
 

@@ -85,7 +85,7 @@ class TransformersHost:
         residuals, final = self._forward(given, layers, to_end=to_end, use_cache=True, past_key_values=past.cache)
         return Run({layer: each[0].numpy() for layer, each in residuals.items()}, None if final is None else final[0])
 
-    def joined(self, first: Tensor, second: Tensor) -> Tensor:
+    def join(self, first: Tensor, second: Tensor) -> Tensor:
         """Rows of `final` of two runs as those of one."""
         return torch.cat([first, second])
 

@@ -126,7 +126,7 @@ class GeneratedRegions:
         others = [each for each in self._written.get(document.uri, ()) if _without(each[0], span)]
         self._written[document.uri] = [*others, (span, origin)]
 
-    def written(self, document: Document) -> list[WrittenSpan]:
+    def written_spans(self, document: Document) -> list[WrittenSpan]:
         """What the hosted model wrote of the newest text, in its order."""
         found = sorted(self._written.get(document.uri, ()))
         return [
@@ -258,7 +258,7 @@ class DocumentPlaces:
         known = self._known.get(uri)
         return known is None or known.asking is None
 
-    async def settled(self, uri: str) -> None:
+    async def wait_until_settled(self, uri: str) -> None:
         """Wait until nothing is being asked about the document any more."""
         while (known := self._known.get(uri)) is not None and known.asking is not None:
             await asyncio.wait({known.asking})

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from risk_lsp.errors import RiskError
-from risk_lsp.files import locked, write_whole
+from risk_lsp.files import lock_folder, write_whole
 from risk_lsp.server.wire.convert import normal_uri
 from risk_lsp.text.document import Document, stripped_line_span
 from risk_lsp.text.structure import is_python_comment
@@ -163,7 +163,7 @@ class IgnoreStore:
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
         try:
-            with locked(self._folder, _SECONDS_TO_WAIT):
+            with lock_folder(self._folder, _SECONDS_TO_WAIT):
                 yield
         except OSError as error:
             reason = error.strerror or type(error).__name__

@@ -18,7 +18,7 @@ from risk_lsp.risk.presentation import (
     few_at_rest,
     heat_steps,
     line_risks,
-    placed,
+    place_risks,
     ranks_of,
     riskiest_lines,
 )
@@ -40,17 +40,17 @@ def steady_numbers(fresh: NDArray[np.float64], before: LineView, here: PlacedRis
     forwards has seen nothing new there. Lines that are in another place than before keep nothing, and generated ones
     keep nothing if the person's level is another.
     """
-    shown: NDArray[np.float64] = carried(before.numbers, match, np.nan)
-    shown[carried(before.placed.factors, match, np.nan) != here.factors] = np.nan
+    shown: NDArray[np.float64] = carry_over(before.numbers, match, np.nan)
+    shown[carry_over(before.placed.factors, match, np.nan) != here.factors] = np.nan
     if before.placed.shift != here.shift:
         shown[here.generated] = np.nan
-    is_above = (np.arange(len(fresh)) < match.above) & carried(before.known, match, False)
+    is_above = (np.arange(len(fresh)) < match.above) & carry_over(before.known, match, False)
     is_small = np.abs(fresh - shown) < np.where(here.factors == 1.0, SMALLEST_MOVE, SMALLEST_SHARE * shown)
     stays = ~np.isnan(fresh) & ~np.isnan(shown) & (is_above | is_small)
     return np.where(stays, shown, fresh)
 
 
-def carried(values: NDArray[Any], match: LineMatch, missing: float | bool) -> NDArray[Any]:
+def carry_over(values: NDArray[Any], match: LineMatch, missing: float | bool) -> NDArray[Any]:
     """Values by old line as values by new line."""
     found = np.full(len(match.old), missing, dtype=values.dtype)
     known = match.old >= 0
@@ -130,18 +130,18 @@ def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = 
     """What to show of an analysis, as much as possible like what was shown of the document before."""
     document, known, is_code = analysis.document, analysis.known_lines(), _code_mask(analysis)
     places = all_lines(Place.GENERATED, document.lines.count) if now.places is None else now.places
-    here = placed(analysis.risks, document.lines, places, now.priors, document.language_id, now.shift)
+    here = place_risks(analysis.risks, document.lines, places, now.priors, document.language_id, now.shift)
     numbers = np.where(known, line_risks(here.risks, document), np.nan)
     in_hand = np.zeros(len(numbers))
     if before is not None:
         match = match_lines(before.analysis.document, document)
         numbers = steady_numbers(numbers, before, here, match)
         if not analysis.is_whole:
-            numbers = np.where(known, numbers, carried(before.numbers, match, np.nan))
+            numbers = np.where(known, numbers, carry_over(before.numbers, match, np.nan))
         if now.settings == before.circumstances.settings:
             were_shown = np.zeros(len(before.numbers), dtype=np.bool_)
             were_shown[list(before.chosen)] = True
-            in_hand = np.where(carried(were_shown, match, False), IN_HAND, 0.0)
+            in_hand = np.where(carry_over(were_shown, match, False), IN_HAND, 0.0)
     # The likeliest lines, in the order of the text, and few of code at rest.
     above = riskiest_lines(_showable(numbers, now, analysis) + in_hand, len(numbers), now.settings.threshold)
     lines = sorted(few_at_rest(above, here.at_rest, is_code)[: now.settings.max_diagnostics])

@@ -82,7 +82,7 @@ class OpenDocuments:
         if before is None:
             logger.warning("a change of a notebook that is not open was ignored")
             return None
-        after = before.changed(change)
+        after = before.apply_change(change)
         self._note_difference(before, after)
         for edit in change.edits:
             after = self._with_edited_cell(after, edit, change.version)
@@ -142,7 +142,7 @@ class OpenDocuments:
             if cell is None:
                 logger.warning("an edit of a cell that is not open was ignored")
                 return notebook
-            after = notebook.edited(apply_changes(cell, [change], edit.version, self.encoding), version)
+            after = notebook.replace_cell(apply_changes(cell, [change], edit.version, self.encoding), version)
             part = notebook.part(edit.uri)
             if part is not None and after.part(edit.uri) is not None:
                 one = edit_of(cell, change, self.encoding)

@@ -244,7 +244,7 @@ class PersonalLevel:
         shift = self._shifts.get(Kind(bundle, language_id))
         return shift if shift is not None and shift.differs_from(None) else None
 
-    def accepted(self, region: Acceptance) -> None:
+    def remember_accepted(self, region: Acceptance) -> None:
         """Remember a region."""
         bundle = self._bundle()
         if bundle is not None and self._is_wanted():
@@ -259,7 +259,7 @@ class PersonalLevel:
 
             self._start(write)
 
-    def settled(self, region: Settlement) -> None:
+    def remember_settled(self, region: Settlement) -> None:
         """Remember what became of a region, and learn from it."""
         if self._is_wanted():
 

@@ -177,7 +177,7 @@ def explain(session: Session, uri: str, place: types.Range) -> Awaitable[dict[st
     session.questions.require_scored(document)
     span = asked_span(part, place, state.encoding)
 
-    async def explained() -> dict[str, str]:
+    async def answer() -> dict[str, str]:
         from risk_lsp.repair.model_questions import WorkerModel
         from risk_lsp.repair.model_questions import explain as ask_why
 
@@ -190,14 +190,14 @@ def explain(session: Session, uri: str, place: types.Range) -> Awaitable[dict[st
         standing = view.placed.of_span(span, view.ranks)
         if "explanation" not in state.client.offers:
             session.messenger.tell(
-                types.MessageType.Info, f"risk-lsp: {written(found, standing, document, PLAIN_TEXT)}"
+                types.MessageType.Info, f"risk-lsp: {explanation_text(found, standing, document, PLAIN_TEXT)}"
             )
-        return {"markdown": written(found, standing, document, MARKDOWN)}
+        return {"markdown": explanation_text(found, standing, document, MARKDOWN)}
 
-    return explained()
+    return answer()
 
 
-def written(explanation: Explanation, standing: Standing, document: Document, markup: Markup) -> str:
+def explanation_text(explanation: Explanation, standing: Standing, document: Document, markup: Markup) -> str:
     """The explanation for people: one sentence, and a line for each token, the weightiest first."""
     number = standing.short(explanation.probability)
     sentence = markup.bold(number) + standing.sentence(explanation.probability).removeprefix(number)

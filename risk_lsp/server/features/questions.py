@@ -162,7 +162,7 @@ class Questions:
             types.TEXT_DOCUMENT_DIAGNOSTIC: self.diagnostic,
             QUERY: self.query,
             LINES: self.lines,
-            WRITTEN: self.written,
+            WRITTEN: self.answer_written,
         }
 
     def hover(self, params: types.HoverParams) -> types.Hover | None:
@@ -175,7 +175,9 @@ class Questions:
         outcome = state.analyzer.outcome(part.document) or state.analyzer.partial(part.document)
         markdown = state.client.markdown_hover
         if isinstance(outcome, Analysis):
-            written = state.regions.written(outcome.document) if state.documents.is_newest(outcome.document) else ()
+            written = (
+                state.regions.written_spans(outcome.document) if state.documents.is_newest(outcome.document) else ()
+            )
             reference = state.host.reference
             return hover_of(self.view(outcome), part, params.position, state.encoding, reference, markdown, written)
         reason = reason_not_scored(part.document, state.settings) or state.host.explanation()
@@ -224,10 +226,10 @@ class Questions:
         analysis = yield barrier(LINES, self.analysis_of), (part.document,), None
         return lines_answer(self.view(analysis), part)
 
-    def written(self, params: Any) -> dict[str, Any]:
+    def answer_written(self, params: Any) -> dict[str, Any]:
         """`riskLsp/written`, from {uri} to what the hosted model wrote of it."""
         part = self.part_of(_uri_of(params))
-        return written_answer(self._state.regions.written(part.document), part, self._state.encoding)
+        return written_answer(self._state.regions.written_spans(part.document), part, self._state.encoding)
 
     def diagnostic(self, params: types.DocumentDiagnosticParams) -> Generator[Any, Any, Any]:
         """Diagnostics for a client that pulls.

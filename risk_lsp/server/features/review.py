@@ -17,7 +17,7 @@ from pygls.exceptions import JsonRpcRequestCancelled
 from risk_lsp.errors import RiskError
 from risk_lsp.probe.calibration import Place
 from risk_lsp.repair.model_questions import WorkerModel
-from risk_lsp.report.check import CheckOptions, FileReport, LineRisk, check_paths, collected, likeliest_first
+from risk_lsp.report.check import CheckOptions, FileReport, LineRisk, check_paths, collect_result, likeliest_first
 from risk_lsp.risk.changes import changes_since
 from risk_lsp.risk.presentation import percent
 from risk_lsp.risk.span_risk import SpanRisk
@@ -130,7 +130,7 @@ class _Review:
             outcomes = check_paths(
                 self, [root], options, self.state.host.reference, changes, on_batch=self._show_progress
             )
-            found += collected(outcomes, options).reports
+            found += collect_result(outcomes, options).reports
         return found
 
     def score_many(self, texts: Sequence[str], language_id: str = "python") -> list[SpanRisk]:

@@ -47,7 +47,7 @@ class RepairOutcome:
     level: types.MessageType = types.MessageType.Info
 
     @classmethod
-    def failed(cls, reason: str) -> RepairOutcome:
+    def failure(cls, reason: str) -> RepairOutcome:
         """The outcome of a repair that could not be looked for."""
         return cls("failed", f"risk-lsp: no repair, and nothing was changed: {reason}", types.MessageType.Warning)
 
@@ -174,10 +174,10 @@ class Repairs:
             outcome: RepairOutcome = await work.carry_out(job, self._state, self._messenger, self._folder)
             return outcome
         except RiskError as error:
-            return RepairOutcome.failed(str(error) if error.hint else f"{error} (ask again)")
+            return RepairOutcome.failure(str(error) if error.hint else f"{error} (ask again)")
         except Exception as error:
             log_failure("a repair", error)
-            return RepairOutcome.failed(f"the repair failed ({type(error).__name__}); the server's log says where")
+            return RepairOutcome.failure(f"the repair failed ({type(error).__name__}); the server's log says where")
 
     def _end(self, job: RepairJob) -> None:
         """Say what came of a repair. It may have been cancelled before it began."""

@@ -56,7 +56,7 @@ class Messenger(LanguageServer):
     def request(self, method: str, params: Any, on_result: Callable[[Any], None]) -> None:
         """Send a request. An error in return is only logged."""
 
-        def answered(future: Future[Any]) -> None:
+        def take_answer(future: Future[Any]) -> None:
             if future.cancelled():
                 return
             if future.exception() is not None:
@@ -67,13 +67,13 @@ class Messenger(LanguageServer):
             except Exception as error:
                 log_failure(f"the result of {method}", error)
 
-        self.protocol.send_request(method, params).add_done_callback(answered)
+        self.protocol.send_request(method, params).add_done_callback(take_answer)
 
     async def ask(self, method: str, params: Any) -> Any:
         """Send a request and wait for the answer; cancelling cancels the request. Raises RiskError if it is refused."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        def answered(future: Future[Any]) -> None:
+        def take_answer(future: Future[Any]) -> None:
             if answer.done():
                 return
             if future.cancelled() or future.exception() is not None:
@@ -82,7 +82,7 @@ class Messenger(LanguageServer):
                 answer.set_result(future.result())
 
         message_id = str(uuid.uuid4())
-        self.protocol.send_request(method, params, msg_id=message_id).add_done_callback(answered)
+        self.protocol.send_request(method, params, msg_id=message_id).add_done_callback(take_answer)
         try:
             return await answer
         except asyncio.CancelledError:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from risk_lsp.probe.calibration import Place, Priors, all_lines
-from risk_lsp.risk.presentation import PlacedRisk, heat_steps, percent, placed
+from risk_lsp.risk.presentation import PlacedRisk, heat_steps, percent, place_risks
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import WrittenText
 from risk_lsp.server.documents.analysis import Analysis
@@ -117,10 +117,10 @@ class Suggestions:
         self, document: Document, replaced: Span, written: WrittenText, priors: Priors, outside: str | None
     ) -> Suggestion:
         """A text as a suggestion, which nobody can accept unless it is offered."""
-        lines = document.lines.spliced(replaced.start, replaced.end, written.text)
+        lines = document.lines.splice(replaced.start, replaced.end, written.text)
         after = Document(document.uri, document.version, lines, document.language_id)
         places = all_lines(Place.GENERATED, lines.count)
-        here = placed(written.risk.risks, lines, places, priors, document.language_id)
+        here = place_risks(written.risk.risks, lines, places, priors, document.language_id)
         why = outside or here.orders().get(Place.GENERATED.value)
         return Suggestion(next(self._ids), document, after, replaced, written, here, why)
 
@@ -168,5 +168,5 @@ def _known_of(
         changed = Span(min(edit.start, own.start), max(edit.start + len(edit.inserted), own.end))
         if around.start <= changed.start and changed.end <= around.end:
             removed = Span(changed.start, changed.end - len(text) + len(last.document.text))
-            return last.risks.spliced(removed, seen.risks.cut(changed, len(text))), None
+            return last.risks.splice(removed, seen.risks.cut(changed, len(text))), None
     return seen.risks.cut(around, len(text)), (around,)

@@ -64,9 +64,9 @@ def test_the_bundles_hazards_are_those_of_the_tuned_probe(bundle: Path, tuned: P
 
     head = TunedProbe.at(tuned).head(found.model.width)
     with torch.inference_mode():
-        standardised = head.encoder.standardised(torch.from_numpy(features.astype(np.float32)))
+        standardised = head.encoder.standardise(torch.from_numpy(features.astype(np.float32)))
 
-    np.testing.assert_allclose(found.reader.standardised(features), standardised.numpy(), atol=1e-4)
+    np.testing.assert_allclose(found.reader.standardise(features), standardised.numpy(), atol=1e-4)
 
 
 def test_the_bundle_scores_texts(bundle: Path) -> None:

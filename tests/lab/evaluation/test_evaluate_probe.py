@@ -22,7 +22,7 @@ from risk_lsp.lab.evaluation.probe_commands import (
     reliability_curves,
     update_between_markers,
 )
-from risk_lsp.lab.evaluation.reliability import rescaled
+from risk_lsp.lab.evaluation.reliability import rescale
 from risk_lsp.lab.span_tables import LEVELS, Level
 
 # Four programs of four lines; the first two fail, each for one line. The probe sees it in the first, and puts three
@@ -82,7 +82,7 @@ def test_intervals_hold_their_figure(found: dict[str, Any]) -> None:
 
 def test_intervals_are_those_that_the_report_gives_for_the_same_records() -> None:
     probe = figures(levels(), levels())["line"]["probe"]
-    scaled = rescaled(PROBE, PROBE, EDITED)
+    scaled = rescale(PROBE, PROBE, EDITED)
     report = level_statistics("line", records(scores={"probe": PROBE}), {"probe": scaled}, resamples=500)
 
     reported = report.figures()["techniques"]["probe"]

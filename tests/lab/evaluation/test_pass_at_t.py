@@ -15,7 +15,7 @@ from risk_lsp.lab.evaluation.pass_rates import (
     FrozenRepair,
     FrozenTree,
     Shape,
-    drawn,
+    draw_tree,
     pass_at_t,
     rate_by_cost,
 )
@@ -107,7 +107,7 @@ def test_the_closed_forms_are_the_means_over_every_draw(tree: FrozenTree, shape:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_drawn_trees_come_to_the_closed_forms(shape: Shape) -> None:
     generator = np.random.default_rng(7)
-    outcomes = np.array([drawn(SMALL, shape, generator) for _ in range(8000)], dtype=float)
+    outcomes = np.array([draw_tree(SMALL, shape, generator) for _ in range(8000)], dtype=float)
 
     # Five standard errors: 0.5 / sqrt(8000) bounds that of a share.
     assert outcomes[:, 0].mean() == pytest.approx(exact_rate(SMALL, shape), abs=5 * 0.5 / 8000**0.5)

@@ -37,7 +37,7 @@ def mean_line(column: BundleColumn, passages: Sequence[Passage]) -> float:
 @pytest.mark.parametrize("rate", [0.002, 0.05])
 def test_the_factor_brings_the_mean_line_to_the_rate(engine: Engine, rate: float) -> None:
     factor = factor_for(rate, engine, FILES)
-    risks = [risk.scaled(np.full(len(risk.starts), factor)) for risk in engine.score_many([f.text for f in FILES])]
+    risks = [risk.scale(np.full(len(risk.starts), factor)) for risk in engine.score_many([f.text for f in FILES])]
     passages = [passage_of(file.text) for file in FILES]
     lines = [risk.probabilities(*passage.lines.T) for risk, passage in zip(risks, passages, strict=True)]
 

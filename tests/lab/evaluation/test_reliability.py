@@ -17,7 +17,7 @@ from risk_lsp.lab.evaluation.reliability import (
     platt_apply,
     platt_fit,
     reliability_table,
-    rescaled,
+    rescale,
 )
 from tests.lab.evaluation.strategies import Scored, scored_records
 
@@ -152,7 +152,7 @@ def test_isotonic_regression_never_worsens_the_score_it_was_fitted_to(records: S
 
 def test_scores_are_mapped_by_what_other_records_have_taught() -> None:
     known, y, weights = _overconfident(400)
-    found = rescaled([0.2, 0.9], known, y, weights)
+    found = rescale([0.2, 0.9], known, y, weights)
 
     assert found.platt == pytest.approx(platt_apply([0.2, 0.9], platt_fit(known, y, weights)))
     assert found.isotonic == pytest.approx(isotonic_fit(known, y, weights).predict([0.2, 0.9]))

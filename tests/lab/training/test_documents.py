@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from risk_lsp.lab.training.documents import deduplicated, is_held_out, worth_learning
+from risk_lsp.lab.training.documents import deduplicate, is_held_out, worth_learning
 from tests.lab.training.makers import document
 
 CODE = "def add(first, second):\n    return first + second\n\n\n" * 10
@@ -39,11 +39,11 @@ def test_a_mention_of_generating_far_from_the_top_does_no_harm() -> None:
 def test_the_same_text_is_kept_once_whatever_its_white_space() -> None:
     first, same, other = document("a = 1\nb = 2\n"), document("a = 1\n\n\tb = 2"), document("a = 2\nb = 2\n")
 
-    assert list(deduplicated([first, same, other, first])) == [first, other]
+    assert list(deduplicate([first, same, other, first])) == [first, other]
 
 
 def test_texts_with_lone_surrogates_can_be_compared() -> None:
-    assert len(list(deduplicated([document("x = '\ud800'"), document("y")]))) == 2
+    assert len(list(deduplicate([document("x = '\ud800'"), document("y")]))) == 2
 
 
 def test_about_one_text_in_a_hundred_is_held_out() -> None:

@@ -55,7 +55,7 @@ class Desk:
 
     async def look(self) -> None:
         self.places.look_up(self.document, ask_git=True)
-        await self.places.settled(self.document.uri)
+        await self.places.wait_until_settled(self.document.uri)
 
     def type(self, text: str) -> None:
         """Make `text` of the document."""

@@ -9,7 +9,7 @@ import pytest
 from risk_lsp.probe.calibration import Place
 from risk_lsp.repair.model_questions import Explanation, TokenReason
 from risk_lsp.risk.presentation import Standing
-from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT, written
+from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT, explanation_text
 from risk_lsp.text.document import Document, Span
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.person import LARGEST, at_line, default_server
@@ -26,30 +26,33 @@ def reason(seen: float | None, *expected: tuple[str, float], text: str = " <") -
 
 
 def test_an_explanation_names_the_token_its_line_and_what_was_expected() -> None:
-    assert written(reason(0.02, (" >", 0.7), ("\n", 0.1)), PERCENT, DOCUMENT, PLAIN_TEXT) == (
+    assert explanation_text(reason(0.02, (" >", 0.7), ("\n", 0.1)), PERCENT, DOCUMENT, PLAIN_TEXT) == (
         "41% likely to need an edit. The tokens that carry most of it:\n\n"
         "- < in line 2: 30%; the model gave it 2% and expected > (70%), \\n (10%)"
     )
 
 
 def test_where_only_the_order_is_known_the_explanation_gives_no_chance_of_an_edit() -> None:
-    assert written(reason(0.02, (" >", 0.7)), ORDER, DOCUMENT, MARKDOWN) == (
+    assert explanation_text(reason(0.02, (" >", 0.7)), ORDER, DOCUMENT, MARKDOWN) == (
         "**2nd** of 40 lines to read. The tokens that carry most of it:\n\n"
         "- `<` in line 2: the model gave it 2% and expected `>` (70%)"
     )
 
 
 def test_code_is_code_in_markdown() -> None:
-    assert "- `` `c` `` in line 2: 30%" in written(reason(None, text="`c`"), PERCENT, DOCUMENT, MARKDOWN)
+    assert "- `` `c` `` in line 2: 30%" in explanation_text(reason(None, text="`c`"), PERCENT, DOCUMENT, MARKDOWN)
 
 
 def test_white_space_can_be_seen_and_long_tokens_end() -> None:
-    assert "- '  ' in line 2" in written(reason(None, text="  "), PERCENT, DOCUMENT, PLAIN_TEXT)
-    assert f"- {39 * 'x'}… in line 2" in written(reason(None, text=99 * "x"), PERCENT, DOCUMENT, PLAIN_TEXT)
+    assert "- '  ' in line 2" in explanation_text(reason(None, text="  "), PERCENT, DOCUMENT, PLAIN_TEXT)
+    assert f"- {39 * 'x'}… in line 2" in explanation_text(reason(None, text=99 * "x"), PERCENT, DOCUMENT, PLAIN_TEXT)
 
 
 def test_a_span_without_tokens_has_a_number_all_the_same() -> None:
-    assert written(Explanation(Span(0, 1), 0.001, ()), PERCENT, DOCUMENT, PLAIN_TEXT) == "<1% likely to need an edit"
+    assert (
+        explanation_text(Explanation(Span(0, 1), 0.001, ()), PERCENT, DOCUMENT, PLAIN_TEXT)
+        == "<1% likely to need an edit"
+    )
 
 
 async def test_a_client_that_renders_answers_gets_no_message(client: LspClient) -> None:

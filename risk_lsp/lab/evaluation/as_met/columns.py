@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.figures import TRIVIAL
 from risk_lsp.lab.evaluation.rivals import LogisticModel, fit_logistic, trivial_features
-from risk_lsp.lab.span_tables import SpanTable, shared_weights, touched
+from risk_lsp.lab.span_tables import SpanTable, overlap_mask, shared_weights
 from risk_lsp.lab.training.labelled import ProbeData
 from risk_lsp.probe.calibration import Place, all_lines
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.presentation import placed
+from risk_lsp.risk.presentation import place_risks
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import code_line_spans
 
@@ -73,7 +73,10 @@ def line_table(passages: Sequence[Passage], edited: Sequence[Sequence[Span]]) ->
         lines[:, 1],
         np.repeat(np.arange(len(passages)), [len(passage.lines) for passage in passages]),
         np.concatenate(
-            [touched(lines[:, 0], lines[:, 1], spans) for (_, lines, _), spans in zip(passages, edited, strict=True)]
+            [
+                overlap_mask(lines[:, 0], lines[:, 1], spans)
+                for (_, lines, _), spans in zip(passages, edited, strict=True)
+            ]
         ),
     )
 
@@ -105,7 +108,7 @@ class BundleColumn:
             for passage, score in zip(batch, scored, strict=True):
                 lines = LineIndex(passage.text)
                 places = all_lines(self._place, lines.count)
-                risk = placed(score, lines, places, self._engine.manifest.priors, "python").risks
+                risk = place_risks(score, lines, places, self._engine.manifest.priors, "python").risks
                 found.append(Answer(risk.probabilities(*passage.lines.T), risk.probability(*passage.whole)))
         return found
 
@@ -121,7 +124,7 @@ class TrivialColumn:
         self._programs = programs
 
     @classmethod
-    def fitted(cls, data: ProbeData) -> TrivialColumn:
+    def fit(cls, data: ProbeData) -> TrivialColumn:
         """Fitted to labelled programs with their weights."""
         passages = [passage_of(program.text, program.scored) for program in data.programs]
         table = line_table(passages, [program.edited or () for program in data.programs])

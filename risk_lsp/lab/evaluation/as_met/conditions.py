@@ -53,7 +53,7 @@ def bare(program: LabelledProgram) -> LabelledProgram:
     return _move_program(program, kept + program.text[program.scored.start :], len(kept) - len(given))
 
 
-def asked(program: LabelledProgram) -> LabelledProgram | None:
+def with_question(program: LabelledProgram) -> LabelledProgram | None:
     """The program with what was asked as its module docstring; None where that is unknown.
 
     Where no record says what was asked, docstrings and comments before what a model wrote do.
@@ -155,8 +155,8 @@ def some_problems(data: ProbeData, most: int) -> ProbeData:
 
 def with_and_without_statement(data: ProbeData) -> dict[str, Shown]:
     """Programs of which it is known what was asked, under three conditions: as labelled, with it, and without it."""
-    known = data.where(lambda program: asked(program) is not None)
-    shown = [asked(program) or program for program in known.programs]
+    known = data.where(lambda program: with_question(program) is not None)
+    shown = [with_question(program) or program for program in known.programs]
     return {
         LABELLED: Shown.of(known, known.programs),
         ASKED: Shown.of(known, shown),

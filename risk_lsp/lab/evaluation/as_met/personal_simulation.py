@@ -161,14 +161,14 @@ def chosen_prior(sources: Sources, runs: int) -> LevelPrior:
     The prior of the level is chosen first, without a slope, and then that of the slope, or none.
     """
 
-    def judged(prior: LevelPrior) -> tuple[float, float]:
+    def merit_of(prior: LevelPrior) -> tuple[float, float]:
         found = simulate(sources, prior, factors=FACTORS, counts=LINES, runs=runs)
         worse = float((found[..., 1] - found[..., 0]).mean(axis=(0, 2)).max())
         return min(0.0, _WORSE_BY - worse), float(found[..., 3].mean())
 
-    level = max(LEVELS, key=judged)
+    level = max(LEVELS, key=merit_of)
     slopes = [replace(level, slope_deviation=deviation, slope_from=start) for deviation, start in SLOPES]
-    return max([level, *slopes], key=judged)
+    return max([level, *slopes], key=merit_of)
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from risk_lsp.edits.lexemes import LineAligner, read_code
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import Column, Passage, passage_of
 from risk_lsp.lab.evaluation.metrics import ProgramValues, program_aucs, program_hits
-from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, shortened
+from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, interval_figures
 from risk_lsp.lab.json_lines import read_objects
-from risk_lsp.lab.span_tables import touched
+from risk_lsp.lab.span_tables import overlap_mask
 from risk_lsp.lab.training.documents import is_measured_alone, split_of
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import parse_structure
@@ -115,7 +115,7 @@ def measure_real_bugs(bugs: Sequence[RealBug], columns: Sequence[Column], resamp
 def scopes_of(bug: int, passage: Passage, edited: Sequence[Span]) -> Iterator[BugScope]:
     """The outermost functions, and the rest of the text, that hold both changed lines and others."""
     starts = passage.lines[:, 0]
-    changed = touched(starts, passage.lines[:, 1], edited)
+    changed = overlap_mask(starts, passage.lines[:, 1], edited)
     outside = np.ones(len(starts), dtype=np.bool_)
     end = 0
     for function in parse_structure(passage.text, "python").functions:
@@ -180,7 +180,7 @@ def _intervals(
 ) -> dict[str, list[float | None]]:
     bootstrap = ProblemBootstrap(groups, weights, resamples=resamples)
     return {
-        name: shortened(bootstrap.mean_over_programs(ProgramValues(each, weights), groups))
+        name: interval_figures(bootstrap.mean_over_programs(ProgramValues(each, weights), groups))
         for name, each in values.items()
     }
 

@@ -55,7 +55,7 @@ class Bench:
     @cached_property
     def rivals(self) -> list[Column]:
         """The columns that stand beside every bundle."""
-        return [TrivialColumn.fitted(self.data.of("train")), LengthColumn()]
+        return [TrivialColumn.fit(self.data.of("train")), LengthColumn()]
 
     @cached_property
     def shelf(self) -> Shelf:

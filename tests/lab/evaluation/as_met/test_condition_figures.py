@@ -55,7 +55,7 @@ def test_length_is_no_probability_and_has_no_raw_figures() -> None:
 
 
 def test_trivial_features_learn_which_lines_are_edited() -> None:
-    row = measure_conditions(alone_and_in_modules(DATA, FUNCTIONS, 1), DATA, [TrivialColumn.fitted(DATA)], 5)[
+    row = measure_conditions(alone_and_in_modules(DATA, FUNCTIONS, 1), DATA, [TrivialColumn.fit(DATA)], 5)[
         "trivial features"
     ]["alone"]
 

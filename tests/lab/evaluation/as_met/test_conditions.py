@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from risk_lsp.lab.evaluation.as_met.conditions import LONGEST, SHORTEST, asked, bare, in_module
+from risk_lsp.lab.evaluation.as_met.conditions import LONGEST, SHORTEST, bare, in_module, with_question
 from risk_lsp.lab.training.labelled import LabelledProgram
 from tests.lab.training.makers import program
 
@@ -30,7 +30,7 @@ def test_without_the_statement_only_code_stands_before_what_a_model_wrote() -> N
 
 
 def test_the_statement_is_a_docstring_at_the_top_and_nowhere_else() -> None:
-    shown = asked(PROGRAM)
+    shown = with_question(PROGRAM)
 
     assert shown is not None
     assert shown.text == '"""Add two numbers.\n"""\nimport math\ndef add(a, b):\n' + BODY
@@ -38,11 +38,11 @@ def test_the_statement_is_a_docstring_at_the_top_and_nowhere_else() -> None:
 
 
 def test_words_that_were_given_are_the_statement_where_no_record_says_it() -> None:
-    assert asked(replace(PROGRAM, asked="")) == replace(PROGRAM, asked="")
+    assert with_question(replace(PROGRAM, asked="")) == replace(PROGRAM, asked="")
 
 
 def test_what_was_asked_may_be_unknown() -> None:
-    assert asked(program("x = 1\n")) is None
+    assert with_question(program("x = 1\n")) is None
 
 
 def test_in_a_module_the_program_stands_among_functions() -> None:
