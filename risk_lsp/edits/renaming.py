@@ -134,14 +134,12 @@ def _rename(code: Code, mapping: Mapping[str, str]) -> str:
             if lexeme.kind == "name" and text in mapping and not _is_attribute(line, position):
                 text = mapping[text]
             elif lexeme.kind == "string" and "f" in text[: len(text) - len(text.lstrip("rRbBuUfF"))].lower():
-                text = _IN_BRACES.sub(lambda braces: _renamed_words(braces.group(), mapping), text)
+                text = _IN_BRACES.sub(
+                    lambda braces: _WORD.sub(lambda word: mapping.get(word[0], word[0]), braces[0]), text
+                )
             pieces += [code.text[end : lexeme.span.start], text]
             end = lexeme.span.end
     return "".join([*pieces, code.text[end:]])
-
-
-def _renamed_words(text: str, mapping: Mapping[str, str]) -> str:
-    return _WORD.sub(lambda word: mapping.get(word.group(), word.group()), text)
 
 
 def _is_attribute(line: CodeLine, position: int) -> bool:

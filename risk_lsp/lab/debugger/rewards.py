@@ -46,11 +46,13 @@ def code_bleu(program: str, reference: str) -> CodeBleu:
     """How like a reference a program is; comments and docstrings count for the n-grams alone."""
     words, expected = program.split(), reference.split()
     ours, theirs = _tree(program), _tree(reference)
+    wanted, there = _subtrees(theirs), set(_subtrees(ours))
+    flow, flow_there = _number_variables(_data_flow(theirs)), _number_variables(_data_flow(ours))
     return CodeBleu(
         _bleu(words, expected, {}),
         _bleu(words, expected, {word: _OF_A_NAME for word in expected if not keyword.iskeyword(word)}, recall=True),
-        _share(_subtrees(theirs), set(_subtrees(ours))),
-        _share_of_edges(_number_variables(_data_flow(theirs)), _number_variables(_data_flow(ours))),
+        sum(each in there for each in wanted) / len(wanted),
+        (flow & flow_there).total() / flow.total() if flow else 1.0,
     )
 
 
@@ -112,10 +114,6 @@ def _subtrees(root: Node) -> list[str]:
         found.append(str(node))
         waiting += [child for child in node.children if child.children]
     return found
-
-
-def _share(wanted: Sequence[str], there: set[str]) -> float:
-    return sum(each in there for each in wanted) / len(wanted)
 
 
 class _Edge(NamedTuple):
@@ -301,13 +299,6 @@ def _number_variables(edges: Sequence[_Edge]) -> Counter[tuple[str, str, tuple[s
         for name in (*edge.sources, edge.name):
             numbers.setdefault(name, f"var_{len(numbers)}")
     return Counter((numbers[edge.name], edge.relation, tuple(map(numbers.__getitem__, edge.sources))) for edge in edges)
-
-
-def _share_of_edges(
-    wanted: Counter[tuple[str, str, tuple[str, ...]]], there: Counter[tuple[str, str, tuple[str, ...]]]
-) -> float:
-    """The share of a reference's edges that are there; 1 where it has none."""
-    return (wanted & there).total() / wanted.total() if wanted else 1.0
 
 
 _WORD = re.compile(r"\w+")

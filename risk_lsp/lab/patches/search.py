@@ -166,9 +166,9 @@ class _OneProgram:
         """Cut a set of hunks that works down, by lines and then by lexemes, and keep the result."""
         by_line = sorted(hunks, key=lambda hunk: (hunk.line, hunk.span))
         lines = [list(group) for _, group in groupby(by_line, key=lambda hunk: hunk.line)]
-        lines.sort(key=lambda group: _by_place(group[0]))
+        lines.sort(key=lambda group: (group[0].span, group[0].order))
         kept = minimise(lines, lambda sets: self.works([_flat(chosen) for chosen in sets]))
-        smallest = tuple(minimise(sorted(_flat(kept), key=_by_place), self.works))
+        smallest = tuple(minimise(sorted(_flat(kept), key=lambda hunk: (hunk.span, hunk.order)), self.works))
         self.found.append(Patch(apply_hunks(self.program, smallest), smallest, size_of(smallest), source))
 
     def _is_sound(self, text: str) -> bool:
@@ -177,7 +177,3 @@ class _OneProgram:
 
 def _flat(groups: Sequence[Sequence[Hunk]]) -> list[Hunk]:
     return [hunk for group in groups for hunk in group]
-
-
-def _by_place(hunk: Hunk) -> tuple[tuple[int, int], int]:
-    return (hunk.span, hunk.order)

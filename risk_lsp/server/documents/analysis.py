@@ -54,16 +54,6 @@ class Analysis:
         return self.layout.document
 
     @property
-    def structure(self) -> Structure:
-        """The snapshot's functions and classes."""
-        return self.layout.structure
-
-    @property
-    def code_lines(self) -> frozenset[int]:
-        """The lines that hold more than a comment or docstring."""
-        return self.layout.code_lines
-
-    @property
     def is_whole(self) -> bool:
         """Whether all risks are known."""
         return self.known is None

@@ -52,17 +52,12 @@ _LANGUAGES = {
 _SYNTAX_OF = {language: syntax for syntax, languages in _LANGUAGES.items() for language in languages.split()}
 
 
-def comment_syntax(language_id: str) -> CommentSyntax | None:
-    """How comments are written in a language; None where it has none, or is not known."""
-    return _SYNTAX_OF.get(language_id)
-
-
 def lines_ignored_in_source(document: Document) -> frozenset[int]:
     """The lines that end with a comment `risk: ignore`, and those right below a line that is nothing else.
 
     A reason may follow in parentheses.
     """
-    syntax = comment_syntax(document.language_id)
+    syntax = _SYNTAX_OF.get(document.language_id)
     if syntax is None or _MARKED.search(document.text) is None:
         return frozenset()
     # The comment as the last thing in a stripped line.
@@ -80,7 +75,7 @@ def lines_ignored_in_source(document: Document) -> frozenset[int]:
 
 def ignoring_comment(document: Document, line: int) -> Insertion | None:
     """What to insert to have a line ignored; None where it has no content or nothing there would be a comment."""
-    syntax = comment_syntax(document.language_id)
+    syntax = _SYNTAX_OF.get(document.language_id)
     span = stripped_line_span(document, line)
     if syntax is None or span.start == span.end:
         return None

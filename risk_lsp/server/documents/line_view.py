@@ -88,14 +88,9 @@ class LineView:
     known: NDArray[np.bool_]
 
     @property
-    def ignored(self) -> Mapping[int, Ignored]:
-        """The ignored lines, and why they are."""
-        return self.circumstances.ignored
-
-    @property
     def probabilities(self) -> NDArray[np.float64]:
         """The numbers, and NaN also for ignored lines."""
-        return _without(self.numbers, self.circumstances)
+        return _without_ignored(self.numbers, self.circumstances)
 
     @property
     def shown(self) -> tuple[int, ...]:
@@ -151,11 +146,11 @@ def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = 
 def _code_mask(analysis: Analysis) -> NDArray[np.bool_]:
     """bool[lines]: which hold more than a comment or docstring."""
     found = np.zeros(analysis.document.lines.count, dtype=np.bool_)
-    found[list(analysis.code_lines)] = True
+    found[list(analysis.layout.code_lines)] = True
     return found
 
 
-def _without(numbers: NDArray[np.float64], circumstances: Circumstances) -> NDArray[np.float64]:
+def _without_ignored(numbers: NDArray[np.float64], circumstances: Circumstances) -> NDArray[np.float64]:
     """The numbers with NaN for ignored lines."""
     left = numbers.copy()
     left[[line for line in circumstances.ignored if line < len(left)]] = np.nan
@@ -164,11 +159,9 @@ def _without(numbers: NDArray[np.float64], circumstances: Circumstances) -> NDAr
 
 def _showable(numbers: NDArray[np.float64], circumstances: Circumstances, analysis: Analysis) -> NDArray[np.float64]:
     """The numbers with NaN for lines that are ignored, hold no code, or are not within what may be shown."""
-    left = _without(numbers, circumstances)
-    within = analysis.code_lines if circumstances.within is None else analysis.code_lines & circumstances.within
-    is_within = np.zeros(len(left), dtype=np.bool_)
-    is_within[list(within)] = True
-    left[~is_within] = np.nan
+    left = np.where(_code_mask(analysis), _without_ignored(numbers, circumstances), np.nan)
+    if circumstances.within is not None:
+        left[[line for line in range(len(left)) if line not in circumstances.within]] = np.nan
     return left
 
 

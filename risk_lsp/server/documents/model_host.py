@@ -28,7 +28,8 @@ class ModelHost:
     """Runs the worker while the settings say so, and has it score texts.
 
     `on_change(state, failure)` is called on the event loop whenever the worker's state changes. `loads_another` says
-    that a worker with other options is on its way: what the one before it said no longer holds.
+    that a worker with other options is on its way: what the one before it said no longer holds. `reference` is what
+    probabilities have meant for the loaded bundle, empty while none is loaded; `priors` what it says of lines' places.
     """
 
     def __init__(
@@ -41,18 +42,8 @@ class ModelHost:
         self._settled = asyncio.Event()
         self._applying = asyncio.Lock()
         self.loads_another = False
-        self._reference: ReferenceTable = ReferenceTable(())
-        self._priors = Priors()
-
-    @property
-    def reference(self) -> ReferenceTable:
-        """What probabilities have meant for the loaded bundle; empty while none is loaded."""
-        return self._reference
-
-    @property
-    def priors(self) -> Priors:
-        """What the loaded bundle says of the places of lines."""
-        return self._priors
+        self.reference = ReferenceTable(())
+        self.priors = Priors()
 
     @property
     def state(self) -> WorkerState:
@@ -188,12 +179,12 @@ class ModelHost:
             self.loads_another = False
         if state is WorkerState.READY and self._supervisor is not None:
             try:
-                self._reference = ReferenceTable.from_manifest(self._supervisor.description.get("reference", {}))
+                self.reference = ReferenceTable.from_manifest(self._supervisor.description.get("reference", {}))
             except BundleError as error:
                 logger.warning("no reference sentences: %s", error)
-                self._reference = ReferenceTable(())
+                self.reference = ReferenceTable(())
             places = self._supervisor.description.get("places")
-            self._priors = Priors() if places is None else Priors.from_json(places)
+            self.priors = Priors() if places is None else Priors.from_json(places)
         self._on_change(state, failure)
 
 

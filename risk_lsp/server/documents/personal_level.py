@@ -105,7 +105,7 @@ class AcceptedRegions:
             lines = [
                 line
                 for line in within
-                if line in view.analysis.code_lines and line not in taken and not np.isnan(numbers[line])
+                if line in view.analysis.layout.code_lines and line not in taken and not np.isnan(numbers[line])
             ]
             if lines:
                 taken.update(lines)

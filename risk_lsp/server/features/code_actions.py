@@ -76,7 +76,7 @@ def _function(state: State, part: Part, position: types.Position) -> RepairTarge
     analysis = state.analyzer.outcome(part.document)
     if not isinstance(analysis, Analysis) or analysis.document is not part.document or state.snooze.is_on:
         return None
-    node = analysis.structure.enclosing_function(offset_of(part, position, state.encoding))
+    node = analysis.layout.structure.enclosing_function(offset_of(part, position, state.encoding))
     if node is None or analysis.risks.probability(node.span.start, node.span.end) < state.settings.threshold:
         return None
     place = range_of(part, node.span, state.encoding)

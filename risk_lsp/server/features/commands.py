@@ -152,7 +152,7 @@ def _page_of(view: LineView, bundle: str | None, reference: ReferenceTable) -> s
     person has ignored."""
 
     def heard(lines: Sequence[LineRisk]) -> tuple[LineRisk, ...]:
-        return tuple(line for line in lines if line.line not in view.ignored)
+        return tuple(line for line in lines if line.line not in view.circumstances.ignored)
 
     document, threshold = view.analysis.document, view.circumstances.settings.threshold
     options = CheckOptions(top=view.circumstances.settings.max_diagnostics, threshold=threshold)

@@ -83,8 +83,8 @@ def hover_of(
     anchor = offset if is_blank else min(max(offset, span.start), span.end - 1)
     around = _around(view, anchor, markup)
     paragraphs = [around] if around else []
-    if line in view.ignored:
-        paragraphs = [markup.text(_IGNORED[view.ignored[line]]), *paragraphs]
+    if line in view.circumstances.ignored:
+        paragraphs = [markup.text(_IGNORED[view.circumstances.ignored[line]]), *paragraphs]
     elif not is_blank and np.isnan(view.numbers[line]):
         reason = "The model does not read comments." if view.known[line] else "This line is still being scored."
         paragraphs = [markup.text(reason), *paragraphs]
@@ -147,9 +147,9 @@ def _probability(view: LineView, line: int, span: Span, markup: Markup) -> str:
 def _around(view: LineView, offset: int, markup: Markup) -> str:
     """The function's number and the document's, as far as they are known; an order has none for the document."""
     analysis, parts = view.analysis, []
-    function = analysis.structure.enclosing_function(offset)
+    function = analysis.layout.structure.enclosing_function(offset)
     if function is not None and analysis.knows([function.span])[0]:
-        ranked = view.placed.functions(analysis.structure)
+        ranked = view.placed.functions(analysis.layout.structure)
         risk, standing = next(each for each in ranked if each[0].node == function)
         number = standing.short(risk.probability)
         if standing.gives == "order":

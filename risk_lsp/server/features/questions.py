@@ -48,7 +48,7 @@ def code_lenses(view: LineView, part: Part, encoding: PositionEncoding) -> list[
     """The probability or rank of each function of the part, at the line where it starts."""
     document = part.document
     then = view.analysis.document
-    functions = view.placed.functions(view.analysis.structure)
+    functions = view.placed.functions(view.analysis.layout.structure)
     starts = [then.lines.line_of(function.node.span.start) for function, _ in functions]
     now = _where_now(then, document, starts)
     lenses = []
