@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.bench.hosts import other_engines
-from risk_lsp.lab.training.labelled import DATA_HELP, read_probe_data
+from risk_lsp.lab.training.labelled_programs import DATA_HELP, read_probe_data
 from risk_lsp.model.window_runs import WindowMemory
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import document_risk, line_risks

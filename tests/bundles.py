@@ -11,7 +11,7 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
-from risk_lsp.probe.scoring import feature_count
+from risk_lsp.probe.token_hazards import feature_count
 from tests.model.conftest import save_family
 
 LAYERS = (1, 3)

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from benchmarks.bench.programs import program
 from risk_lsp.model import code_model
 from risk_lsp.model.decoders import numpy_host
-from risk_lsp.probe import scoring as reading
+from risk_lsp.probe import token_hazards as reading
 from risk_lsp.risk.engine import Engine
 
 _PARTS: tuple[tuple[str, object, str], ...] = (

@@ -16,7 +16,7 @@ from benchmarks.bench.figures import Figure
 _WORKER = """
 import json, sys, time
 marks = [time.monotonic()]
-import risk_lsp.model.decoders.numpy_host, risk_lsp.model.sources, risk_lsp.probe.bundle, risk_lsp.probe.scoring
+import risk_lsp.model.decoders.numpy_host, risk_lsp.model.sources, risk_lsp.probe.bundle, risk_lsp.probe.token_hazards
 from risk_lsp.risk import engine_worker
 marks.append(time.monotonic())
 engine = engine_worker.Engine.load()

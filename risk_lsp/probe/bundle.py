@@ -17,7 +17,7 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import hash_files
 from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.manifest import HostModel, Manifest, read_manifest
-from risk_lsp.probe.scoring import ProbeReader, feature_count, head_shapes, uses_layout
+from risk_lsp.probe.token_hazards import ProbeReader, feature_count, head_shapes, uses_layout
 
 PROBE_FILE = "probe.safetensors"
 _PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.joblib", "*.npy", "*.npz")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from risk_lsp.errors import BundleError
 from risk_lsp.model.registry import store_folder, write_setting
 from risk_lsp.probe.calibration import Calibration, Priors
-from risk_lsp.probe.scoring import ARCHITECTURES, Architecture
+from risk_lsp.probe.token_hazards import ARCHITECTURES, Architecture
 from risk_lsp.text.normal_form import READINGS, Reading
 
 FORMAT_VERSION = 1

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from risk_lsp.model.tokenizer import Encoding
     from risk_lsp.model.window_runs import WindowMemory
     from risk_lsp.probe.bundle import Bundle
-    from risk_lsp.probe.scoring import TokenReading
+    from risk_lsp.probe.token_hazards import TokenReading
 
 
 MOST_BYTES = 200_000_000
@@ -288,13 +288,13 @@ class Engine:
 
     def risk(self, given: ModelText, activations: Activations) -> SpanRisk:
         """The risks of a text whose activations (at the bundle's layers) are known."""
-        from risk_lsp.probe.scoring import read_tokens
+        from risk_lsp.probe.token_hazards import read_tokens
 
         return self._risk(given, activations, read_tokens(self._reader, given.text, activations, self.manifest))
 
     def partial_risk(self, given: ModelText, known: Activations, whole: Encoding) -> PartialRisk:
         """The risks of some of a text's tokens; those of the others are taken to be like them."""
-        from risk_lsp.probe.scoring import read_tokens
+        from risk_lsp.probe.token_hazards import read_tokens
 
         reading = read_tokens(self._reader, given.text, known, self.manifest, whole)
         # How unlike others the text is can be said of the whole alone.

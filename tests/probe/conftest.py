@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.probe.scoring import ARCHITECTURES
+from risk_lsp.probe.token_hazards import ARCHITECTURES
 from risk_lsp.risk.engine import Engine
 from tests.probe.tiny import save_model, save_tiny_bundle
 

@@ -8,7 +8,7 @@ import pytest
 from risk_lsp.errors import ModelError
 from risk_lsp.model.code_model import Activations
 from risk_lsp.model.tokenizer import Encoding
-from risk_lsp.probe.scoring import feature_count, token_features
+from risk_lsp.probe.token_hazards import feature_count, token_features
 
 
 def activations(*, statistics: bool = True, value: float = 1.0) -> Activations:

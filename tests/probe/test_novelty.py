@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.errors import BundleError
-from risk_lsp.probe.scoring import novelty_distance, novelty_of, novelty_table
+from risk_lsp.probe.token_hazards import novelty_distance, novelty_of, novelty_table
 
 distances = st.lists(st.floats(0, 100), min_size=2, max_size=50)
 

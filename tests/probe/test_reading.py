@@ -12,9 +12,9 @@ import torch
 from risk_lsp.lab.training.heads import HazardEnsemble, HazardHead, HazardProbe, Runs, reader_of
 from risk_lsp.model.code_model import Activations
 from risk_lsp.model.tokenizer import Encoding
-from risk_lsp.probe import scoring as reading_module
+from risk_lsp.probe import token_hazards as reading_module
 from risk_lsp.probe.bundle import Bundle, load_bundle
-from risk_lsp.probe.scoring import (
+from risk_lsp.probe.token_hazards import (
     ARCHITECTURES,
     Architecture,
     feature_count,

@@ -17,7 +17,7 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
-from risk_lsp.probe.scoring import Architecture, feature_count, uses_layout
+from risk_lsp.probe.token_hazards import Architecture, feature_count, uses_layout
 from risk_lsp.text.normal_form import Reading
 
 WIDTH, LAYERS, CONTEXT, HIDDEN = 16, 2, 64, 4

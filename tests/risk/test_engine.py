@@ -20,7 +20,7 @@ from risk_lsp.model.decoders.numpy_host import Block
 from risk_lsp.model.window_runs import WindowMemory
 from risk_lsp.probe.calibration import Calibration, Priors
 from risk_lsp.probe.manifest import read_manifest
-from risk_lsp.probe.scoring import ProbeReader
+from risk_lsp.probe.token_hazards import ProbeReader
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk, within_any

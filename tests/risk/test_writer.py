@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import ModelError
-from risk_lsp.probe.scoring import ARCHITECTURES
+from risk_lsp.probe.token_hazards import ARCHITECTURES
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import WritingTask, WrittenText, texts_from_arrays, texts_to_arrays

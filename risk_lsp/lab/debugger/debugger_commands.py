@@ -50,7 +50,7 @@ def run_synthesise(args: argparse.Namespace) -> int:
     from risk_lsp.lab.debugger.debugging_data import Examiner, card_of_synthesis, statistics_of_synthesis
     from risk_lsp.lab.debugger.synthesis import SynthesisOptions, add_published, synthesise
     from risk_lsp.lab.patches.programs import problems_by_id
-    from risk_lsp.lab.training.documents import split_of
+    from risk_lsp.lab.training.training_documents import split_of
 
     for name in ("per_problem", "attempts", "max_tokens", "together"):
         if getattr(args, name) < 1:
@@ -82,7 +82,7 @@ def run_synthesise(args: argparse.Namespace) -> int:
 def _crew(args: argparse.Namespace) -> tuple[Crew, SamplingOptions]:
     from risk_lsp.lab.debugger.dialogue import ChatFormat, EndpointRespondent, LocalRespondent
     from risk_lsp.lab.debugger.synthesis import Crew
-    from risk_lsp.lab.patches.writers import ChatWriter, HostedWriter
+    from risk_lsp.lab.patches.program_writers import ChatWriter, HostedWriter
     from risk_lsp.model.code_model import CodeModel
     from risk_lsp.model.sources import locate_model
     from risk_lsp.repair.endpoint import Endpoint, EndpointOptions

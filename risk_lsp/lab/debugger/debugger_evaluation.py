@@ -16,8 +16,8 @@ from risk_lsp.lab.debugger.debugging_data import Examiner, Mistake
 from risk_lsp.lab.debugger.dialogue import ChatFormat, LocalRespondent, kind_of, repair_question, situation_of
 from risk_lsp.lab.evaluation.pass_rates import band, pass_at_k
 from risk_lsp.lab.json_lines import read_appended
+from risk_lsp.lab.patches.program_writers import HostedWriter
 from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, sample_record
-from risk_lsp.lab.patches.writers import HostedWriter
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.repair.chat import risky_lines
 from risk_lsp.repair.model_questions import RiskyLine, joint_prompt, program_in, repair_prompt

@@ -90,7 +90,7 @@ def run_tune(args: argparse.Namespace) -> int:
     """Tune the model; returns the exit code."""
     from risk_lsp.errors import BadInput
     from risk_lsp.lab.deriving.tuning import Tuning, TuningOptions
-    from risk_lsp.lab.training.labelled import read_probe_data
+    from risk_lsp.lab.training.labelled_programs import read_probe_data
 
     try:
         layers = tuple(int(layer) for layer in args.layers.split(","))

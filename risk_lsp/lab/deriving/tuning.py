@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.documents import is_held_out, split_of
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms, collect_features
 from risk_lsp.lab.training.fit_probe import FitOptions, batch_loss
-from risk_lsp.lab.training.labelled import ProbeData
+from risk_lsp.lab.training.labelled_programs import ProbeData
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
+from risk_lsp.lab.training.training_documents import is_held_out, split_of
 from risk_lsp.lab.training.training_files import (
     Progress,
     find_checkpoint,
@@ -215,7 +215,7 @@ class Tuning:
         return batch_loss(self._head, features, batch, self._data.emphasis[programs], terms)
 
     def _features(self, batch: FeatureStore, texts: list[NDArray[np.int64]]) -> torch.Tensor:
-        """What a probe sees, as probe/scoring.py has it, with a way back into the model."""
+        """What a probe sees, as probe/token_hazards.py has it, with a way back into the model."""
         tokens = torch.zeros(len(texts), max(map(len, texts)), dtype=torch.long)
         mask = torch.zeros_like(tokens, dtype=torch.bool)
         for row, text in enumerate(texts):

@@ -15,14 +15,14 @@ from risk_lsp.lab.evaluation.reliability import Rescaled, rescale
 from risk_lsp.lab.evaluation.rivals import fit_logistic, trivial_feature_table
 from risk_lsp.lab.evaluation.study import Floats, FoldFit, FoldStore, Study
 from risk_lsp.lab.span_tables import Level, shared_weights
-from risk_lsp.lab.training.calibrate import fit_calibration, scaled_by_text, token_values
-from risk_lsp.lab.training.documents import is_held_out, k_folds, leave_one_benchmark_out, split_of
 from risk_lsp.lab.training.feature_store import WeightedPrograms
+from risk_lsp.lab.training.fit_calibration import fit_calibration, scaled_by_text, token_values
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import MaxPoolHead, pooled_probabilities
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
+from risk_lsp.lab.training.training_documents import is_held_out, k_folds, leave_one_benchmark_out, split_of
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.scoring import STATISTICS, uses_layout
+from risk_lsp.probe.token_hazards import STATISTICS, uses_layout
 
 _INJECTED_SHARE = 0.5  # what programs with injected bugs weigh together, against real ones
 _LOGISTIC_ROWS = 200_000

@@ -35,15 +35,15 @@ from risk_lsp.lab.evaluation.figures import (
     statistics_by_level,
 )
 from risk_lsp.lab.evaluation.reliability import plot_reliability, reliability_table
-from risk_lsp.lab.evaluation.report_text import evaluation_markdown
+from risk_lsp.lab.evaluation.report_markdown import evaluation_markdown
 from risk_lsp.lab.evaluation.rivals import Scores, ask_about, black_box_scores, read_answers
 from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_programs
 from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.span_tables import LEVELS, Level
-from risk_lsp.lab.training.documents import split_of
 from risk_lsp.lab.training.fit_probe import Recipe
-from risk_lsp.lab.training.labelled import NATURAL, WRITTEN, ProbeData, read_probe_data
+from risk_lsp.lab.training.labelled_programs import NATURAL, WRITTEN, ProbeData, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_of
+from risk_lsp.lab.training.training_documents import split_of
 from risk_lsp.risk.engine import Engine
 
 _QUICK_RESAMPLES = 20

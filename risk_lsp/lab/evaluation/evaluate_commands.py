@@ -8,7 +8,7 @@ from pathlib import Path
 
 from risk_lsp.cli.command_line import at_least_one
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.labelled import DATA_HELP, NO_RIVAL_HELP
+from risk_lsp.lab.training.labelled_programs import DATA_HELP, NO_RIVAL_HELP
 
 # The five folds with all rivals, and what shows a bundle as people meet it.
 PARTS = ("folds", "sources", "conditions", "modules", "real-bugs", "well-kept", "invariance")
@@ -125,7 +125,7 @@ def add_personal_arguments(parser: argparse.ArgumentParser) -> None:
 def run_personal(args: argparse.Namespace) -> int:
     """Read, choose, simulate and print; returns the exit code."""
     from risk_lsp.lab.evaluation.as_met.personal_simulation import chosen_prior, read_sources, report
-    from risk_lsp.lab.training.labelled import read_probe_data
+    from risk_lsp.lab.training.labelled_programs import read_probe_data
     from risk_lsp.personal.level_update import LevelPrior
     from risk_lsp.probe.manifest import default_bundle_path
     from risk_lsp.risk.engine import Engine

@@ -19,8 +19,8 @@ from risk_lsp.lab.evaluation.as_met.well_kept import LibraryFile, library_files
 from risk_lsp.lab.evaluation.figures import LevelRecords, statistics_by_level
 from risk_lsp.lab.evaluation.reliability import ReliabilityRow, reliability_table
 from risk_lsp.lab.span_tables import LEVELS, Level, shared_weights
-from risk_lsp.lab.training.documents import LIBRARIES_TO_MEASURE, licence_of
-from risk_lsp.lab.training.labelled import DATA_HELP, NO_RIVAL_HELP, ProbeData
+from risk_lsp.lab.training.labelled_programs import DATA_HELP, NO_RIVAL_HELP, ProbeData
+from risk_lsp.lab.training.training_documents import LIBRARIES_TO_MEASURE, licence_of
 from risk_lsp.probe.calibration import Place, Prior, Priors
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import LONGEST
@@ -164,7 +164,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
 
     from risk_lsp.lab.evaluation.reliability import plot_reliability
     from risk_lsp.lab.evaluation.study import score_programs
-    from risk_lsp.lab.training.labelled import NATURAL, WRITTEN, read_probe_data
+    from risk_lsp.lab.training.labelled_programs import NATURAL, WRITTEN, read_probe_data
     from risk_lsp.probe.manifest import write_manifest
     from risk_lsp.risk.engine import Engine
 
@@ -300,7 +300,7 @@ def run_places(args: argparse.Namespace) -> int:
     """Fit, write and print; returns the exit code."""
     from dataclasses import replace
 
-    from risk_lsp.lab.training.labelled import WRITTEN, read_probe_data
+    from risk_lsp.lab.training.labelled_programs import WRITTEN, read_probe_data
     from risk_lsp.probe.manifest import write_manifest
 
     data = read_probe_data(args.data, args.per_group, kinds=WRITTEN)

@@ -22,7 +22,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.pass_rates import band, plot_rates, rate_by_cost
 from risk_lsp.lab.json_lines import read_appended, read_objects
 from risk_lsp.lab.patches.programs import Sample, end_of_given, problems_by_id, read_samples
-from risk_lsp.lab.training.documents import Split, split_of
+from risk_lsp.lab.training.training_documents import Split, split_of
 from risk_lsp.model.infilling import preferences
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.repair.embedded import HAZARD_FEATURES, RankingWeights, fitted_weights, masses

@@ -22,7 +22,7 @@ from risk_lsp.lab.evaluation.study import Study
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.programs import Sample, read_samples
 from risk_lsp.lab.span_tables import LEVELS, Level, SpanTable
-from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.labelled_programs import LabelledProgram
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import code_line_spans

@@ -20,10 +20,10 @@ from risk_lsp.lab.span_tables import LabelledText, Level, SpanTable, span_tables
 from risk_lsp.lab.training.feature_store import FeatureStore, collect_features
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.heads import MaxPoolHead
-from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
+from risk_lsp.lab.training.labelled_programs import LabelledProgram, ProbeData
 from risk_lsp.lab.training.library_programs import with_injected_bugs
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.scoring import STATISTICS, uses_layout
+from risk_lsp.probe.token_hazards import STATISTICS, uses_layout
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.risk_map import TokenSpans
 from risk_lsp.text.document import Span

@@ -35,7 +35,7 @@ from risk_lsp.sandbox.isolation import SandboxError
 from risk_lsp.sandbox.verdicts import Problem
 
 if TYPE_CHECKING:
-    from risk_lsp.lab.patches.writers import FixOptions
+    from risk_lsp.lab.patches.program_writers import FixOptions
 
 
 _PART_RECORDS = 2000

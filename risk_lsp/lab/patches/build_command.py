@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from risk_lsp.errors import BadInput
 
 if TYPE_CHECKING:
-    from risk_lsp.lab.patches.writers import FixOptions
+    from risk_lsp.lab.patches.program_writers import FixOptions
 
 
 def add_build_arguments(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +135,7 @@ def _fixes(args: argparse.Namespace) -> FixOptions | None:
         return None
     if args.answers < 1 or args.max_tokens < 1:
         raise BadInput("--answers and --max-tokens must be 1 or more", "leave them out for the defaults")
-    from risk_lsp.lab.patches.writers import FixOptions
+    from risk_lsp.lab.patches.program_writers import FixOptions
 
     options = FixOptions(args.model, args.base_url, args.answers, args.temperature, args.max_tokens, args.timeout)
     options.endpoint()  # refused now rather than in every worker, if it cannot be asked at all

@@ -22,7 +22,7 @@ from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, Verdict, judge, screen_for
 
 if TYPE_CHECKING:
-    from risk_lsp.lab.patches.writers import AskedFixes, Fixer, FixOptions
+    from risk_lsp.lab.patches.program_writers import AskedFixes, Fixer, FixOptions
 
 # CPU seconds for a variant: the first pair whose former is enough for a program that passes gives the latter.
 _PATIENCE = ((0.07, 0.25), (0.25, 0.8))
@@ -97,7 +97,7 @@ def _end_with_parent(sandbox: Sandbox) -> None:
 def _fixer(options: WorkerOptions, complain: Callable[[str], None]) -> Fixer | None:
     if options.fixes is None:
         return None
-    from risk_lsp.lab.patches.writers import Fixer  # here: most builds ask nobody, and need no client for it
+    from risk_lsp.lab.patches.program_writers import Fixer  # here: most builds ask nobody, and need no client for it
 
     return Fixer(options.fixes, options.answers, complain)
 

@@ -228,7 +228,7 @@ def _options(args: argparse.Namespace, model: str) -> SamplingOptions:
 def _chat_writer(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
     if not args.model:
         raise BadInput("no model is named", "name one of the endpoint's with --model")
-    from risk_lsp.lab.patches.writers import ChatWriter
+    from risk_lsp.lab.patches.program_writers import ChatWriter
     from risk_lsp.repair.endpoint import Endpoint, EndpointOptions
 
     key = os.environ.get("OPENAI_API_KEY")
@@ -238,7 +238,7 @@ def _chat_writer(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
 
 
 def _hosted_writer(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
-    from risk_lsp.lab.patches.writers import HostedWriter
+    from risk_lsp.lab.patches.program_writers import HostedWriter
     from risk_lsp.model.code_model import CodeModel
     from risk_lsp.probe.bundle import load_bundle
     from risk_lsp.probe.manifest import bundle_path

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.span_tables import overlap_mask
-from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.labelled_programs import LabelledProgram
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.tokenizer import Encoding
-from risk_lsp.probe.scoring import LAYOUT, OFF_LINE, feature_count, token_features, token_layout, token_lines
+from risk_lsp.probe.token_hazards import LAYOUT, OFF_LINE, feature_count, token_features, token_layout, token_lines
 from risk_lsp.text.document import Span
 from risk_lsp.text.normal_form import ModelText, Reading
 from risk_lsp.text.structure import code_line_spans, sections, statement_starts

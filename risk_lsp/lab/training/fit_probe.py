@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.heads import FittedHead, HazardEnsemble, HazardHead, HeadKind, Runs, SpanHead, new_head
-from risk_lsp.probe.scoring import ARCHITECTURES, LAYOUT, OFF_LINE, PLACE_COLUMNS, place_columns
+from risk_lsp.probe.token_hazards import ARCHITECTURES, LAYOUT, OFF_LINE, PLACE_COLUMNS, place_columns
 
 Floats = NDArray[np.float64]
 

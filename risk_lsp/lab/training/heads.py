@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from risk_lsp.probe.scoring import DILATIONS, GAP, KERNEL, OFF_LINE, Architecture, ProbeReader
+from risk_lsp.probe.token_hazards import DILATIONS, GAP, KERNEL, OFF_LINE, Architecture, ProbeReader
 
 HeadKind = Architecture | Literal["max_pool"]  # the second is measured and does not ship
 

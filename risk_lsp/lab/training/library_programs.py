@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from risk_lsp.edits.slips import Edit, small_edits
-from risk_lsp.lab.training.documents import (
+from risk_lsp.lab.training.labelled_programs import LabelledProgram
+from risk_lsp.lab.training.training_documents import (
     LIBRARIES_TO_MEASURE,
     TrainingDocument,
     fetched_packages,
     installed_distributions,
     worth_learning,
 )
-from risk_lsp.lab.training.labelled import LabelledProgram
 from risk_lsp.text.document import Span, stripped_line_spans
 
 Item = TypeVar("Item")

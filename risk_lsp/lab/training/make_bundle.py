@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from risk_lsp.lab.training.calibrate import fit_calibration, token_values
-from risk_lsp.lab.training.documents import is_held_out
 from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_features
+from risk_lsp.lab.training.fit_calibration import fit_calibration, token_values
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
-from risk_lsp.lab.training.labelled import WRITTEN, ProbeData, read_ids, read_probe_data
+from risk_lsp.lab.training.labelled_programs import WRITTEN, ProbeData, read_ids, read_probe_data
 from risk_lsp.lab.training.library_programs import with_injected_bugs
 from risk_lsp.lab.training.probe_fit_command import recipe_from
+from risk_lsp.lab.training.training_documents import is_held_out
 from risk_lsp.lab.training.training_files import ARCHITECTURE, TunedProbe, read_training_record
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.registry import catalogue_name
@@ -29,7 +29,7 @@ from risk_lsp.model.sources import locate_model
 from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
-from risk_lsp.probe.scoring import novelty_table, text_distance, uses_layout
+from risk_lsp.probe.token_hazards import novelty_table, text_distance, uses_layout
 from risk_lsp.text.normal_form import ModelText, Reading
 
 # Of the problems that a probe learns from, those that only decide when to stop.

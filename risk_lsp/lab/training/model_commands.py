@@ -14,7 +14,8 @@ from pathlib import Path
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.patches.programs import Sample, problems_by_id, read_samples
-from risk_lsp.lab.training.documents import (
+from risk_lsp.lab.training.packing import pack_documents, save_tokenizer, train_tokenizer
+from risk_lsp.lab.training.training_documents import (
     TrainingDocument,
     deduplicate,
     fetch_packages,
@@ -26,7 +27,6 @@ from risk_lsp.lab.training.documents import (
     standard_library,
     worth_learning,
 )
-from risk_lsp.lab.training.packing import pack_documents, save_tokenizer, train_tokenizer
 
 
 def model_written_documents(folder: Path, per_group: int) -> Iterator[TrainingDocument]:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.documents import TrainingDocument
+from risk_lsp.lab.training.training_documents import TrainingDocument
 
 END_OF_TEXT = "<|endoftext|>"
 FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from risk_lsp.errors import BadInput, BundleError
-from risk_lsp.lab.training.labelled import DATA_HELP
+from risk_lsp.lab.training.labelled_programs import DATA_HELP
 from risk_lsp.probe.manifest import Manifest
-from risk_lsp.probe.scoring import ARCHITECTURES
+from risk_lsp.probe.token_hazards import ARCHITECTURES
 from risk_lsp.text.normal_form import READINGS
 
 if TYPE_CHECKING:

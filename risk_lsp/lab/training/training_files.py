@@ -16,7 +16,7 @@ from torch import nn, optim
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.heads import HazardHead, new_head, tensors_of
 from risk_lsp.probe.bundle import PROBE_FILE, save_head
-from risk_lsp.probe.scoring import feature_count
+from risk_lsp.probe.token_hazards import feature_count
 from risk_lsp.text.normal_form import READINGS, Reading
 
 _FILE = "training.json"

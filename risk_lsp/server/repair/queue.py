@@ -210,6 +210,6 @@ def cancel_repair(session: Session, uri: str) -> bool:
 
 def forget_test_answers(session: Session) -> int:
     """Ask again before tests are run; returns how many answers were forgotten."""
-    from risk_lsp.server.repair.dialogs import ConsentStore
+    from risk_lsp.server.repair.confirmations import ConsentStore
 
     return ConsentStore(session.data_folder / "tests").forget_all()

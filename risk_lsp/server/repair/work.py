@@ -22,7 +22,7 @@ from risk_lsp.repair.test_plan import TestPlan
 from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult
 from risk_lsp.sandbox.isolation import SandboxError
-from risk_lsp.server.repair.dialogs import ConsentStore, find_judge, offer_repair
+from risk_lsp.server.repair.confirmations import ConsentStore, find_judge, offer_repair
 from risk_lsp.server.repair.queue import RepairJob, RepairOutcome
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import name_of

@@ -16,7 +16,7 @@ from risk_lsp.errors import RiskError
 from risk_lsp.repair.workbench import unified_diff
 from risk_lsp.risk.span_risk import WritingTask, WrittenText
 from risk_lsp.server.command_table import WRITE_BODY_WITH_HINT
-from risk_lsp.server.repair.dialogs import is_accepted
+from risk_lsp.server.repair.confirmations import is_accepted
 from risk_lsp.server.wire.convert import range_of, span_of
 from risk_lsp.server.wire.messenger import CONFIRM_PREVIEW, PREVIEW, WorkDoneProgress
 from risk_lsp.server.writing.inline_completion import accept_written

@@ -15,7 +15,7 @@ import pytest
 from risk_lsp.cli.command_line import main
 from risk_lsp.lab.evaluation import cross_validation
 from risk_lsp.lab.span_tables import LEVELS
-from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.labelled_programs import LabelledProgram
 from tests.chat_server import ChatServer, chat_server
 from tests.lab.training.makers import program, toy_programs, write_labelled, write_records
 

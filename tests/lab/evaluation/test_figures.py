@@ -18,7 +18,7 @@ from risk_lsp.lab.evaluation.figures import (
     mean_figures,
 )
 from risk_lsp.lab.evaluation.reliability import Rescaled
-from risk_lsp.lab.evaluation.report_text import (
+from risk_lsp.lab.evaluation.report_markdown import (
     benchmark_sentences,
     calibration_sentences,
     evaluation_markdown,

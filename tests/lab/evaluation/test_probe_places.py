@@ -20,7 +20,7 @@ from risk_lsp.lab.evaluation.probe_commands import (
     generated_prior,
     other_libraries,
 )
-from risk_lsp.lab.training.documents import LIBRARIES_TO_MEASURE
+from risk_lsp.lab.training.training_documents import LIBRARIES_TO_MEASURE
 from risk_lsp.probe.manifest import read_manifest
 from risk_lsp.risk.engine import Engine
 from tests.lab.training.makers import probe_data, program, toy_programs, write_labelled

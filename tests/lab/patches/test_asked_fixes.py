@@ -16,7 +16,7 @@ from tests.chat_server import ChatServer, chat_server
 
 pytest.importorskip("openai")
 
-from risk_lsp.lab.patches.writers import AnswerStore
+from risk_lsp.lab.patches.program_writers import AnswerStore
 from risk_lsp.repair.endpoint import Completion
 
 WRONG = "def largest(values):\n    # the first\n    return None\n"

@@ -15,7 +15,7 @@ from tests.chat_server import ChatServer, chat_server
 
 pytest.importorskip("openai")
 
-from risk_lsp.lab.patches.writers import program_of
+from risk_lsp.lab.patches.program_writers import program_of
 
 PROBLEMS = [
     {"task_id": "A/1", "prompt": 'def double(x):\n    """Double it."""\n', "entry_point": "double", "test": ""},

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from risk_lsp.lab.training.documents import Split, TrainingDocument, split_of
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
-from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
+from risk_lsp.lab.training.labelled_programs import LabelledProgram, ProbeData
 from risk_lsp.lab.training.packing import pack_documents, save_tokenizer
+from risk_lsp.lab.training.training_documents import Split, TrainingDocument, split_of
 from risk_lsp.text.document import Span
 
 LINES = ("for value in values:", "    total = total + value", "return total", "if total is None:", "    total = 0")

@@ -9,8 +9,8 @@ import pytest
 
 from risk_lsp.cli.command_line import build_parser
 from risk_lsp.lab.training import model_commands
-from risk_lsp.lab.training.documents import TrainingDocument
 from risk_lsp.lab.training.packing import END_OF_TEXT, read_corpus, read_stream
+from risk_lsp.lab.training.training_documents import TrainingDocument
 from risk_lsp.model.tokenizer import load_tokenizer
 from tests.lab.training.makers import document, group_in, write_records
 from tests.probe.tiny import SAMPLE

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.metrics import auc
-from risk_lsp.lab.training.calibrate import token_values
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
+from risk_lsp.lab.training.fit_calibration import token_values
 from risk_lsp.lab.training.fit_probe import FitOptions, fit_head, fit_probe, runs_of
 from risk_lsp.lab.training.heads import SpanHead
-from risk_lsp.probe.scoring import ARCHITECTURES, Architecture
+from risk_lsp.probe.token_hazards import ARCHITECTURES, Architecture
 from tests.lab.training.makers import evenly, store_of, weighted
 
 PROGRAMS, LINES, TOKENS, FEATURES = 240, 3, 4, 6

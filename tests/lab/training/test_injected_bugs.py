@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.labelled_programs import LabelledProgram
 from risk_lsp.lab.training.library_programs import with_injected_bugs
 from risk_lsp.text.document import Span
 from tests.lab.training.makers import program

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.lab.training.documents import TrainingDocument, split_of
-from risk_lsp.lab.training.labelled import LabelledProgram, read_labelled
+from risk_lsp.lab.training.labelled_programs import LabelledProgram, read_labelled
 from risk_lsp.lab.training.library_programs import library_programs
+from risk_lsp.lab.training.training_documents import TrainingDocument, split_of
 
 FUNCTION = '''\
 def total_{name}(values, limit=10):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.documents import (
+from risk_lsp.lab.training.training_documents import (
     fetch_packages,
     fetched_packages,
     installed_distributions,

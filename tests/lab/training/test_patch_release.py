@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.labelled import LabelledProgram, read_probe_data
+from risk_lsp.lab.training.labelled_programs import LabelledProgram, read_probe_data
 from tests.lab.training.makers import program, write_labelled
 
 

@@ -12,9 +12,9 @@ import pytest
 from risk_lsp.cli.command_line import build_parser
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.probe_commands import BEGIN, END
-from risk_lsp.lab.training.documents import split_of
+from risk_lsp.lab.training.training_documents import split_of
 from risk_lsp.probe.manifest import Manifest, read_manifest
-from risk_lsp.probe.scoring import Architecture
+from risk_lsp.probe.token_hazards import Architecture
 from risk_lsp.risk.engine import Engine
 from tests.lab.training.makers import group_in, program, toy_programs, write_labelled
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.documents import SPLITS, k_folds, leave_one_benchmark_out, split_of
+from risk_lsp.lab.training.training_documents import SPLITS, k_folds, leave_one_benchmark_out, split_of
 
 GROUP_NAMES = [f"LeetCode/problem-{number}" for number in range(4000)]
 

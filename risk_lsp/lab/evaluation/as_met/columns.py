@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from risk_lsp.lab.evaluation.figures import TRIVIAL
 from risk_lsp.lab.evaluation.rivals import LogisticModel, fit_logistic, trivial_features
 from risk_lsp.lab.span_tables import SpanTable, overlap_mask, shared_weights
-from risk_lsp.lab.training.labelled import ProbeData
+from risk_lsp.lab.training.labelled_programs import ProbeData
 from risk_lsp.probe.calibration import Place, all_lines
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import place_risks

@@ -32,7 +32,7 @@ from risk_lsp.lab.evaluation.study import FoldStore, program_facts, read_study
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.span_tables import Level, SpanTable
 from risk_lsp.lab.training.fit_probe import Recipe
-from risk_lsp.lab.training.labelled import LabelledProgram, ProbeData
+from risk_lsp.lab.training.labelled_programs import LabelledProgram, ProbeData
 from risk_lsp.risk.engine import Engine
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import code_line_spans

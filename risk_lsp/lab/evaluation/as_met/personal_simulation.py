@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from risk_lsp.lab.evaluation.as_met.columns import BundleColumn, line_table, passage_of
 from risk_lsp.lab.evaluation.as_met.conditions import source_of
 from risk_lsp.lab.evaluation.metrics import brier_skill_score, expected_calibration_error
-from risk_lsp.lab.training.labelled import ProbeData
+from risk_lsp.lab.training.labelled_programs import ProbeData
 from risk_lsp.personal.ledger import SettledRegion
 from risk_lsp.personal.level_update import LevelPrior, learnt_shift
 from risk_lsp.personal.line_fates import Fate

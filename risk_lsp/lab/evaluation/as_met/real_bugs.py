@@ -20,7 +20,7 @@ from risk_lsp.lab.evaluation.metrics import ProgramValues, program_aucs, program
 from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, interval_figures
 from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.span_tables import overlap_mask
-from risk_lsp.lab.training.documents import is_measured_alone, split_of
+from risk_lsp.lab.training.training_documents import is_measured_alone, split_of
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import parse_structure
 

@@ -25,9 +25,9 @@ from risk_lsp.lab.evaluation.as_met.conditions import (
 from risk_lsp.lab.evaluation.as_met.invariance import changed_pairs, measure_invariance
 from risk_lsp.lab.evaluation.as_met.real_bugs import measure_real_bugs, read_real_bugs
 from risk_lsp.lab.evaluation.as_met.well_kept import Shelf, measure_well_kept, read_shelf
-from risk_lsp.lab.evaluation.report_text import interval_text, markdown_table
+from risk_lsp.lab.evaluation.report_markdown import interval_text, markdown_table
 from risk_lsp.lab.training.fit_probe import Recipe
-from risk_lsp.lab.training.labelled import ProbeData
+from risk_lsp.lab.training.labelled_programs import ProbeData
 from risk_lsp.risk.engine import Engine
 from risk_lsp.settings import Settings
 

@@ -20,7 +20,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import Column, passage_of
 from risk_lsp.lab.evaluation.as_met.conditions import LONGEST_FUNCTION
 from risk_lsp.lab.evaluation.problem_bootstrap import with_interval
-from risk_lsp.lab.training.documents import LIBRARIES_TO_MEASURE
+from risk_lsp.lab.training.training_documents import LIBRARIES_TO_MEASURE
 from risk_lsp.risk.presentation import LINES_PER_HINT
 from risk_lsp.settings import Settings
 

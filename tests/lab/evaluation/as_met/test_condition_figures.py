@@ -11,7 +11,7 @@ from risk_lsp.lab.evaluation.as_met.conditions import (
     some_problems,
     with_and_without_statement,
 )
-from risk_lsp.lab.training.labelled import ProbeData
+from risk_lsp.lab.training.labelled_programs import ProbeData
 from tests.lab.evaluation.as_met.fakes import Rule
 from tests.lab.training.makers import probe_data, program, toy_programs
 

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from risk_lsp.lab.evaluation.as_met.conditions import LONGEST, SHORTEST, bare, in_module, with_question
-from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.labelled_programs import LabelledProgram
 from tests.lab.training.makers import program
 
 GIVEN = '# Adds.\nimport math\n\ndef add(a, b):\n    """Add two numbers,\n    whatever they are."""\n'

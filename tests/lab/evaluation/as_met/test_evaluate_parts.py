@@ -14,8 +14,8 @@ import pytest
 
 from risk_lsp.cli.command_line import main
 from risk_lsp.lab.evaluation.as_met.conditions import ASKED, FEWEST_PROBLEMS, LABELLED, source_fold
-from risk_lsp.lab.training.documents import is_measured_alone
-from risk_lsp.lab.training.labelled import LabelledProgram
+from risk_lsp.lab.training.labelled_programs import LabelledProgram
+from risk_lsp.lab.training.training_documents import is_measured_alone
 from tests.lab.training.makers import probe_data, toy_programs, write_labelled, write_records
 from tests.probe.tiny import save_model
 

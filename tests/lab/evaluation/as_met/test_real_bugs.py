@@ -11,7 +11,7 @@ import pytest
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import LENGTH, LengthColumn, passage_of
 from risk_lsp.lab.evaluation.as_met.real_bugs import RANDOM, measure_real_bugs, read_real_bugs, scopes_of
-from risk_lsp.lab.training.documents import is_measured_alone
+from risk_lsp.lab.training.training_documents import is_measured_alone
 from risk_lsp.text.document import Span
 from tests.lab.evaluation.as_met.fakes import Rule
 from tests.lab.training.makers import write_records

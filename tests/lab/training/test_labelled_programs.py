@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.documents import is_measured_alone
-from risk_lsp.lab.training.labelled import (
+from risk_lsp.lab.training.labelled_programs import (
     LabelledProgram,
     failing_shares,
     natural_weights,
@@ -21,6 +20,7 @@ from risk_lsp.lab.training.labelled import (
     read_labelled,
     read_probe_data,
 )
+from risk_lsp.lab.training.training_documents import is_measured_alone
 from risk_lsp.text.document import Span
 from tests.lab.training.makers import group_in, program, write_labelled
 

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.training.calibrate import fit_calibration, scaled_by_text, token_values
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
+from risk_lsp.lab.training.fit_calibration import fit_calibration, scaled_by_text, token_values
 from risk_lsp.lab.training.heads import HazardHead
 from risk_lsp.probe.calibration import Calibration
 from tests.lab.training.makers import evenly, store_of, weighted

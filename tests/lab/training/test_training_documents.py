@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from risk_lsp.lab.training.documents import deduplicate, is_held_out, worth_learning
+from risk_lsp.lab.training.training_documents import deduplicate, is_held_out, worth_learning
 from tests.lab.training.makers import document
 
 CODE = "def add(first, second):\n    return first + second\n\n\n" * 10

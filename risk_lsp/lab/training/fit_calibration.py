@@ -13,7 +13,7 @@ from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.fit_probe import runs_of
 from risk_lsp.lab.training.heads import FittedHead
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.scoring import OFF_LINE
+from risk_lsp.probe.token_hazards import OFF_LINE
 
 # The line is what people are shown; tokens and whole programs keep the map honest at both ends.
 _LEVEL_SHARES = {"token": 0.2, "line": 0.6, "program": 0.2}

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import Fields, read_fields
-from risk_lsp.lab.training.documents import Split, is_measured_alone, split_of
+from risk_lsp.lab.training.training_documents import Split, is_measured_alone, split_of
 from risk_lsp.text.document import Span
 
 _FORMAT = 'see "labelled programs" in docs/probe.md'
