@@ -262,11 +262,6 @@ class WindowMemory:
         return sum(each.size for each in self._resumable)
 
 
-def window_key(token_ids: NDArray[np.int64], keep: int, layers: tuple[int, ...], *, statistics: bool) -> bytes:
-    """What identifies the rows of a window."""
-    return blake2b(repr((keep, layers, statistics)).encode() + token_ids.tobytes(), digest_size=16).digest()
-
-
 def round_to_half(values: NDArray[np.float32]) -> NDArray[Any]:
     """In float16, unless a value does not fit."""
     fits = values.size == 0 or float(np.abs(values).max()) < _LARGEST_HALF
@@ -318,7 +313,10 @@ class WindowReader:
         Window `first` and those around it are read first. Where many have to be run, `on_part` sees what is known when
         the first of them were, and each time that twice as many were: few times, however long the text.
         """
-        keys = [window_key(tokens, keep, self._layers, statistics=self._statistics) for tokens, keep in windows]
+        keys = [
+            blake2b(repr((keep, self._layers, self._statistics)).encode() + tokens.tobytes(), digest_size=16).digest()
+            for tokens, keep in windows
+        ]
         found = [self._memory.recall(key) for key in keys]
         missing = [index for index, rows in enumerate(found) if rows is None]
         missing.sort(key=lambda index: abs(index - first))

@@ -24,9 +24,8 @@ from risk_lsp.errors import RiskError
 from risk_lsp.files import lock_folder, write_whole
 from risk_lsp.personal.line_fates import Fate
 
-_BYTES_AT_MOST = (
-    2_000_000  # of a file; then it becomes the older one, and the older one goes: some 100,000 lines in all
-)
+# Of a file: then it becomes the older one, and the older one goes. Some 100,000 lines in all.
+_BYTES_AT_MOST = 2_000_000
 _SECONDS_TO_WAIT = 30.0  # for another writer; in the server, only a thread of its own waits
 _CURRENT, _OLDER, _KEY, _OFF = "regions.jsonl", "regions-before.jsonl", "key", "off"
 
@@ -184,14 +183,8 @@ def acceptance(
 def settlement(region: str, at: float, reason: str, fates: Sequence[Fate]) -> dict[str, Any]:
     """The record of what became of a region's lines; no fates where it was taken back as a whole."""
     letters = "".join(fate.value for fate in fates)
-    return {
-        "format": FORMAT,
-        "event": SETTLED,
-        "region": region,
-        "at": round(at),
-        "reason": reason,
-        "fates": letters,
-    }
+    about = {"format": FORMAT, "event": SETTLED, "region": region, "at": round(at)}
+    return {**about, "reason": reason, "fates": letters}
 
 
 def settled_regions(records: Iterable[dict[str, Any]]) -> dict[Kind, list[SettledRegion]]:

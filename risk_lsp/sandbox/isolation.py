@@ -189,13 +189,21 @@ def _view(view: View) -> list[str]:
 
 
 def _interpreter_folders(python: Path | None) -> list[Path]:
-    """Folders of Python and its packages outside of the system's. SandboxError if they would show the whole home
-    folder.
+    """Folders of Python and its packages outside of the system's; SandboxError if they would show all of the home.
+
+    Of `python`, its environment and the Python that this is made of; nothing is run to find them.
     """
     real = Path(sys.executable).resolve().parent.parent
     folders = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_prefix).resolve(), real}
     if python is not None:
-        folders |= _folders_of(python)
+        environment = python.absolute().parent.parent
+        folders.add(python.resolve().parent.parent)
+        if (environment / "pyvenv.cfg").is_file():
+            folders.add(environment)
+            for line in (environment / "pyvenv.cfg").read_text("utf-8", "replace").splitlines():
+                key, _, value = line.partition("=")
+                if key.strip() == "home" and value.strip():
+                    folders |= {Path(value.strip()).parent, Path(value.strip()).resolve().parent}
     outside = [folder for folder in folders if not any(folder.is_relative_to(path) for path in _SYSTEM)]
     for folder in outside:
         if Path.home().resolve().is_relative_to(folder.resolve()):
@@ -205,19 +213,6 @@ def _interpreter_folders(python: Path | None) -> list[Path]:
             )
     # A folder inside another one comes with it.
     return sorted(folder for folder in outside if not any(other in folder.parents for other in outside))
-
-
-def _folders_of(python: Path) -> set[Path]:
-    """An interpreter's environment, and the Python that this is made of; nothing is run to find them."""
-    folders = {python.resolve().parent.parent}
-    environment = python.absolute().parent.parent
-    if (environment / "pyvenv.cfg").is_file():
-        folders.add(environment)
-        for line in (environment / "pyvenv.cfg").read_text("utf-8", "replace").splitlines():
-            key, _, value = line.partition("=")
-            if key.strip() == "home" and value.strip():
-                folders |= {Path(value.strip()).parent, Path(value.strip()).resolve().parent}
-    return folders
 
 
 def _open_parents(path: Path) -> list[str]:

@@ -68,26 +68,16 @@ def depth_after(code: str, depth: int) -> int:
     return depth
 
 
-def _has_fields(code: str) -> bool:
-    """Whether code may hold an f-string with a field: _LINE and LEXEME may then be wrong about where it ends."""
-    return "{" in code and _F_STRING.search(code) is not None
-
-
 def _is_f_string(text: str, quote: int) -> bool:
     """Whether what stands in front of an opening quote makes its string one with fields: f"", rf"", t"" and so on."""
     return _F_PREFIX.fullmatch(text, max(0, quote - 3), quote) is not None
 
 
-def _f_string_end(text: str, quote: int) -> int | None:
-    """The end of an f-string, given its opening quote; None if it has none.
+class _FStrings:
+    """Finds the ends of f-strings in a text. All methods give None where there is no end.
 
     Since Python 3.12 a field holds any expression: with the same quotes, comments and line ends (PEP 701).
     """
-    return _FStrings(text[: quote + _LONGEST]).end(quote)
-
-
-class _FStrings:
-    """Finds the ends of f-strings in a text. All methods give None where there is no end."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -204,7 +194,9 @@ class _PythonReader:
             assert line is not None  # which nothing has to be there for
             code, end = line["code"], line.end()
             is_whole = line["newline"] is not None or end == len(text)
-            if not is_whole or _has_fields(code):
+            # _LINE and LEXEME may be wrong about where an f-string with a field ends.
+            has_fields = "{" in code and _F_STRING.search(code) is not None
+            if not is_whole or has_fields:
                 place = self._write_lexemes(place)
                 continue
             if code:
@@ -266,7 +258,7 @@ class _PythonReader:
         """Write a string, of which a first guess says that it ends at `end`; returns where it does end."""
         text = self._text
         if _is_f_string(text, quote):
-            end = _f_string_end(text, quote) or end
+            end = _FStrings(text[: quote + _LONGEST]).end(quote) or end
         if _LINE_END.search(text, start, end) is None:
             self._form.take(start, end)
         else:

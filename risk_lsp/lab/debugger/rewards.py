@@ -22,6 +22,7 @@ from tree_sitter import Language, Node, Parser
 from risk_lsp.lab.debugger.debugging_data import Examiner, Mistake
 from risk_lsp.repair.model_questions import program_in, without_blocks
 
+_PARSER = Parser(Language(tree_sitter_python.language()))
 _LONGEST_GRAM = 4
 _EPSILON = 0.1  # stands for no match at all (smoothing method 1 of Chen and Cherry, 2014)
 _OF_A_NAME = 0.2  # a token that is no keyword, where a keyword counts 1
@@ -82,19 +83,15 @@ def _total(grams: Counter[tuple[str, ...]], weights: Mapping[str, float]) -> flo
 
 
 @cache
-def _parser() -> Parser:
-    return Parser(Language(tree_sitter_python.language()))
-
-
 def _tree(program: str) -> Node:
     """The syntax tree without comments and docstrings."""
     source = program.strip().encode("utf-8", "replace")
-    places = sorted((node.start_byte, node.end_byte) for node in _words_in(_parser().parse(source).root_node))
+    places = sorted((node.start_byte, node.end_byte) for node in _words_in(_PARSER.parse(source).root_node))
     kept, end = [], 0
     for first, last in places:
         kept.append(source[end:first])
         end = last
-    return _parser().parse(b"".join([*kept, source[end:]])).root_node
+    return _PARSER.parse(b"".join([*kept, source[end:]])).root_node
 
 
 def _words_in(node: Node) -> Iterator[Node]:
@@ -210,7 +207,9 @@ class _DataFlow:
                 edges, current = self.edges(child, current)
             found += edges
         has_else = any("else" in child.type for child in node.children)
-        return found, _join_states([*ends, current] if has_else else [*ends, current, states])
+        ends += [current] if has_else else [current, states]
+        names = dict.fromkeys(name for each in ends for name in each)
+        return found, {name: sorted({leaf for each in ends for leaf in each.get(name, [])}) for name in names}
 
     def _of_loop(self, node: Node, states: _States) -> tuple[list[_Edge], _States]:
         """Twice through the body: what the end of it computes reaches its beginning."""
@@ -261,11 +260,6 @@ def _leaves(node: Node) -> Iterator[Node]:
 
 def _text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
-
-
-def _join_states(states: Sequence[_States]) -> _States:
-    names = dict.fromkeys(name for each in states for name in each)
-    return {name: sorted({leaf for each in states for leaf in each.get(name, [])}) for name in names}
 
 
 def _merge_edges(edges: Sequence[_Edge], *, by_relation: bool) -> list[_Edge]:

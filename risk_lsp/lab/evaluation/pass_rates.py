@@ -5,7 +5,7 @@ matplotlib is imported only when a plot is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -218,11 +218,6 @@ def frozen_tree(tree: RepairTree) -> FrozenTree | None:
     return FrozenTree((FrozenProgram(False, 0.0, tuple(feedbacks)),)) if feedbacks else None
 
 
-def frozen_trees(trees: Iterable[RepairTree]) -> list[FrozenTree]:
-    """Those of the trees from which something can be drawn."""
-    return [found for tree in trees if (found := frozen_tree(tree)) is not None]
-
-
 def _repair(node: ProgramNode) -> FrozenRepair:
     return FrozenRepair(node.verdict is not None and node.verdict.passed, float(node.cost.tokens))
 
@@ -232,7 +227,7 @@ _SHAPES = [Shape(1, feedbacks, 1) for feedbacks in (1, 2, 4, 8, 16)]  # one repa
 
 def report_trees(folder: Path, out: Path) -> None:
     """Print pass@k and pass@t of the repair trees in a folder, and draw the latter. BadInput where there are none."""
-    trees = frozen_trees(read_trees(folder))
+    trees = [found for tree in read_trees(folder) if (found := frozen_tree(tree)) is not None]
     if not trees:
         raise BadInput(f"no tree in {folder} holds a repair", "make some with `risk-lsp repair --provider openai`")
     points = pass_at_t(trees, _SHAPES)

@@ -58,15 +58,9 @@ class Analysis:
         """Whether all risks are known."""
         return self.known is None
 
-    def knows(self, spans: Sequence[Span]) -> NDArray[np.bool_]:
-        """bool[spans]: whether the risk of each is known."""
+    def knows(self, spans: Sequence[Span] | NDArray[np.int64]) -> NDArray[np.bool_]:
+        """bool[spans]: whether the risk of each is known; spans as they are, or int64[spans, 2]."""
         return np.ones(len(spans), dtype=np.bool_) if self.known is None else within_any(spans, self.known)
-
-    def known_lines(self) -> NDArray[np.bool_]:
-        """bool[lines]: the same of every line."""
-        if self.known is None:
-            return np.ones(self.document.lines.count, dtype=np.bool_)
-        return within_any(self.document.lines.stripped, self.known)
 
 
 ScoreCallback: TypeAlias = "Callable[[Document, Callable[[PartialRisk], None]], Awaitable[SpanRisk]]"

@@ -123,7 +123,8 @@ class LineView:
 
 def line_view(analysis: Analysis, now: Circumstances, before: LineView | None = None) -> LineView:
     """What to show of an analysis, as much as possible like what was shown of the document before."""
-    document, known, is_code = analysis.document, analysis.known_lines(), _code_mask(analysis)
+    document, is_code = analysis.document, _code_mask(analysis)
+    known = analysis.knows(document.lines.stripped)
     places = all_lines(Place.GENERATED, document.lines.count) if now.places is None else now.places
     here = place_risks(analysis.risks, document.lines, places, now.priors, document.language_id, now.shift)
     numbers = np.where(known, line_risks(here.risks, document), np.nan)
