@@ -21,13 +21,13 @@ import numpy as np
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.metrics import FloatArray, ProgramValues, program_aucs
-from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, shortened
-from risk_lsp.lab.evaluation.report_text import interval_text, markdown_table
+from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, interval_figures
+from risk_lsp.lab.evaluation.report_markdown import interval_text, markdown_table
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.patches.programs import problems_by_id
 from risk_lsp.lab.patches.sample_command import is_code
-from risk_lsp.lab.training.documents import split_of
+from risk_lsp.lab.training.training_documents import split_of
 from risk_lsp.probe.manifest import bundle_path, read_manifest
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.risk.engine import Engine
@@ -224,7 +224,7 @@ def figures_of(found: Sequence[DrawnProblem], passed: Sequence[Sequence[bool]], 
     problems = ProblemBootstrap(names, np.ones(len(names)), resamples=resamples)
 
     def mean(values: FloatArray) -> list[float | None]:
-        return shortened(problems.mean_over_programs(ProgramValues(values, np.ones(len(values))), names))
+        return interval_figures(problems.mean_over_programs(ProgramValues(values, np.ones(len(values))), names))
 
     texts = [
         (problem.task_id, text, not verdict)
@@ -259,12 +259,12 @@ def _accuracy(texts: Sequence[tuple[str, DrawnText, bool]], resamples: int) -> d
     for name, score in _SCORES.items():
         scores = np.array([-score(text) for _, text, _ in texts])
         within = bootstrap.mean_over_programs(program_aucs(scores, fails, groups), np.unique(groups))
-        orders[name] = {"auc": shortened(bootstrap.auc(scores, fails)), "within": shortened(within)}
+        orders[name] = {"auc": interval_figures(bootstrap.auc(scores, fails)), "within": interval_figures(within)}
     return {
         "failing": float(fails.mean()),
         "mean_risk": float(risks.mean()),
-        "bss": shortened(bootstrap.brier_skill_score(risks, fails)),
-        "ece": shortened(bootstrap.expected_calibration_error(risks, fails)),
+        "bss": interval_figures(bootstrap.brier_skill_score(risks, fails)),
+        "ece": interval_figures(bootstrap.expected_calibration_error(risks, fails)),
         "orders": orders,
     }
 

@@ -11,7 +11,7 @@ import pytest
 from risk_lsp.cli.command_line import main
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.writing_study import DrawnProblem, DrawnText, begun_problems, figures_of, study_markdown
-from risk_lsp.lab.training.documents import split_of
+from risk_lsp.lab.training.training_documents import split_of
 from tests.probe.tiny import save_model, save_tiny_bundle
 
 TEST_GROUPS = [group for group in map(str, range(100)) if split_of(group) == "test"][:4]
