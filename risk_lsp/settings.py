@@ -23,6 +23,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
+from ipaddress import ip_address
 from typing import Any
 
 SECTION = "riskLsp"  # the name of the section in editors' settings
@@ -147,6 +148,18 @@ class Settings:
         "Whether code of the workspace may be run at all; editors that ask for trust say so themselves.",
         Scope.USER,
     )
+    remote_host: str = _setting(
+        "",
+        "Address of your team's host, such as https://risk.example.org:8443, whose model scores your documents. Empty:"
+        " the model runs on this machine, as it does while the host is away.",
+        Scope.USER,
+    )
+    remote_key_file: str = _setting(
+        "",
+        "File that holds your key for the team's host, in editors without a secret store. Empty: the environment"
+        " variable RISK_LSP_HOST_KEY.",
+        Scope.USER,
+    )
     learn_from_edits: bool = _setting(
         True,
         "Learn from what becomes of the generated lines that you accept how often such lines need an edit in your"
@@ -207,6 +220,16 @@ class Settings:
         200, "How many programs may be run for one repair.", Scope.USER, minimum=1, maximum=100_000
     )
     repair_seconds: float = _setting(120.0, "Seconds that one repair may take.", Scope.USER, minimum=1, maximum=86_400)
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a host's name or address is this machine: `offline` does not forbid to ask it."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _camel_case(attribute: str) -> str:

@@ -130,6 +130,8 @@ def test_whatever_names_a_model_or_hardware_is_not_for_workspaces() -> None:
         "allowWorkspaceModel",
         "trusted",
         "learnFromEdits",
+        "remoteHost",
+        "remoteKeyFile",
         "inlineCompletion",
         "repairProvider",
         "repairEndpoint",

@@ -39,6 +39,7 @@ from risk_lsp.server.wire.handshake import Client, Handshake
 from risk_lsp.server.wire.messenger import Messenger, WorkDoneProgress
 from risk_lsp.server.writing.inline_completion import InlineCompletions
 from risk_lsp.settings import Settings
+from risk_lsp.team.team_supervisor import HostLost
 from risk_lsp.text.document import Document, PositionEncoding
 from risk_lsp.text.tracking import Splice
 from risk_lsp.worker.supervisor import WorkerState
@@ -60,7 +61,7 @@ class Session:
         command: Sequence[str] | None,
     ) -> None:
         self.client = Client.of(agreed.params)
-        self.messenger = Messenger(asks_in_dialogs="consent" in self.client.offers)
+        self.messenger = Messenger(self.client.offers)
         self.messenger.protocol.adopt(agreed)
         self.closed = asyncio.Event()
         self.was_shut_down = False
@@ -82,7 +83,7 @@ class Session:
         self._following: asyncio.Task[None] | None = None
         self._status = StatusReporter(self.messenger) if self.client.wants_status else None
         self._settings_changes = SettingsChanges(self)
-        self._is_initialized = False  # until then a server may send next to nothing
+        self._initialized = asyncio.Event()  # until then a server may send next to nothing
         self._register()
 
     @property
@@ -151,7 +152,7 @@ class Session:
             return risks
 
         documents = OpenDocuments(encoding, follow_edit)
-        host = ModelHost(command, self._model_changed)
+        host = ModelHost(command, self._model_changed, self._remote_key)
         store = IgnoreStore(self.data_folder / "ignored")
         return State(
             client=self.client,
@@ -189,7 +190,7 @@ class Session:
     # The session
 
     def _handle_initialized(self, _: types.InitializedParams) -> None:
-        self._is_initialized = True
+        self._initialized.set()
         self._show_loading()
         self.tell_status()
         self._settings_changes.start()
@@ -249,7 +250,9 @@ class Session:
         self._show_loading()
         self.tell_status()
         if state is WorkerState.RESTARTING:
-            if failure is not None:
+            if isinstance(failure, HostLost):
+                self.messenger.tell(types.MessageType.Warning, f"risk-lsp: {failure.message}", "host")
+            elif failure is not None:
                 text = f"risk-lsp: {failure.message}; it is started again and open documents are scored anew"
                 self.messenger.tell(types.MessageType.Warning, text, "restart")
             self.state.analyzer.rescore_all()
@@ -258,10 +261,17 @@ class Session:
         if state is WorkerState.FAILED:
             self.messenger.tell(types.MessageType.Error, f"risk-lsp: the model could not be loaded: {failure}")
 
+    async def _remote_key(self, url: str, key_file: str) -> str | None:
+        """The person's key for a team's host: the editor's secret, or else what a file or the environment says."""
+        from risk_lsp.team.remote_worker import kept_key
+
+        await self._initialized.wait()
+        return await self.messenger.ask_secret(url) or kept_key(key_file)
+
     def _show_loading(self) -> None:
         """Show that a model loads, as long as it does."""
         is_loading = self.state.host.is_loading()
-        if is_loading and self._loading is None and self._is_initialized:
+        if is_loading and self._loading is None and self._initialized.is_set():
             supported = self.client.work_done_progress
             self._loading = WorkDoneProgress(
                 "risk-lsp", self.messenger, supported=supported, stage="loading the model", cancellable=False
@@ -272,6 +282,6 @@ class Session:
 
     def tell_status(self) -> None:
         """Tell the client how the server is, if it wants to know."""
-        if self._status is not None and self._is_initialized:
+        if self._status is not None and self._initialized.is_set():
             state = self.state
             self._status.report(status_of(self.settings.enabled, state.snooze.until, state.host, self.publisher.remark))

@@ -242,7 +242,7 @@ def status_of(enabled: bool, until: float | None, host: ModelHost, remark: str |
         return Status("starting", _sentence(explanation), bundle)
     state = "analysing" if host.state is WorkerState.BUSY else "ready"
     first = "Scoring a document." if state == "analysing" else "Ready."
-    return Status(state, first if remark is None else f"{first} {remark}", bundle)
+    return Status(state, " ".join(filter(None, [first, host.remark, remark])), bundle)
 
 
 class StatusReporter:

@@ -10,7 +10,6 @@ import socket
 import ssl
 import sys
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from risk_lsp.errors import BadInput, WorkerError
+from risk_lsp.settings import is_this_machine
 from risk_lsp.team.key_ring import KeyRing
 from risk_lsp.team.team_app import TeamHost
 from risk_lsp.team.team_worker import TEAM_WORKER_COMMAND
@@ -148,21 +148,11 @@ def _check_encryption(options: HostOptions) -> None:
                 f"the certificate {options.certificate} and the key {options.private_key} cannot be used",
                 "name PEM files that belong together",
             ) from error
-    elif not is_loopback(options.host) and not options.without_tls:
+    elif not is_this_machine(options.host) and not options.without_tls:
         raise BadInput(
             f"others can reach {options.host}, and without TLS they can read texts and keys",
             "give --tls-cert and --tls-key, listen on 127.0.0.1, or say --without-tls if a proxy before it has TLS",
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listener(host: str, port: int) -> socket.socket:

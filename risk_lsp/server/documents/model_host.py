@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeAlias
 
 from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError, log_failure
 from risk_lsp.probe.calibration import Priors, ReferenceTable
@@ -15,17 +15,23 @@ from risk_lsp.probe.manifest import bundle_path, choice_file
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import WORKER_COMMAND, PartialRisk, SpanRisk
 from risk_lsp.settings import Settings
+from risk_lsp.team.team_supervisor import RemoteAddress, TeamSupervisor
 from risk_lsp.text.document import Document
 from risk_lsp.worker.supervisor import LoadInterrupted, PartCallback, ScoredArrays, Supervisor, WorkerState
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _LOADING = (WorkerState.STARTING, WorkerState.RESTARTING)
+_OF_REMOTE = ("remote_host", "remote_key_file", "offline")  # options that say which host is asked, and whether
 
 logger = logging.getLogger(__name__)
 
 
+# The person's key for a team's host: its address and the file that the settings name in, the key out.
+KeyCallback: TypeAlias = "Callable[[str, str], Awaitable[str | None]]"
+
+
 class ModelHost:
-    """Runs the worker while the settings say so, and has it score texts.
+    """Runs the worker, or asks a team's host, while the settings say so, and has texts scored.
 
     `on_change(state, failure)` is called on the event loop whenever the worker's state changes. `loads_another` says
     that a worker with other options is on its way: what the one before it said no longer holds. `reference` is what
@@ -33,11 +39,15 @@ class ModelHost:
     """
 
     def __init__(
-        self, command: Sequence[str] | None, on_change: Callable[[WorkerState, WorkerError | None], None]
+        self,
+        command: Sequence[str] | None,
+        on_change: Callable[[WorkerState, WorkerError | None], None],
+        remote_key: KeyCallback,
     ) -> None:
         self._command = command
         self._on_change = on_change
-        self._supervisor: Supervisor | None = None
+        self._remote_key = remote_key
+        self._supervisor: Supervisor | TeamSupervisor | None = None
         self._options: dict[str, Any] = {}
         self._settled = asyncio.Event()
         self._applying = asyncio.Lock()
@@ -73,14 +83,16 @@ class ModelHost:
             if not settings.enabled:
                 await self._stop()
             elif self._supervisor is None:
-                self._options = options
-                self._supervisor = Supervisor(options, command=self._command or WORKER_COMMAND)
-                self._supervisor.on_change(self._follow_worker)
-                await self._supervisor.start()
+                await self._start(options)
             elif options != self._options:
-                self._options = options
                 self.loads_another = True
-                await self._supervisor.restart(options)
+                if any(options[name] != self._options[name] for name in _OF_REMOTE):
+                    await self._stop()
+                    self._settled.clear()
+                    await self._start(options)
+                else:
+                    self._options = options
+                    await self._supervisor.restart(options)
                 return True
             return False
 
@@ -95,6 +107,11 @@ class ModelHost:
         """End the worker."""
         async with self._applying:
             await self._stop()
+
+    @property
+    def remark(self) -> str | None:
+        """Why a team's host is not in use that the settings name; None if it is, or there is none."""
+        return self._supervisor.remark if isinstance(self._supervisor, TeamSupervisor) else None
 
     def is_loading(self) -> bool:
         """Whether a model is on its way."""
@@ -134,7 +151,7 @@ class ModelHost:
             supervisor = await self._settled_supervisor()
             try:
                 scored = await supervisor.score(document.text, document.language_id, at=at, on_part=pass_on)
-                return RiskMap.from_arrays(scored.header, scored.arrays)
+                return _risks_of(document, scored)
             except LoadInterrupted:
                 continue  # the next worker may come to be ready
             except WorkerError as error:
@@ -150,7 +167,12 @@ class ModelHost:
 
         Raises WorkerError if the worker goes away meanwhile, and ModelError if there is none to wait for.
         """
-        return await (await self._settled_supervisor()).ask(question, parameters, on_part)
+        while True:
+            supervisor = await self._settled_supervisor()
+            try:
+                return await supervisor.ask(question, parameters, on_part)
+            except LoadInterrupted:
+                continue  # as of `score`
 
     def _described_by_worker(self, name: str) -> str | None:
         if self._supervisor is None or self.loads_another:
@@ -158,13 +180,28 @@ class ModelHost:
         found = self._supervisor.description.get(name)
         return found if isinstance(found, str) else None
 
-    async def _settled_supervisor(self) -> Supervisor:
+    async def _settled_supervisor(self) -> Supervisor | TeamSupervisor:
         """The supervisor, once its worker has loaded. Raises ModelError if there is no worker to wait for."""
         await self._settled.wait()
         supervisor = self._supervisor
         if supervisor is None or supervisor.state in (WorkerState.FAILED, WorkerState.STOPPED):
             raise ModelError(self.explanation() or "the model is not running", "start it with riskLsp.restart")
         return supervisor
+
+    async def _start(self, options: dict[str, Any]) -> None:
+        self._options = options
+
+        def new_worker(options: dict[str, Any]) -> Supervisor:
+            return Supervisor(options, command=self._command or WORKER_COMMAND)
+
+        url, key_file = options["remote_host"], options["remote_key_file"]
+        if url:
+            address = RemoteAddress(url, options["offline"], lambda: self._remote_key(url, key_file))
+            self._supervisor = TeamSupervisor(options, address, new_worker)
+        else:
+            self._supervisor = new_worker(options)
+        self._supervisor.on_change(self._follow_worker)
+        await self._supervisor.start()
 
     async def _stop(self) -> None:
         supervisor, self._supervisor = self._supervisor, None
@@ -178,14 +215,26 @@ class ModelHost:
             self._settled.set()
             self.loads_another = False
         if state is WorkerState.READY and self._supervisor is not None:
+            description = self._supervisor.description
+            self.reference, self.priors = ReferenceTable(()), Priors()
             try:
-                self.reference = ReferenceTable.from_manifest(self._supervisor.description.get("reference", {}))
+                self.reference = ReferenceTable.from_manifest(description.get("reference", {}))
+                if (places := description.get("places")) is not None:
+                    self.priors = Priors.from_json(places)
             except BundleError as error:
-                logger.warning("no reference sentences: %s", error)
-                self.reference = ReferenceTable(())
-            places = self._supervisor.description.get("places")
-            self.priors = Priors() if places is None else Priors.from_json(places)
+                logger.warning("the description of the model is not whole: %s", error)
         self._on_change(state, failure)
+
+
+def _risks_of(document: Document, scored: ScoredArrays) -> SpanRisk:
+    """The risks in an answer. Raises ModelError if they are of no such text: a team's host may be any program."""
+    try:
+        risks = RiskMap.from_arrays(scored.header, scored.arrays)
+    except WorkerError as error:
+        raise ModelError(error.message, error.hint) from error
+    if risks.text_length != document.lines.length:
+        raise ModelError("the risks that came are of another text", "edit the text to try again")
+    return risks
 
 
 class ChoiceWatch:
@@ -212,7 +261,10 @@ class ChoiceWatch:
 
 
 def worker_options(settings: Settings) -> dict[str, Any]:
-    """The options that the worker starts with. Paths are absolute because it runs in another folder."""
+    """The options that the worker starts with, and which host is asked instead of it.
+
+    Paths are absolute because the worker runs in another folder.
+    """
     bundle = settings.bundle
     with contextlib.suppress(RiskError):  # the worker says what is wrong with a name that cannot be resolved
         bundle = str(bundle_path(bundle).absolute())
@@ -225,4 +277,6 @@ def worker_options(settings: Settings) -> dict[str, Any]:
         "dtype": settings.dtype,
         "offline": settings.offline,
         "writes": settings.inline_completion,
+        "remote_host": settings.remote_host,
+        "remote_key_file": settings.remote_key_file,
     }

@@ -8,12 +8,11 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from risk_lsp.errors import RepairError, RiskError
+from risk_lsp.errors import RepairError
 from risk_lsp.repair.chat import ChatProvider, EditorChat
 from risk_lsp.repair.embedded import EmbeddedProvider
 from risk_lsp.repair.model_questions import WorkerModel
@@ -27,13 +26,12 @@ from risk_lsp.server.repair.queue import RepairJob, RepairOutcome
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import name_of
 from risk_lsp.server.wire.messenger import Messenger
-from risk_lsp.settings import Settings
+from risk_lsp.settings import Settings, is_this_machine
 
 if TYPE_CHECKING:
     from risk_lsp.repair.endpoint import EndpointChat
 
 CHAT = "riskLsp/chat"
-SECRET = "riskLsp/secret"
 _OPENAI = "https://api.openai.com/v1"
 _TIMEOUT = 60.0
 _HINT_UNREAD = "the built-in model reads no hints; set repairProvider to endpoint or editor for one that does"
@@ -127,7 +125,7 @@ async def provider_of(state: State, messenger: Messenger) -> AsyncIterator[Provi
         yield ChatProvider(EditorChat(lambda asked: messenger.ask(CHAT, asked)), feedback=feedback)
     else:
         url = _url(settings)
-        key = await _key(state, messenger, url or _OPENAI)
+        key = await messenger.ask_secret(url or _OPENAI) or os.environ.get("OPENAI_API_KEY") or None
         if key is None and url is None:
             raise RepairError("the endpoint needs a key", "set OPENAI_API_KEY, or name a server in repairEndpoint")
         # The client library takes its time to import.
@@ -145,25 +143,9 @@ def _url(settings: Settings) -> str | None:
         raise RepairError("no model is named for the endpoint", "name one in the setting repairModel")
     url = settings.repair_endpoint or os.environ.get("OPENAI_BASE_URL") or None
     host = urlsplit(url or _OPENAI).hostname or ""
-    is_local = host == "localhost"
-    with contextlib.suppress(ValueError):
-        is_local = is_local or ip_address(host).is_loopback
-    if settings.offline and not is_local:
+    if settings.offline and not is_this_machine(host):
         raise RepairError(f"{host} is on the network and risk-lsp is offline", "set offline to false to allow it")
     return url
-
-
-async def _key(state: State, messenger: Messenger, url: str) -> str | None:
-    """The key from the editor's secret store, or else from the environment. It is neither logged nor kept."""
-    if "secret" in state.client.offers:
-        try:
-            answer = await messenger.ask(SECRET, {"endpoint": url})
-        except RiskError:
-            answer = None
-        secret = answer.get("secret") if isinstance(answer, dict) else None
-        if isinstance(secret, str) and secret:
-            return secret
-    return os.environ.get("OPENAI_API_KEY") or None
 
 
 def _endpoint_chats(settings: Settings, url: str | None, key: str | None) -> list[EndpointChat]:

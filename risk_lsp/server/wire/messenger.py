@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ ASK_FOR_CONSENT = "riskLsp/askForConsent"
 ASK_HINT = "riskLsp/askHint"
 PREVIEW = "riskLsp/preview"
 CONFIRM_PREVIEW = "riskLsp/confirmPreview"
+ASK_SECRET = "riskLsp/secret"
 _SECONDS_BETWEEN_NOTICES = 60.0
 
 logger = logging.getLogger(__name__)
@@ -35,11 +36,11 @@ class Messenger(LanguageServer):
 
     protocol: RiskProtocol
 
-    def __init__(self, *, asks_in_dialogs: bool = False) -> None:
-        """`asks_in_dialogs`: the client can ask for consent in a dialog, by a request of our own."""
+    def __init__(self, offers: Collection[str] = ()) -> None:
+        """`offers`: which requests of our own the client answers, such as for consent in a dialog, or for a secret."""
         super().__init__(SERVER_NAME, __version__, protocol_cls=RiskProtocol, converter_factory=default_converter)
         self._noticed: dict[str, float] = {}
-        self._asks_in_dialogs = asks_in_dialogs
+        self._offers = offers
 
     @property
     def folders(self) -> list[Path]:
@@ -94,7 +95,7 @@ class Messenger(LanguageServer):
 
         In a dialog where the client has one: some editors put a message out of sight after seconds, answered or not.
         """
-        if self._asks_in_dialogs:
+        if "consent" in self._offers:
             answer = await self.ask(ASK_FOR_CONSENT, {"question": question, "choices": [*choices]})
             chosen = answer.get("choice") if isinstance(answer, dict) else None
         else:
@@ -109,6 +110,17 @@ class Messenger(LanguageServer):
         answer = await self.ask(ASK_HINT, {"uri": uri, "range": place})
         hint = answer.get("hint") if isinstance(answer, dict) else None
         return hint if isinstance(hint, str) and hint.strip() else None
+
+    async def ask_secret(self, endpoint: str) -> str | None:
+        """The key of an endpoint from the editor's secret store; None if it has none. It is neither logged nor kept."""
+        if "secret" not in self._offers:
+            return None
+        try:
+            answer = await self.ask(ASK_SECRET, {"endpoint": endpoint})
+        except RiskError:
+            return None
+        secret = answer.get("secret") if isinstance(answer, dict) else None
+        return secret if isinstance(secret, str) and secret else None
 
     def tell(self, level: types.MessageType, text: str, kind: str | None = None) -> None:
         """Show a message to the person. Messages of one `kind` are shown once a minute at most, and else logged."""

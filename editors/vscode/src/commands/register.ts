@@ -2,7 +2,7 @@ import { commands, Disposable, type LogOutputChannel, type SecretStorage, window
 import type { HeatMap } from '../heatmap/heatmap';
 import { chooseModel } from '../models/choose';
 import { EXPLAIN } from '../protocol';
-import { setKey } from '../repair/key';
+import { setEndpointKey, setHostKey } from '../repair/key';
 import { here } from '../repair/requests';
 import type { Server } from '../server/server';
 import { showMenu } from '../status/menu';
@@ -36,7 +36,12 @@ export function registerCommands(
     repair: () => onSelection(server, 'riskLsp.repair'),
     repairWithHint: () => onSelection(server, 'riskLsp.repairWithHint'),
     explain: () => onSelection(server, EXPLAIN),
-    setEndpointKey: () => setKey(secrets),
+    setEndpointKey: () => setEndpointKey(secrets),
+    setHostKey: async () => {
+      if (await setHostKey(secrets)) {
+        await server.restart();
+      }
+    },
     chooseModel: () => chooseModel(server),
     restart: () => server.restart(),
     showMenu: () => showMenu(server),

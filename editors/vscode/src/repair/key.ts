@@ -10,12 +10,28 @@ export async function keyOf(secrets: SecretStorage, endpoint: string): Promise<s
   return (await secrets.get(nameOf(endpoint))) ?? null;
 }
 
-/** Ask for the key of the endpoint in the settings; an empty one is forgotten. */
-export async function setKey(secrets: SecretStorage): Promise<void> {
-  const configured = workspace.getConfiguration(SECTION).inspect<string>('repairEndpoint')?.globalValue;
-  const endpoint = configured || 'https://api.openai.com/v1';
+/** Ask for the key of the endpoint that repairs are asked of; an empty one is forgotten. */
+export async function setEndpointKey(secrets: SecretStorage): Promise<void> {
+  const endpoint = ownSetting('repairEndpoint') || 'https://api.openai.com/v1';
+  await setKey(secrets, endpoint, 'Key of the endpoint that repairs are asked of');
+}
+
+/** Ask for the person's key of the team's host; an empty one is forgotten. Tells whether something changed. */
+export async function setHostKey(secrets: SecretStorage): Promise<boolean> {
+  const host = ownSetting('remoteHost');
+  if (!host) {
+    throw new Error("set riskLsp.remoteHost to the address of your team's host first");
+  }
+  return setKey(secrets, host, "Your key for the team's host");
+}
+
+function ownSetting(name: string): string | undefined {
+  return workspace.getConfiguration(SECTION).inspect<string>(name)?.globalValue;
+}
+
+async function setKey(secrets: SecretStorage, endpoint: string, title: string): Promise<boolean> {
   const key = await window.showInputBox({
-    title: 'Key of the endpoint that repairs are asked of',
+    title,
     prompt: `For ${endpoint}. Kept in the editor's secret store; leave it empty to forget it.`,
     password: true,
     ignoreFocusOut: true,
@@ -25,4 +41,5 @@ export async function setKey(secrets: SecretStorage): Promise<void> {
   } else if (key !== undefined) {
     await secrets.store(nameOf(endpoint), key);
   }
+  return key !== undefined;
 }

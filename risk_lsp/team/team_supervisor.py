@@ -1,0 +1,223 @@
+"""A team's host in the place of the worker, and a worker on this machine while the host is away."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from risk_lsp.errors import RiskError, WorkerError, log_failure
+from risk_lsp.worker.process import PartCallback, ScoredArrays
+from risk_lsp.worker.supervisor import LoadInterrupted, StateCallback, Supervisor, WorkerState
+
+if TYPE_CHECKING:
+    from risk_lsp.team.remote_worker import RemoteWorker
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+
+
+@dataclass(frozen=True)
+class RemoteAddress:
+    """Where the host is, and how to come by the person's key; `key` may raise a RiskError."""
+
+    url: str
+    offline: bool
+    key: Callable[[], Awaitable[str | None]]
+
+
+class HostLost(WorkerError):
+    """The team's host is away; a worker on this machine takes over. `message` is a whole sentence for people."""
+
+
+class TeamSupervisor:
+    """What `Supervisor` is to its owner, with a team's host behind it.
+
+    While the host is away, a supervisor that `new_local` makes from the options answers. The host is tried again after
+    pauses that double up to a minute, each a little shorter or longer so that the editors of a team do not come at the
+    same time. `remark` says that the host is away, None while it answers.
+    """
+
+    def __init__(
+        self, options: dict[str, Any], remote: RemoteAddress, new_local: Callable[[dict[str, Any]], Supervisor]
+    ) -> None:
+        self._options = options
+        self._address = remote
+        self._new_local = new_local
+        self.state = WorkerState.STOPPED
+        self.failure: WorkerError | None = None
+        self.description: dict[str, Any] = {}
+        self.remark: str | None = None
+        self._callbacks: list[StateCallback] = []
+        self._remote: RemoteWorker | None = None
+        self._local: Supervisor | None = None
+        self._lost = asyncio.Event()
+        self._asked = 0  # questions at the host
+        self._closing: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def on_change(self, callback: StateCallback) -> None:
+        """As of a supervisor."""
+        self._callbacks.append(callback)
+
+    async def start(self) -> None:
+        """Look for the host, without waiting for it. Does nothing if that was done already."""
+        if self._task is None:
+            self._set_state(WorkerState.STARTING)
+            self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Leave the host, and end the worker if there is one."""
+        await self._end()
+        self._set_state(WorkerState.STOPPED)
+
+    async def restart(self, options: dict[str, Any] | None = None) -> None:
+        """Begin anew, with new options for the worker if given."""
+        if options is not None:
+            self._options = options
+        await self._end()
+        self._set_state(WorkerState.RESTARTING)
+        self._task = asyncio.create_task(self._follow())
+
+    async def score(
+        self,
+        text: str,
+        language_id: str,
+        *,
+        at: Callable[[], int] = lambda: 0,
+        on_part: PartCallback = lambda _: None,
+    ) -> ScoredArrays:
+        """As of a supervisor; raises LoadInterrupted, too, when host and worker take turns: ask again then."""
+        return await self._either(
+            lambda remote: remote.score(text, language_id, at()),
+            lambda local: local.score(text, language_id, at=at, on_part=on_part),
+        )
+
+    async def ask(
+        self, question: str, parameters: dict[str, Any], on_part: PartCallback = lambda _: None
+    ) -> ScoredArrays:
+        """As of a supervisor; raises LoadInterrupted as `score` does."""
+        return await self._either(
+            lambda remote: remote.ask(question, parameters), lambda local: local.ask(question, parameters, on_part)
+        )
+
+    async def _either(
+        self,
+        at_host: Callable[[RemoteWorker], Awaitable[ScoredArrays]],
+        here: Callable[[Supervisor], Awaitable[ScoredArrays]],
+    ) -> ScoredArrays:
+        if self.state in (WorkerState.STOPPED, WorkerState.FAILED):
+            raise self.failure or WorkerError("the worker is not running", "start it first")
+        remote, local = self._remote, self._local
+        if remote is not None:
+            self._asked += 1
+            self._set_state(WorkerState.BUSY)
+            try:
+                return await at_host(remote)
+            except LoadInterrupted:
+                self._lose(remote)
+                raise
+            finally:
+                self._asked -= 1
+                if self._remote is remote and not self._asked:
+                    self._set_state(WorkerState.READY)
+        if local is None:
+            raise LoadInterrupted("the team's host is looked for", "ask again")
+        try:
+            return await here(local)
+        except WorkerError as error:
+            if self._local is not local:  # the host is back
+                raise LoadInterrupted(error.message, error.hint) from error
+            raise
+
+    async def _follow(self) -> None:
+        """Go from the host to the worker and back, as the host leaves and comes."""
+        pause = _FIRST_PAUSE
+        try:
+            while True:
+                try:
+                    remote, description = await self._connected()
+                except RiskError as error:
+                    await self._go_local(error)
+                    await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    continue
+                pause = _FIRST_PAUSE
+                await self._go_remote(remote, description)
+                await self._lost.wait()
+        except Exception as error:
+            log_failure("following the team's host", error)
+            self._set_state(WorkerState.FAILED, WorkerError("the team's host cannot be followed", "see the log"))
+
+    async def _connected(self) -> tuple[RemoteWorker, dict[str, Any]]:
+        try:
+            # The client library takes its time to import, and most people do without.
+            from risk_lsp.team.remote_worker import KEY_VARIABLE, RemoteWorker, check_address
+        except ModuleNotFoundError as error:
+            raise WorkerError(f"remoteHost needs {error.name}", "pip install 'risk-lsp[team]'") from error
+        check_address(self._address.url, offline=self._address.offline)
+        key = await self._address.key()
+        if key is None:
+            raise WorkerError(
+                "there is no key for the team's host", f"put it into {KEY_VARIABLE}, or see remoteKeyFile"
+            )
+        remote = RemoteWorker(self._address.url, key)
+        try:
+            return remote, await remote.describe()
+        except BaseException:
+            await remote.close()
+            raise
+
+    async def _go_local(self, error: RiskError) -> None:
+        if self._local is not None:
+            return
+        self.remark = f"The team's host is not in use: {error}. The model on this machine answers."
+        self._set_state(WorkerState.RESTARTING, HostLost(self.remark))
+        self._local = local = self._new_local(self._options)
+
+        def changed(state: WorkerState, failure: WorkerError | None) -> None:
+            if self._local is local and state not in (WorkerState.STARTING, WorkerState.STOPPED):
+                self.description = local.description
+                self._set_state(state, failure)
+
+        local.on_change(changed)
+        await local.start()
+
+    async def _go_remote(self, remote: RemoteWorker, description: dict[str, Any]) -> None:
+        local, self._local = self._local, None
+        if local is not None:
+            self._set_state(WorkerState.RESTARTING)
+            await local.stop()
+        self._lost.clear()
+        self._remote, self.description, self.remark = remote, description, None
+        self._set_state(WorkerState.READY)
+
+    def _lose(self, remote: RemoteWorker) -> None:
+        """The host did not answer: who asks from now on waits for the worker."""
+        if self._remote is remote:
+            self._remote = None
+            self._set_state(WorkerState.RESTARTING)  # nothing is said: the host may be there again at once
+            self._lost.set()
+            self._closing = asyncio.ensure_future(remote.close())
+
+    async def _end(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
+        remote, self._remote = self._remote, None
+        local, self._local = self._local, None
+        self.remark = None
+        if remote is not None:
+            await remote.close()
+        if local is not None:
+            await local.stop()
+
+    def _set_state(self, state: WorkerState, failure: WorkerError | None = None) -> None:
+        self.failure = failure
+        if state is not self.state or failure is not None:
+            self.state = state
+            for callback in self._callbacks:
+                callback(state, failure)
