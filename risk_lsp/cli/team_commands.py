@@ -35,7 +35,7 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory", type=at_least_one, default=2000, metavar="MB", help="what is remembered of texts (default 2000)"
     )
     limits = parser.add_argument_group("limits")
-    from risk_lsp.team.turns import PersonLimits
+    from risk_lsp.team.admission import PersonLimits
 
     for item in fields(PersonLimits):
         limits.add_argument(
@@ -50,8 +50,8 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
 def run_host(args: argparse.Namespace) -> int:
     """Serve until a signal ends it."""
     from risk_lsp.probe.manifest import bundle_path
+    from risk_lsp.team.admission import PersonLimits
     from risk_lsp.team.host_server import HostOptions, run_team_host
-    from risk_lsp.team.turns import PersonLimits
 
     host, _, port = args.listen.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
@@ -89,7 +89,7 @@ def add_key_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_key(args: argparse.Namespace) -> int:
     """Make a key, and print it: it is shown this once."""
-    from risk_lsp.team.key_ring import METRICS, PERSON, add_key
+    from risk_lsp.team.admission import METRICS, PERSON, add_key
 
     print(add_key(args.keys, args.name, METRICS if args.metrics else PERSON))
     return OK

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from risk_lsp.errors import BadInput, RiskError
-from risk_lsp.team.turns import PersonLimits
+from risk_lsp.team.admission import PersonLimits
 from risk_lsp.text.extents import EXTENTS
 
 _LONGEST_NAME = 100

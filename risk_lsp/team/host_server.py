@@ -19,10 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from risk_lsp.errors import BadInput, WorkerError
 from risk_lsp.settings import is_this_machine
-from risk_lsp.team.key_ring import KeyRing
+from risk_lsp.team.admission import KeyRing, PersonLimits
 from risk_lsp.team.team_app import TeamHost
 from risk_lsp.team.team_worker import TEAM_WORKER_COMMAND
-from risk_lsp.team.turns import PersonLimits
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
 
 HEADER_SECONDS = 10.0  # that the head of a request may take to arrive

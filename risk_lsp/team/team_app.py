@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from risk_lsp import __version__
 from risk_lsp.errors import BadInput, RiskError, WorkerError, log_failure
+from risk_lsp.team.admission import METRICS, PERSON, Allowance, Holder, KeyRing, PersonLimits, TooMuch, Turns
 from risk_lsp.team.host_requests import (
     OtherVersion,
     PersonTexts,
@@ -25,8 +26,6 @@ from risk_lsp.team.host_requests import (
     parse_question,
     parse_score,
 )
-from risk_lsp.team.key_ring import METRICS, PERSON, Holder, KeyRing
-from risk_lsp.team.turns import Allowance, PersonLimits, TooMuch, Turns
 from risk_lsp.worker.messages import Message, pack
 from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
 

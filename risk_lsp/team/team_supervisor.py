@@ -9,8 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from risk_lsp.errors import RiskError, WorkerError, log_failure
-from risk_lsp.worker.process import PartCallback, ScoredArrays
-from risk_lsp.worker.supervisor import LoadInterrupted, StateCallback, Supervisor, WorkerState
+from risk_lsp.worker.supervisor import (
+    LoadInterrupted,
+    PartCallback,
+    ScoredArrays,
+    StateCallback,
+    Supervisor,
+    WorkerState,
+)
 
 if TYPE_CHECKING:
     from risk_lsp.team.remote_worker import RemoteWorker

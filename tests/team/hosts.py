@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 from risk_lsp.risk.risk_map import RiskMap
-from risk_lsp.team.key_ring import METRICS, add_key
+from risk_lsp.team.admission import METRICS, add_key
 from risk_lsp.worker.messages import PREFIX_LENGTH, unpack, unpack_prefix
 
 PATIENCE = 60.0
