@@ -116,7 +116,7 @@ COMMANDS = (
     LspCommand(REPAIR_WITH_HINT, (URI, RANGE, HINT), f"{_REPAIRS}:repair_with_hint", reports_progress=True),
     LspCommand("riskLsp.cancelRepair", (URI,), f"{_REPAIRS}:cancel_repair"),
     LspCommand("riskLsp.forgetTestAnswers", (), f"{_REPAIRS}:forget_test_answers"),
-    LspCommand(EXPLAIN, (URI, RANGE), "risk_lsp.server.features.hover:explain"),
+    LspCommand(EXPLAIN, (URI, RANGE), "risk_lsp.server.features.commands:explain"),
     LspCommand(WRITE_BODY, (URI, RANGE), "risk_lsp.server.writing.body:write_body", reports_progress=True),
     LspCommand(
         WRITE_BODY_WITH_HINT,

@@ -106,11 +106,6 @@ class LineView:
             _showable(self.numbers, self.circumstances, self.analysis), self.circumstances.settings.threshold
         )
 
-    @property
-    def outside(self) -> str | None:
-        """Why the numbers may not hold."""
-        return self.placed.outside
-
     @cached_property
     def ranks(self) -> NDArray[np.int64]:
         """The rank of each line of code from 1, int64[lines]; 0 for other lines, and for those without a number."""

@@ -167,8 +167,8 @@ class Publisher:
             for part in parts:
                 self._messenger.protocol.notify(ANALYSED, {"uri": part.uri, "version": part.version})
         name, self.remark = name_of(view.analysis.document.uri), None
-        if view.outside is not None:
-            self.remark = f"Outside its calibrated range: {name} ({view.outside})."
+        if view.placed.outside is not None:
+            self.remark = f"Outside its calibrated range: {name} ({view.placed.outside})."
         self._on_remark()
 
     def show_again(self, document: Document) -> None:

@@ -1,4 +1,4 @@
-"""What the commands do, except those of repairs and explanations; `server/command_table.py` names each function."""
+"""What the commands do, except those of repairs and writing; `server/command_table.py` names each function."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from risk_lsp.report.wording import Tool
 from risk_lsp.server.command_table import COMMANDS
 from risk_lsp.server.documents.ignored_lines import ignoring_comment
 from risk_lsp.server.documents.line_view import LineView
+from risk_lsp.server.features.hover import MARKDOWN, PLAIN_TEXT, explanation_text
 from risk_lsp.server.wire.connection import REQUEST_FAILED
-from risk_lsp.server.wire.convert import edit_inserting, name_of, span_of
+from risk_lsp.server.wire.convert import asked_span, edit_inserting, name_of, span_of
 from risk_lsp.server.wire.protocol import barrier
 from risk_lsp.text.document import Document, Part, Span
 
@@ -160,3 +161,31 @@ def _page_of(view: LineView, bundle: str | None, reference: ReferenceTable) -> s
     found = file_report(view.placed.for_everybody(), name, document.language_id, options, reference)
     found = replace(found, worth_reading=heard(found.worth_reading), findings=heard(found.findings))
     return html_report([found], Tool(bundle or "unknown", "", ""), reference, threshold=threshold)
+
+
+def explain(session: Session, uri: str, place: types.Range) -> Awaitable[dict[str, str]]:
+    """Answer {markdown}; also shown as a message where the client would show nothing itself."""
+    state = session.state
+    part = session.questions.part_of(uri)
+    document = part.document
+    session.questions.require_scored(document)
+    span = asked_span(part, place, state.encoding)
+
+    async def answer() -> dict[str, str]:
+        from risk_lsp.repair.model_questions import WorkerModel
+        from risk_lsp.repair.model_questions import explain as ask_why
+
+        view = session.questions.view(await session.questions.analysis_of(document))
+        found = await ask_why(WorkerModel(state.host.ask), document.text, document.language_id, span)
+        # With the numbers of the places that its tokens are in.
+        here = view.placed.risks
+        tokens = tuple(replace(reason, probability=here.probability(*reason.span)) for reason in found.tokens)
+        found = replace(found, probability=here.probability(*found.span), tokens=tokens)
+        standing = view.placed.of_span(span, view.ranks)
+        if "explanation" not in state.client.offers:
+            session.messenger.tell(
+                types.MessageType.Info, f"risk-lsp: {explanation_text(found, standing, document, PLAIN_TEXT)}"
+            )
+        return {"markdown": explanation_text(found, standing, document, MARKDOWN)}
+
+    return answer()

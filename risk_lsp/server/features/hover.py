@@ -1,11 +1,11 @@
-"""What a person is told of a number: in a hover, and by `riskLsp.explain`, what is behind it."""
+"""What a person is told of a number in a hover, and of what is behind it."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +16,11 @@ from risk_lsp.risk.presentation import Standing, document_risk, driving_words, p
 from risk_lsp.server.documents.document_places import WrittenSpan
 from risk_lsp.server.documents.ignored_lines import Ignored
 from risk_lsp.server.documents.line_view import LineView
-from risk_lsp.server.wire.convert import asked_span, offset_of, range_of
+from risk_lsp.server.wire.convert import offset_of, range_of
 from risk_lsp.text.document import Document, Part, PositionEncoding, Span, stripped_line_span
 
 if TYPE_CHECKING:
     from risk_lsp.repair.model_questions import Explanation, TokenReason
-    from risk_lsp.server.session import Session
 
 
 # Signs of lists, headings and quotations matter at the start of a line only; some clients show needless escapes.
@@ -95,8 +94,8 @@ def hover_of(
         since = "not edited" if found.is_unchanged else "edited"
         paragraphs.append(markup.text(f"Written by {found.origin.model} on {moment}, {since} since."))
     why = view.placed.whole.why if is_blank else view.standing(line).why
-    if view.outside is not None:
-        paragraphs.append(markup.text(f"Outside its calibrated range: {view.outside}."))
+    if view.placed.outside is not None:
+        paragraphs.append(markup.text(f"Outside its calibrated range: {view.placed.outside}."))
     elif why is not None:
         paragraphs.append(markup.text(f"No percentage: {why}."))
     return types.Hover(_contents(paragraphs, markup), None if is_blank else range_of(part, span, encoding))
@@ -167,34 +166,6 @@ def _contents(paragraphs: list[str], markup: Markup) -> types.MarkupContent:
 
 
 _LONGEST_TOKEN = 40
-
-
-def explain(session: Session, uri: str, place: types.Range) -> Awaitable[dict[str, str]]:
-    """Answer {markdown}; also shown as a message where the client would show nothing itself."""
-    state = session.state
-    part = session.questions.part_of(uri)
-    document = part.document
-    session.questions.require_scored(document)
-    span = asked_span(part, place, state.encoding)
-
-    async def answer() -> dict[str, str]:
-        from risk_lsp.repair.model_questions import WorkerModel
-        from risk_lsp.repair.model_questions import explain as ask_why
-
-        view = session.questions.view(await session.questions.analysis_of(document))
-        found = await ask_why(WorkerModel(state.host.ask), document.text, document.language_id, span)
-        # With the numbers of the places that its tokens are in.
-        here = view.placed.risks
-        tokens = tuple(replace(reason, probability=here.probability(*reason.span)) for reason in found.tokens)
-        found = replace(found, probability=here.probability(*found.span), tokens=tokens)
-        standing = view.placed.of_span(span, view.ranks)
-        if "explanation" not in state.client.offers:
-            session.messenger.tell(
-                types.MessageType.Info, f"risk-lsp: {explanation_text(found, standing, document, PLAIN_TEXT)}"
-            )
-        return {"markdown": explanation_text(found, standing, document, MARKDOWN)}
-
-    return answer()
 
 
 def explanation_text(explanation: Explanation, standing: Standing, document: Document, markup: Markup) -> str:

@@ -107,7 +107,7 @@ def lines_answer(view: LineView, part: Part) -> dict[str, Any]:
         "lines": [probabilities[line] for line in lines],
         "labels": labels,
         "steps": list(view.steps[lines.start : lines.stop]),
-        "outside": view.outside,
+        "outside": view.placed.outside,
         "ranks": [rank or None for rank in view.ranks[lines.start : lines.stop].tolist()],
         "of": int(view.ranks.max(initial=0)),
         "places": [place.value for place in view.placed.places_of_lines()[lines.start : lines.stop]],

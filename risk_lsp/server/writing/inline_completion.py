@@ -129,7 +129,7 @@ class InlineCompletions:
     def describe(self, part: Part, replaced: Span, text: WrittenText) -> Suggestion:
         """A text with its numbers as a person is to see them."""
         view = self._state.views.get_whole(part.document.uri)
-        outside = None if view is None else view.outside
+        outside = None if view is None else view.placed.outside
         return self.suggestions.describe(part.document, replaced, text, self._state.host.priors, outside)
 
     def offer(self, part: Part, replaced: Span, texts: list[WrittenText]) -> list[Suggestion]:
