@@ -10,7 +10,7 @@ from risk_lsp.lab.training.heads import new_head, tensors_of
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
+from risk_lsp.probe.manifest import Manifest, ModelIdentity, write_manifest
 from risk_lsp.probe.token_hazards import feature_count
 from tests.model.conftest import save_family
 
@@ -26,7 +26,7 @@ def save_tiny_bundle(folder: Path) -> Path:
         name="tiny",
         created="2026-01-01T00:00:00+00:00",
         command="made by a test",
-        host=HostModel("bundled", "model", model.weights_hash, model.tokenizer_hash),
+        host=ModelIdentity("bundled", "model", model.weights_hash, model.tokenizer_hash),
         layers=LAYERS,
         statistics=True,
         width=model.width,

@@ -16,7 +16,7 @@ from risk_lsp.errors import BundleError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import hash_files
 from risk_lsp.model.store import ModelStore
-from risk_lsp.probe.manifest import HostModel, Manifest, read_manifest
+from risk_lsp.probe.manifest import Manifest, ModelIdentity, read_manifest
 from risk_lsp.probe.token_hazards import ProbeReader, feature_count, head_shapes, uses_layout
 
 PROBE_FILE = "probe.safetensors"
@@ -116,7 +116,7 @@ def load_probe(path: Path, manifest: Manifest, threads: int | None = None) -> Pr
     return ProbeReader(manifest.architecture, tensors, manifest.members, threads)
 
 
-def _host_source(path: Path, host: HostModel) -> str | Path:
+def _host_source(path: Path, host: ModelIdentity) -> str | Path:
     if host.kind == "hub":
         return f"hub:{host.location}"
     if host.kind == "folder":

@@ -18,7 +18,7 @@ _FIT_AGAIN = "fit the probe again with `risk-lsp probe fit`"
 
 
 @dataclass(frozen=True)
-class HostModel:
+class ModelIdentity:
     """The model a probe belongs to.
 
     `location`, by `kind`: a folder inside the bundle, a folder, a hub id, or the name of a model that the model store
@@ -45,7 +45,7 @@ class Manifest:
     name: str
     created: str
     command: str
-    host: HostModel
+    host: ModelIdentity
     layers: tuple[int, ...]
     statistics: bool
     width: int
@@ -134,7 +134,7 @@ def _parse_manifest(value: dict[str, Any], path: Path) -> Manifest:
         name=_field(value, "name", str, path),
         created=_field(value, "created", str, path),
         command=_field(value, "command", str, path),
-        host=HostModel(
+        host=ModelIdentity(
             kind=kind,
             location=_location(host, kind, path),
             weights_hash=_field(host, "weights_hash", str, path),

@@ -16,7 +16,7 @@ from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore
-from risk_lsp.server.documents.line_view import LineViews
+from risk_lsp.server.documents.line_view import ViewMaker
 from risk_lsp.server.documents.model_host import ChoiceWatch, ModelHost
 from risk_lsp.server.documents.open_documents import DocumentEvents, OpenDocuments, Whereabouts
 from risk_lsp.server.documents.personal_level import AcceptedRegions, PersonalLevel
@@ -161,7 +161,7 @@ class Session:
             documents=documents,
             host=host,
             analyzer=Analyzer(documents, score, lambda analysis: self.publisher.show(analysis)),
-            views=LineViews(store, regions, places, lambda: host.priors, personal.shift_for),
+            views=ViewMaker(store, regions, places, lambda: host.priors, personal.shift_for),
             snooze=Snooze(self._snooze_changed),
             store=store,
             regions=regions,

@@ -14,7 +14,7 @@ from risk_lsp.errors import log_failure
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreStore
-from risk_lsp.server.documents.line_view import LineViews
+from risk_lsp.server.documents.line_view import ViewMaker
 from risk_lsp.server.documents.model_host import ModelHost, worker_options
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
 from risk_lsp.server.documents.personal_level import AcceptedRegions, PersonalLevel
@@ -199,7 +199,7 @@ class State:
     documents: OpenDocuments
     host: ModelHost
     analyzer: Analyzer
-    views: LineViews
+    views: ViewMaker
     snooze: Snooze
     store: IgnoreStore
     regions: GeneratedRegions

@@ -42,7 +42,7 @@ def is_surrogate(character: str) -> bool:
 _PIECE = 8192
 
 
-class Pieces:
+class Rope:
     """An immutable text. All offsets are into the whole of it."""
 
     __slots__ = ("_pieces", "_starts", "_text")
@@ -70,7 +70,7 @@ class Pieces:
         origin = self._starts[first]
         return "".join(self._pieces[first : last + 1])[start - origin : end - origin]
 
-    def splice(self, start: int, end: int, replacement: str) -> Pieces:
+    def splice(self, start: int, end: int, replacement: str) -> Rope:
         """The text with the characters [start, end) replaced."""
         first, last = self._piece_at(start), self._piece_at(end)
         before = self._pieces[first][: start - self._starts[first]]
@@ -79,7 +79,7 @@ class Pieces:
         cut = [text] if text else []
         if len(text) > 2 * _PIECE:
             cut = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)]
-        return Pieces(*self._pieces[:first], *cut, *self._pieces[last + 1 :])
+        return Rope(*self._pieces[:first], *cut, *self._pieces[last + 1 :])
 
     def _piece_at(self, offset: int) -> int:
         """The piece that holds the character at the offset; at the end of the text, the last one."""
@@ -100,7 +100,7 @@ class LineIndex:
     __slots__ = ("_pieces", "_stripped", "starts")
 
     def __init__(self, text: str) -> None:
-        self._pieces = Pieces(text)
+        self._pieces = Rope(text)
         self.starts = _read_only(np.concatenate((np.zeros(1, np.int64), _break_ends(text))))
         self._stripped: NDArray[np.int64] | None = None
 
@@ -389,6 +389,6 @@ def stripped_line_spans(source: Document | str) -> list[Span]:
     return list(map(Span._make, lines.stripped.tolist()))
 
 
-def stripped_line_span(document: Document, line: int) -> Span:
+def content_span(document: Document, line: int) -> Span:
     """The same of one line. Raises IndexError where there is none."""
     return Span(*document.lines.stripped[line].tolist())

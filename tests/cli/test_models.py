@@ -19,7 +19,7 @@ from risk_lsp.model import registry as catalogue_module
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.registry import CatalogueModel
 from risk_lsp.probe import manifest as locate
-from risk_lsp.probe.manifest import HostModel, default_bundle_path
+from risk_lsp.probe.manifest import ModelIdentity, default_bundle_path
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
 from tests.probe.tiny import change_manifest, save_model, save_tiny_bundle
@@ -51,7 +51,7 @@ def gguf_model(folder_of_model: Path, tmp_path_factory: pytest.TempPathFactory) 
 def precise_bundle(gguf_model: Path, folder_of_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle without weights, for the GGUF file."""
     model = CodeModel.load(gguf_model)
-    host = HostModel("store", "small", model.weights_hash, model.tokenizer_hash)
+    host = ModelIdentity("store", "small", model.weights_hash, model.tokenizer_hash)
     path = save_tiny_bundle(tmp_path_factory.mktemp("bundles") / "precise", folder_of_model, host=lambda _: host)
     shutil.rmtree(path / "model")
     return path

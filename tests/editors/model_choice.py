@@ -23,7 +23,7 @@ from pathlib import Path
 def prepare(folder: Path) -> None:
     """Make two bundles with random models, and a catalogue and a hub that have the model of the second."""
     from risk_lsp.model.code_model import CodeModel
-    from risk_lsp.probe.manifest import HostModel
+    from risk_lsp.probe.manifest import ModelIdentity
     from tests.model.gguf_files import write_gguf
     from tests.probe.tiny import save_model, save_tiny_bundle
 
@@ -33,7 +33,7 @@ def prepare(folder: Path) -> None:
     save_tiny_bundle(folder / "bundles" / "default", save_model(folder / "first"))
     write_gguf(save_model(folder / "second", seed=8), file)
     model = CodeModel.load(file)
-    host = HostModel("store", "small", model.weights_hash, model.tokenizer_hash)
+    host = ModelIdentity("store", "small", model.weights_hash, model.tokenizer_hash)
     precise = save_tiny_bundle(folder / "bundles" / "precise", folder / "second", host=lambda _: host)
     shutil.rmtree(precise / "model")
     content = file.read_bytes()

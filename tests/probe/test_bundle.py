@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from risk_lsp.errors import BundleError, RiskError
 from risk_lsp.model.sources import hash_files
 from risk_lsp.probe.bundle import PROBE_FILE, load_bundle, load_probe
-from risk_lsp.probe.manifest import HostModel, read_manifest
+from risk_lsp.probe.manifest import ModelIdentity, read_manifest
 from tests.probe.tiny import HIDDEN, change_manifest, random_head, save_model, save_tiny_bundle
 
 Tensors = dict[str, torch.Tensor]
@@ -54,7 +54,7 @@ def test_a_model_in_a_folder_of_its_own_is_found_there(model_folder: Path, tmp_p
     path = save_tiny_bundle(
         tmp_path / "bundle",
         model_folder,
-        host=lambda model: HostModel("folder", str(model_folder), model.weights_hash, model.tokenizer_hash),
+        host=lambda model: ModelIdentity("folder", str(model_folder), model.weights_hash, model.tokenizer_hash),
     )
 
     assert load_bundle(path).model.name == "tiny"

@@ -16,7 +16,7 @@ from risk_lsp.lab.training.packing import save_tokenizer, train_tokenizer
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
+from risk_lsp.probe.manifest import Manifest, ModelIdentity, write_manifest
 from risk_lsp.probe.token_hazards import Architecture, feature_count, uses_layout
 from risk_lsp.text.normal_form import Reading
 
@@ -81,7 +81,7 @@ def save_tiny_bundle(
     layers: tuple[int, ...] = (1, 2),
     statistics: bool = True,
     reading: Reading = "verbatim",
-    host: Callable[[CodeModel], HostModel] | None = None,
+    host: Callable[[CodeModel], ModelIdentity] | None = None,
 ) -> Path:
     """A bundle with a random probe and its model inside, or with the host that `host` makes."""
     model = CodeModel.load(model_folder)
@@ -93,7 +93,7 @@ def save_tiny_bundle(
         name=folder.name,
         created="2026-01-02T03:04:05+00:00",
         command="risk-lsp probe fit",
-        host=HostModel("bundled", "model", *hashes) if host is None else host(model),
+        host=ModelIdentity("bundled", "model", *hashes) if host is None else host(model),
         layers=layers,
         statistics=statistics,
         width=WIDTH,

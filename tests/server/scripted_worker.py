@@ -28,7 +28,7 @@ from risk_lsp.probe.calibration import Calibration
 from risk_lsp.risk.engine_worker import Answer, run_worker
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import PartialRisk, WritingTask, WrittenText, texts_to_arrays
-from risk_lsp.server.documents.document_places import text_hash
+from risk_lsp.server.documents.document_places import content_hash
 from risk_lsp.text.document import LineIndex, Span
 
 REFERENCE = {"line": [{"low": 0.6, "high": 0.65, "predicted": 0.63, "observed": 0.59, "n": 612}]}
@@ -91,7 +91,7 @@ class ScriptedScorer:
     def _text(self, task: WritingTask, form: str) -> WrittenText:
         text = form.replace(NAMES_ITS_PROMPT, prompt_name(task.text[: task.start]))
         after = task.text[: task.start] + text + task.text[task.end :]
-        risk, prompt_hash = PartialRisk(by_rule(after), (Span(0, len(after)),)), text_hash(task.text[: task.start])
+        risk, prompt_hash = PartialRisk(by_rule(after), (Span(0, len(after)),)), content_hash(task.text[: task.start])
         return WrittenText(text, task.start, risk, -0.5, 3, True, prompt_hash)
 
 
@@ -100,7 +100,7 @@ NAMES_ITS_PROMPT = "<prompt>"  # what it writes for this is the name of the text
 
 def prompt_name(text: str) -> str:
     """A name for a text before a cursor."""
-    return f"behind_{text_hash(text)}"
+    return f"behind_{content_hash(text)}"
 
 
 def by_rule(text: str) -> RiskMap:

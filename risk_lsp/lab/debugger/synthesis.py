@@ -13,7 +13,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.debugger.debugging_data import Examiner, published_records
 from risk_lsp.lab.debugger.dialogue import Reply, Respondent, kind_of, repair_question, situation_of
 from risk_lsp.lab.json_lines import read_appended
-from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, Writer, sample_record, seed_of
+from risk_lsp.lab.patches.sample_command import ProgramWriter, SamplingOptions, Wanted, sample_record, seed_of
 from risk_lsp.repair.model_questions import feedback_prompt, program_in, repair_prompt
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
@@ -23,7 +23,7 @@ from risk_lsp.sandbox.verdicts import Problem
 class Crew:
     """Who writes programs, who says why they fail, and who repairs them, given that."""
 
-    writer: Writer
+    writer: ProgramWriter
     critic: Respondent
     repairer: Respondent
 

@@ -124,14 +124,14 @@ def add_personal_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_personal(args: argparse.Namespace) -> int:
     """Read, choose, simulate and print; returns the exit code."""
-    from risk_lsp.lab.evaluation.as_met.personal_simulation import chosen_prior, read_sources, report
+    from risk_lsp.lab.evaluation.as_met.personal_simulation import chosen_prior, read_by_source, report
     from risk_lsp.lab.training.labelled_programs import read_probe_data
     from risk_lsp.personal.level_update import LevelPrior
     from risk_lsp.probe.manifest import default_bundle_path
     from risk_lsp.risk.engine import Engine
 
     data = read_probe_data(args.data, args.per_group).of("test")
-    sources = read_sources(Engine.load(args.bundle or default_bundle_path(), threads=args.threads), data)
+    sources = read_by_source(Engine.load(args.bundle or default_bundle_path(), threads=args.threads), data)
     unknown = sorted(set(args.choose_on) - set(sources))
     if unknown or set(args.choose_on) == set(sources):
         raise BadInput(

@@ -125,7 +125,7 @@ def draw(
             store.open("a", encoding="utf-8") as file,
         ):
             for done, each in enumerate(missing, start=1):
-                found = _drawn(writer, each, options)
+                found = _draw_problem(writer, each, options)
                 known[found.task_id] = found
                 file.write(json.dumps(asdict(found)) + "\n")
                 file.flush()
@@ -144,7 +144,7 @@ def _drawn_before(store: Path) -> Iterator[DrawnProblem]:
             ) from None
 
 
-def _drawn(writer: Writer, begun: Begun, options: Mapping[str, Any]) -> DrawnProblem:
+def _draw_problem(writer: Writer, begun: Begun, options: Mapping[str, Any]) -> DrawnProblem:
     started = time.monotonic()
     task_id = begun.problem.task_id
     task = WritingTask(
@@ -163,7 +163,7 @@ def _drawn(writer: Writer, begun: Begun, options: Mapping[str, Any]) -> DrawnPro
     return DrawnProblem(task_id, dict(options), texts[0], texts[1:], round(time.monotonic() - started, 1))
 
 
-def judged(begun: Sequence[Begun], found: Sequence[DrawnProblem], store: Path) -> list[list[bool]]:
+def judge_texts(begun: Sequence[Begun], found: Sequence[DrawnProblem], store: Path) -> list[list[bool]]:
     """Whether each text of each problem passes the tests, the likeliest one first.
 
     Programs run in the sandbox, each once; verdicts are appended to `store`. SandboxError where nothing can be run.
@@ -332,7 +332,7 @@ def study(args: argparse.Namespace) -> None:
         return Engine.load(bundle, threads=args.threads, whole_model=True)
 
     found = draw(begun, load, options, args.out / "texts.jsonl")
-    passed = judged(begun, found, args.out / "verdicts.jsonl")
+    passed = judge_texts(begun, found, args.out / "verdicts.jsonl")
     benchmarks = Counter(each.problem.benchmark for each in begun)
     figures = {"benchmarks": dict(benchmarks.most_common()), **figures_of(found, passed, args.resamples)}
     (args.out / "writing-study.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -77,7 +77,7 @@ def work(connection: Connection, options: WorkerOptions) -> None:
                 elif isinstance(task, Repair):
                     records = records_of_repair(task, sandbox)
                 else:
-                    records = records_of(task, sandbox, options.search, fixer)
+                    records = build_records(task, sandbox, options.search, fixer)
                 for record in records:
                     connection.send(record)
                 connection.send(None)
@@ -102,7 +102,7 @@ def _fixer(options: WorkerOptions, complain: Callable[[str], None]) -> Fixer | N
     return Fixer(options.fixes, options.answers, complain)
 
 
-def records_of(
+def build_records(
     task: BuildTask, sandbox: Sandbox, settings: SearchSettings, fixer: Fixer | None = None
 ) -> Iterator[dict[str, Any]]:
     """The records of a problem's pending programs, as they are found; those near to a passing program come first."""

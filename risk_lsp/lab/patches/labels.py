@@ -37,7 +37,7 @@ def with_intent(program: str, prompt: str) -> tuple[str, int]:
     return header + program, len(header)
 
 
-def statement_of(problem: Problem) -> str:
+def problem_statement(problem: Problem) -> str:
     """What was asked, in words: the problem's text, or what the code of its prompt says of its last definition."""
     if problem.text:
         return problem.text.strip()
@@ -111,7 +111,7 @@ def labelled_record(problem: Problem, sample: Sample, passed: bool, patch: Patch
         "benchmark": sample.benchmark,
         "source": _SOURCES.get(sample.benchmark, sample.benchmark),
         "kind": sample.kind,
-        "asked": statement_of(problem),
+        "asked": problem_statement(problem),
         "text": text,
         "scored": [given + shift, len(text)],
         "edited": [] if passed else None,

@@ -51,7 +51,7 @@ class Written(NamedTuple):
     completion_tokens: int | None
 
 
-class Writer(Protocol):
+class ProgramWriter(Protocol):
     """What writes programs."""
 
     def write(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
@@ -69,7 +69,7 @@ class Tally(NamedTuple):
 
 def sample(
     problems: Iterable[Problem],
-    writer: Writer,
+    writer: ProgramWriter,
     options: SamplingOptions,
     out: Path,
     messages: TextIO,
@@ -225,7 +225,7 @@ def _options(args: argparse.Namespace, model: str) -> SamplingOptions:
     return SamplingOptions(model, args.per_problem, args.temperature, args.top_p, tuple(args.stop), args.seed)
 
 
-def _chat_writer(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
+def _chat_writer(args: argparse.Namespace) -> tuple[ProgramWriter, SamplingOptions]:
     if not args.model:
         raise BadInput("no model is named", "name one of the endpoint's with --model")
     from risk_lsp.lab.patches.program_writers import ChatWriter
@@ -237,7 +237,7 @@ def _chat_writer(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
     return ChatWriter(Endpoint(at, max_tokens=args.max_tokens), options, args.parallel or 4), options
 
 
-def _hosted_writer(args: argparse.Namespace) -> tuple[Writer, SamplingOptions]:
+def _hosted_writer(args: argparse.Namespace) -> tuple[ProgramWriter, SamplingOptions]:
     from risk_lsp.lab.patches.program_writers import HostedWriter
     from risk_lsp.model.code_model import CodeModel
     from risk_lsp.probe.bundle import load_bundle

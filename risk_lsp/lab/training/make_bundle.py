@@ -28,7 +28,7 @@ from risk_lsp.model.registry import catalogue_name
 from risk_lsp.model.sources import locate_model
 from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.bundle import save_head
-from risk_lsp.probe.manifest import HostModel, Manifest, write_manifest
+from risk_lsp.probe.manifest import Manifest, ModelIdentity, write_manifest
 from risk_lsp.probe.token_hazards import novelty_table, text_distance, uses_layout
 from risk_lsp.text.normal_form import ModelText, Reading
 
@@ -152,20 +152,20 @@ def _novelty(
     return novelty_table(distances)
 
 
-def _host(args: argparse.Namespace, model: CodeModel) -> HostModel:
+def _host(args: argparse.Namespace, model: CodeModel) -> ModelIdentity:
     """Where the model is found later; with --copy-model its files go into the bundle."""
     hashes = (model.weights_hash, model.tokenizer_hash)
     folder = locate_model(args.model, revision=args.revision, offline=True)
     if args.copy_model:
         _copy_model(folder.path, args.out / "model")
-        return HostModel("bundled", "model", *hashes)
+        return ModelIdentity("bundled", "model", *hashes)
     stored = next((each for each in ModelStore().models() if each.weights_hash == model.weights_hash), None)
     known_as = catalogue_name(model.weights_hash) or (None if stored is None else stored.name)
     if known_as is not None:
-        return HostModel("store", known_as, *hashes)
+        return ModelIdentity("store", known_as, *hashes)
     if folder.revision is None:
-        return HostModel("folder", str(folder.path), *hashes)
-    return HostModel("hub", folder.name, *hashes, revision=folder.revision)
+        return ModelIdentity("folder", str(folder.path), *hashes)
+    return ModelIdentity("hub", folder.name, *hashes, revision=folder.revision)
 
 
 def _copy_model(source: Path, target: Path) -> None:

@@ -51,7 +51,7 @@ def looks_generated(inserted: str, is_known: Callable[[str], bool]) -> bool:
     return is_large(new) and 2 * len(new) >= len(lines)
 
 
-def text_hash(text: str) -> str:
+def content_hash(text: str) -> str:
     """128 bits in hexadecimal."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
@@ -130,7 +130,7 @@ class GeneratedRegions:
         """What the hosted model wrote of the newest text, in its order."""
         found = sorted(self._written.get(document.uri, ()))
         return [
-            WrittenSpan(span, origin, text_hash(document.lines.slice(*span)) == origin.text_hash)
+            WrittenSpan(span, origin, content_hash(document.lines.slice(*span)) == origin.text_hash)
             for span, origin in found
         ]
 

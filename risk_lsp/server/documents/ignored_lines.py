@@ -14,7 +14,7 @@ from typing import NamedTuple
 from risk_lsp.errors import RiskError
 from risk_lsp.files import lock_folder, write_whole
 from risk_lsp.server.wire.convert import normal_uri
-from risk_lsp.text.document import Document, stripped_line_span
+from risk_lsp.text.document import Document, content_span
 from risk_lsp.text.structure import is_python_comment
 from risk_lsp.text.tracking import LineAnchor, anchor_of, find_anchors, hash_of, hashed_lines
 
@@ -66,7 +66,7 @@ def lines_ignored_in_source(document: Document) -> frozenset[int]:
     ignored = set()
     for mark in _MARKED.finditer(document.text):
         line = document.lines.line_of(mark.start())
-        span = stripped_line_span(document, line)
+        span = content_span(document, line)
         found = comment.search(document.text, span.start, span.end)
         if found is not None:
             ignored |= {line, line + 1} if found.start() == span.start else {line}
@@ -76,7 +76,7 @@ def lines_ignored_in_source(document: Document) -> frozenset[int]:
 def ignoring_comment(document: Document, line: int) -> Insertion | None:
     """What to insert to have a line ignored; None where it has no content or nothing there would be a comment."""
     syntax = _SYNTAX_OF.get(document.language_id)
-    span = stripped_line_span(document, line)
+    span = content_span(document, line)
     if syntax is None or span.start == span.end:
         return None
     content = document.text[span.start : span.end]

@@ -161,7 +161,7 @@ def _showable(numbers: NDArray[np.float64], circumstances: Circumstances, analys
     return left
 
 
-class LineViews:
+class ViewMaker:
     """Makes views, each in the light of the one before, and keeps the newest ones of every document."""
 
     def __init__(

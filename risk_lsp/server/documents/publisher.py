@@ -18,7 +18,7 @@ from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import name_of, range_of
 from risk_lsp.server.wire.messenger import Messenger
-from risk_lsp.text.document import Document, Part, PositionEncoding, stripped_line_span
+from risk_lsp.text.document import Document, Part, PositionEncoding, content_span
 
 if TYPE_CHECKING:
     from risk_lsp.server.features.questions import Questions
@@ -37,7 +37,7 @@ def diagnostics_of(view: LineView, part: Part, encoding: PositionEncoding) -> li
     for line in view.shown:
         if line not in part.lines:
             continue
-        span, probability, standing = stripped_line_span(document, line), float(view.numbers[line]), view.standing(line)
+        span, probability, standing = content_span(document, line), float(view.numbers[line]), view.standing(line)
         tokens = [range_of(part, token, encoding) for token in driving_words(view.placed.risks, document.text, span)]
         data = {
             "probability": round(probability, 4),

@@ -17,7 +17,7 @@ from risk_lsp.server.documents.document_places import WrittenSpan
 from risk_lsp.server.documents.ignored_lines import Ignored
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import offset_of, range_of
-from risk_lsp.text.document import Document, Part, PositionEncoding, Span, stripped_line_span
+from risk_lsp.text.document import Document, Part, PositionEncoding, Span, content_span
 
 if TYPE_CHECKING:
     from risk_lsp.repair.model_questions import Explanation, TokenReason
@@ -77,7 +77,7 @@ def hover_of(
     document = view.analysis.document
     offset = offset_of(part, position, encoding)
     line = document.lines.line_of(offset)
-    span = stripped_line_span(document, line)
+    span = content_span(document, line)
     is_blank = span.start == span.end
     anchor = offset if is_blank else min(max(offset, span.start), span.end - 1)
     around = _around(view, anchor, markup)

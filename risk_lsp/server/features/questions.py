@@ -23,7 +23,7 @@ from risk_lsp.server.state import State
 from risk_lsp.server.wire.connection import REQUEST_FAILED
 from risk_lsp.server.wire.convert import offset_of, position_of, range_of, span_of
 from risk_lsp.server.wire.protocol import barrier
-from risk_lsp.text.document import Document, Part, PositionEncoding, Span, stripped_line_span
+from risk_lsp.text.document import Document, Part, PositionEncoding, Span, content_span
 from risk_lsp.text.tracking import match_lines
 
 _NO_COMMAND = ""  # to clients: text alone
@@ -35,7 +35,7 @@ def inlay_hints(view: LineView, part: Part, where: types.Range, encoding: Positi
     hints = []
     for before, line in _where_now(view.analysis.document, document, view.shown).items():
         if line in part.lines and where.start.line <= line - part.first_line <= where.end.line:
-            _, behind = stripped_line_span(document, line)
+            _, behind = content_span(document, line)
             end = range_of(part, Span(behind, behind), encoding).end
             standing, probability = view.standing(before), float(view.numbers[before])
             label = standing.short(probability)
@@ -55,7 +55,7 @@ def code_lenses(view: LineView, part: Part, encoding: PositionEncoding) -> list[
     for start, (function, standing) in zip(starts, functions, strict=True):
         if now.get(start) in part.lines:
             title = standing.sentence(function.probability, "functions")
-            place = range_of(part, stripped_line_span(document, now[start]), encoding)
+            place = range_of(part, content_span(document, now[start]), encoding)
             lenses.append(types.CodeLens(place, types.Command(title, _NO_COMMAND)))
     return lenses
 

@@ -13,7 +13,7 @@ from lsprotocol import types
 from risk_lsp.errors import RiskError, WorkerError, log_failure
 from risk_lsp.risk.span_risk import WritingTask, WrittenText, texts_from_arrays
 from risk_lsp.server.command_table import ACCEPT_WRITTEN
-from risk_lsp.server.documents.document_places import Origin, text_hash
+from risk_lsp.server.documents.document_places import Origin, content_hash
 from risk_lsp.server.documents.open_documents import reason_not_scored
 from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import offset_of, range_of
@@ -183,7 +183,7 @@ def accept_written(session: Session, uri: str, suggestion_id: int) -> bool:
         return False
     text, host = document.lines.slice(*found.span), state.host
     origin = Origin(
-        host.model_name or "unknown", host.bundle_name or "unknown", text_hash(text), found.prompt_hash, time.time()
+        host.model_name or "unknown", host.bundle_name or "unknown", content_hash(text), found.prompt_hash, time.time()
     )
     state.regions.mark_written(document, found.span, origin)
     if found.risks is not None:

@@ -16,7 +16,7 @@ import pytest
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.registry import CatalogueModel
 from risk_lsp.model.store import ModelStore
-from risk_lsp.probe.manifest import HostModel, choose_bundle
+from risk_lsp.probe.manifest import ModelIdentity, choose_bundle
 from tests.model.gguf_files import write_gguf
 from tests.model.hub import Hub
 from tests.probe.tiny import save_model, save_tiny_bundle
@@ -46,7 +46,7 @@ def bundles(gguf_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles")
     save_tiny_bundle(folder / "default", save_model(tmp_path_factory.mktemp("other") / "tiny"))
     model = CodeModel.load(gguf_model)
-    host = HostModel("store", "small", model.weights_hash, model.tokenizer_hash)
+    host = ModelIdentity("store", "small", model.weights_hash, model.tokenizer_hash)
     tiny = save_model(tmp_path_factory.mktemp("same") / "tiny", seed=8)
     shutil.rmtree(save_tiny_bundle(folder / "precise", tiny, host=lambda _: host) / "model")
     return folder

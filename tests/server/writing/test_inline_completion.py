@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.server.documents.document_places import text_hash
+from risk_lsp.server.documents.document_places import content_hash
 from tests.server.lsp_client import LspClient, ResponseError
 from tests.server.person import default_server
 
@@ -165,7 +165,7 @@ async def test_of_what_is_accepted_the_model_the_time_and_hashes_are_kept(client
 
     assert region["range"] == {"start": at_end_of(BEFORE), "end": at_end_of(BEFORE + WRITTEN[0])}
     assert (region["model"], region["bundle"]) == ("scripted model", "scripted")
-    assert region["textHash"] == text_hash(WRITTEN[0]) and region["promptHash"] == text_hash(BEFORE)
+    assert region["textHash"] == content_hash(WRITTEN[0]) and region["promptHash"] == content_hash(BEFORE)
     assert before <= datetime.fromisoformat(region["time"].replace("Z", "+00:00")) <= datetime.now(timezone.utc)
     assert region["isUnchanged"] is True
 

@@ -46,7 +46,7 @@ _SEES_NAMES = re.compile(r"\b(?:locals|vars|eval|exec|dir)\(")
 
 
 @dataclass(frozen=True)
-class Change:
+class HarmlessChange:
     """A change by its name. `apply` gives the text after it, None where there is nothing to change.
 
     `keeps_lines`: line n of code is line n of code after it, whatever it says then.
@@ -57,21 +57,21 @@ class Change:
     keeps_lines: bool = False
 
 
-def harmless_changes() -> list[Change]:
+def harmless_changes() -> list[HarmlessChange]:
     """Every change; those by a formatter where one is installed. They take a text that parses and has line feeds."""
     return [
-        Change("CRLF line ends", lambda text: text.replace("\n", "\r\n")),
-        Change("tabs", lambda text: _reindent(text, "\t")),
-        Change("two spaces", lambda text: _reindent(text, "  ")),
-        Change("comment added", _with_comment),
-        Change("comments removed", _without_comments),
-        Change("blank lines", _with_blank_lines),
-        Change("licence header", lambda text: _with_header(text, _LICENCE)),
-        Change("coding cookie", lambda text: None if "coding" in text[:200] else _with_header(text, _COOKIE)),
-        Change("shebang", lambda text: None if text.startswith("#!") else _SHEBANG + text),
-        Change("logger line", _with_logger),
-        Change("local names", _with_other_names, keeps_lines=True),
-        *(Change(name, partial(_format_text, options)) for name, options in _STYLES.items() if _ruff()),
+        HarmlessChange("CRLF line ends", lambda text: text.replace("\n", "\r\n")),
+        HarmlessChange("tabs", lambda text: _reindent(text, "\t")),
+        HarmlessChange("two spaces", lambda text: _reindent(text, "  ")),
+        HarmlessChange("comment added", _with_comment),
+        HarmlessChange("comments removed", _without_comments),
+        HarmlessChange("blank lines", _with_blank_lines),
+        HarmlessChange("licence header", lambda text: _with_header(text, _LICENCE)),
+        HarmlessChange("coding cookie", lambda text: None if "coding" in text[:200] else _with_header(text, _COOKIE)),
+        HarmlessChange("shebang", lambda text: None if text.startswith("#!") else _SHEBANG + text),
+        HarmlessChange("logger line", _with_logger),
+        HarmlessChange("local names", _with_other_names, keeps_lines=True),
+        *(HarmlessChange(name, partial(_format_text, options)) for name, options in _STYLES.items() if _ruff()),
     ]
 
 

@@ -47,7 +47,7 @@ class ReadProgram(NamedTuple):
 Sources = dict[str, list[ReadProgram]]
 
 
-def read_sources(engine: Engine, data: ProbeData) -> Sources:
+def read_by_source(engine: Engine, data: ProbeData) -> Sources:
     """The programs of each source of FEWEST_PROBLEMS problems or more whose fix is known, read once."""
     kept = [index for index, weight in enumerate(data.span_weights) if weight > 0]
     programs = [data.programs[index] for index in kept]
@@ -82,7 +82,7 @@ def as_edited_by(program: ReadProgram, level: float, draw: np.random.Generator) 
     return program._replace(edited=edited)
 
 
-class Judged(NamedTuple):
+class RunFigures(NamedTuple):
     """Calibration error and Brier skill of one run, before and after the update."""
 
     ece_before: float
@@ -93,7 +93,7 @@ class Judged(NamedTuple):
 
 def one_run(
     programs: Sequence[ReadProgram], factor: float, counts: Sequence[int], prior: LevelPrior, seed: int
-) -> list[Judged]:
+) -> list[RunFigures]:
     """One person with programs of one source: what the update is worth after each of the rising counts of lines."""
     draw = np.random.default_rng(seed)
     groups = draw.permutation(sorted({program.group for program in programs}))
@@ -111,7 +111,7 @@ def one_run(
         learnt = learnt_shift(regions[: int(np.searchsorted(so_far, count)) + 1], 0.0, prior)
         after = learnt.probability(numbers)
         found.append(
-            Judged(
+            RunFigures(
                 expected_calibration_error(numbers, edited, weights),
                 expected_calibration_error(after, edited, weights),
                 brier_skill_score(numbers, edited, weights),
@@ -137,7 +137,7 @@ def _accept_programs(
 def simulate(
     sources: Sources, prior: LevelPrior, *, factors: Sequence[float], counts: Sequence[int], runs: int
 ) -> NDArray[np.float64]:
-    """The figures of all runs, float64[sources, factors, runs, counts, 4] in the order of Judged."""
+    """The figures of all runs, float64[sources, factors, runs, counts, 4] in the order of RunFigures."""
     return np.array(
         [
             [[one_run(programs, factor, counts, prior, seed) for seed in range(runs)] for factor in factors]
