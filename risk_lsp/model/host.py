@@ -266,7 +266,7 @@ def _size(config: dict[str, Any], name: str) -> int:
 
 
 def _frequencies(config: dict[str, Any], width: int) -> tuple[float, ...]:
-    """Of rotary positions (arXiv 2104.09864), as the config has them stretched to longer texts."""
+    """The frequencies of rotary positions (arXiv 2104.09864), which some configs stretch to longer texts."""
     rope = _rope(config)
     theta = float(rope.get("rope_theta", config.get("rope_theta", _DEFAULT_THETA)))
     plain = [theta ** -(index / width) for index in range(0, width, 2)]

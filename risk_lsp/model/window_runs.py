@@ -1,6 +1,6 @@
 """Reads the windows of a text on several cores, with a memory of those of its earlier versions.
 
-The rows of a known window are recalled. Of an edited window only the tokens behind its unchanged beginning are run.
+The rows of a known window are recalled. Only the tokens behind the unchanged beginning of an edited window are run.
 Reading ends between two windows once nobody waits for the result.
 """
 

@@ -26,7 +26,7 @@ PLACE_COLUMNS = (0, 1, 2, 7)  # those that place_columns gives
 
 
 class TokenLayout(NamedTuple):
-    """Of n tokens: `line` int64[n] as in token_lines; `columns` float32[n, LAYOUT]; `part` int64[n], rising.
+    """Where n tokens stand: `line` int64[n] as in token_lines; `columns` float32[n, LAYOUT]; `part` int64[n], rising.
 
     `line_part` int64[lines]: the part that each line is in. Parts are numbered from 0.
     """

@@ -60,7 +60,7 @@ FEWEST_TO_READ = 8
 def reason_outside(language_id: str, lines: LineIndex, novelty: float | None) -> str | None:
     """Why the numbers may not hold for a text, as one clause for people; None if nothing speaks against them.
 
-    Of a text with little to read, such as imports and a short function, it is not said that it is unlike others.
+    A text with little to read, such as imports and a short function, is never said to be unlike others.
     """
     if language_id != LANGUAGE:
         return f"the numbers were measured on Python programs, and the language of this one is {language_id}"

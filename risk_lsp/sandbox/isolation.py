@@ -191,7 +191,7 @@ def _view(view: View) -> list[str]:
 def _interpreter_folders(python: Path | None) -> list[Path]:
     """Folders of Python and its packages outside of the system's; SandboxError if they would show all of the home.
 
-    Of `python`, its environment and the Python that this is made of; nothing is run to find them.
+    `python` brings its environment and the Python that this is made of; nothing is run to find them.
     """
     real = Path(sys.executable).resolve().parent.parent
     folders = {Path(sys.prefix), Path(sys.base_prefix), Path(sys.base_prefix).resolve(), real}

@@ -168,8 +168,8 @@ def anchor_of(lines: Sequence[HashedLine], line: int) -> LineAnchor | None:
 def find_anchors(anchors: Iterable[LineAnchor], lines: Sequence[HashedLine]) -> dict[LineAnchor, int]:
     """The line that each anchor means now, if it is still there.
 
-    It has the same content and at least one of the same lines around it. Of several the one with more of them wins,
-    then the one nearest to where it was; no two anchors mean one line.
+    That line has the same content and at least one of the same lines around it. If there are several, the one with
+    more of these wins, then the one nearest to where the anchor was. No two anchors mean one line.
     """
     places: dict[str, list[int]] = {}
     for place, hashed in enumerate(lines):

@@ -215,7 +215,7 @@ def _rates(outcomes: Sequence[Outcome], k: int) -> np.ndarray[Any, np.dtype[np.f
 
 
 def _tokens(outcomes: Sequence[Outcome]) -> float:
-    """Of one answer, on average."""
+    """The mean number of tokens of an answer."""
     return sum(outcome.tokens for outcome in outcomes) / sum(outcome.answers for outcome in outcomes)
 
 

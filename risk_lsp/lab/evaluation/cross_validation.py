@@ -46,7 +46,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Judged:
-    """By level, the records of all folds together with their raw scores, and by technique the same scores rescaled."""
+    """The records of all folds with their raw scores, by level, and the scores rescaled, by level and technique."""
 
     records: dict[Level, LevelRecords]
     rescaled: dict[Level, dict[str, Rescaled]]

@@ -200,7 +200,7 @@ def _figures(judged: Judged, resamples: int) -> dict[str, Any]:
 
 
 def _statistics(judged: Judged, resamples: int, seed: int = 0) -> dict[Level, LevelStatistics]:
-    """By level; a level without a span, such as functions where all programs are scripts, has none."""
+    """The statistics by level. A level without spans has none, such as functions where all programs are scripts."""
     return {
         level: level_statistics(level, judged.records[level], judged.rescaled[level], resamples=resamples, seed=seed)
         for level in LEVELS

@@ -29,7 +29,7 @@ class LevelRecords:
 
 @dataclass(frozen=True)
 class ProgramFacts:
-    """Of each program: its problem, whether it failed, its weight as a whole and that of its spans together."""
+    """The problem of each program, whether it failed, its weight as a whole and that of its spans together."""
 
     groups: NDArray[np.str_]
     failing: NDArray[np.bool_]

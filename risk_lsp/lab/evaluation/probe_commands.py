@@ -88,7 +88,7 @@ _COLUMNS = ("BSS raw", "ECE raw", "AUC (95% interval)", "BSS Platt", "ECE Platt"
 def figures_markdown(figures: dict[str, Any], trained_on: Mapping[str, Any]) -> str:
     """One row per level and technique, and a sentence on what was measured; `trained_on` is the manifest's.
 
-    Of a pretrained model, or one that was derived from it, nobody knows what it saw.
+    Nobody knows what a pretrained model saw, nor a model that was derived from one.
     """
     rows = ["| level | technique | " + " | ".join(_COLUMNS) + " |", "|---|---|" + "---|" * len(_COLUMNS)]
     for level, found in figures["levels"].items():

@@ -133,7 +133,7 @@ _Known = TypeVar("_Known")
 def black_box_scores(
     study: Study, samples: Iterable[Path], answers: Sequence[dict[int, float]], asked_model: str | None
 ) -> tuple[Scores, dict[str, Any]]:
-    """By technique and level the scores of every span of a study, and what the report says of them.
+    """The scores of every span of a study by technique and level, and what the report says of them.
 
     The techniques learn nothing: of those for which there is something, token probability by the study's statistics,
     multisampling by the programs in the files `samples`, and reflective prompting by each program's answers by line.

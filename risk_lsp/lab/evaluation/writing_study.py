@@ -250,7 +250,7 @@ def _best(texts: Sequence[DrawnText], score: Callable[[DrawnText], float]) -> in
 
 
 def _accuracy(texts: Sequence[tuple[str, DrawnText, bool]], resamples: int) -> dict[str, Any]:
-    """Of the numbers of all texts: do they say which fail, and how often?"""
+    """Whether the numbers of all texts say which of them fail, and how often."""
     groups = np.array([task_id for task_id, _, _ in texts], np.str_)
     fails = np.array([failed for _, _, failed in texts], float)
     bootstrap = ProblemBootstrap(groups, np.ones(len(texts)), resamples=resamples)

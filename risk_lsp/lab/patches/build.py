@@ -227,7 +227,7 @@ def _receive(connection: Connection) -> dict[str, Any] | Notice | None:
 
 
 def _outcomes(samples: Mapping[str, Sample], records: Mapping[str, dict[str, Any]]) -> dict[str, list[int]]:
-    """By problem, how many of its programs pass and fail: of those that nobody patched the published run counts."""
+    """How many programs of each problem pass and fail; the published run counts for those that nobody patched."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for name, sample in samples.items():
         if name not in records and sample.verified is not None:

@@ -123,7 +123,7 @@ def read_inputs(files: InputFiles) -> Inputs:
 def _usable(
     paths: Iterable[Path], problems: Mapping[str, Problem], verdicts: Mapping[tuple[str, str], tuple[bool, str]]
 ) -> dict[str, Sample]:
-    """By id, the programs whose problem has tests to trust, and whose verdicts do not contradict each other.
+    """The programs, by id, whose problem has tests to trust and whose verdicts do not contradict each other.
 
     One that passes the tests of its problem and fails the stricter ones of another is a failing program of that one.
     """
@@ -159,7 +159,7 @@ def _stricter(problems: Mapping[str, Problem], sample: Sample) -> Problem | None
 
 
 def _verdicts(paths: Iterable[Path]) -> dict[tuple[str, str], tuple[bool, str]]:
-    """By task and by digest of the program, whether it passes and why not."""
+    """Whether a program passes, and why not, by task and digest of the program."""
     found: dict[tuple[str, str], tuple[bool, str]] = {}
     for path in paths:
         for fields in read_fields(path, _VERDICT_HINT):

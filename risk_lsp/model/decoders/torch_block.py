@@ -177,7 +177,7 @@ class TorchHead:
         return log_probabilities, entropies
 
     def _statistics(self, rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """By sums over parts of the vocabulary, each scaled by the largest logit so far (arXiv 1805.02867)."""
+        """The same of some rows, by sums over parts of the words, scaled by the largest logit (arXiv 1805.02867)."""
         largest = torch.full((len(rows),), -torch.inf, device=rows.device)
         chosen, total, weighted = torch.zeros((3, len(rows)), device=rows.device)
         first = 0

@@ -42,7 +42,7 @@ class TransformersPast:
         return cut
 
     def _kept_blocks(self) -> list[tuple[Any, Any]]:
-        """Of the blocks that ran, which are the first ones: [1, heads, tokens, width] each."""
+        """Keys and values [1, heads, tokens, width] of the blocks that ran, which are the first ones."""
         return [(layer.keys, layer.values) for layer in self.cache.layers if layer.is_initialized]
 
 

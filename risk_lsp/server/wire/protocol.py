@@ -256,7 +256,7 @@ def barrier(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     A handler may be a function, a coroutine function, or a generator function in pygls's sense: it runs at once up to
     its `yield handler, args, kwargs`, and goes on with that handler's result.
 
-    Errors meant for people keep their message. Of any other one the response names the handler, and the log the place.
+    Errors meant for people keep their message. For any other, the response names the handler, and the log the place.
     """
     if inspect.iscoroutinefunction(handler):
 

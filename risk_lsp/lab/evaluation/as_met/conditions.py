@@ -177,7 +177,7 @@ def alone_and_in_modules(data: ProbeData, functions: Sequence[str], seed: int) -
 def measure_conditions(
     conditions: Mapping[str, Shown], calibration: ProbeData, columns: Sequence[Column], resamples: int
 ) -> dict[str, dict[str, Any]]:
-    """By column and condition the figures that `measures_of` names, with intervals over problems.
+    """The figures that `measures_of` names by column and condition, with intervals over problems.
 
     Platt's maps are fitted to `calibration`, programs of other problems as they are labelled.
     """
@@ -294,7 +294,7 @@ def _with_copies(data: ProbeData, sources: list[str], most: int) -> tuple[ProbeD
 
 
 def _statistics(judged: Judged, wanted: Mask, resamples: int, seed: int) -> dict[Level, LevelStatistics]:
-    """By level, of the wanted programs alone; a level of which none weighs anything has none."""
+    """The statistics of the wanted programs by level; a level has none if none of its spans weighs anything."""
     found: dict[Level, LevelStatistics] = {}
     for level in _LEVELS:
         records: LevelRecords = judged.records[level]

@@ -76,7 +76,7 @@ def harmless_changes() -> list[HarmlessChange]:
 
 
 def _reindent(text: str, unit: str) -> str | None:
-    """With another indentation; lines that begin inside of a string stay as they are."""
+    """The text with another indentation; lines that begin inside of a string stay as they are."""
     if any(line.startswith("\t") for line in text.split("\n")):
         return None
     own = next((len(token.string) for token in _tokens(text) if token.type == tokenize.INDENT), 0)
@@ -96,13 +96,13 @@ def _reindent(text: str, unit: str) -> str | None:
 
 
 def _with_comment(text: str) -> str | None:
-    """With a line of comment before the statement in the middle."""
+    """The text with a line of comment before the statement in the middle."""
     places = _statement_lines(text, ast.stmt)
     return _insert_lines(text, [places[len(places) // 2]], _COMMENT) if places else None
 
 
 def _with_blank_lines(text: str) -> str | None:
-    """With a blank line before each statement that branches, repeats or returns."""
+    """The text with a blank line before each statement that branches, repeats or returns."""
     places = _statement_lines(text, *_BLOCKS)
     return _insert_lines(text, places, "") if places else None
 
@@ -118,14 +118,14 @@ def _without_comments(text: str) -> str | None:
 
 
 def _with_header(text: str, header: str) -> str:
-    """With lines behind the shebang and the cookie."""
+    """The text with lines behind the shebang and the cookie."""
     head = _HEAD.match(text)
     place = head.end() if head else 0
     return text[:place] + header + text[place:]
 
 
 def _with_logger(text: str) -> str | None:
-    """With a logger, and a line in the first function that tells it of the call."""
+    """The text with a logger, and a line in the first function that tells it of the call."""
     tree = syntax_tree(text)
     if tree is None or "logger" in text or "logging" in text:
         return None
@@ -151,7 +151,7 @@ def _with_logger(text: str) -> str | None:
 
 
 def _with_other_names(text: str) -> str | None:
-    """With other names for variables that only one function's inside knows."""
+    """The text with other names for variables that only one function's inside knows."""
     tree = syntax_tree(text)
     if tree is None or _SEES_NAMES.search(text):
         return None

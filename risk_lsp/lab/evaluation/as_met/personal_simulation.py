@@ -181,7 +181,7 @@ class Interval:
 
     @classmethod
     def of(cls, values: Floats) -> Interval:
-        """Of values float64[sources, runs]."""
+        """The interval of the mean over sources of values float64[sources, runs]."""
         means = values.mean(axis=0)
         low, high = np.quantile(means, [0.025, 0.975])
         return cls(float(means.mean()), float(low), float(high))

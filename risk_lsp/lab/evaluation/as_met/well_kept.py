@@ -92,7 +92,7 @@ def _files_of(library: str) -> dict[str, Path] | None:
 
 
 def measure_well_kept(shelf: Shelf, columns: Sequence[Column], resamples: int) -> dict[str, dict[str, Any]]:
-    """By column, for all files and by library: [estimate, low, high] over files of each measure. The files are at rest.
+    """[estimate, low, high] over files of each measure, by column, for all files and by library. The files are at rest.
 
     "lines_above": the share of code lines at or above the product's threshold; "hints": hints a file, at most as many
     as the product shows; "hints_per_50": hints per 50 lines of code; "at_cap": the share of files that show as many as
