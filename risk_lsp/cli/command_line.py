@@ -20,7 +20,8 @@ from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.settings import Settings
 
 if TYPE_CHECKING:
-    from risk_lsp.probe.calibration import Place, ReferenceTable
+    from risk_lsp.probe.calibration import Place
+    from risk_lsp.probe.manifest import ReferenceTable
     from risk_lsp.risk.engine import Engine
     from risk_lsp.risk.span_risk import Scorer
 
@@ -56,7 +57,7 @@ class Command:
 
 
 COMMANDS = (
-    Command("serve", "run the language server", "risk_lsp.cli.upkeep_commands"),
+    Command("serve", "run the language server", "risk_lsp.cli.serving_commands"),
     Command("check", "report on files and folders, or on what changed in them", "risk_lsp.cli.reading_commands"),
     Command("report", "one page of HTML on files and folders", "risk_lsp.cli.reading_commands"),
     Command("score", "score many programs from a JSONL file", "risk_lsp.cli.reading_commands"),
@@ -65,8 +66,8 @@ COMMANDS = (
     Command("repair", "look for a repair of a file, or of a line of it", "risk_lsp.cli.writing_commands"),
     Command("personal", "what was learnt from your own edits", "risk_lsp.cli.upkeep_commands"),
     Command("generate", "write at a line of a file, and say how risky that is", "risk_lsp.cli.writing_commands"),
-    Command("host", "one model behind the editors of a team", "risk_lsp.cli.team_commands"),
-    Command("host key", "make a person's key for a team's host", "risk_lsp.cli.team_commands"),
+    Command("host", "one model behind the editors of a team", "risk_lsp.cli.serving_commands"),
+    Command("host key", "make a person's key for a team's host", "risk_lsp.cli.serving_commands"),
     Command("models", "list, fetch, add, remove and choose models", "risk_lsp.cli.upkeep_commands"),
 )
 _GROUPS = {
@@ -243,7 +244,7 @@ def cached_scorer(engine: Engine, args: argparse.Namespace) -> Scorer:
 
 def reference_of(engine: Engine) -> ReferenceTable:
     """How often lines were edited, by the probability that the bundle gave them."""
-    from risk_lsp.probe.calibration import ReferenceTable
+    from risk_lsp.probe.manifest import ReferenceTable
 
     return ReferenceTable.from_manifest(engine.manifest.reference)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.edits.candidates import Candidate, candidates, with_infills
 from risk_lsp.errors import RepairError
-from risk_lsp.repair.watching import Evidence
+from risk_lsp.repair.harness import Evidence
 from risk_lsp.repair.workbench import Proposal, Workbench
 from risk_lsp.risk.presentation import code_line_risks, document_risk, riskiest_lines
 from risk_lsp.risk.span_risk import SpanRisk

@@ -13,10 +13,9 @@ from typing import Literal, NamedTuple, Protocol, TypeVar, get_args
 import numpy as np
 
 from risk_lsp.repair import harness
-from risk_lsp.repair.harness import plugin_modules, trim_output
+from risk_lsp.repair.harness import NO_EVIDENCE, Evidence, plugin_modules, read_evidence, trim_output, watched_tests
 from risk_lsp.repair.test_plan import TestPlan, WorkspaceCopy
 from risk_lsp.repair.tree import NodeVerdict
-from risk_lsp.repair.watching import NO_EVIDENCE, Evidence, read_evidence, watched_tests
 from risk_lsp.risk.span_risk import WrittenText
 from risk_lsp.sandbox.isolation import NO_MORE, PRELOADED, Limits, Outcome, View
 from risk_lsp.sandbox.sandbox import Sandbox

@@ -19,7 +19,7 @@ from typing import Literal
 
 from risk_lsp.errors import BadInput, RepairError
 from risk_lsp.repair import harness
-from risk_lsp.repair.watching import watched_doctests, watched_pytest
+from risk_lsp.repair.harness import watched_doctests, watched_pytest
 from risk_lsp.text.structure import syntax_tree
 
 _BYTES_AT_MOST = 200_000_000

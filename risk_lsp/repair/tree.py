@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -153,7 +155,13 @@ class RepairTree:
             task["span"] = None if task["span"] is None else (int(task["span"][0]), int(task["span"][1]))
             tree = cls(Task(**task), dict(content["settings"]))
             for node in content["nodes"]:
-                tree.add(_node(dict(node)))
+                fields = {**dict(node), "cost": Cost(**node["cost"])}
+                if fields.pop("kind") == "feedback":
+                    tree.add(FeedbackNode(**fields))
+                    continue
+                verdict = None if fields["verdict"] is None else NodeVerdict(**fields["verdict"])
+                edits = tuple(Replacement(int(start), int(end), str(text)) for start, end, text in fields["edits"])
+                tree.add(ProgramNode(**{**fields, "edits": edits, "verdict": verdict}))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise BadInput(f"a repair tree that lacks a part: {error}", "start the repair anew") from error
         return tree
@@ -166,16 +174,6 @@ def replace_spans(text: str, edits: Sequence[Replacement]) -> str:
         pieces += [text[end : edit.start], edit.text]
         end = edit.end
     return "".join([*pieces, text[end:]])
-
-
-def _node(fields: dict[str, Any]) -> Node:
-    kind = fields.pop("kind")
-    fields["cost"] = Cost(**fields["cost"])
-    if kind == "feedback":
-        return FeedbackNode(**fields)
-    fields["edits"] = tuple(Replacement(int(start), int(end), str(text)) for start, end, text in fields["edits"])
-    fields["verdict"] = None if fields["verdict"] is None else NodeVerdict(**fields["verdict"])
-    return ProgramNode(**fields)
 
 
 _BYTES_AT_MOST = 64_000_000
@@ -196,9 +194,9 @@ class TreeStore:
         Of more than 200 trees in the folder the oldest are removed.
         """
         asked = json.dumps([request.name, request.text, request.hint, request.span])
-        trees = sorted(folder.glob("*.json"), key=_modified_at) if folder.is_dir() else []
-        for old in trees[: -_FILES_AT_MOST + 1]:
-            old.unlink(missing_ok=True)
+        with suppress(OSError):  # another server may remove them, too
+            for old in sorted(folder.glob("*.json"), key=os.path.getmtime)[: -_FILES_AT_MOST + 1]:
+                old.unlink(missing_ok=True)
         return cls(folder / f"{sha256(asked.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}.json", resume=False)
 
     def save(self, tree: RepairTree) -> None:
@@ -220,10 +218,3 @@ class TreeStore:
         except (OSError, ValueError, RecursionError) as error:
             raise BadInput(f"{self.path} is no repair tree: {error}", "name another file, or remove it") from error
         return RepairTree.from_json(content)
-
-
-def _modified_at(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

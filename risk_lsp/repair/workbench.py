@@ -12,9 +12,9 @@ from typing import Literal, NamedTuple
 from risk_lsp.edits.candidates import cuts_code_off
 from risk_lsp.errors import BadInput
 from risk_lsp.repair.execution import Execution
+from risk_lsp.repair.harness import NO_EVIDENCE, Evidence
 from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.repair.tree import Cost, FeedbackNode, NodeVerdict, ProgramNode, RepairTree, Replacement, TreeStore
-from risk_lsp.repair.watching import NO_EVIDENCE, Evidence
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span
 from risk_lsp.text.structure import parses

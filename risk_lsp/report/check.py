@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
-from risk_lsp.probe.calibration import Place, Priors, ReferenceTable
+from risk_lsp.probe.calibration import Place, Priors
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.risk.changes import Changes, Ranges, TextPlace, changed_mask, places_of
 from risk_lsp.risk.presentation import (
     FunctionRisk,

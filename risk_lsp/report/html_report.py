@@ -13,7 +13,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.report.check import DEFAULT_THRESHOLD, FileFailure, FilePassedOver, FileReport, LineRisk, likeliest_first
 from risk_lsp.report.wording import NAME, Tool, code_of, count_of, printable, shows_unicode, words_of
 from risk_lsp.risk.presentation import STEPS, heat_edges, heat_steps

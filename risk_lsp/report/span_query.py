@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.calibration import Place, Priors, ReferenceTable
+from risk_lsp.probe.calibration import Place, Priors
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.report.wording import printable
 from risk_lsp.risk.changes import TextPlace, places_of
 from risk_lsp.risk.presentation import code_line_risks, document_risk, driving_words, percent, place_risks, ranks_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -16,12 +15,6 @@ from risk_lsp.text.document import Span
 Arrays = dict[str, NDArray[Any]]
 
 OTHER_VERSION = "the two processes run different versions; restart them"
-
-
-def as_offsets(values: ArrayLike | Sequence[int]) -> NDArray[Any]:
-    """The offsets as an array; an empty list counts as whole numbers."""
-    array = np.asarray(values)
-    return array.astype(np.int32) if array.size == 0 else array
 
 
 class TokenSpans:
@@ -126,7 +119,16 @@ class RiskMap:
     ) -> None:
         self._tokens = TokenSpans(text_length, starts, ends)
         self.text_length, self.starts, self.ends = text_length, self._tokens.starts, self._tokens.ends
-        self.hazards: NDArray[np.float32] = _checked_hazards(hazards, len(self._tokens))
+        if hazards.shape != (len(self._tokens),):
+            raise BadInput(f"hazards of shape {hazards.shape} for {len(self._tokens)} tokens", "give one per token")
+        with np.errstate(over="ignore"):
+            self.hazards: NDArray[np.float32] = freeze(hazards.astype(np.float32))
+        wrong = np.flatnonzero(~(np.isfinite(self.hazards) & (self.hazards >= 0)))
+        if wrong.size:
+            raise BadInput(
+                f"the hazard of token {wrong[0]} is {self.hazards[wrong[0]]}",
+                "hazards are finite and at least 0; the probe or the model's numbers are damaged",
+            )
         self.calibration = calibration
         self.novelty = novelty
         # Adding a non-negative number never makes a sum smaller, nor does taking a smaller one away, whatever the
@@ -139,7 +141,7 @@ class RiskMap:
 
     def probabilities(self, starts: ArrayLike, ends: ArrayLike) -> NDArray[np.float64]:
         """The probabilities of many spans, float64 in the shape of the offsets. BadInput for one outside the text."""
-        starts, ends = as_offsets(starts), as_offsets(ends)
+        starts, ends = np.asarray(starts), np.asarray(ends)
         if starts.shape != ends.shape or starts.size <= _SPANS_AT_ONCE:
             return self._probabilities(starts, ends)
         flat_starts, flat_ends = starts.reshape(-1), ends.reshape(-1)
@@ -212,17 +214,3 @@ class RiskMap:
             )
         except (KeyError, TypeError) as error:
             raise WorkerError(f"risks of kind {kind!r} lack a part: {error}", OTHER_VERSION) from error
-
-
-def _checked_hazards(hazards: NDArray[Any], count: int) -> NDArray[np.float32]:
-    if hazards.shape != (count,):
-        raise BadInput(f"hazards of shape {hazards.shape} for {count} tokens", "give one hazard per token")
-    with np.errstate(over="ignore"):
-        checked = hazards.astype(np.float32)
-    wrong = np.flatnonzero(~(np.isfinite(checked) & (checked >= 0)))
-    if wrong.size:
-        raise BadInput(
-            f"the hazard of token {wrong[0]} is {checked[wrong[0]]}",
-            "hazards are finite and at least 0; the probe or the model's numbers are damaged",
-        )
-    return freeze(checked)

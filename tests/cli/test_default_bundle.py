@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collect_result
 from risk_lsp.risk.engine import Engine
 from tests.conftest import FIXTURES

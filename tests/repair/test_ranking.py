@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from risk_lsp.edits.candidates import candidates
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.repair.embedded import FEATURES, RankingWeights, features, fitted_weights, masses
-from risk_lsp.repair.watching import NO_EVIDENCE, Evidence
+from risk_lsp.repair.harness import NO_EVIDENCE, Evidence
 from risk_lsp.risk.risk_map import RiskMap
 
 TEXT = "def f(a, b):\n    c = a - b\n    return c + 1\n"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from risk_lsp.repair.execution import Execution, ProblemTests
-from risk_lsp.repair.harness import trim_output
-from risk_lsp.repair.watching import MARK, NO_EVIDENCE, Evidence, read_evidence
+from risk_lsp.repair.harness import MARK, NO_EVIDENCE, Evidence, read_evidence, trim_output
 from risk_lsp.sandbox.verdicts import Problem
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths
 from risk_lsp.risk import span_risk as batches
 from risk_lsp.risk.risk_map import RiskMap

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft4Validator
 
-from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.report.check import CheckOptions, CheckResult
 from risk_lsp.report.html_report import html_report
 from risk_lsp.report.text_report import TextStyle, svg_report, text_report

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collect_result
 from risk_lsp.risk.risk_map import RiskMap
 from tests.risk.maps import risk_map

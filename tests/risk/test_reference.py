@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.errors import BundleError
-from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.probe.manifest import ReferenceTable
 
 
 def row(low: float, high: float, observed: float = 0.39, n: int = 612) -> dict[str, Any]:

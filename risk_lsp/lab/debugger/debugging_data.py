@@ -18,7 +18,7 @@ from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.patches.programs import read_repairs
 from risk_lsp.lab.training.training_documents import Split, split_of
 from risk_lsp.repair.execution import ProblemTests, failed_verdict
-from risk_lsp.repair.watching import MARK, NO_EVIDENCE, read_evidence
+from risk_lsp.repair.harness import MARK, NO_EVIDENCE, read_evidence
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge, script_with_tests
 

@@ -27,7 +27,7 @@ from risk_lsp.model.infilling import preferences
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.repair.embedded import HAZARD_FEATURES, RankingWeights, fitted_weights, masses
 from risk_lsp.repair.execution import Execution, ProblemTests
-from risk_lsp.repair.watching import Evidence
+from risk_lsp.repair.harness import Evidence
 from risk_lsp.repair.workbench import changed_lines
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.risk.engine import Engine

@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
 from risk_lsp.errors import BundleError, ModelError, RiskError, WorkerError, log_failure
-from risk_lsp.probe.calibration import Priors, ReferenceTable
-from risk_lsp.probe.manifest import bundle_path, choice_file
+from risk_lsp.probe.calibration import Priors
+from risk_lsp.probe.manifest import ReferenceTable, bundle_path, choice_file
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import WORKER_COMMAND, PartialRisk, SpanRisk
 from risk_lsp.settings import Settings

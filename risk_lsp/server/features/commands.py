@@ -13,7 +13,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 
 from risk_lsp.errors import RiskError
-from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.report.check import CheckOptions, LineRisk, file_report
 from risk_lsp.report.html_report import html_report
 from risk_lsp.report.wording import Tool

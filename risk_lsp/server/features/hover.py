@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from lsprotocol import types
 
-from risk_lsp.probe.calibration import ReferenceTable
+from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.risk.presentation import Standing, document_risk, driving_words, percent
 from risk_lsp.server.documents.document_places import WrittenSpan
 from risk_lsp.server.documents.ignored_lines import Ignored

@@ -51,7 +51,7 @@ def test_an_answer_without_a_program_is_worth_nothing(examiner: Examiner) -> Non
 
 
 def test_a_program_that_says_that_it_passed_is_not_believed(examiner: Examiner) -> None:
-    from risk_lsp.repair.watching import MARK
+    from risk_lsp.repair.harness import MARK
 
     cheat = f"print({MARK!r} + '[[], [], [], 99]')\nimport os\nos._exit(0)\n"
 
