@@ -54,6 +54,7 @@ class ModelHost:
         self.loads_another = False
         self.reference = ReferenceTable(())
         self.priors = Priors()
+        self._told: dict[str, Any] = {}  # by the worker, of what it has loaded
 
     @property
     def state(self) -> WorkerState:
@@ -214,8 +215,9 @@ class ModelHost:
         else:
             self._settled.set()
             self.loads_another = False
-        if state is WorkerState.READY and self._supervisor is not None:
-            description = self._supervisor.description
+        description = {} if self._supervisor is None else self._supervisor.description
+        if state is WorkerState.READY and description is not self._told:  # another model than before
+            self._told = description
             self.reference, self.priors = ReferenceTable(()), Priors()
             try:
                 self.reference = ReferenceTable.from_manifest(description.get("reference", {}))
