@@ -63,9 +63,16 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory", type=at_least_one, default=2000, metavar="MB", help="what is remembered of texts (default 2000)"
     )
-    limits = parser.add_argument_group("limits")
     from risk_lsp.team.admission import PersonLimits
 
+    limits = parser.add_argument_group("limits")
+    limits.add_argument(
+        "--request-seconds",
+        type=at_least_one,
+        default=20,
+        metavar="S",
+        help="that a request's head may take to arrive, and then its body (default 20)",
+    )
     for item in fields(PersonLimits):
         limits.add_argument(
             f"--most-{item.name.replace('_', '-')}",
@@ -105,6 +112,7 @@ def run_host(args: argparse.Namespace) -> int:
             certificate=args.tls_cert,
             private_key=args.tls_key,
             without_tls=args.without_tls,
+            request_seconds=args.request_seconds,
         )
     )
 

@@ -24,8 +24,8 @@ from risk_lsp.team.team_app import TeamHost
 from risk_lsp.team.team_worker import TEAM_WORKER_COMMAND
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
 
-HEADER_SECONDS = 10.0  # that the head of a request may take to arrive
 _IDLE_SECONDS = 75  # that a connection may be kept between two requests
+_LINGER_SECONDS = 2.0
 _DRAIN_SECONDS = 30  # that requests which are under way have at the end
 _MOST_CONNECTIONS = 2000
 _BACKLOG = 512
@@ -34,7 +34,11 @@ _LONGEST_HEAD = 1 << 14
 
 @dataclass(frozen=True)
 class HostOptions:
-    """Where a host listens, what it loads, and who may ask. `worker`: options of the worker's `load`."""
+    """Where a host listens, what it loads, and who may ask.
+
+    `worker`: options of the worker's `load`. `request_seconds`: that the head of a request may take to arrive, and its
+    body once more.
+    """
 
     host: str
     port: int
@@ -44,11 +48,13 @@ class HostOptions:
     certificate: Path | None = None
     private_key: Path | None = None
     without_tls: bool = False
+    request_seconds: int = 20
 
 
 class _PunctualProtocol(H11Protocol):
     """HTTP/1.1 for clients that finish what they begin: uvicorn itself waits for the head of a request for ever."""
 
+    head_seconds: float
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -64,14 +70,25 @@ class _PunctualProtocol(H11Protocol):
         else:
             self._stop_waiting()
 
+    def on_response_complete(self) -> None:
+        """The end of an answer. What is left of a body that was refused is read for a moment: a connection that is
+        closed at once would take the answer along."""
+        super().on_response_complete()
+        if self.conn.their_state is h11.SEND_BODY:
+            self.loop.call_later(_LINGER_SECONDS, self._close_if_unfinished)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """The end of the connection."""
         self._stop_waiting()
         super().connection_lost(exc)
 
+    def _close_if_unfinished(self) -> None:
+        if self.conn.their_state is h11.SEND_BODY and self.conn.our_state is h11.DONE:
+            self.transport.close()
+
     def _expect_head(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(HEADER_SECONDS, self._give_up)
+            self._deadline = self.loop.call_later(self.head_seconds, self._give_up)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
@@ -97,12 +114,16 @@ def run_team_host(options: HostOptions) -> int:
     keys = KeyRing(options.keys)
     supervisor = Supervisor(options.worker, command=TEAM_WORKER_COMMAND)
     application = TeamHost(
-        supervisor, keys, options.limits, writes=bool(options.worker.get("writes", False))
+        supervisor,
+        keys,
+        options.limits,
+        writes=bool(options.worker.get("writes", False)),
+        request_seconds=options.request_seconds,
     ).application()
     server = uvicorn.Server(
         uvicorn.Config(
             application,
-            http=_PunctualProtocol,
+            http=type("_Protocol", (_PunctualProtocol,), {"head_seconds": options.request_seconds}),
             ws="none",
             log_config=None,
             access_log=False,

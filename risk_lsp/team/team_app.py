@@ -29,7 +29,6 @@ from risk_lsp.team.host_requests import (
 from risk_lsp.worker.messages import Message, pack
 from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
 
-BODY_SECONDS = 20.0  # that a request may take to arrive
 ANSWER_TYPE = "application/vnd.risk-lsp.frame"
 _GONE = 499  # nobody reads it: the client has closed the connection
 
@@ -56,13 +55,25 @@ class Figures:
 
 
 class TeamHost:
-    """Answers the requests of several people with one model. Texts are kept in memory alone, each person's apart."""
+    """Answers the requests of several people with one model. Texts are kept in memory alone, each person's apart.
 
-    def __init__(self, supervisor: Supervisor, keys: KeyRing, limits: PersonLimits, *, writes: bool = False) -> None:
+    `writes`: whether the model may be asked to write. `request_seconds`: that a request's body may take to arrive.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        keys: KeyRing,
+        limits: PersonLimits,
+        *,
+        writes: bool = False,
+        request_seconds: float = 20.0,
+    ) -> None:
         self._supervisor = supervisor
         self._keys = keys
         self._limits = limits
         self._writes = writes
+        self._request_seconds = request_seconds
         self._turns = Turns(limits)
         self._figures = Figures(self._turns)
         self._texts: defaultdict[str, PersonTexts] = defaultdict(lambda: PersonTexts(limits))
@@ -79,7 +90,7 @@ class TeamHost:
             yield
             await self._supervisor.stop()
 
-        return Starlette(
+        application = Starlette(
             routes=[
                 Route("/v1/score", self._answered(self._score), methods=["POST"]),
                 Route("/v1/questions", self._answered(self._question), methods=["POST"]),
@@ -89,6 +100,8 @@ class TeamHost:
             ],
             lifespan=lifespan,
         )
+        application.router.redirect_slashes = False  # one path for one thing
+        return application
 
     def _answered(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         """The handler whose errors are answers. No error's text is logged: it may quote what a person wrote."""
@@ -189,11 +202,10 @@ class TeamHost:
                     raise too_long
 
         try:
-            await asyncio.wait_for(receive_all(), BODY_SECONDS)
+            await asyncio.wait_for(receive_all(), self._request_seconds)
         except asyncio.TimeoutError as error:
-            raise _Refusal(
-                408, f"the request took longer than {BODY_SECONDS:.0f} s to arrive", "send it again"
-            ) from error
+            late = f"the request took longer than {self._request_seconds:g} s to arrive"
+            raise _Refusal(408, late, "send it again") from error
         return bytes(body)
 
     async def _ask(self, person: str, question: str, parameters: dict[str, Any]) -> ScoredArrays:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_HEALTHY_SECONDS = 20.0  # a host that leaves sooner is not asked again at once
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class TeamSupervisor:
         self._callbacks: list[StateCallback] = []
         self._remote: RemoteWorker | None = None
         self._local: Supervisor | None = None
-        self._lost = asyncio.Event()
+        self._lost: asyncio.Queue[RiskError] = asyncio.Queue()  # why the host was left
         self._asked = 0  # questions at the host
         self._closing: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -122,8 +123,8 @@ class TeamSupervisor:
             self._set_state(WorkerState.BUSY)
             try:
                 return await at_host(remote)
-            except LoadInterrupted:
-                self._lose(remote)
+            except LoadInterrupted as error:
+                self._lose(remote, error)
                 raise
             finally:
                 self._asked -= 1
@@ -140,19 +141,23 @@ class TeamSupervisor:
 
     async def _follow(self) -> None:
         """Go from the host to the worker and back, as the host leaves and comes."""
-        pause = _FIRST_PAUSE
+        pause, loop = _FIRST_PAUSE, asyncio.get_running_loop()
         try:
             while True:
                 try:
                     remote, description = await self._connected()
                 except RiskError as error:
-                    await self._go_local(error)
-                    await asyncio.sleep(pause * random.uniform(0.8, 1.2))
-                    pause = min(2 * pause, _LONGEST_PAUSE)
-                    continue
-                pause = _FIRST_PAUSE
-                await self._go_remote(remote, description)
-                await self._lost.wait()
+                    reason = error
+                else:
+                    await self._go_remote(remote, description)
+                    began = loop.time()
+                    reason = await self._lost.get()
+                    if loop.time() - began > _HEALTHY_SECONDS:  # it may be there again at once
+                        pause = _FIRST_PAUSE
+                        continue
+                await self._go_local(reason)
+                await asyncio.sleep(pause * random.uniform(0.8, 1.2))
+                pause = min(2 * pause, _LONGEST_PAUSE)
         except Exception as error:
             log_failure("following the team's host", error)
             self._set_state(WorkerState.FAILED, WorkerError("the team's host cannot be followed", "see the log"))
@@ -196,20 +201,20 @@ class TeamSupervisor:
         if local is not None:
             self._set_state(WorkerState.RESTARTING)
             await local.stop()
-        self._lost.clear()
         self._remote, self.description, self.remark = remote, description, None
         self._set_state(WorkerState.READY)
 
-    def _lose(self, remote: RemoteWorker) -> None:
+    def _lose(self, remote: RemoteWorker, error: RiskError) -> None:
         """The host did not answer: who asks from now on waits for the worker."""
         if self._remote is remote:
             self._remote = None
             self._set_state(WorkerState.RESTARTING)  # nothing is said: the host may be there again at once
-            self._lost.set()
+            self._lost.put_nowait(error)
             self._closing = asyncio.ensure_future(remote.close())
 
     async def _end(self) -> None:
         task, self._task = self._task, None
+        self._lost = asyncio.Queue()
         if task is not None:
             task.cancel()
             await asyncio.wait({task})
