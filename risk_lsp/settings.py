@@ -249,7 +249,7 @@ _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
 @dataclass(frozen=True)
-class Parsed:
+class ParsedSettings:
     """Result of `parse`: the settings to use, one message per problem, and the names that were given and accepted."""
 
     settings: Settings
@@ -257,7 +257,7 @@ class Parsed:
     given: frozenset[str] = frozenset()
 
 
-def parse(raw: object, source: Source = Source.USER, base: Settings | None = None) -> Parsed:
+def parse(raw: object, source: Source = Source.USER, base: Settings | None = None) -> ParsedSettings:
     """Read settings from what a client or a caller sent; never raises.
 
     `raw` is a mapping of camel-case names to values, the same under a `riskLsp` key, or None. Values that are missing
@@ -268,9 +268,9 @@ def parse(raw: object, source: Source = Source.USER, base: Settings | None = Non
     if isinstance(raw, Mapping) and SECTION in raw:
         raw = raw[SECTION]
     if raw is None:
-        return Parsed(base)
+        return ParsedSettings(base)
     if not isinstance(raw, Mapping):
-        return Parsed(base, (f"settings: expected an object of names and values, got {_kind_of(raw)}",))
+        return ParsedSettings(base, (f"settings: expected an object of names and values, got {_kind_of(raw)}",))
     values: dict[str, Any] = {}
     problems: list[str] = []
     for name, value in raw.items():
@@ -289,7 +289,7 @@ def parse(raw: object, source: Source = Source.USER, base: Settings | None = Non
             problems.append(problem)
         elif not is_merged or value != setting.default:
             values[setting.attribute] = setting.type(value)
-    return Parsed(replace(base, **values), tuple(problems), frozenset(_camel_case(name) for name in values))
+    return ParsedSettings(replace(base, **values), tuple(problems), frozenset(_camel_case(name) for name in values))
 
 
 def _problem_of(setting: Setting, value: object) -> str | None:

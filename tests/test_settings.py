@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.settings import SETTINGS, Parsed, Scope, Settings, Source, parse
+from risk_lsp.settings import SETTINGS, ParsedSettings, Scope, Settings, Source, parse
 
 
 def test_nothing_given_means_the_defaults() -> None:
     raws: list[Any] = [None, {}, {"riskLsp": None}, {"riskLsp": {}}, {"threshold": None}]
     for raw in raws:
-        assert parse(raw) == Parsed(Settings())
+        assert parse(raw) == ParsedSettings(Settings())
 
 
 def test_good_values_are_taken() -> None:
@@ -54,7 +54,7 @@ def test_whole_numbers_are_taken_for_numbers_and_back() -> None:
     ],
 )
 def test_a_bad_value_gets_one_message_and_the_default(raw: Any, problem: str) -> None:
-    assert parse(raw) == Parsed(Settings(), (problem,))
+    assert parse(raw) == ParsedSettings(Settings(), (problem,))
 
 
 def test_an_unknown_name_like_no_other_lists_the_known_ones() -> None:
@@ -80,7 +80,7 @@ def test_a_workspace_may_not_choose_the_model_or_its_hardware(raw: dict[str, Any
 
 def test_a_workspace_may_choose_the_model_if_the_user_allows_it() -> None:
     parsed = parse({"bundle": "./model"}, Source.WORKSPACE, Settings(allow_workspace_model=True))
-    assert parsed == Parsed(Settings(bundle="./model", allow_workspace_model=True), (), frozenset({"bundle"}))
+    assert parsed == ParsedSettings(Settings(bundle="./model", allow_workspace_model=True), (), frozenset({"bundle"}))
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,15 @@ def test_no_workspace_may_declare_itself_trusted() -> None:
 
 def test_a_workspace_that_repeats_the_user_or_the_default_is_not_refused() -> None:
     user = Settings(bundle="/mine")
-    assert parse({"bundle": "/mine"}, Source.WORKSPACE, user) == Parsed(user, (), frozenset({"bundle"}))
-    assert parse({"bundle": "default", "threads": 0}, Source.WORKSPACE, user) == Parsed(user)
+    assert parse({"bundle": "/mine"}, Source.WORKSPACE, user) == ParsedSettings(user, (), frozenset({"bundle"}))
+    assert parse({"bundle": "default", "threads": 0}, Source.WORKSPACE, user) == ParsedSettings(user)
 
 
 def test_every_field_is_a_documented_setting_whose_default_is_accepted() -> None:
     assert [setting.attribute for setting in SETTINGS] == [item.name for item in fields(Settings)]
     for setting in SETTINGS:
         assert setting.description.endswith(".")
-        assert parse({setting.name: setting.default}) == Parsed(Settings(), (), frozenset({setting.name}))
+        assert parse({setting.name: setting.default}) == ParsedSettings(Settings(), (), frozenset({setting.name}))
 
 
 def test_whatever_names_a_model_or_hardware_is_not_for_workspaces() -> None:

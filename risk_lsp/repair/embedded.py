@@ -140,7 +140,7 @@ _SUGGESTED_FROM = 64
 _HEAD = re.compile(r"\s*(?:return |if |elif |while |for [\w, ]+ in |[\w.\[\], ]+ [-+*/]?= )?")
 
 
-class Ordered(NamedTuple):
+class CandidateOrder(NamedTuple):
     """Candidates with their probability masses, the greatest first."""
 
     found: list[Candidate]
@@ -171,7 +171,7 @@ class EmbeddedProvider:
         else:
             await self._try_candidates(bench, ordered)
 
-    async def order(self, bench: Workbench) -> Ordered:
+    async def order(self, bench: Workbench) -> CandidateOrder:
         """Every candidate, in the order in which they are tried."""
         bench.show("looking for changes")
         request = bench.request
@@ -184,7 +184,7 @@ class EmbeddedProvider:
         preferences = await bench.model.preferences(text, [candidate.text for candidate in found])
         mass = masses(text, found, risk, preferences, bench.evidence, self._weights)
         order = np.argsort(-mass, kind="stable")
-        return Ordered([found[index] for index in order], mass[order])
+        return CandidateOrder([found[index] for index in order], mass[order])
 
     async def _fill(self, bench: Workbench, risk: SpanRisk, region: Span | None, known: set[str]) -> list[Candidate]:
         """What the model would write in the riskiest lines, and behind their first words."""
@@ -206,7 +206,7 @@ class EmbeddedProvider:
         pairs = [(hole, fill.text) for hole, some in zip(holes, fills, strict=True) for fill in some]
         return await asyncio.to_thread(with_infills, request.text, pairs, known)
 
-    async def _try_candidates(self, bench: Workbench, ordered: Ordered) -> None:
+    async def _try_candidates(self, bench: Workbench, ordered: CandidateOrder) -> None:
         waiting = [candidate for candidate in ordered.found if not bench.is_known(candidate.text)]
         size = 4
         while waiting and not bench.is_over:
@@ -219,7 +219,7 @@ class EmbeddedProvider:
             each_took = (time.monotonic() - started) / len(batch)
             size = max(1, min(_MOST_AT_ONCE, int(_BATCH_SECONDS / max(each_took, 0.01))))
 
-    async def _suggest(self, bench: Workbench, ordered: Ordered) -> None:
+    async def _suggest(self, bench: Workbench, ordered: CandidateOrder) -> None:
         """Keep the changes after which the document's risk is lower, lowest first."""
         bench.show("reading the risk after each change")
         likely = ordered.found[: min(_SUGGESTED_FROM, bench.executions_left)]

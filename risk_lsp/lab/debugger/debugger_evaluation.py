@@ -17,7 +17,7 @@ from risk_lsp.lab.debugger.dialogue import ChatFormat, LocalRespondent, kind_of,
 from risk_lsp.lab.evaluation.pass_rates import band, pass_at_k
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.program_writers import HostedWriter
-from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, sample_record
+from risk_lsp.lab.patches.sample_command import SamplingOptions, WantedProgram, sample_record
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.repair.chat import risky_lines
 from risk_lsp.repair.model_questions import RiskyLine, joint_prompt, program_in, repair_prompt
@@ -154,7 +154,7 @@ class _Contestant:
     def _write_programs(self, mistakes: Sequence[Mistake]) -> list[tuple[list[str | None], int]]:
         programs: dict[str, list[str | None]] = {mistake.problem.task_id: [] for mistake in mistakes}
         tokens = dict.fromkeys(programs, 0)
-        wanted = [Wanted(mistake.problem, seed) for mistake in mistakes for seed in self._seeds(mistake)]
+        wanted = [WantedProgram(mistake.problem, seed) for mistake in mistakes for seed in self._seeds(mistake)]
         for item, written in self._writer.write(wanted):
             record = sample_record(item.problem, written, self._sampling)
             programs[item.problem.task_id].append(record["program"])

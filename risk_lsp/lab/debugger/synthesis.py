@@ -13,7 +13,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.debugger.debugging_data import Examiner, published_records
 from risk_lsp.lab.debugger.dialogue import Reply, Respondent, kind_of, repair_question, situation_of
 from risk_lsp.lab.json_lines import read_appended
-from risk_lsp.lab.patches.sample_command import ProgramWriter, SamplingOptions, Wanted, sample_record, seed_of
+from risk_lsp.lab.patches.sample_command import ProgramWriter, SamplingOptions, WantedProgram, sample_record, seed_of
 from risk_lsp.repair.model_questions import feedback_prompt, program_in, repair_prompt
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
@@ -87,7 +87,7 @@ def add_published(out: Path, pairs: Sequence[Path], problems: Mapping[str, Probl
 
 def _write_records(part: Sequence[tuple[Problem, int]], crew: Crew, options: SynthesisOptions) -> list[dict[str, Any]]:
     """A record of a program for each problem and index, in their order."""
-    wanted = [Wanted(problem, seed_of(options.sampling, problem, index)) for problem, index in part]
+    wanted = [WantedProgram(problem, seed_of(options.sampling, problem, index)) for problem, index in part]
     written = {(item.problem.task_id, item.seed): program for item, program in crew.writer.write(wanted)}
     return [
         {

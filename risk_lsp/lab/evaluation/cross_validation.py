@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, LevelRecords, level_records
 from risk_lsp.lab.evaluation.metrics import base_rate
-from risk_lsp.lab.evaluation.reliability import Rescaled, rescale
+from risk_lsp.lab.evaluation.reliability import RescaledScores, rescale
 from risk_lsp.lab.evaluation.rivals import fit_logistic, trivial_feature_table
 from risk_lsp.lab.evaluation.study import Floats, FoldFit, FoldStore, Study
 from risk_lsp.lab.span_tables import Level, shared_weights
@@ -45,11 +45,11 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Judged:
+class HeldOutScores:
     """The records of all folds with their raw scores, by level, and the scores rescaled, by level and technique."""
 
     records: dict[Level, LevelRecords]
-    rescaled: dict[Level, dict[str, Rescaled]]
+    rescaled: dict[Level, dict[str, RescaledScores]]
 
 
 def problem_folds(study: Study, k: int) -> list[Fold]:
@@ -72,7 +72,7 @@ def judge_folds(
     recipe: Recipe,
     unfitted: Mapping[str, Mapping[Level, Floats]],
     store: FoldStore,
-) -> Judged:
+) -> HeldOutScores:
     """Fit, rescale and score fold by fold. `unfitted` are the scores of techniques that learn nothing; NaN is none.
 
     What the store holds is not fitted again.
@@ -80,7 +80,7 @@ def judge_folds(
     names = [BASE_RATE, TRIVIAL, *unfitted, PROBE]
     raw: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
     mapped = {
-        level: {name: Rescaled(np.zeros(len(table)), np.zeros(len(table))) for name in names}
+        level: {name: RescaledScores(np.zeros(len(table)), np.zeros(len(table))) for name in names}
         for level, table in study.tables.items()
     }
     judged = np.zeros(len(study.data.programs), dtype=np.bool_)
@@ -109,7 +109,7 @@ def judge_folds(
     facts = study.facts
     kept = type(facts)(facts.groups, facts.failing, facts.weights * judged, facts.span_weights * judged)
     records = {level: level_records(level, table, kept, raw[level]) for level, table in study.tables.items()}
-    return Judged(records, mapped)
+    return HeldOutScores(records, mapped)
 
 
 def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe) -> FoldFit:
@@ -195,11 +195,11 @@ def _trivial_scores(study: Study, level: Level, features: Floats, training: Mask
     return fit_logistic(features[rows], edited[rows], weights[rows]).probability(features)
 
 
-def _rescale_scores(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> Rescaled:
+def _rescale_scores(study: Study, level: Level, scores: Floats, calibrating: Mask, rate: float) -> RescaledScores:
     """Scores after maps that are fitted on the calibration problems of the other folds; the base rate where none is."""
     edited, weights = _label_spans(study, level, calibrating)
     usable = (weights > 0) & ~np.isnan(scores)
     if not usable.any():
-        return Rescaled(np.full(len(scores), rate), np.full(len(scores), rate))
+        return RescaledScores(np.full(len(scores), rate), np.full(len(scores), rate))
     found = rescale(np.nan_to_num(scores), scores[usable], edited[usable], weights[usable])
-    return Rescaled(*(np.where(np.isnan(scores), rate, each) for each in found))
+    return RescaledScores(*(np.where(np.isnan(scores), rate, each) for each in found))

@@ -25,7 +25,7 @@ from risk_lsp.lab.evaluation.as_met.report_parts import (
     parts_markdown,
     with_part,
 )
-from risk_lsp.lab.evaluation.cross_validation import Judged, benchmark_folds, judge_folds, problem_folds
+from risk_lsp.lab.evaluation.cross_validation import HeldOutScores, benchmark_folds, judge_folds, problem_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
     TRIVIAL,
@@ -195,11 +195,11 @@ def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Scores, store: FoldS
     }
 
 
-def _figures(judged: Judged, resamples: int) -> dict[str, Any]:
+def _figures(judged: HeldOutScores, resamples: int) -> dict[str, Any]:
     return _figures_by_level(_statistics(judged, resamples))
 
 
-def _statistics(judged: Judged, resamples: int, seed: int = 0) -> dict[Level, LevelStatistics]:
+def _statistics(judged: HeldOutScores, resamples: int, seed: int = 0) -> dict[Level, LevelStatistics]:
     """The statistics by level. A level without spans has none, such as functions where all programs are scripts."""
     return {
         level: level_statistics(level, judged.records[level], judged.rescaled[level], resamples=resamples, seed=seed)
@@ -212,7 +212,7 @@ def _figures_by_level(statistics: Mapping[Level, LevelStatistics]) -> dict[str, 
     return {level: each.figures() for level, each in statistics.items()}
 
 
-def _only(judged: Judged, wanted: Iterable[bool]) -> Judged:
+def _only(judged: HeldOutScores, wanted: Iterable[bool]) -> HeldOutScores:
     """The same without the programs that are not wanted."""
     mask = np.array(list(wanted), dtype=np.float64)
     records = {
@@ -220,7 +220,7 @@ def _only(judged: Judged, wanted: Iterable[bool]) -> Judged:
     }
     if not records["program"].weights.any():
         raise BadInput("too few problems: none of the test or calibration ones", "give programs of more problems")
-    return Judged(records, judged.rescaled)
+    return HeldOutScores(records, judged.rescaled)
 
 
 def _counts(data: ProbeData) -> dict[str, Any]:
@@ -249,7 +249,7 @@ def _count_programs(data: ProbeData) -> dict[str, int]:
     }
 
 
-def _plots(judged: Judged, out: Path) -> dict[str, str]:
+def _plots(judged: HeldOutScores, out: Path) -> dict[str, str]:
     """Draw the reliability diagrams; returns their titles and places below `out`."""
     (out / "images").mkdir(exist_ok=True)
     lines = judged.records["line"]
@@ -270,7 +270,7 @@ def _plots(judged: Judged, out: Path) -> dict[str, str]:
     return places
 
 
-def _weigh_records(judged: Judged, level: Level, technique: str) -> tuple[Any, Any, Any]:
+def _weigh_records(judged: HeldOutScores, level: Level, technique: str) -> tuple[Any, Any, Any]:
     records = judged.records[level]
     kept = records.weights > 0
     return records.scores[technique][kept], records.edited[kept], records.weights[kept]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray, base_rate, program_aucs, program_efforts, program_hits
 from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, four_digits, interval_figures
-from risk_lsp.lab.evaluation.reliability import Rescaled, rescale
+from risk_lsp.lab.evaluation.reliability import RescaledScores, rescale
 from risk_lsp.lab.span_tables import Level, SpanTable, shared_weights
 
 
@@ -81,7 +81,7 @@ class LevelStatistics:
 
 
 def level_statistics(
-    level: Level, records: LevelRecords, mapped: Mapping[str, Rescaled], *, resamples: int, seed: int = 0
+    level: Level, records: LevelRecords, mapped: Mapping[str, RescaledScores], *, resamples: int, seed: int = 0
 ) -> LevelStatistics:
     """Every statistic of every technique. `mapped` are the scores after maps fitted elsewhere.
 
@@ -118,7 +118,7 @@ def statistics_by_level(
         if not records.weights.any():
             continue
         fitted = known[level]
-        maps = {technique: Rescaled(scores, scores) for technique, scores in records.scores.items()}
+        maps = {technique: RescaledScores(scores, scores) for technique, scores in records.scores.items()}
         if fitted.weights.any():
             maps = {
                 technique: rescale(records.scores[technique], scores, fitted.edited, fitted.weights)
@@ -154,7 +154,7 @@ def _with_intervals(techniques: Mapping[str, Mapping[str, FloatArray]]) -> dict[
 
 
 def _technique_figures(
-    level: Level, technique: str, records: LevelRecords, scaled: Rescaled, bootstrap: ProblemBootstrap, seed: int
+    level: Level, technique: str, records: LevelRecords, scaled: RescaledScores, bootstrap: ProblemBootstrap, seed: int
 ) -> dict[str, FloatArray]:
     """Every statistic of one technique, with its resamples."""
     raw, edited = records.scores[technique], records.edited

@@ -40,15 +40,15 @@ class PlattScaling(NamedTuple):
     intercept: float
 
 
-class Rescaled(NamedTuple):
+class RescaledScores(NamedTuple):
     """The same scores after maps that were fitted to other records, float64[n] each."""
 
     platt: FloatArray
     isotonic: FloatArray
 
-    def where(self, wanted: NDArray[np.bool_]) -> Rescaled:
+    def where(self, wanted: NDArray[np.bool_]) -> RescaledScores:
         """Only the wanted ones."""
-        return Rescaled(self.platt[wanted], self.isotonic[wanted])
+        return RescaledScores(self.platt[wanted], self.isotonic[wanted])
 
 
 def reliability_table(
@@ -180,10 +180,10 @@ def isotonic_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -
     return IsotonicRegression(out_of_bounds="clip").fit(records.p[used], records.y[used], records.weights[used])
 
 
-def rescale(p: ArrayLike, known: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> Rescaled:
+def rescale(p: ArrayLike, known: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> RescaledScores:
     """Scores `p` after the maps that suit the scores `known` with their labels."""
     isotonic = isotonic_fit(known, y, weights).predict(np.asarray(p, dtype=np.float64))
-    return Rescaled(platt_apply(p, platt_fit(known, y, weights)), np.asarray(isotonic, dtype=np.float64))
+    return RescaledScores(platt_apply(p, platt_fit(known, y, weights)), np.asarray(isotonic, dtype=np.float64))
 
 
 def _logit(p: ArrayLike) -> FloatArray:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from risk_lsp.edits.renaming import bound_names
 from risk_lsp.lab.patches.labels import with_intent
-from risk_lsp.lab.patches.sample_command import SamplingOptions, Wanted, Written, is_code
+from risk_lsp.lab.patches.sample_command import SamplingOptions, WantedProgram, WrittenProgram, is_code
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.generation import Prompt, continuations, prompt_tokens
 from risk_lsp.repair.endpoint import Completion, Endpoint, EndpointError, EndpointOptions
@@ -174,11 +174,11 @@ class ChatWriter:
         self._options = options
         self._parallel = parallel
 
-    def write(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
+    def write(self, wanted: Sequence[WantedProgram]) -> Iterator[tuple[WantedProgram, WrittenProgram]]:
         """The programs, as their answers come."""
         waiting = iter(wanted)
         with ThreadPoolExecutor(self._parallel) as threads:
-            running: dict[Future[Written], Wanted] = {}
+            running: dict[Future[WrittenProgram], WantedProgram] = {}
             try:
                 while True:
                     for item in islice(waiting, self._parallel - len(running)):
@@ -190,7 +190,7 @@ class ChatWriter:
             finally:
                 threads.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, wanted: Wanted) -> Written:
+    def _ask(self, wanted: WantedProgram) -> WrittenProgram:
         options = self._options
         answer = self._endpoint.complete(
             prompt_for(wanted.problem),
@@ -200,7 +200,7 @@ class ChatWriter:
             seed=None if options.seed is None else wanted.seed,
         )
         program, given = program_of(answer.text, wanted.problem)
-        return Written(program, given, answer.prompt_tokens, answer.completion_tokens)
+        return WrittenProgram(program, given, answer.prompt_tokens, answer.completion_tokens)
 
 
 def prompt_for(problem: Problem) -> str:
@@ -260,7 +260,7 @@ class HostedWriter:
         self._together = together
         self._length = length
 
-    def write(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
+    def write(self, wanted: Sequence[WantedProgram]) -> Iterator[tuple[WantedProgram, WrittenProgram]]:
         """The programs, problem by problem."""
         for batch in self._batches(wanted):
             tasks = [_task(group[0].problem) for group in batch]
@@ -271,9 +271,9 @@ class HostedWriter:
             for group, task, prompt, texts in zip(batch, tasks, prompts, drawn, strict=True):
                 for item, text in zip(group, texts, strict=True):
                     program, given = task.program(text.text)
-                    yield item, Written(program, given, len(prompt.token_ids), text.tokens)
+                    yield item, WrittenProgram(program, given, len(prompt.token_ids), text.tokens)
 
-    def _prompt(self, task: _Task, group: Sequence[Wanted]) -> Prompt:
+    def _prompt(self, task: _Task, group: Sequence[WantedProgram]) -> Prompt:
         tokens = self._max_tokens
         reference = group[0].problem.reference
         if self._length is not None and reference:
@@ -282,9 +282,9 @@ class HostedWriter:
         end = partial(_end, task.behind, self._options.stop)
         return Prompt(prompt_tokens(self._model, task.asked, tokens), [item.seed for item in group], tokens, end)
 
-    def _batches(self, wanted: Sequence[Wanted]) -> Iterator[list[list[Wanted]]]:
+    def _batches(self, wanted: Sequence[WantedProgram]) -> Iterator[list[list[WantedProgram]]]:
         """Groups of one problem each, about as many programs together as are wanted."""
-        batch: list[list[Wanted]] = []
+        batch: list[list[WantedProgram]] = []
         for _, items in groupby(wanted, key=lambda item: item.problem.task_id):
             batch.append(list(items))
             if sum(map(len, batch)) >= self._together:

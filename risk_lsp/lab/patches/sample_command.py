@@ -35,14 +35,14 @@ class SamplingOptions:
     seed: int | None = None
 
 
-class Wanted(NamedTuple):
+class WantedProgram(NamedTuple):
     """A program that is missing, and the seed that makes it differ from the others of its problem."""
 
     problem: Problem
     seed: int
 
 
-class Written(NamedTuple):
+class WrittenProgram(NamedTuple):
     """A program, how many of its first lines were given to the model, and the tokens it took, where that is known."""
 
     program: str
@@ -54,7 +54,7 @@ class Written(NamedTuple):
 class ProgramWriter(Protocol):
     """What writes programs."""
 
-    def write(self, wanted: Sequence[Wanted]) -> Iterator[tuple[Wanted, Written]]:
+    def write(self, wanted: Sequence[WantedProgram]) -> Iterator[tuple[WantedProgram, WrittenProgram]]:
         """The programs, in any order, each as soon as it is there."""
         ...
 
@@ -80,7 +80,7 @@ def sample(
     """
     known = _count_known(out, options)
     missing = [
-        Wanted(problem, seed_of(options, problem, index))
+        WantedProgram(problem, seed_of(options, problem, index))
         for problem in problems
         for index in range(known[problem.task_id], options.per_problem)
     ]
@@ -101,7 +101,7 @@ def is_code(prompt: str) -> bool:
     return parses(prompt) or parses(f"{prompt.rstrip()}\n    pass\n")
 
 
-def sample_record(problem: Problem, written: Written, options: SamplingOptions) -> dict[str, Any]:
+def sample_record(problem: Problem, written: WrittenProgram, options: SamplingOptions) -> dict[str, Any]:
     """A program as a sample that nobody has run yet, behind the lines that stand in front of every program."""
     prelude = "" if written.program.startswith(problem.prelude) else problem.prelude.rstrip("\n") + "\n"
     given = written.prompt_lines

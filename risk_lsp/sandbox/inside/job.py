@@ -93,7 +93,7 @@ class ProgramRun:
         }
         return header, b"".join(body)
 
-    def _start(self) -> launch.Launched:
+    def _start(self) -> launch.ChildProcess:
         stdin = _stdin_file(self._request["stdin"])
         control, control_end = os.pipe()
         stdout, stdout_end = os.pipe()

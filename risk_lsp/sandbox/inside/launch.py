@@ -34,14 +34,14 @@ class LaunchError(Exception):
     """The namespaces could not be made."""
 
 
-class Launched(NamedTuple):
+class ChildProcess(NamedTuple):
     """A started program: the pid to wait for, whose death ends all of it, and where its init reports, or -1."""
 
     pid: int
     report: int
 
 
-def fork_isolated(limits: dict[str, Any], run: Callable[[], int]) -> Launched:
+def fork_isolated(limits: dict[str, Any], run: Callable[[], int]) -> ChildProcess:
     """Run `run` in new pid, mount and IPC namespaces, with an empty /tmp and /proc and no capabilities.
 
     Killing the namespace's init ends every process in there. It ends by itself, with the program's exit status, once
@@ -73,16 +73,16 @@ def fork_isolated(limits: dict[str, Any], run: Callable[[], int]) -> Launched:
     if not said.isdigit():
         os.close(report)
         raise LaunchError(said or "the process that makes namespaces ended")
-    return Launched(int(said), report)
+    return ChildProcess(int(said), report)
 
 
-def fork_in_session(run: Callable[[], int]) -> Launched:
+def fork_in_session(run: Callable[[], int]) -> ChildProcess:
     """Run `run` in a session of its own; its pid names its process group too."""
     child = os.fork()
     if child == 0:
         os.setsid()
         _leave(run)
-    return Launched(child, -1)
+    return ChildProcess(child, -1)
 
 
 def _mount_private_tmp(flags: int, options: str) -> None:

@@ -192,14 +192,14 @@ def _read_anchors(path: Path) -> list[LineAnchor]:
         return []
 
 
-class Ignored(str, Enum):
+class IgnoreReason(str, Enum):
     """Why a line is ignored: a comment in the source, or the store."""
 
     SOURCE = "source"
     STORED = "stored"
 
 
-def ignored_lines(document: Document, store: IgnoreStore) -> dict[int, Ignored]:
+def ignored_lines(document: Document, store: IgnoreStore) -> dict[int, IgnoreReason]:
     """The ignored lines of a document; a comment in the source counts before the store."""
-    stored = dict.fromkeys(store.lines(document), Ignored.STORED)
-    return stored | dict.fromkeys(lines_ignored_in_source(document), Ignored.SOURCE)
+    stored = dict.fromkeys(store.lines(document), IgnoreReason.STORED)
+    return stored | dict.fromkeys(lines_ignored_in_source(document), IgnoreReason.SOURCE)

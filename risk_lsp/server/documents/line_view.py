@@ -24,7 +24,7 @@ from risk_lsp.risk.presentation import (
 )
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
-from risk_lsp.server.documents.ignored_lines import Ignored, IgnoreStore, ignored_lines
+from risk_lsp.server.documents.ignored_lines import IgnoreReason, IgnoreStore, ignored_lines
 from risk_lsp.settings import Settings
 from risk_lsp.text.tracking import LineMatch, match_lines
 
@@ -63,7 +63,7 @@ class Circumstances:
     """What decides, apart from the risks, what is shown of a document."""
 
     settings: Settings
-    ignored: Mapping[int, Ignored] = field(default_factory=dict)
+    ignored: Mapping[int, IgnoreReason] = field(default_factory=dict)
     within: frozenset[int] | None = None  # the only lines that may be shown; None: all
     paused: bool = False
     places: LinePlaces | None = None  # int8[lines]; None: all lines are generated

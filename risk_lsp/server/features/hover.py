@@ -14,7 +14,7 @@ from lsprotocol import types
 from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.risk.presentation import Standing, document_risk, driving_words, percent
 from risk_lsp.server.documents.document_places import WrittenSpan
-from risk_lsp.server.documents.ignored_lines import Ignored
+from risk_lsp.server.documents.ignored_lines import IgnoreReason
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import offset_of, range_of
 from risk_lsp.text.document import Document, Part, PositionEncoding, Span, content_span
@@ -55,8 +55,8 @@ PLAIN_TEXT = Markup(False, str, str, str)
 _WORTH_EXPLAINING = 0.01
 _RANKS_WORTH_EXPLAINING = 10
 _IGNORED = {
-    Ignored.SOURCE: "This line is ignored by a comment (risk: ignore).",
-    Ignored.STORED: "This line is ignored, as you asked for; a code action here ends that.",
+    IgnoreReason.SOURCE: "This line is ignored by a comment (risk: ignore).",
+    IgnoreReason.STORED: "This line is ignored, as you asked for; a code action here ends that.",
 }
 
 

@@ -17,7 +17,7 @@ from risk_lsp.lab.evaluation.figures import (
     level_statistics,
     mean_figures,
 )
-from risk_lsp.lab.evaluation.reliability import Rescaled
+from risk_lsp.lab.evaluation.reliability import RescaledScores
 from risk_lsp.lab.evaluation.report_markdown import (
     benchmark_sentences,
     calibration_sentences,
@@ -48,7 +48,7 @@ def records(**changes: Any) -> LevelRecords:
 
 def figures(found: LevelRecords, resamples: int = 200) -> dict[str, Any]:
     """Where both maps leave the scores as they are."""
-    same = {name: Rescaled(scores, scores) for name, scores in found.scores.items()}
+    same = {name: RescaledScores(scores, scores) for name, scores in found.scores.items()}
     return level_statistics("line", found, same, resamples=resamples).figures()
 
 
@@ -98,7 +98,7 @@ def test_records_without_weight_do_not_count() -> None:
 
 def test_each_map_has_figures_of_its_own_and_the_order_is_that_of_the_scores_as_they_come() -> None:
     found = records(scores={PROBE: 1 - GOOD})
-    maps = {PROBE: Rescaled(GOOD, EDITED.astype(float))}
+    maps = {PROBE: RescaledScores(GOOD, EDITED.astype(float))}
     probe = level_statistics("line", found, maps, resamples=20).figures()["techniques"][PROBE]
 
     assert probe["bss_raw"][0] < 0 < probe["bss_platt"][0] < probe["bss_isotonic"][0] == 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from risk_lsp.probe.calibration import Calibration, Prior, Priors
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.server.documents.analysis import Analysis, DocumentLayout
-from risk_lsp.server.documents.ignored_lines import Ignored
+from risk_lsp.server.documents.ignored_lines import IgnoreReason
 from risk_lsp.server.documents.line_view import Circumstances, LineView, line_view
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document
@@ -86,7 +86,7 @@ def test_a_new_threshold_counts_at_once() -> None:
 
 def test_ignoring_a_line_and_stopping_that_leaves_its_number_as_it_was() -> None:
     first = show({"a": 0.4, "b": 0.5})
-    ignored = show({"a": 0.4, "b": 0.5}, first, ignored={1: Ignored.STORED})
+    ignored = show({"a": 0.4, "b": 0.5}, first, ignored={1: IgnoreReason.STORED})
     assert ignored.chosen == (0,)
     assert np.isnan(ignored.probabilities[1])
     assert show({"a": 0.4, "b": 0.51}, ignored).numbers.tolist() == first.numbers.tolist()

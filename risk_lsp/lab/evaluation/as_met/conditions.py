@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import LENGTH, Column, Passage, by_length, line_table, passage_of
-from risk_lsp.lab.evaluation.cross_validation import FEWEST_EDITED, Fold, Judged, judge_folds
+from risk_lsp.lab.evaluation.cross_validation import FEWEST_EDITED, Fold, HeldOutScores, judge_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
     TRIVIAL,
@@ -112,14 +112,16 @@ _MEASURES = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownPrograms:
     """Programs in one condition, with their weights, and the place of each in its text."""
 
     data: ProbeData
     places: tuple[Span, ...]
 
     @classmethod
-    def of(cls, data: ProbeData, programs: Sequence[LabelledProgram], places: Sequence[Span] | None = None) -> Shown:
+    def of(
+        cls, data: ProbeData, programs: Sequence[LabelledProgram], places: Sequence[Span] | None = None
+    ) -> ShownPrograms:
         """`programs` are those of `data`, in its order, as they look in the condition; each stands alone by default."""
         alone = tuple(Span(0, len(program.text)) for program in programs)
         return cls(replace(data, programs=list(programs)), alone if places is None else tuple(places))
@@ -153,35 +155,35 @@ def some_problems(data: ProbeData, most: int) -> ProbeData:
     return data.where(lambda program: program.group in wanted)
 
 
-def with_and_without_statement(data: ProbeData) -> dict[str, Shown]:
+def with_and_without_statement(data: ProbeData) -> dict[str, ShownPrograms]:
     """Programs of which it is known what was asked, under three conditions: as labelled, with it, and without it."""
     known = data.where(lambda program: with_question(program) is not None)
     shown = [with_question(program) or program for program in known.programs]
     return {
-        LABELLED: Shown.of(known, known.programs),
-        ASKED: Shown.of(known, shown),
-        BARE: Shown.of(known, [bare(program) for program in known.programs]),
+        LABELLED: ShownPrograms.of(known, known.programs),
+        ASKED: ShownPrograms.of(known, shown),
+        BARE: ShownPrograms.of(known, [bare(program) for program in known.programs]),
     }
 
 
-def alone_and_in_modules(data: ProbeData, functions: Sequence[str], seed: int) -> dict[str, Shown]:
+def alone_and_in_modules(data: ProbeData, functions: Sequence[str], seed: int) -> dict[str, ShownPrograms]:
     """The programs alone, and each of them inside a module among functions of others."""
     chooser = random.Random(seed)
     moved = [in_module(program, functions, chooser) for program in data.programs]
     return {
-        ALONE: Shown.of(data, data.programs),
-        IN_MODULE: Shown.of(data, [program for program, _ in moved], [place for _, place in moved]),
+        ALONE: ShownPrograms.of(data, data.programs),
+        IN_MODULE: ShownPrograms.of(data, [program for program, _ in moved], [place for _, place in moved]),
     }
 
 
 def measure_conditions(
-    conditions: Mapping[str, Shown], calibration: ProbeData, columns: Sequence[Column], resamples: int
+    conditions: Mapping[str, ShownPrograms], calibration: ProbeData, columns: Sequence[Column], resamples: int
 ) -> dict[str, dict[str, Any]]:
     """The figures that `measures_of` names by column and condition, with intervals over problems.
 
     Platt's maps are fitted to `calibration`, programs of other problems as they are labelled.
     """
-    known = _records(Shown.of(calibration, calibration.programs), columns)
+    known = _records(ShownPrograms.of(calibration, calibration.programs), columns)
     found: dict[str, dict[str, Any]] = {column.name: {} for column in columns}
     for name, shown in conditions.items():
         statistics = statistics_by_level(known, _records(shown, columns), resamples=resamples)
@@ -191,7 +193,7 @@ def measure_conditions(
     return found
 
 
-def _records(shown: Shown, columns: Sequence[Column]) -> dict[Level, LevelRecords]:
+def _records(shown: ShownPrograms, columns: Sequence[Column]) -> dict[Level, LevelRecords]:
     """Every line that a model wrote, and every program, with the scores of all columns."""
     programs = shown.data.programs
     passages = [
@@ -293,7 +295,7 @@ def _with_copies(data: ProbeData, sources: list[str], most: int) -> tuple[ProbeD
     return ProbeData(programs, weights, span_weights, data.labels), np.array(conditions, dtype=np.str_)
 
 
-def _statistics(judged: Judged, wanted: Mask, resamples: int, seed: int) -> dict[Level, LevelStatistics]:
+def _statistics(judged: HeldOutScores, wanted: Mask, resamples: int, seed: int) -> dict[Level, LevelStatistics]:
     """The statistics of the wanted programs by level; a level has none if none of its spans weighs anything."""
     found: dict[Level, LevelStatistics] = {}
     for level in _LEVELS:

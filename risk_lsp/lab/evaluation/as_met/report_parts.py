@@ -14,7 +14,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met import report_parts as parts
 from risk_lsp.lab.evaluation.as_met.columns import BundleColumn, Column, LengthColumn, TrivialColumn
 from risk_lsp.lab.evaluation.as_met.conditions import (
-    Shown,
+    ShownPrograms,
     alone_and_in_modules,
     measure_conditions,
     measure_sources,
@@ -106,7 +106,7 @@ def _sources(engine: Engine, bench: Bench, recipe: Recipe) -> dict[str, Any]:
     return {"about": {"programs": dict(sorted(programs.items())), "copies": bench.most}, "columns": columns}
 
 
-def _compare_columns(shown: dict[str, Shown], columns: list[Column], bench: Bench) -> dict[str, Any]:
+def _compare_columns(shown: dict[str, ShownPrograms], columns: list[Column], bench: Bench) -> dict[str, Any]:
     programs = next(iter(shown.values())).data.programs
     if not any(program.passed for program in programs) or all(program.passed for program in programs):
         raise BadInput(
