@@ -1,6 +1,7 @@
 """How fast the decoders read and write, held to what this machine multiplies.
 
-    python -m benchmarks.decoder [--model PATH ...] [--layers N] [--rounds 5] [--threads N] [--out FOLDER]
+    python -m benchmarks.decoder [--model PATH ...] [--only writing] [--layers N] [--rounds 5] [--threads N]
+                                 [--out FOLDER]
 
 PATH is a GGUF file or a model folder; without --model, the GGUF files of the folder that RISK_LSP_GGUF names. The
 default bundle's model is always measured. Each model has two processes of its own: one reads, with the lowest N layers
@@ -8,17 +9,22 @@ alone, which is how a probe has it (default: all); one writes, with the whole mo
 
 The full pass reads 2,000 tokens of Python without the head. Its share is of the rate at which the same library, in the
 same run and the same number type, multiplies 1,024 tokens with matrices of the model's own shapes; products with
-weights and between tokens are counted, those of tokens that windows share, too. Prints Markdown.
+weights and between tokens are counted, those of tokens that windows share, too.
+
+What a machine allows of writing is the smaller of two: a step reads all weights from memory once, however many rows it
+writes; each row multiplies each weight once. Prints Markdown.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -40,6 +46,7 @@ _TOKENS = 2000
 _TOKENS_OF_A_PRODUCT = 1024
 _PROMPT, _WRITTEN = 200, 32  # tokens
 _ROWS = (1, 8, 32)
+_BYTES_READ = 1 << 28  # more than any cache holds
 
 
 def reading(path: Path, layers: int | None, threads: int, rounds: int) -> Iterator[Figure]:
@@ -70,12 +77,26 @@ def reading(path: Path, layers: int | None, threads: int, rounds: int) -> Iterat
 def writing(path: Path, threads: int, rounds: int) -> Iterator[Figure]:
     """Tokens that are written in one second, all rows together, each behind 200 tokens of its own."""
     model = CodeModel.load(path, threads=threads)
+    shape = decoder_shape(locate_model(path).config)
+    assert shape is not None, f"{path} is run by transformers, not by a decoder of this project"
     token_ids = model.encode(program(400)).token_ids.astype(np.int64)
+    weights = shape.layers * sum(map(math.prod, _matrices(shape))) + shape.vocabulary * shape.width
+    width = 2 if model.dtype == "bfloat16" else 4
+    bandwidth = [_bytes_each_second(threads) for _ in range(rounds)]
+    rates = [_product_flops(shape) / each for each in timed(_products(model, shape), rounds)]
+    steps, row_rate = float(np.median(bandwidth)) / (width * weights), float(np.median(rates)) / (2 * weights)
+    yield Figure("reading memory", "GB/s", tuple(each / 1e9 for each in bandwidth), larger_is_better=True)
     for rows in _ROWS:
         prompts = [token_ids[first : first + _PROMPT] for first in range(0, 7 * rows, 7)]
         speeds = tuple(_written_each_second(model, prompts) for _ in range(rounds))
         name = f"{_label(path)}, {model.dtype}: writing, {rows} {'row' if rows == 1 else 'rows'}"
         yield Figure(name, "tokens/s", speeds, larger_is_better=True)
+        allowed = min(rows * steps, row_rate)
+        by = "memory" if rows * steps < row_rate else "matrix products"
+        shares = tuple(100 * each / allowed for each in speeds)
+        yield Figure(
+            f"{name}, share of what {by} allow{'s' * (by == 'memory')}", "%", shares, 60, larger_is_better=True
+        )
     yield Figure(f"{_label(path)}, {model.dtype}: memory with the head", "MB", (_kilobytes("VmRSS") / 1e3,))
 
 
@@ -88,6 +109,15 @@ def _written_each_second(model: CodeModel, prompts: Sequence[NDArray[np.int64]])
             decoding.advance(rows, decoding.logits.argmax(axis=1))
 
     return len(prompts) * _WRITTEN / seconds_of(write)
+
+
+def _bytes_each_second(threads: int) -> float:
+    """How much of the memory is read in one second, by so many threads, each its own part."""
+    parts = np.array_split(np.ones(_BYTES_READ // 4, np.float32), threads)
+    with ThreadPoolExecutor(threads) as pool:
+        # A product of a vector with itself reads it once, and holds no lock.
+        seconds = seconds_of(lambda: [*pool.map(lambda part: part @ part, parts)])
+    return _BYTES_READ / seconds
 
 
 def _matrices(shape: DecoderShape) -> list[tuple[int, int]]:
@@ -157,6 +187,7 @@ def main() -> int:
     parser.add_argument("part", nargs="?", choices=("reading", "writing"), help=argparse.SUPPRESS)
     parser.add_argument("path", nargs="?", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--model", type=Path, nargs="+", metavar="PATH", help="a GGUF file or a model folder")
+    parser.add_argument("--only", choices=("reading", "writing"), help="one of the two (default: both)")
     parser.add_argument("--layers", type=int, help="how many of the lowest blocks of those read (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=available_cores(), help="all cores unless given, as ships")
@@ -174,7 +205,8 @@ def main() -> int:
     default, *others = _models(args)
     for path in (default, *others):
         own = argparse.Namespace(**{**vars(args), "layers": None if path is default else args.layers})
-        found += _in_a_process_of_its_own("reading", path, own) + _in_a_process_of_its_own("writing", path, own)
+        for part in (args.only,) if args.only else ("reading", "writing"):
+            found += _in_a_process_of_its_own(part, path, own)
     report = f"{machine()}; {args.threads} threads, {args.rounds} rounds\n\n{markdown(found)}"
     print(report)
     if args.out is not None:

@@ -1,4 +1,8 @@
-"""Measure everything in one run: `python -m benchmarks.bench [--quick] [--out FOLDER]`; Markdown and JSON."""
+"""Measure everything in one run: `python -m benchmarks.bench [--quick] [--only PART ...] [--out FOLDER]`.
+
+Prints Markdown. What is written at the cursor is measured with the precise model, too, where that was fetched
+(`risk-lsp models`).
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,14 @@ import argparse
 import json
 import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.bench.figures import Figure, markdown
 from benchmarks.bench.profile import profile_markdown, time_by_part
 from risk_lsp import __version__
+from risk_lsp.model.store import ModelStore
 from risk_lsp.model.window_runs import available_cores
 
 
@@ -22,14 +27,15 @@ def main() -> int:
     parser.add_argument(
         "--quick", action="store_true", help="small sizes and few repetitions: does everything still run?"
     )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="some parts alone, such as writing")
     parser.add_argument("--out", type=Path, help="folder for bench.md and bench.json")
     args = parser.parse_args()
     figures = []
-    for figure in measure(quick=args.quick):
+    for figure in measure(args.only, quick=args.quick):
         print(f"{figure.name}: {figure.median:.4g} {figure.unit} {figure.verdict()}", file=sys.stderr, flush=True)
         figures.append(figure)
-    shares = time_by_part(200 if args.quick else 1000)
-    report = f"{machine()}\n\n{markdown(figures)}\n{profile_markdown(shares)}"
+    shares = time_by_part(200 if args.quick else 1000) if "model" in args.only else {}
+    report = f"{machine()}\n\n{markdown(figures)}" + (f"\n{profile_markdown(shares)}" if shares else "")
     print(report)
     if args.out is not None:
         args.out.mkdir(parents=True, exist_ok=True)
@@ -39,30 +45,43 @@ def main() -> int:
     return 0
 
 
-def measure(*, quick: bool) -> Iterator[Figure]:
-    """All figures, in the order of the report."""
+PRECISE = "qwen2.5-coder-0.5b"
+PARTS = ("start", "engine", "typing", "writing", "model")
+
+
+def measure(parts: Sequence[str], *, quick: bool) -> Iterator[Figure]:
+    """All figures of some parts, in the order of the report."""
     from benchmarks.bench import in_process, over_stdio, startup
     from risk_lsp.risk.engine import Engine
 
     repeat = 2 if quick else 5
-    engine = Engine.load()
-    yield from over_stdio.cold_start(repeat)
-    yield from startup.worker_start(repeat)
-    yield from in_process.span_queries(repeat)
-    yield from in_process.edits(engine, (200,) if quick else (200, 2000, 10_000))
-    yield from in_process.many_programs(engine, 20 if quick else 1000)
-    yield from over_stdio.changes(1000 if quick else 20_000, 50 if quick else 300)
-    yield from over_stdio.hover_while_busy(1000 if quick else 5000, 1 if quick else 5)
-    yield from over_stdio.first_lines(500 if quick else 4000, min(repeat, 3))
-    yield from over_stdio.writing(2 if quick else 20)
-    yield from over_stdio.memory_after_editing(20 if quick else 900)
-    from benchmarks.bench import hosts, matrix, rivals  # torch takes memory and seconds that the others should not see
+    if "start" in parts:
+        yield from over_stdio.cold_start(repeat)
+        yield from startup.worker_start(repeat)
+    if "engine" in parts:
+        engine = Engine.load()
+        yield from in_process.span_queries(repeat)
+        yield from in_process.edits(engine, (200,) if quick else (200, 2000, 10_000))
+        yield from in_process.many_programs(engine, 20 if quick else 1000)
+    if "typing" in parts:
+        yield from over_stdio.changes(1000 if quick else 20_000, 50 if quick else 300)
+        yield from over_stdio.hover_while_busy(1000 if quick else 5000, 1 if quick else 5)
+        yield from over_stdio.first_lines(500 if quick else 4000, min(repeat, 3))
+    if "writing" in parts:
+        is_here = any(model.name == PRECISE and model.path.exists() for model in ModelStore().models())
+        for bundle in ("built-in", PRECISE) if is_here else ("built-in",):
+            yield from over_stdio.writing(2 if quick else 20, bundle)
+    if "typing" in parts:
+        yield from over_stdio.memory_after_editing(20 if quick else 900)
+    if "model" in parts:
+        from benchmarks.bench import hosts, matrix, rivals  # torch takes memory and seconds the others should not see
 
-    rates = matrix.matrix_rates(4 * repeat)
-    yield from rates
-    yield from in_process.full_pass(engine, rates, 200 if quick else 2000, repeat)
-    yield from hosts.other_hosts(engine, 100 if quick else 500, 2)
-    yield from rivals.rivals(engine, repeat)
+        engine = Engine.load()
+        rates = matrix.matrix_rates(4 * repeat)
+        yield from rates
+        yield from in_process.full_pass(engine, rates, 200 if quick else 2000, repeat)
+        yield from hosts.other_hosts(engine, 100 if quick else 500, 2)
+        yield from rivals.rivals(engine, repeat)
 
 
 def machine() -> str:

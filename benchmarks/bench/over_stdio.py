@@ -91,13 +91,13 @@ def first_lines(lines: int, repeat: int) -> Iterator[Figure]:
     yield Figure(f"all numbers of {lines:,} lines, from opening", "s", tuple(whole))
 
 
-def writing(repeat: int) -> Iterator[Figure]:
+def writing(repeat: int, bundle: str) -> Iterator[Figure]:
     """What the model writes at the cursor: how long until it is shown, until its numbers are once it is accepted, and
     until a keystroke has ended it. Each time in a document of its own."""
     before, shown, published, ended = f"{program(60)}\n\ndef mean(values):\n    return sum(values) / ", [], [], []
     line = before.count("\n")
     place = {"line": line, "character": len(before.rpartition("\n")[2])}
-    with Client({"inlineCompletion": True, "debounce": 5}) as client:
+    with Client({"inlineCompletion": True, "debounce": 5, "bundle": bundle}) as client:
         for number in range(repeat + 1):  # the first time, things are loaded
             uri = f"file:///bench/{number}.py"
             client.open(before, uri)
@@ -118,9 +118,9 @@ def writing(repeat: int) -> Iterator[Figure]:
             client.insert(3, 0, 0, "x", uri)
             client.result(request)
             ended.append(1000 * (time.perf_counter() - started))
-    yield Figure("first text at the cursor, 60 lines before it", "s", tuple(shown[1:]))
-    yield Figure("numbers of an accepted text, from accepting", "ms", tuple(published[1:]), 50, 20)
-    yield Figure("end of the writing, from a keystroke", "ms", tuple(ended[1:]), 50, 20)
+    yield Figure(f"first text at the cursor, 60 lines before it, {bundle}", "s", tuple(shown[1:]), 0.7)
+    yield Figure(f"numbers of an accepted text, from accepting, {bundle}", "ms", tuple(published[1:]), 50, 20)
+    yield Figure(f"end of the writing, from a keystroke, {bundle}", "ms", tuple(ended[1:]), 50, 20)
 
 
 def memory_after_editing(edits: int) -> Iterator[Figure]:

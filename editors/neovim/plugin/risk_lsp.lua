@@ -24,6 +24,7 @@ local commands = {
   RiskSnooze = { nargs = '?', desc = 'Show nothing for some minutes' },
   RiskIgnore = { nargs = '?', complete = ignore_kinds, desc = 'Ignore the line from now on' },
   RiskGenerated = { range = true, bang = true, desc = 'Mark the range as written by a model' },
+  RiskWrite = { range = true, nargs = '*', desc = 'Write the body of a function' },
   RiskRepair = { range = true, bang = true, nargs = '*', desc = 'Look for a repair, or end that' },
   RiskExplain = { range = true, desc = 'Show the tokens behind the probability of the range' },
   RiskComplete = { desc = 'Show what the model would write at the cursor' },

@@ -17,6 +17,7 @@ import { Server } from './server/server';
 import { StatusItem } from './status/item';
 import { ProbabilityItem } from './status/probability';
 import { GhostText } from './writing/ghost';
+import { Preview } from './writing/preview';
 
 let server: Server | undefined;
 
@@ -24,7 +25,8 @@ export function activate(context: ExtensionContext): void {
   const log = window.createOutputChannel('risk-lsp', { log: true });
   const settings = new ServerSettings(context);
   const ghost = new GhostText();
-  const running = new Server(context, settings, log, ghost);
+  const preview = new Preview();
+  const running = new Server(context, settings, log, ghost, preview);
   server = running;
   const heatMap = new HeatMap(running);
   const report = new Report(running);
@@ -32,6 +34,7 @@ export function activate(context: ExtensionContext): void {
   context.subscriptions.push(
     log,
     ghost,
+    preview,
     running,
     heatMap,
     report,

@@ -53,8 +53,19 @@ export interface ExplainAnswer {
 export interface WrittenRisk {
   /** "1 line worth a look, 38%"; without a number where percentages were not measured. */
   words: string;
-  /** 0 (not worth a look) to 4 for each line that is not blank. */
-  lines: { step: number }[];
+  /** For each line that is not blank, where it begins in the text, and 0 (not worth a look) to 4. */
+  lines: { start: { line: number }; step: number }[];
+}
+
+/** A text that is being written and not in the document; `text: null` ends it. */
+export interface GrowingText {
+  /** Of the progress, by which it is cancelled. */
+  token: string | number;
+  uri: string;
+  text: string | null;
+  version?: number;
+  range?: { start: { line: number; character: number } };
+  risk?: WrittenRisk;
 }
 
 /** A line that changed since the last commit. */

@@ -3,7 +3,7 @@ import type { WrittenRisk } from '../src/protocol';
 import { wordsFor } from '../src/writing/words';
 
 function risk(words: string, ...steps: number[]): WrittenRisk {
-  return { words, lines: steps.map((step) => ({ step })) };
+  return { words, lines: steps.map((step, line) => ({ start: { line }, step })) };
 }
 
 test('one text has its own words, and the step of its riskiest line', () => {

@@ -47,7 +47,7 @@ async def carry_out(job: RepairJob, state: State, messenger: Messenger, folder: 
     hint = job.hint
     if hint is None:
         job.progress.report("waiting for your hint", 0.0)
-        hint = await messenger.ask_hint(job.part.uri, job.range)
+        hint = await messenger.ask_hint(job.part.uri, job.range, "repair")
         if hint is None:
             return RepairOutcome("cancelled")
     judge = await find_judge(job, state, messenger, ConsentStore(folder / "tests"))

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -105,9 +105,12 @@ class Messenger(LanguageServer):
             chosen = None if item is None else item.title
         return chosen if chosen in choices else None
 
-    async def ask_hint(self, uri: str, place: types.Range) -> str | None:
-        """The person's words about a place; None if they give none after all. Raises RiskError as `ask` does."""
-        answer = await self.ask(ASK_HINT, {"uri": uri, "range": place})
+    async def ask_hint(self, uri: str, place: types.Range, purpose: Literal["repair", "body"]) -> str | None:
+        """The person's words about a place, for what is to be made there; None if they give none after all.
+
+        Raises RiskError as `ask` does.
+        """
+        answer = await self.ask(ASK_HINT, {"uri": uri, "range": place, "purpose": purpose})
         hint = answer.get("hint") if isinstance(answer, dict) else None
         return hint if isinstance(hint, str) and hint.strip() else None
 

@@ -91,7 +91,7 @@ def _answered(
 
 async def _hint(session: Session, uri: str, place: types.Range, given: str | None) -> str | None:
     """The person's words; None if they give none after all."""
-    return await session.messenger.ask_hint(uri, place) if given is None else given.strip() or None
+    return await session.messenger.ask_hint(uri, place, "body") if given is None else given.strip() or None
 
 
 async def _told(
@@ -199,6 +199,7 @@ async def _offered(session: Session, part: Part, suggestion: Suggestion, progres
     previews = "preview" in state.client.offers
     annotates = state.client.annotates_edits and not previews
     if previews:
+        progress.end("written")  # nothing is left to be cancelled
         answer = await session.messenger.ask(CONFIRM_PREVIEW, _preview(session, part, progress, suggestion))
         if not (isinstance(answer, dict) and answer.get("accept") is True):
             return "discarded", words

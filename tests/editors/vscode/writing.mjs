@@ -6,6 +6,7 @@ import { changeSettings, settingsAreChanged } from './lib/folders.mjs';
 
 const SIGNATURE = 'def first(values):';
 const WRITTEN = 'return BUG values';
+const BODY = '\n    found = BUG(values)\n    return found';
 
 export function writingChecks(window, folders) {
   writeFileSync(join(folders.scripted, 'writes'), JSON.stringify([WRITTEN, 'return values[0]']));
@@ -25,11 +26,27 @@ export function writingChecks(window, folders) {
     await keyboard.press('Enter');
   }
 
+  /** Replace all by a signature without a body; the cursor stays in it. */
+  async function typeBare(comment) {
+    writeFileSync(join(folders.scripted, 'writes'), JSON.stringify([BODY]));
+    await keyboard.press('Control+a');
+    await keyboard.press('Delete');
+    await keyboard.type(comment ? `#${comment}` : '#');
+    await keyboard.press('Enter');
+    await keyboard.type(SIGNATURE);
+    await keyboard.press('Enter');
+    await keyboard.type('pass');
+    await keyboard.press('Escape');
+    await window.goToLine(2);
+  }
+
+  const text = async () => (await window.lines()).join('\n');
+
   async function ask() {
     await until('ghost text', async () => {
       await window.command('Trigger Inline Suggestion');
       await window.page.waitForTimeout(500);
-      return shown();
+      return (await shown()) && (await window.besideGhost()) !== '';
     });
   }
 
@@ -84,7 +101,63 @@ export function writingChecks(window, folders) {
       must(hover.includes('63%') && /Written by scripted model on .*, not edited since/.test(hover), hover);
       must(runs() === before, 'the model was run');
       await window.leave();
-      await change({ 'riskLsp.debounce': 0.1, 'riskLsp.inlineCompletion': null });
+      await window.save();
+    }],
+
+    ['a body grows in the document, with its heat; Escape cancels it, and the document is as it was', async () => {
+      await change({ 'riskLsp.debounce': 0.1 });
+      await typeBare(' PONDER');
+      const before = await text();
+      await window.codeAction('Write the body');
+      await until('the preview', async () => (await window.previewRows()).length === 2);
+      const [said, row] = await window.previewRows();
+      must(said.text.includes('Escape cancels') && row.text === '    found = BUG(values)', JSON.stringify([said, row]));
+      must(row.isTinted, 'no tint');
+      await window.screenshot('body-growing');
+      const started = Date.now();
+      await keyboard.press('Escape');
+      await until('it to go', async () => (await window.previewRows()).length === 0);
+      console.log(`       gone after ${Date.now() - started} ms`);
+      must((await text()) === before, await text());
+    }],
+
+    ['a key cancels it, too', async () => {
+      await window.codeAction('Write the body');
+      await until('the preview', async () => (await window.previewRows()).length === 2);
+      await keyboard.press('End');
+      await keyboard.type(' ');
+      await until('it to go', async () => (await window.previewRows()).length === 0);
+      await keyboard.press('Control+z');
+    }],
+
+    ['a finished body is taken by Tab, with its underline and hover, without a run of the model', async () => {
+      await typeBare('');
+      const before = runs();
+      await window.codeAction('Write the body');
+      await until('the finished text', async () => (await window.previewRows()).length === 3);
+      const [said, ...rows] = await window.previewRows();
+      must(said.text.includes('1 line worth a look, 63%: Tab accepts'), said.text);
+      must(rows.map(({ isTinted }) => isTinted).join() === 'true,false', JSON.stringify(rows));
+      await window.screenshot('body-finished');
+      await keyboard.press('Tab');
+      await window.waitForUnderlines(1);
+      must((await text()).trimEnd() === `#\n${SIGNATURE}${BODY}`, await text());
+      const hover = await window.hover('BUG');
+      must(/Written by scripted model on .*, not edited since/.test(hover), hover);
+      must(runs() === before, 'the model was run');
+      await window.leave();
+    }],
+
+    ['with a hint, the body begins with it', async () => {
+      await typeBare('');
+      await window.codeAction('Write the body with a hint');
+      await window.answer('Write the body with a hint', 'the first of them');
+      await until('the finished text', async () => (await window.previewRows()).length === 4);
+      await window.screenshot('body-with-a-hint');
+      await keyboard.press('Tab');
+      await until('the text', async () => (await text()).includes('# the first of them'));
+      await window.waitForUnderlines(1);
+      await change({ 'riskLsp.inlineCompletion': null });
       await window.save();
     }],
   ];

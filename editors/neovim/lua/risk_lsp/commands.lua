@@ -119,6 +119,17 @@ function M.RiskComplete()
   require('risk_lsp.ghost').ask()
 end
 
+function M.RiskWrite(args)
+  local bufnr, uri = here()
+  local range = range_of(args)
+  if not range then
+    return
+  end
+  local hint = args.args ~= '' and args.args or nil
+  local command = hint and 'riskLsp.writeBodyWithHint' or 'riskLsp.writeBody'
+  client.execute(bufnr, command, { uri, range, hint })
+end
+
 function M.RiskAnalyse()
   local bufnr, uri = here()
   client.execute(bufnr, 'riskLsp.analyseNow', { uri })

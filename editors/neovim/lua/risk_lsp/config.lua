@@ -4,6 +4,7 @@ local M = {}
 local client = require('risk_lsp.client')
 local lines = require('risk_lsp.lines')
 local options = require('risk_lsp.options')
+local preview = require('risk_lsp.preview')
 local repair = require('risk_lsp.repair')
 local state = require('risk_lsp.state')
 
@@ -13,7 +14,7 @@ local HAS_CONFIG = vim.fn.has('nvim-0.11') == 1
 local function capabilities()
   local all = vim.lsp.protocol.make_client_capabilities()
   all.general = nil -- position encodings: Neovim's defaults, or what the user set for all servers
-  local offers = vim.tbl_extend('error', { status = true, analysed = true }, repair.OFFERS)
+  local offers = vim.tbl_extend('error', { status = true, analysed = true }, repair.OFFERS, preview.OFFERS)
   all.experimental = { riskLsp = offers }
   return all
 end
@@ -33,7 +34,15 @@ local function handlers()
     ['riskLsp/analysed'] = function(_, params)
       lines.scored(params.uri, params.version)
     end,
-    ['riskLsp/askHint'] = repair.ask_hint,
+    ['riskLsp/askHint'] = function(_, params)
+      return repair.ask_hint(params)
+    end,
+    ['riskLsp/preview'] = function(_, params)
+      preview.show(params)
+    end,
+    ['riskLsp/confirmPreview'] = function(_, params)
+      return preview.confirm(params)
+    end,
   }
 end
 

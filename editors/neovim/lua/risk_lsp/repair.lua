@@ -9,9 +9,11 @@ local EXPLAIN = 'riskLsp.explain'
 M.OFFERS = { hint = true, explanation = true }
 
 --- The answer to the server's question for a hint. Older versions wait for it, newer ones go on meanwhile.
+---@param params { purpose?: string } what is to be made of the hint
 ---@return { hint: string }
-function M.ask_hint()
-  local question = { prompt = 'What do you think is wrong? ' }
+function M.ask_hint(params)
+  local is_body = params.purpose == 'body'
+  local question = { prompt = is_body and 'What should it do? ' or 'What do you think is wrong? ' }
   local running, is_main = coroutine.running()
   local hint
   if running and not is_main then

@@ -35,6 +35,8 @@ export function registerCommands(
     showReport: () => report.show(),
     repair: () => onSelection(server, 'riskLsp.repair'),
     repairWithHint: () => onSelection(server, 'riskLsp.repairWithHint'),
+    writeBody: () => onSelection(server, 'riskLsp.writeBody'),
+    writeBodyWithHint: () => onSelection(server, 'riskLsp.writeBodyWithHint'),
     explain: () => onSelection(server, EXPLAIN),
     setEndpointKey: () => setEndpointKey(secrets),
     setHostKey: async () => {

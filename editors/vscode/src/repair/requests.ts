@@ -4,7 +4,14 @@ import { chat } from './chat';
 import { keyOf } from './key';
 
 /** What this client offers to answer, as it says in its capabilities; see docs/protocol.md. */
-export const OFFERS = { hint: true, consent: true, chat: true, secret: true, explanation: true };
+export const OFFERS = {
+  hint: true,
+  consent: true,
+  chat: true,
+  secret: true,
+  explanation: true,
+  preview: true,
+};
 
 /** Answer what the server asks for: a hint, consent, the editor's model, the endpoint's key. Keys are added to `secrets`. */
 export function answerRequests(
@@ -12,7 +19,9 @@ export function answerRequests(
   context: ExtensionContext,
   secrets: Set<string>,
 ): void {
-  client.onRequest('riskLsp/askHint', (_: unknown, token: CancellationToken) => askHint(token));
+  client.onRequest('riskLsp/askHint', ({ purpose }: { purpose?: string }, token: CancellationToken) =>
+    askHint(purpose === 'body' ? BODY : REPAIR, token),
+  );
   client.onRequest('riskLsp/askForConsent', askForConsent);
   client.onRequest('riskLsp/chat', chat);
   client.onRequest('riskLsp/secret', async ({ endpoint }: { endpoint: string }) => {
@@ -24,13 +33,17 @@ export function answerRequests(
   });
 }
 
-async function askHint(token: CancellationToken): Promise<{ hint: string | null }> {
-  const options = {
-    title: 'Request a repair with a hint',
-    prompt: 'What do you think is wrong, or what should it do?',
-    ignoreFocusOut: true,
-  };
-  return { hint: (await window.showInputBox(options, token)) || null };
+const REPAIR = {
+  title: 'Request a repair with a hint',
+  prompt: 'What do you think is wrong, or what should it do?',
+};
+const BODY = { title: 'Write the body with a hint', prompt: 'What should it do? This becomes a comment.' };
+
+async function askHint(
+  question: { title: string; prompt: string },
+  token: CancellationToken,
+): Promise<{ hint: string | null }> {
+  return { hint: (await window.showInputBox({ ...question, ignoreFocusOut: true }, token)) || null };
 }
 
 /** In a dialog: a message goes out of sight after some seconds, and the server waits on. The last choice shuts it. */

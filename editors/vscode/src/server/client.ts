@@ -17,11 +17,13 @@ import { answerRequests, OFFERS } from '../repair/requests';
 import { withoutSecrets } from '../repair/secrets';
 import { documentSelector } from '../selector';
 import type { GhostText } from '../writing/ghost';
+import type { Preview } from '../writing/preview';
 import type { Candidate } from './candidates';
 
 /**
  * A client that starts the server with `candidate`. `gaveUp` is called once the server has crashed too often, `explained`
- * with every explanation that the server gives. `ghost` hears of every text that is offered at the cursor.
+ * with every explanation that the server gives. `ghost` hears of every text that is offered at the cursor, `preview` of
+ * the body of a function as it grows.
  */
 export function createClient(
   context: ExtensionContext,
@@ -31,6 +33,7 @@ export function createClient(
   gaveUp: () => void,
   explained: (markdown: string) => void,
   ghost: GhostText,
+  preview: Preview,
 ): LanguageClient {
   const secrets = new Set<string>();
   const options: LanguageClientOptions = {
@@ -48,7 +51,9 @@ export function createClient(
         belowHint(await next(document, position, token), document, position),
       provideInlineCompletionItems: async (document, position, context, token, next) => {
         const found = config.inlineCompletion() ? await next(document, position, context, token) : [];
-        ghost.show(document, position, token.isCancellationRequested ? [] : found);
+        if (!token.isCancellationRequested) {
+          ghost.show(document, position, found);
+        }
         return found;
       },
       executeCommand: async (command, args, next) => {
@@ -82,6 +87,7 @@ export function createClient(
     clear: () => {},
   });
   answerRequests(client, context, secrets);
+  preview.listen(client);
   return client;
 }
 

@@ -9,6 +9,7 @@ import {
 import type { ServerSettings } from '../config';
 import { ANALYSED, type Analysed, STATUS, type Status, USER_SETTINGS } from '../protocol';
 import type { GhostText } from '../writing/ghost';
+import type { Preview } from '../writing/preview';
 import { createClient } from './client';
 import { installCommand, locateServer, ServerNotFound } from './locate';
 
@@ -54,6 +55,7 @@ export class Server implements Disposable {
     private readonly settings: ServerSettings,
     private readonly log: LogOutputChannel,
     private readonly ghost: GhostText,
+    private readonly preview: Preview,
   ) {}
 
   get isRunning(): boolean {
@@ -164,6 +166,7 @@ export class Server implements Disposable {
       gaveUp,
       explained,
       this.ghost,
+      this.preview,
     );
     this.client = client;
     client.onDidChangeState(({ newState }) => this.clientChanged(client, newState));

@@ -275,6 +275,20 @@ export class Window {
     );
   }
 
+  /** What is drawn of a body that is being written: the words behind the header, then its lines, by style sheets, too. */
+  previewRows() {
+    return this.page.evaluate(() =>
+      [...document.querySelectorAll('.view-line span')]
+        .map((span) => getComputedStyle(span, '::after'))
+        .filter(({ content, whiteSpace }) => content.startsWith('"') && whiteSpace === 'pre')
+        .sort((one, other) => (Number.parseFloat(one.top) || 0) - (Number.parseFloat(other.top) || 0))
+        .map(({ content, backgroundImage }) => ({
+          text: content.slice(1, -1).replaceAll('\\"', '"'),
+          isTinted: backgroundImage.startsWith('linear-gradient'),
+        })),
+    );
+  }
+
   /** Wait for a dialog, which stays until it is answered; its text. */
   async dialog(text) {
     const dialog = this.page.locator('.monaco-dialog-box', { hasText: text });
@@ -347,6 +361,16 @@ export class Window {
         }
       }
     });
+  }
+
+  /** The lines of the editor that are in view, from the top: those of the page stand in any order. */
+  async lines() {
+    const found = await this.page.locator(LINES).evaluateAll((lines) =>
+      lines
+        .sort((one, other) => one.getBoundingClientRect().top - other.getBoundingClientRect().top)
+        .map((line) => line.innerText),
+    );
+    return found.map((line) => line.replaceAll('\u00a0', ' '));
   }
 
   /** Text of a line, as shown. */
