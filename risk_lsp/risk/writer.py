@@ -76,7 +76,7 @@ class Writer:
         prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, blanks)
         layers = self._engine.manifest.layers
 
-        def grown(so_far: Continuation) -> None:
+        def tell(so_far: Continuation) -> None:
             written = _worth_showing(so_far, blanks, text[task.end :])
             if on_line is not None and written is not None:
                 on_line(self._score_written(task, start, written, so_far, run, around))
@@ -88,7 +88,7 @@ class Writer:
             temperature=task.temperature,
             top_p=_TOP_P,
             layers=layers,
-            on_line=None if on_line is None else grown,
+            on_line=None if on_line is None else tell,
         )
         shown = [_worth_showing(each, blanks, text[task.end :]) for each in found]
         scored = {

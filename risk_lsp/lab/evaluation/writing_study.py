@@ -116,7 +116,7 @@ def draw(
 
     `load` is called if something is missing.
     """
-    known = {found.task_id: found for found in _drawn_before(store) if found.options == options}
+    known = {found.task_id: found for found in _read_drawn(store) if found.options == options}
     missing = [each for each in begun if each.problem.task_id not in known]
     if missing:
         writer = Writer(load())
@@ -133,7 +133,7 @@ def draw(
     return [known[each.problem.task_id] for each in begun]
 
 
-def _drawn_before(store: Path) -> Iterator[DrawnProblem]:
+def _read_drawn(store: Path) -> Iterator[DrawnProblem]:
     for where, record in read_appended(store):
         try:
             texts = {"likeliest": DrawnText(**record["likeliest"]), "drawn": [DrawnText(**e) for e in record["drawn"]]}
@@ -216,7 +216,7 @@ def figures_of(found: Sequence[DrawnProblem], passed: Sequence[Sequence[bool]], 
         RANDOM: np.array([np.mean(verdicts[1:]) for verdicts in passed], float),
     }
     for name, score in _SCORES.items():
-        picks = [_best(problem.drawn, score) for problem in found]
+        picks = [_pick(problem.drawn, score) for problem in found]
         rates[name] = np.array([verdicts[1 + pick] for verdicts, pick in zip(passed, picks, strict=True)], float)
     rates["any of them that passes"] = np.array([any(verdicts[1:]) for verdicts in passed], float)
     rates["the likeliest, word by word"] = np.array([verdicts[0] for verdicts in passed], float)
@@ -244,7 +244,7 @@ def figures_of(found: Sequence[DrawnProblem], passed: Sequence[Sequence[bool]], 
     }
 
 
-def _best(texts: Sequence[DrawnText], score: Callable[[DrawnText], float]) -> int:
+def _pick(texts: Sequence[DrawnText], score: Callable[[DrawnText], float]) -> int:
     written = [place for place, text in enumerate(texts) if text.text] or [0]
     return max(written, key=lambda place: score(texts[place]))
 

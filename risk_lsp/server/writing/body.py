@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Coroutine
 from dataclasses import replace
 from textwrap import wrap
@@ -19,7 +20,7 @@ from risk_lsp.server.command_table import WRITE_BODY_WITH_HINT
 from risk_lsp.server.repair.confirmations import is_accepted
 from risk_lsp.server.wire.convert import range_of, span_of
 from risk_lsp.server.wire.messenger import CONFIRM_PREVIEW, PREVIEW, WorkDoneProgress
-from risk_lsp.server.writing.inline_completion import accept_written
+from risk_lsp.server.writing.inline_completion import accept
 from risk_lsp.server.writing.suggestions import Suggestion
 from risk_lsp.text.document import Part, Span
 from risk_lsp.text.extents import body_place
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _TEXTS = 3
 _MOST_TOKENS = 256
 _SECONDS = 55.0  # less than a question to the worker may take
+_SECONDS_TO_HEAR = 2.0
 _LINES = 12  # about as many make a whole bar
 _ANNOTATION = "body"
 _COMMENT_WIDTH = 80
@@ -44,7 +46,7 @@ def write_body(session: Session, uri: str, place: types.Range, token: int | str 
     part, where = _body_at(session, uri, place)
     progress = _progress(session, token)
     writing = _begin(session, part, where, "", progress)
-    return _answered(session, _finished(session, part, where, writing, progress), progress, token)
+    return _answer(session, _await_outcome(session, part, where, writing, progress), progress, token)
 
 
 def write_body_with_hint(
@@ -56,9 +58,9 @@ def write_body_with_hint(
     part, where = _body_at(session, uri, place)
     progress = _progress(session, token)
     progress.report("waiting for your hint", 0.0)
-    asking = asyncio.get_running_loop().create_task(_hint(session, uri, place, hint))
+    asking = asyncio.get_running_loop().create_task(_ask_hint(session, uri, place, hint))
     session.inline_completions.shown[progress.token] = asking
-    return _answered(session, _told(session, part, where, asking, progress), progress, token)
+    return _answer(session, _write_once_told(session, part, where, asking, progress), progress, token)
 
 
 def _body_at(session: Session, uri: str, place: types.Range) -> tuple[Part, Span]:
@@ -78,7 +80,7 @@ def _progress(session: Session, token: int | str | None) -> WorkDoneProgress:
     return WorkDoneProgress("risk-lsp writes", session.messenger, supported=supported, token=token)
 
 
-def _answered(
+def _answer(
     session: Session, work: Coroutine[Any, Any, dict[str, str]], progress: WorkDoneProgress, token: int | str | None
 ) -> Any:
     working = asyncio.get_running_loop().create_task(work)
@@ -89,12 +91,12 @@ def _answered(
     return working
 
 
-async def _hint(session: Session, uri: str, place: types.Range, given: str | None) -> str | None:
+async def _ask_hint(session: Session, uri: str, place: types.Range, given: str | None) -> str | None:
     """The person's words; None if they give none after all."""
     return await session.messenger.ask_hint(uri, place, "body") if given is None else given.strip() or None
 
 
-async def _told(
+async def _write_once_told(
     session: Session, part: Part, where: Span, asking: asyncio.Task[str | None], progress: WorkDoneProgress
 ) -> dict[str, str]:
     """Write once the person has given a hint."""
@@ -111,7 +113,7 @@ async def _told(
     except Exception:
         progress.end("cancelled")
         raise
-    return await _finished(session, part, where, writing, progress)
+    return await _await_outcome(session, part, where, writing, progress)
 
 
 def hint_comment(text: str, where: Span, hint: str) -> str:
@@ -163,7 +165,7 @@ def _preview(session: Session, part: Part, progress: WorkDoneProgress, suggestio
     }
 
 
-async def _finished(
+async def _await_outcome(
     session: Session, part: Part, where: Span, writing: asyncio.Task[list[WrittenText]], progress: WorkDoneProgress
 ) -> dict[str, str]:
     """What came of it: {status, message}. JsonRpcRequestCancelled where it was given up."""
@@ -177,7 +179,7 @@ async def _finished(
         if error is not None:
             words = f"nothing was written: {error if isinstance(error, RiskError) else 'it took too long'}"
         elif found := session.inline_completions.offer(part, where, writing.result()):
-            status, words = await _offered(session, part, found[0], progress)
+            status, words = await _offer(session, part, found[0], progress)
         else:
             status, words = "not found", "nothing was written that is worth showing"
     finally:
@@ -189,7 +191,7 @@ async def _finished(
     return {"status": status, "message": words}
 
 
-async def _offered(session: Session, part: Part, suggestion: Suggestion, progress: WorkDoneProgress) -> tuple[str, str]:
+async def _offer(session: Session, part: Part, suggestion: Suggestion, progress: WorkDoneProgress) -> tuple[str, str]:
     """Have the person confirm a text, and apply it. RiskError if the client refuses a request."""
     state, document = session.state, part.document
     words = suggestion.words(state.settings.threshold)
@@ -225,5 +227,9 @@ async def _offered(session: Session, part: Part, suggestion: Suggestion, progres
     )
     if answer is None or not answer.applied:
         return "discarded", words
-    accept_written(session, part.uri, suggestion.id)
+    ends = time.monotonic() + _SECONDS_TO_HEAR
+    # VS Code answers, and then tells of the edit.
+    while state.documents.is_newest(document) and time.monotonic() < ends:
+        await asyncio.sleep(0.005)
+    accept(session, part.uri, suggestion)
     return "applied", words

@@ -19,7 +19,7 @@ from risk_lsp.server.state import State
 from risk_lsp.server.wire.convert import offset_of, range_of
 from risk_lsp.server.wire.messenger import Messenger
 from risk_lsp.server.wire.protocol import barrier
-from risk_lsp.server.writing.suggestions import Suggestion, Suggestions
+from risk_lsp.server.writing.suggestions import Suggestion, Suggestions, find_accepted
 from risk_lsp.text.document import Part, Span
 from risk_lsp.text.extents import Extent, extent_at
 from risk_lsp.worker.supervisor import ScoredArrays
@@ -85,7 +85,7 @@ class InlineCompletions:
         `opening`: the last of the text before the place that is a part of what is offered.
         """
         self.give_up()
-        self.writing = asyncio.get_running_loop().create_task(self._written(task, on_line, seconds, opening))
+        self.writing = asyncio.get_running_loop().create_task(self._ask_worker(task, on_line, seconds, opening))
         return self.writing
 
     def give_up(self) -> None:
@@ -110,7 +110,7 @@ class InlineCompletions:
             self._told = True
             self._messenger.tell(types.MessageType.Info, _RECOMMENDATION)
 
-    async def _written(
+    async def _ask_worker(
         self, task: WritingTask, on_line: Callable[[WrittenText], None], seconds: float, opening: str
     ) -> list[WrittenText]:
         def texts_of(answer: ScoredArrays) -> list[WrittenText]:
@@ -170,6 +170,12 @@ async def _outcome(writing: asyncio.Task[list[WrittenText]]) -> list[WrittenText
 
 
 def accept_written(session: Session, uri: str, suggestion_id: int) -> bool:
+    """`accept` for a suggestion that was offered, by its id."""
+    suggestion = session.inline_completions.suggestions.get(suggestion_id)
+    return suggestion is not None and accept(session, uri, suggestion)
+
+
+def accept(session: Session, uri: str, suggestion: Suggestion) -> bool:
     """Mark what stands in a document of a suggestion as generated, with the numbers that it came with.
 
     Returns whether it stands there.
@@ -178,7 +184,7 @@ def accept_written(session: Session, uri: str, suggestion_id: int) -> bool:
     document = session.questions.part_of(uri).document
     view = state.views.get_whole(document.uri)
     last = None if view is None else view.analysis
-    found = session.inline_completions.suggestions.accepted(suggestion_id, document, last)
+    found = find_accepted(suggestion, document, last)
     if found is None:
         return False
     text, host = document.lines.slice(*found.span), state.host

@@ -133,27 +133,31 @@ class Suggestions:
         """Keep nothing."""
         self._before = self._offered = {}
 
-    def accepted(self, suggestion_id: int, document: Document, last: Analysis | None) -> AcceptedText | None:
-        """What became of a suggestion in the newest text of its document; None if it does not stand there.
-
-        `last`: the last whole analysis of the document, of this or an earlier text.
-        """
-        found = self._offered.get(suggestion_id) or self._before.get(suggestion_id)
-        if found is None or found.before.uri != document.uri:
-            return None
-        before, text, start = found.before.text, document.text, found.replaced.start
-        prompt = found.written.prompt_hash
-        length = len(text) - len(before) + (found.replaced.end - start)
-        taken = found.written.text[:length] if length > 0 else ""
-        if taken and text == before[:start] + taken + before[found.replaced.end :]:
-            risks, known = _known_of(found, document, len(taken), last)
-            return AcceptedText(Span(start, start + len(taken)), risks, known, prompt)
-        whole = found.written.text
-        is_there = text.startswith(whole, start)
-        return AcceptedText(Span(start, start + len(whole)), None, (), prompt) if is_there else None
+    def get(self, suggestion_id: int) -> Suggestion | None:
+        """One of them by its id."""
+        return self._offered.get(suggestion_id) or self._before.get(suggestion_id)
 
 
-def _known_of(
+def find_accepted(found: Suggestion, document: Document, last: Analysis | None) -> AcceptedText | None:
+    """What became of a suggestion in the newest text of its document; None if it does not stand there.
+
+    `last`: the last whole analysis of the document, of this or an earlier text.
+    """
+    if found.before.uri != document.uri:
+        return None
+    before, text, start = found.before.text, document.text, found.replaced.start
+    prompt = found.written.prompt_hash
+    length = len(text) - len(before) + (found.replaced.end - start)
+    taken = found.written.text[:length] if length > 0 else ""
+    if taken and text == before[:start] + taken + before[found.replaced.end :]:
+        risks, known = _risks_after(found, document, len(taken), last)
+        return AcceptedText(Span(start, start + len(taken)), risks, known, prompt)
+    whole = found.written.text
+    is_there = text.startswith(whole, start)
+    return AcceptedText(Span(start, start + len(whole)), None, (), prompt) if is_there else None
+
+
+def _risks_after(
     found: Suggestion, document: Document, taken: int, last: Analysis | None
 ) -> tuple[RiskMap, tuple[Span, ...] | None]:
     """The risks of the newest text: what the model saw of it while it wrote, and elsewhere what was known before."""

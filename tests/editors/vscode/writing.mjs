@@ -94,8 +94,11 @@ export function writingChecks(window, folders) {
       await window.waitForUnderlines(1);
       await until('the tint', async () => (await window.tints()).length > 0);
       must((await window.line(2)).includes(WRITTEN), await window.line(2));
-      await keyboard.press('Escape'); // the editor asks for more behind it
-      await until('the rest to go', async () => !(await shown()) && (await window.besideGhost()) === '');
+      await until('the rest to go', async () => {
+        await keyboard.press('Escape'); // the editor asks for more behind it
+        await window.page.waitForTimeout(1_000);
+        return !(await shown()) && (await window.besideGhost()) === '';
+      });
       const hover = await window.hover('BUG');
       await window.screenshot('ghost-accepted');
       must(hover.includes('63%') && /Written by scripted model on .*, not edited since/.test(hover), hover);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -144,6 +145,37 @@ async def test_an_accepted_preview_is_applied_and_shown_without_a_run(
     assert (tmp_path / "runs").read_text("utf-8") == runs
     written = await person.request("riskLsp/written", {"uri": uri})
     assert [region["isUnchanged"] for region in written["regions"]] == [True]
+
+
+async def test_what_is_offered_at_the_cursor_meanwhile_takes_nothing_from_a_preview(
+    previewing: tuple[Person, str],
+) -> None:
+    person, uri = previewing
+    person.silent.add("riskLsp/confirmPreview")
+    request = ask(person, uri)
+    shown = await person.message(lambda message: message.get("method") == "riskLsp/confirmPreview")
+    place = {"line": 5, "character": 9}
+    for _ in range(3):
+        asked = {"textDocument": {"uri": uri}, "position": place, "context": {"triggerKind": 2}}
+        await person.request("textDocument/inlineCompletion", asked)
+    person.send({"jsonrpc": "2.0", "id": shown["id"], "result": {"accept": True}})
+
+    assert (await person.result_of(request))["status"] == "applied"
+    assert len((await person.request("riskLsp/written", {"uri": uri}))["regions"]) == 1
+
+
+async def test_an_editor_may_answer_before_it_tells_of_the_edit(previewing: tuple[Person, str]) -> None:
+    person, uri = previewing
+
+    def apply_late(params: Any) -> dict[str, bool]:
+        text = PROGRAM.replace("\n    pass", GROWING)
+        asyncio.get_running_loop().call_later(0.1, lambda: person.replace(uri, 2, text))
+        return {"applied": True}
+
+    person.replies["workspace/applyEdit"] = apply_late
+    await person.result_of(ask(person, uri))
+
+    assert len((await person.request("riskLsp/written", {"uri": uri}))["regions"]) == 1
 
 
 async def test_a_preview_that_is_dismissed_changes_nothing(previewing: tuple[Person, str]) -> None:

@@ -7,6 +7,7 @@ import {
   type Position,
   Range,
   type TextDocument,
+  type TextEditor,
   ThemeColor,
   window,
   workspace,
@@ -30,6 +31,8 @@ export class GhostText implements Disposable {
   private readonly type = window.createTextEditorDecorationType({});
   private readonly listening: Disposable;
   private isShown = false;
+  /** Where the words are, and in which version of the text. */
+  private at: { document: TextDocument; version: number; position: Position } | undefined;
 
   constructor() {
     this.listening = Disposable.from(
@@ -37,8 +40,8 @@ export class GhostText implements Disposable {
         this.hide();
         await commands.executeCommand('editor.action.inlineSuggest.hide');
       }),
-      window.onDidChangeTextEditorSelection(() => this.hide()),
-      workspace.onDidChangeTextDocument(() => this.hide()),
+      window.onDidChangeTextEditorSelection(({ textEditor }) => this.check(textEditor)),
+      workspace.onDidChangeTextDocument(() => this.check(window.activeTextEditor)),
     );
   }
 
@@ -57,6 +60,7 @@ export class GhostText implements Disposable {
       renderOptions: { after: { contentText: words.text, color, margin: '0 0 0 3ch', fontStyle: 'italic' } },
     };
     editor.setDecorations(this.type, [option]);
+    this.at = { document, version: document.version, position };
     this.say(true);
   }
 
@@ -73,7 +77,21 @@ export class GhostText implements Disposable {
     }
   }
 
+  /** Hide the words unless text and cursor are as they were: an event may tell of what was so before. */
+  private check(editor: TextEditor | undefined): void {
+    const { at } = this;
+    const isThere =
+      at &&
+      editor?.document === at.document &&
+      at.document.version === at.version &&
+      editor.selection.active.isEqual(at.position);
+    if (!isThere) {
+      this.hide();
+    }
+  }
+
   private hide(): void {
+    this.at = undefined;
     this.say(false);
     for (const editor of window.visibleTextEditors) {
       editor.setDecorations(this.type, []);
