@@ -36,6 +36,7 @@ require('risk_lsp').setup({{
 }})
 vim.keymap.set('i', '<C-f>', '<Plug>(risk-lsp-accept)')
 vim.keymap.set('i', '<C-d>', '<Plug>(risk-lsp-dismiss)')
+vim.keymap.set('i', '<C-g>', function() vim.lsp.inline_completion.get() end)
 """
 FAULTY = '''def digit_sum(number):
     """The sum of the digits of a number.
@@ -193,5 +194,29 @@ def test_what_the_model_would_write_is_shown_with_its_number_then_dropped_or_acc
         terminal.type("K")
         terminal.wait_for_text("Written by")
         keep(terminal, f"neovim-{version}-written")
+    finally:
+        terminal.close()
+
+
+def test_neovim_shows_and_takes_what_the_model_would_write_by_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mean.py"
+    file.write_text(BEGUN, encoding="utf-8")
+    (tmp_path / "home").mkdir()
+    terminal = start(tmp_path / "home", file, "0.12", "light", (90, 14), writes=True)
+    try:
+        terminal.wait_for_text(f"risk {NUMBER}")
+        terminal.type(":lua vim.lsp.inline_completion.enable()")
+        terminal.press("Enter")
+        terminal.type("GA / ")
+        terminal.wait_for_text(r"sum\(values\) / \w")
+        assert "worth a look" not in terminal.screen(), "the plugin shows none beside it"
+        terminal.press("C-g")
+        terminal.press("Escape")
+        terminal.type(":w")
+        terminal.press("Enter")
+        written = tmp_path / "home/mean.py"
+        terminal.wait_for("the file", lambda: re.search(r"sum\(values\) / \S", written.read_text(encoding="utf-8")))
+        terminal.type("K")
+        terminal.wait_for_text("Written by")
     finally:
         terminal.close()

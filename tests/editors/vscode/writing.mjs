@@ -143,8 +143,8 @@ export function writingChecks(window, folders) {
       must(rows.map(({ isTinted }) => isTinted).join() === 'true,false', JSON.stringify(rows));
       await window.screenshot('body-finished');
       await keyboard.press('Tab');
+      await until('the text', async () => (await text()).trimEnd() === `#\n${SIGNATURE}${BODY}`);
       await window.waitForUnderlines(1);
-      must((await text()).trimEnd() === `#\n${SIGNATURE}${BODY}`, await text());
       const hover = await window.hover('BUG');
       must(/Written by scripted model on .*, not edited since/.test(hover), hover);
       must(runs() === before, 'the model was run');

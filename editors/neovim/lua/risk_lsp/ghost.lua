@@ -25,9 +25,12 @@ local INVOKED, AUTOMATIC = 1, 2 -- the protocol's kinds of triggers
 local ghost
 local asked = 0 -- requests so far: an answer to an older one is dropped
 
+--- Whether text comes by itself; from 0.12 on Neovim can show it itself.
 ---@return boolean
 local function is_on()
+  local own = vim.lsp.inline_completion
   return options.current.settings.inlineCompletion == true
+    and not (own and own.is_enabled({ bufnr = 0 }))
 end
 
 ---@return integer row from 0
