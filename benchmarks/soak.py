@@ -32,13 +32,13 @@ from typing import Any
 from tests.server.lsp_client import LspClient
 
 _DOCUMENTS, _LINES = 5, 200
-_SECONDS_PER_KEY = (0.08, 0.3)  # a quick and a slow typist's
-_SECONDS_OF_READING = (1.5, 5.0)
+SECONDS_PER_KEY = (0.08, 0.3)  # a quick and a slow typist's
+SECONDS_OF_READING = (1.5, 5.0)
 _SECONDS_BETWEEN_SAMPLES = 2.0
 _CACHE_MEGABYTES, _WARM_UPS = 24, 40
 _SECONDS_TO_REST = 4.0  # the worker gives freed memory back after a second without a question
 _FLAT, _IDLE = 5.0, 1.0  # per cent
-_TYPED = [
+TYPED = [
     "    total += value * 2  # the sum so far",
     "    if index > len(values): return None",
     "    for place, name in enumerate(names):",
@@ -46,7 +46,7 @@ _TYPED = [
     "    return sorted(result, key=lambda item: item[1])",
     "def count_up(values, limit=10):",
 ]
-_FUNCTION = """
+FUNCTION = """
 def matches_{n}(items, target):
     count = 0
     for place, item in enumerate(items):
@@ -126,7 +126,7 @@ async def _warm_up(client: LspClient, document: Document, chance: random.Random)
     if len(document.lines) > _LINES:
         _delete(client, document, chance)
     else:
-        line, typed = chance.randrange(len(document.lines)), chance.choice(_TYPED)
+        line, typed = chance.randrange(len(document.lines)), chance.choice(TYPED)
         document.lines.insert(line, typed)
         _send(client, document, line, 0, line, 0, f"{typed}\n")
     await client.diagnostics(document.uri, document.version, seen)
@@ -148,7 +148,7 @@ async def _work_a_little(client: LspClient, document: Document, chance: random.R
     else:
         await _type_a_line(client, document, chance, figures)
     figures.bursts += 1
-    await asyncio.sleep(chance.uniform(*_SECONDS_OF_READING))
+    await asyncio.sleep(chance.uniform(*SECONDS_OF_READING))
     began = time.monotonic()
     await client.hover(document.uri, chance.randrange(len(document.lines)))
     figures.hover_ms.append(1000 * (time.monotonic() - began))
@@ -162,8 +162,8 @@ async def _type_a_line(client: LspClient, document: Document, chance: random.Ran
     line = chance.randrange(len(document.lines))
     document.lines.insert(line, "")
     _send(client, document, line, 0, line, 0, "\n")
-    for column, key in enumerate(chance.choice(_TYPED)):
-        await asyncio.sleep(chance.uniform(*_SECONDS_PER_KEY))
+    for column, key in enumerate(chance.choice(TYPED)):
+        await asyncio.sleep(chance.uniform(*SECONDS_PER_KEY))
         document.lines[line] += key
         _send(client, document, line, column, line, column, key)
         figures.keys += 1
@@ -190,7 +190,7 @@ def _is_where_its_line_is(document: Document, diagnostic: dict[str, Any]) -> boo
 
 
 def _document(number: int) -> Document:
-    text = "".join(_FUNCTION.format(n=n) for n in range(_LINES // 7))
+    text = "".join(FUNCTION.format(n=n) for n in range(_LINES // 7))
     return Document(f"file:///project/soak_{number}.py", text.split("\n"))
 
 

@@ -212,6 +212,10 @@ class Turns:
         """How many requests wait."""
         return sum(map(len, self._waiting.values()))
 
+    def is_due(self, person: str, seconds: float) -> bool:
+        """Whether somebody waits who had less time than this person has with so many seconds more."""
+        return any(self._served[other] < self._served[person] + seconds for other in self._waiting if other != person)
+
     @asynccontextmanager
     async def turn(self, person: str) -> AsyncIterator[None]:
         """Wait for the person's turn, and keep it. Raises TooMuch if too many wait already."""

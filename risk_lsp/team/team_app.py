@@ -30,6 +30,7 @@ from risk_lsp.worker.messages import Message, pack
 from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
 
 ANSWER_TYPE = "application/vnd.risk-lsp.frame"
+_FIRST_SHARE = 0.3  # seconds that a score has before it may have to wait for others
 _GONE = 499  # nobody reads it: the client has closed the connection
 
 
@@ -79,7 +80,8 @@ class TeamHost:
         self._texts: defaultdict[str, PersonTexts] = defaultdict(lambda: PersonTexts(limits))
         self._allowances: defaultdict[str, Allowance] = defaultdict(lambda: Allowance(limits))
         self._scoring: dict[tuple[str, str], asyncio.Task[ScoredArrays]] = {}
-        supervisor.on_change(self._worker_changed)
+        self._idle = asyncio.Event()
+        supervisor.on_change(self._follow_worker)
 
     def application(self) -> Starlette:
         """The ASGI application; its life is the worker's."""
@@ -209,12 +211,29 @@ class TeamHost:
         return bytes(body)
 
     async def _ask(self, person: str, question: str, parameters: dict[str, Any]) -> ScoredArrays:
-        async with self._turns.turn(person):
-            began = time.monotonic()
-            try:
-                return await self._supervisor.ask(question, parameters)
-            finally:
-                self._figures.model_seconds.inc(time.monotonic() - began)
+        """The worker's answer, when it is the person's turn.
+
+        A score that takes long lets people go first who had less time: it is broken off, and asked again in its next
+        turn. The worker remembers the windows that it has read by then. Each turn is twice as long as the one before
+        it, so that something is read in the end on any machine.
+        """
+        share = _FIRST_SHARE if question == "score" else None
+        while True:
+            async with self._turns.turn(person):
+                began = time.monotonic()
+                job = asyncio.ensure_future(self._supervisor.ask(question, parameters))
+                try:
+                    while not (await asyncio.wait({job}, timeout=share))[0]:
+                        if self._turns.is_due(person, time.monotonic() - began):
+                            break
+                    else:
+                        return job.result()
+                finally:
+                    if not job.done():
+                        job.cancel()
+                        await self._idle.wait()
+                    self._figures.model_seconds.inc(time.monotonic() - began)
+            share = None if share is None else 2 * share
 
     async def _newest(
         self, request: Request, person: str, asked: ScoreRequest, work: Coroutine[Any, Any, ScoredArrays]
@@ -234,9 +253,13 @@ class TeamHost:
     def _is_ready(self) -> bool:
         return self._supervisor.state in (WorkerState.READY, WorkerState.BUSY)
 
-    def _worker_changed(self, state: WorkerState, failure: WorkerError | None) -> None:
+    def _follow_worker(self, state: WorkerState, failure: WorkerError | None) -> None:
         if state is WorkerState.RESTARTING:
             self._figures.restarts.inc()
+        if state is WorkerState.BUSY:
+            self._idle.clear()
+        else:
+            self._idle.set()
 
 
 async def _while_connected(request: Request, job: asyncio.Future[ScoredArrays]) -> ScoredArrays:

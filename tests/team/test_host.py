@@ -165,3 +165,26 @@ def test_a_host_speaks_tls(tiny_bundle: Path, tmp_path: Path) -> None:
             stranger.get("/healthz")
     finally:
         host.stop(signal.SIGKILL)
+
+
+def test_a_long_text_lets_a_short_one_of_another_person_go_first(tmp_path: Path) -> None:
+    functions = "".join(PROGRAM.replace("area", f"area_{number}") for number in range(700))
+    ended: dict[str, float] = {}
+    with running_host(tmp_path, default_bundle_path(), "--threads", "1") as host:
+
+        def ask(name: str, text: str) -> None:
+            with host.client(name) as client:
+                assert client.post("/v1/score", json=whole(text)).status_code == 200
+                ended[name] = time.monotonic()
+
+        began = time.monotonic()
+        long = threading.Thread(target=ask, args=("anna", functions))
+        long.start()
+        time.sleep(0.5)
+        ask("ben", PROGRAM)
+        long.join()
+        risks = Engine.load(default_bundle_path(), threads=1).score(functions)
+        with host.client("anna") as client:
+            again = risks_in(client.post("/v1/score", json=edited([], 2, 1)))
+    assert ended["ben"] - began < 0.5 * (ended["anna"] - began)
+    assert np.abs(again.token_probabilities() - risks.token_probabilities()).max() < 0.001
