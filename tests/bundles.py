@@ -17,9 +17,9 @@ from tests.model.conftest import save_family
 LAYERS = (1, 3)
 
 
-def save_tiny_bundle(folder: Path) -> Path:
-    """Write a random Llama and a random hazard probe for it."""
-    model = CodeModel.load(save_family(folder / "model", "Llama"), device="cpu", threads=1)
+def save_tiny_bundle(folder: Path, family: str = "Llama") -> Path:
+    """Write a random model of a family and a random hazard probe for it."""
+    model = CodeModel.load(save_family(folder / "model", family), device="cpu", threads=1)
     torch.manual_seed(11)
     head = new_head("hazard", feature_count(len(LAYERS), model.width, statistics=True), 8)
     manifest = Manifest(

@@ -41,6 +41,16 @@ def test_probabilities_are_the_local_ones_within_a_thousandth(tmp_path: Path) ->
             assert np.abs(mine.probabilities(starts, ends) - theirs.probabilities(starts, ends)).max() < 0.001
 
 
+def test_a_model_that_transformers_runs_is_served_as_it_is_locally(tmp_path: Path) -> None:
+    from tests.bundles import save_tiny_bundle  # for torch
+
+    bundle = save_tiny_bundle(tmp_path, "Starcoder2")
+    mine = Engine.load(bundle, threads=1).score(PROGRAM)
+    with running_host(tmp_path, bundle, "--threads", "1") as host, host.client() as client:
+        theirs = risks_in(client.post("/v1/score", json=whole(PROGRAM)))
+    assert np.abs(mine.token_probabilities() - theirs.token_probabilities()).max() < 0.001
+
+
 def test_edits_give_what_the_whole_text_gives(anna: httpx2.Client) -> None:
     after = PROGRAM.replace("width", "w")
     edits = []
