@@ -77,7 +77,7 @@ class RemoteWorker:
 
     async def describe(self) -> dict[str, Any]:
         """What the host has loaded, as a worker says it."""
-        with self._reached():
+        with self._translate_errors():
             status, body, _ = await self._request("GET", "/v1/model", b"")
         self._check(status, body)
         description = _json(body).get("description")
@@ -91,7 +91,7 @@ class RemoteWorker:
         sent.busy = True
         try:
             for _ in range(_TRIES):
-                request = {"document": sent.name, "language_id": language_id, "at": at, **_told(sent, text)}
+                request = {"document": sent.name, "language_id": language_id, "at": at, **_text_fields(sent, text)}
                 status, body = await self._ask("/v1/score", request)
                 if status != 409:
                     return self._answer(status, body)
@@ -147,7 +147,7 @@ class RemoteWorker:
         deadline, failures = loop.time() + _BUSY_SECONDS, 0
         body = json.dumps(content).encode()
         while True:
-            with self._reached():
+            with self._translate_errors():
                 status, answer, pause = await self._request("POST", path, body)
             failures += status == 503
             if status not in (429, 503) or failures == _TRIES or loop.time() + pause > deadline:
@@ -166,7 +166,7 @@ class RemoteWorker:
             return response.status_code, bytes(body), float(pause) if pause.isdecimal() else 1.0
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except httpx2.TimeoutException as error:
@@ -184,7 +184,7 @@ class RemoteWorker:
         """The arrays of an answer."""
         self._check(status, body)
         if status == 200:
-            return _unpacked(body)
+            return _unpack_scores(body)
         said = _json(body)
         message, hint = (str(said.get(name, ""))[:500] for name in ("message", "hint"))
         # No worker went away here, so no new one is to be waited for: that would be a WorkerError.
@@ -192,7 +192,7 @@ class RemoteWorker:
         raise kind(f"the team's host: {message or status}", hint)
 
 
-def _told(sent: _SentText, text: str) -> dict[str, Any]:
+def _text_fields(sent: _SentText, text: str) -> dict[str, Any]:
     """The part of a request that says what the text is, and takes note that it was said."""
     if not sent.versions:
         sent.add(text, 1)
@@ -203,7 +203,7 @@ def _told(sent: _SentText, text: str) -> dict[str, Any]:
     return {"version": base + 1, "base": base, "edits": [[edit.start, edit.end, edit.inserted]]}
 
 
-def _unpacked(body: bytes) -> ScoredArrays:
+def _unpack_scores(body: bytes) -> ScoredArrays:
     """The arrays of a frame. Raises ModelError for anything else; nothing of it is run."""
     try:
         header_length, arrays_length = unpack_prefix(body[:PREFIX_LENGTH].ljust(PREFIX_LENGTH))

@@ -94,18 +94,18 @@ class TeamHost:
 
         application = Starlette(
             routes=[
-                Route("/v1/score", self._answered(self._score), methods=["POST"]),
-                Route("/v1/questions", self._answered(self._question), methods=["POST"]),
-                Route("/v1/model", self._answered(self._model), methods=["GET"]),
-                Route("/healthz", self._answered(self._health), methods=["GET"]),
-                Route("/metrics", self._answered(self._metrics), methods=["GET"]),
+                Route("/v1/score", self._guard(self._score), methods=["POST"]),
+                Route("/v1/questions", self._guard(self._question), methods=["POST"]),
+                Route("/v1/model", self._guard(self._model), methods=["GET"]),
+                Route("/healthz", self._guard(self._health), methods=["GET"]),
+                Route("/metrics", self._guard(self._metrics), methods=["GET"]),
             ],
             lifespan=lifespan,
         )
         application.router.redirect_slashes = False  # one path for one thing
         return application
 
-    def _answered(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    def _guard(self, handle: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
         """The handler whose errors are answers. No error's text is logged: it may quote what a person wrote."""
 
         async def answer(request: Request) -> Response:
@@ -113,18 +113,18 @@ class TeamHost:
             try:
                 response = await handle(request)
             except _Refusal as refusal:
-                response = _explained(refusal.status, refusal.message, refusal.hint, refusal.headers)
+                response = _error_response(refusal.status, refusal.message, refusal.hint, refusal.headers)
             except TooMuch as error:
-                response = _explained(429, error.message, error.hint, {"Retry-After": str(error.seconds)})
+                response = _error_response(429, error.message, error.hint, {"Retry-After": str(error.seconds)})
             except TooLarge as error:
-                response = _explained(413, error.message, error.hint)
+                response = _error_response(413, error.message, error.hint)
             except OtherVersion as error:
-                response = _explained(409, error.message, error.hint, version=error.version)
+                response = _error_response(409, error.message, error.hint, version=error.version)
             except ClientDisconnect:
                 response = Response(status_code=_GONE)
             except Exception as error:
                 log_failure(f"a request to {path}", error)
-                response = _explained(500, "the host failed over this request", "its log says where")
+                response = _error_response(500, "the host failed over this request", "its log says where")
             self._figures.requests.labels(path, str(response.status_code)).inc()
             self._figures.seconds.labels(path).observe(time.monotonic() - began)
             return response
@@ -294,7 +294,7 @@ def _frame(scored: ScoredArrays) -> Response:
     return Response(frame, media_type=ANSWER_TYPE)
 
 
-def _explained(
+def _error_response(
     status: int, message: str, hint: str, headers: dict[str, str] | None = None, **more: object
 ) -> JSONResponse:
     return JSONResponse({"message": message, "hint": hint, **more}, status, headers)

@@ -145,7 +145,7 @@ class TeamSupervisor:
         try:
             while True:
                 try:
-                    remote, description = await self._connected()
+                    remote, description = await self._connect()
                 except RiskError as error:
                     reason = error
                 else:
@@ -162,7 +162,7 @@ class TeamSupervisor:
             log_failure("following the team's host", error)
             self._set_state(WorkerState.FAILED, WorkerError("the team's host cannot be followed", "see the log"))
 
-    async def _connected(self) -> tuple[RemoteWorker, dict[str, Any]]:
+    async def _connect(self) -> tuple[RemoteWorker, dict[str, Any]]:
         try:
             # The client library takes its time to import, and most people do without.
             from risk_lsp.team.remote_worker import KEY_VARIABLE, RemoteWorker, check_address
