@@ -31,7 +31,7 @@ _SAID_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
-class TrainingOptions:
+class AdapterOptions:
     """What both ways of training share. model: a folder or a GGUF file. adapter: to go on from, None for a new one.
 
     products: what matrices are multiplied in, while the weights stay in float32. steps: of the optimizer, None for
@@ -54,7 +54,7 @@ class TrainingOptions:
     seed: int = 0
 
 
-def load_base(options: TrainingOptions) -> tuple[Any, ChatFormat]:
+def load_base(options: AdapterOptions) -> tuple[Any, ChatFormat]:
     """The model in float32, with the adapter that it goes on from, and its chat format.
 
     BadInput for a damaged one, and where the folder's run came to its end: it would be written over.
@@ -92,7 +92,7 @@ def load_base(options: TrainingOptions) -> tuple[Any, ChatFormat]:
     return model, chat
 
 
-def new_adapter(options: TrainingOptions) -> LoraConfig | None:
+def new_adapter(options: AdapterOptions) -> LoraConfig | None:
     """LoRA in every matrix of the blocks (arXiv 2106.09685); None where one was loaded."""
     if options.adapter is not None:
         return None
@@ -101,7 +101,7 @@ def new_adapter(options: TrainingOptions) -> LoraConfig | None:
     )
 
 
-def trainer_arguments(options: TrainingOptions) -> dict[str, Any]:
+def trainer_arguments(options: AdapterOptions) -> dict[str, Any]:
     """Arguments of trl's trainers: what is written, how often, and where it runs."""
     return {
         "output_dir": str(options.out / "checkpoints"),
@@ -128,7 +128,7 @@ def trainer_arguments(options: TrainingOptions) -> dict[str, Any]:
 class TimeBudget(TrainerCallback):  # type: ignore[misc]  # transformers' types are not followed
     """Ends a run when its minutes are over, says how far it is, and keeps the seconds beside the checkpoints."""
 
-    def __init__(self, options: TrainingOptions, shown: Sequence[str]) -> None:
+    def __init__(self, options: AdapterOptions, shown: Sequence[str]) -> None:
         self._file = options.out / _SECONDS
         self._limit = 60 * options.minutes
         self._shown = shown
@@ -174,7 +174,7 @@ def _is_whole(path: Path) -> bool:
     return True
 
 
-def save_run(trainer: Any, chat: ChatFormat, options: TrainingOptions, record: Mapping[str, Any]) -> None:
+def save_run(trainer: Any, chat: ChatFormat, options: AdapterOptions, record: Mapping[str, Any]) -> None:
     """Write the adapter, the model with it merged in (bfloat16), and the record with the figures of every step."""
     trainer.model.save_pretrained(options.out / "adapter", selected_adapters=["default"])
     merged = trainer.model.merge_and_unload(adapter_names=["default"])

@@ -147,7 +147,7 @@ def run_train(args: argparse.Namespace) -> int:
     from risk_lsp.lab.debugger.debugging_data import read_mistakes
 
     try:
-        from risk_lsp.lab.debugger.adapters import TrainingOptions
+        from risk_lsp.lab.debugger.adapters import AdapterOptions
         from risk_lsp.lab.debugger.fine_tuning import ReinforcementOptions, train_reinforced, train_supervised
     except ModuleNotFoundError as error:
         raise RiskError(
@@ -155,7 +155,7 @@ def run_train(args: argparse.Namespace) -> int:
         ) from error
     if args.method == "rl" and args.group < 2:
         raise BadInput("--group must be 2 or more", "answers to one question are compared with each other")
-    options = TrainingOptions(
+    options = AdapterOptions(
         model=args.model,
         out=args.out,
         adapter=args.adapter,

@@ -42,7 +42,7 @@ class EvaluationOptions:
     threads: int | None = None
 
 
-class Outcome(NamedTuple):
+class ContestantResult(NamedTuple):
     """What one model gave for one problem in one way: programs, those that pass, and tokens read and written."""
 
     contestant: str
@@ -69,7 +69,7 @@ def measure_contestants(
     options: EvaluationOptions,
     out: Path,
     messages: TextIO,
-) -> list[Outcome]:
+) -> list[ContestantResult]:
     """Ask every model what `out` lacks, in every way, and append it there; without an engine no way is guided."""
     known = {(each.contestant, each.way, each.task_id): each for each in _read_outcomes(out)}
     ways = [way for way in WAYS if engine is not None or not way.endswith("guided")]
@@ -101,11 +101,11 @@ def measure_contestants(
     return [known[key] for key in wanted]
 
 
-def _read_outcomes(path: Path) -> list[Outcome]:
+def _read_outcomes(path: Path) -> list[ContestantResult]:
     found = []
     for where, record in read_appended(path):
         try:
-            found.append(Outcome(**record))
+            found.append(ContestantResult(**record))
         except TypeError as error:
             raise BadInput(f"{where}: is no outcome ({error})", "name another folder") from error
     return found
@@ -132,11 +132,11 @@ class _Contestant:
             together=options.together,
         )
 
-    def outcomes(self, way: str, mistakes: Sequence[Mistake]) -> list[Outcome]:
+    def outcomes(self, way: str, mistakes: Sequence[Mistake]) -> list[ContestantResult]:
         """What comes of these failing programs, or of their problems."""
         drawn = self._write_programs(mistakes) if way == "initial" else self._repair_programs(way, mistakes)
         return [
-            Outcome(
+            ContestantResult(
                 self._name,
                 way,
                 mistake.problem.task_id,
@@ -184,14 +184,14 @@ class _Contestant:
         return [int.from_bytes(sha256(name.encode()).digest()[:4], "big") >> 1 for name in names]
 
 
-def figures_of(outcomes: Sequence[Outcome], first: str) -> dict[str, Any]:
+def figures_of(outcomes: Sequence[ContestantResult], first: str) -> dict[str, Any]:
     """pass@1 and pass@10 (or of all answers, where there are fewer) by model and way, each [rate, low, high].
 
     Intervals (95%) resample problems. `gain`: the difference from the model called `first`, by problem. `anew`: in a
     repair's row, pass@k of as many new programs as one repair's tokens pay for, at least one.
     """
     rows: dict[str, Any] = {}
-    by_row: dict[tuple[str, str], list[Outcome]] = {}
+    by_row: dict[tuple[str, str], list[ContestantResult]] = {}
     for outcome in outcomes:
         by_row.setdefault((outcome.contestant, outcome.way), []).append(outcome)
     for (contestant, way), own in by_row.items():
@@ -210,11 +210,11 @@ def figures_of(outcomes: Sequence[Outcome], first: str) -> dict[str, Any]:
     return rows
 
 
-def _rates(outcomes: Sequence[Outcome], k: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _rates(outcomes: Sequence[ContestantResult], k: int) -> np.ndarray[Any, np.dtype[np.float64]]:
     return pass_at_k([outcome.answers for outcome in outcomes], [outcome.passing for outcome in outcomes], k)
 
 
-def _tokens(outcomes: Sequence[Outcome]) -> float:
+def _tokens(outcomes: Sequence[ContestantResult]) -> float:
     """The mean number of tokens of an answer."""
     return sum(outcome.tokens for outcome in outcomes) / sum(outcome.answers for outcome in outcomes)
 

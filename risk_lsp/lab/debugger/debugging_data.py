@@ -40,7 +40,7 @@ print({mark!r} + json.dumps([_failed, [], [], _held]))
 """
 
 
-class Examination(NamedTuple):
+class ExaminedProgram(NamedTuple):
     """passed: all tests. reason: "" then, else one word. failure: for a model. share: of the tests that held."""
 
     passed: bool
@@ -49,7 +49,7 @@ class Examination(NamedTuple):
     share: float
 
 
-PASSED = Examination(True, "", "", 1.0)
+PASSED = ExaminedProgram(True, "", "", 1.0)
 
 
 class Examiner:
@@ -57,7 +57,7 @@ class Examiner:
 
     def __init__(self) -> None:
         self._sandbox = Sandbox(TEST_LIMITS)
-        self._known: dict[tuple[str, str, str], Examination] = {}
+        self._known: dict[tuple[str, str, str], ExaminedProgram] = {}
 
     def __enter__(self) -> Examiner:
         return self
@@ -67,7 +67,7 @@ class Examiner:
     ) -> None:
         self._sandbox.close()
 
-    def examine(self, problem: Problem, program: str) -> Examination:
+    def examine(self, problem: Problem, program: str) -> ExaminedProgram:
         """Run a program. BadInput for a problem without tests, SandboxError where nothing can be run."""
         key = problem.task_id, problem.tests, program
         if key in self._known:
@@ -82,7 +82,7 @@ class Examiner:
             told = failed_verdict(verdict.outcome, evidence)
             tests = evidence.failed + evidence.held
             share = min(_MOST_SHARE, evidence.held / tests) if tests else 0.0
-            found = Examination(False, told.reason, told.failure, share)
+            found = ExaminedProgram(False, told.reason, told.failure, share)
         self._known[key] = found
         return found
 

@@ -12,8 +12,8 @@ from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.debugger.adapters import (
+    AdapterOptions,
     TimeBudget,
-    TrainingOptions,
     load_base,
     new_adapter,
     newest_checkpoint,
@@ -53,7 +53,7 @@ def lessons_of(mistakes: Sequence[Mistake], forms: Sequence[Form]) -> list[Lesso
 
 
 def train_supervised(
-    mistakes: Sequence[Mistake], options: TrainingOptions, forms: Sequence[Form], *, batch: int
+    mistakes: Sequence[Mistake], options: AdapterOptions, forms: Sequence[Form], *, batch: int
 ) -> dict[str, Any]:
     """Learn the answers of verified repairs, `batch` in a step, with the loss on answers only; returns the record.
 
@@ -107,7 +107,7 @@ class ReinforcementOptions:
 
 
 def train_reinforced(
-    mistakes: Sequence[Mistake], options: TrainingOptions, forms: Sequence[Form], more: ReinforcementOptions
+    mistakes: Sequence[Mistake], options: AdapterOptions, forms: Sequence[Form], more: ReinforcementOptions
 ) -> dict[str, Any]:
     """Answer questions and learn from what the answers are worth (GRPO, arXiv 2402.03300); returns the record.
 
@@ -159,7 +159,7 @@ def train_reinforced(
 
 
 def _run(
-    trainer: Any, chat: ChatFormat, options: TrainingOptions, counts: dict[str, Any], curves: dict[str, str]
+    trainer: Any, chat: ChatFormat, options: AdapterOptions, counts: dict[str, Any], curves: dict[str, str]
 ) -> dict[str, Any]:
     """Train from the newest checkpoint to the end, and write what came of it."""
     trainer.remove_callback(PrinterCallback)  # TimeBudget says what there is to say

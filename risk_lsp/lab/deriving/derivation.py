@@ -169,14 +169,14 @@ def _pair(merge: str | list[str]) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class Origin:
+class OriginModel:
     """A plain Llama, Qwen2 or Qwen3 model."""
 
     folder: ModelFolder
     shape: DecoderShape
 
     @classmethod
-    def at(cls, path: Path) -> Origin:
+    def at(cls, path: Path) -> OriginModel:
         """The model of a folder or a GGUF file. Raises ModelError, or BadInput for one of another shape."""
         folder = locate_model(path)
         shape = decoder_shape(folder.config)

@@ -29,7 +29,7 @@ def run_derive(args: argparse.Namespace) -> int:
     """Derive the smaller model; returns the exit code."""
     from risk_lsp.errors import BadInput
     from risk_lsp.lab.deriving.derivation import (
-        Origin,
+        OriginModel,
         cut_tokenizer,
         cut_vocabulary,
         in_eight_bits,
@@ -41,7 +41,7 @@ def run_derive(args: argparse.Namespace) -> int:
     from risk_lsp.text.normal_form import normal_form
     from risk_lsp.text.source_files import find_files, read_source
 
-    origin = Origin.at(args.model)
+    origin = OriginModel.at(args.model)
     config, tokenizer = origin.config, origin.tokenizer
     weights = origin.weights(origin.shape.layers if args.layers is None else min(args.layers, origin.shape.layers))
     if args.layers is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.lab.debugger.debugger_evaluation import Outcome, figures_of, table_of
+from risk_lsp.lab.debugger.debugger_evaluation import ContestantResult, figures_of, table_of
 from tests.lab.debugger.debugging import RIGHT, WORDS, WRONG, problem, read_lines, write_lines
 from tests.model.conftest import save_family
 
@@ -84,8 +84,10 @@ def test_a_model_needs_a_name_and_a_path(
     assert "is not a name of its own and a path" in capsys.readouterr().err
 
 
-def outcomes(name: str, way: str, passing: tuple[int, ...], tokens: int) -> list[Outcome]:
-    return [Outcome(name, way, f"Own/{n}", f"Own/{n}", 10, some, 10 * tokens) for n, some in enumerate(passing)]
+def outcomes(name: str, way: str, passing: tuple[int, ...], tokens: int) -> list[ContestantResult]:
+    return [
+        ContestantResult(name, way, f"Own/{n}", f"Own/{n}", 10, some, 10 * tokens) for n, some in enumerate(passing)
+    ]
 
 
 FIGURES = figures_of(

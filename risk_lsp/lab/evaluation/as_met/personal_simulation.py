@@ -172,7 +172,7 @@ def chosen_prior(sources: Sources, runs: int) -> LevelPrior:
 
 
 @dataclass(frozen=True)
-class Interval:
+class SpreadOverRuns:
     """A mean over sources and runs, and its 95% interval over runs of the mean over sources."""
 
     mean: float
@@ -180,7 +180,7 @@ class Interval:
     high: float
 
     @classmethod
-    def of(cls, values: Floats) -> Interval:
+    def of(cls, values: Floats) -> SpreadOverRuns:
         """The interval of the mean over sources of values float64[sources, runs]."""
         means = values.mean(axis=0)
         low, high = np.quantile(means, [0.025, 0.975])
@@ -220,7 +220,7 @@ def report(sources: Sources, chosen_on: Sequence[str], prior: LevelPrior, runs: 
         "|---|---|---|---|---|---|",
     ]
     for (place, factor), (column, count) in itertools.product(enumerate(FACTORS), enumerate(LINES)):
-        cells = [Interval.of(found[:, place, :, column, figure]).text() for figure in range(4)]
+        cells = [SpreadOverRuns.of(found[:, place, :, column, figure]).text() for figure in range(4)]
         rows.append(f"| x {factor:g} | {count:,} | " + " | ".join(cells) + " |")
     worse = found[..., 1] - found[..., 0]
     alike = worse[:, FACTORS.index(1.0)]
