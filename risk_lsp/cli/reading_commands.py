@@ -39,7 +39,7 @@ def add_check_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--diff", metavar="BASE", help="check the lines that git says were added or changed since this commit only"
     )
-    parser.add_argument("--format", default="text", choices=("text", "json", "sarif", "github", "svg"))
+    parser.add_argument("--format", default="text", choices=("text", "json", "sarif", "github", "svg", "html"))
     parser.add_argument(
         "--fail-above", type=probability, metavar="P", help="exit with 1 if a line is likelier than P to need an edit"
     )
@@ -103,8 +103,18 @@ def _format_result(form: str, result: CheckResult, engine: Engine) -> str:
         return github_report(result, Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd()))
     if form == "svg":
         return svg_report(result, "risk-lsp check")
+    if form == "html":
+        return _page_of(result, engine)
     style = TextStyle(color=wants_color(sys.stdout, os.environ), ascii_only=not shows_unicode(sys.stdout))
     return text_report(result, style)
+
+
+def _page_of(result: CheckResult, engine: Engine) -> str:
+    from risk_lsp.report.html_report import html_report
+    from risk_lsp.report.wording import tool_of
+
+    tool, reference = tool_of(engine.manifest), reference_of(engine)
+    return html_report(result.reports, tool, reference, result.failures, result.threshold, result.passed_over)
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,20 +133,11 @@ def add_report_arguments(parser: argparse.ArgumentParser) -> None:
 def run_report(args: argparse.Namespace) -> int:
     """Write the page; what could not be checked is named in it, and on stderr."""
     from risk_lsp.report.check import CheckOptions
-    from risk_lsp.report.html_report import html_report, write_page
-    from risk_lsp.report.wording import tool_of
+    from risk_lsp.report.html_report import write_page
 
     engine = load_engine(args)
     result = _check_files(args, engine, CheckOptions(args.top, place=args.place, longest=args.max_characters))
-    page = html_report(
-        result.reports,
-        tool_of(engine.manifest),
-        reference_of(engine),
-        result.failures,
-        result.threshold,
-        result.passed_over,
-    )
-    write_page(page, args.output)
+    write_page(_page_of(result, engine), args.output)
     return BAD_INPUT if result.failures else OK
 
 

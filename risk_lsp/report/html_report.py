@@ -74,7 +74,7 @@ def write_page(page: str, output: Path | None) -> None:
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of code as the heat map shows it; `chance` is empty for one that holds no code."""
+    """A line of code as the heat map shows it; `chance` is empty for one that holds no code, or was passed over."""
 
     number: int
     chance: str
@@ -171,7 +171,10 @@ def _top_line(report: FileReport, line: LineRisk, identity: str, threshold: floa
 
 def _rows(report: FileReport, threshold: float) -> list[_Row]:
     spans, starts = stripped_line_spans(report.text), report.lines.starts.tolist()
-    steps = heat_steps(report.code_probabilities, threshold)
+    probabilities = report.code_probabilities
+    if report.changed is not None:
+        probabilities = np.where(report.changed, probabilities, np.nan)
+    steps = heat_steps(probabilities, threshold)
     rows = [
         _Row(
             number=line + 1,
@@ -179,7 +182,7 @@ def _rows(report: FileReport, threshold: float) -> list[_Row]:
             step=steps[line],
             code=printable(report.text[starts[line] : spans[line].end]),
         )
-        for line, probability in enumerate(report.code_probabilities)
+        for line, probability in enumerate(probabilities)
     ]
     # What follows the last line break is no line to people.
     return rows[:-1] if starts[-1] == len(report.text) else rows

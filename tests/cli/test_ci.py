@@ -19,7 +19,7 @@ from tests.risk.repositories import Repository
 ROOT = Path(__file__).parents[2]
 OLD = "def f(x):\n    return x\n"
 NEW = "def g(y):\n    return y + 1\n"
-FORMATS = ["text", "json", "sarif", "github", "svg"]
+FORMATS = ["text", "json", "sarif", "github", "svg", "html"]
 
 
 @pytest.fixture

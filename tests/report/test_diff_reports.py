@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from risk_lsp.probe.calibration import Prior, Priors
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collect_result
+from risk_lsp.report.html_report import html_report
 from risk_lsp.report.text_report import TextStyle, svg_report, text_report
 from risk_lsp.report.tool_reports import github_report, json_report, sarif_report
 from risk_lsp.report.wording import Tool
@@ -105,6 +107,12 @@ def test_the_sarif_log_and_the_annotations_hold_changed_lines_only(repository: R
 
 def test_the_picture_shows_the_same_as_the_text(repository: Repository) -> None:
     assert "worth&#160;reading&#160;in&#160;this&#160;diff" in svg_report(checked(repository), "risk-lsp check")
+
+
+def test_the_page_has_numbers_for_changed_lines_only(repository: Repository) -> None:
+    page = html_report(checked(repository).reports, TOOL, REFERENCE)
+    with_number = re.findall(r'id="(f\d-\d)"[^>]*><td class="chance">[^<]', page)
+    assert with_number == ["f1-2", "f2-2", "f2-3"]
 
 
 def test_deleted_renamed_and_unchanged_files_may_be_named(repository: Repository) -> None:

@@ -76,6 +76,8 @@ export interface ReviewedLine {
   text: string;
   /** "41%", or "1st" where only the order is known. */
   label: string;
+  /** The same as a sentence. */
+  sentence: string;
 }
 
 export interface ReviewAnswer {

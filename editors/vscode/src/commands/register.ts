@@ -11,7 +11,7 @@ import { goToRiskyLine } from './goToRiskyLine';
 import { ignoreHere } from './ignore';
 import { copyInstallCommand } from './install';
 import type { Report } from './report';
-import { reviewGenerated } from './review';
+import { Review } from './review';
 import { snooze } from './snooze';
 
 /** The commands of the palette. Those of the server itself are registered by the language client. */
@@ -22,6 +22,7 @@ export function registerCommands(
   secrets: SecretStorage,
   log: LogOutputChannel,
 ): Disposable {
+  const review = new Review(server);
   const actions: Record<string, (...parameters: never[]) => unknown> = {
     analyseNow: () => analyseNow(server),
     nextRiskyLine: () => goToRiskyLine(true),
@@ -31,7 +32,7 @@ export function registerCommands(
     unmarkGenerated: () => markGenerated(server, false),
     snooze: (minutes?: number) => snooze(server, minutes),
     toggleHeatMap: () => heatMap.toggle(),
-    reviewGenerated: () => reviewGenerated(server),
+    reviewGenerated: () => review.show(),
     showReport: () => report.show(),
     repair: () => onSelection(server, 'riskLsp.repair'),
     repairWithHint: () => onSelection(server, 'riskLsp.repairWithHint'),
@@ -51,6 +52,7 @@ export function registerCommands(
     copyInstallCommand: async () => copyInstallCommand(await server.installCommand()),
   };
   return Disposable.from(
+    review,
     ...Object.entries(actions).map(([name, action]) =>
       commands.registerCommand(`risk-lsp.${name}`, (...parameters: never[]) =>
         guarded(log, action, parameters),

@@ -214,6 +214,12 @@ export class Window {
     await this.page.locator('.monaco-hover:visible').first().waitFor({ state: 'hidden' });
   }
 
+  /** How many problems of all kinds the status bar counts. */
+  async problems() {
+    const counts = await this.page.locator('.statusbar-item[id="status.problems"]').innerText();
+    return counts.match(/\d+/g).reduce((sum, count) => sum + Number(count), 0);
+  }
+
   /** A status bar item whose text matches. */
   async statusItem(pattern) {
     const items = this.page.locator('.statusbar-item');
