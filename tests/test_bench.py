@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks import decoder, faults
 from benchmarks.bench.figures import Figure, markdown, percentile
 from benchmarks.moved_probabilities import BAR, compare, moved
+from benchmarks.team_load import LoadFigures
 from risk_lsp.model.host import decoder_shape
 from tests.model.conftest import save_family
 from tests.model.gguf_files import write_gguf
@@ -100,3 +102,25 @@ def test_the_work_of_a_pass_is_that_of_its_products() -> None:
     between = 2 * 2 * 4 * (1 + 2 + 3)  # two heads of four, scores and sums, of three tokens
 
     assert decoder._pass_flops(shape, 2, [3]) == 2 * 2 * (3 * weights + between)
+
+
+def test_a_crowd_is_fair_when_no_share_is_far_from_the_mean() -> None:
+    assert LoadFigures(2, 1.0, 1, crowd={"anna": 11, "ben": 9}).unfairness == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stale": 1},
+        {"lost": 1},
+        {"not_scored_again": 1},
+        {"greed": [5.0]},
+        {"crowd": {"a": 1, "b": 3}},
+        {"messages": [2]},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_a_load_test_misses_its_bar_for_each_thing_that_goes_wrong(changes: dict[str, Any]) -> None:
+    good: dict[str, Any] = {"typing": [1.0], "greed": [1.9], "crowd": {"a": 9, "b": 10}, "messages": [1, 0]}
+    assert LoadFigures(2, 1.0, 1, **good).is_good
+    assert not LoadFigures(2, 1.0, 1, **{**good, **changes}).is_good

@@ -48,3 +48,9 @@ def test_a_host_has_longer_to_end_than_its_requests_have() -> None:
 def test_traffic_comes_once_the_model_is_loaded() -> None:
     assert CONTAINER["readinessProbe"]["httpGet"] == {"path": "/healthz", "port": 8443, "scheme": "HTTPS"}
     assert "/healthz" in COMPOSED["healthcheck"]["test"][-1]
+
+
+def test_no_key_comes_into_the_image() -> None:
+    ignored = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    folders = {volume.partition(":")[0].replace("./", "deploy/") for volume in COMPOSED["volumes"]}
+    assert folders == {"deploy/keys", "deploy/tls"} and folders <= set(ignored)
