@@ -36,6 +36,8 @@ LABORATORY = (
 )
 COMMON = {"errors", "files", "settings", "__init__"}
 MOST_MODULES = 20
+PARTICIPLE = r"[a-z]+ed|shown|written|known|made|told|given|found|taken|kept|drawn|done|grown|held|lost|said|seen|sent"
+VERBS = {"feed"}
 
 HOMES: dict[str, set[str]] = {
     "torch": {"model"},
@@ -169,3 +171,15 @@ def test_no_two_public_classes_of_the_product_share_a_name() -> None:
 def test_no_folder_is_too_large_to_be_seen_at_once() -> None:
     sizes = {folder: len(list(folder.glob("*.py"))) for folder in {path.parent for path in MODULES}}
     assert {folder.name: size for folder, size in sizes.items() if size > MOST_MODULES} == {}
+
+
+@every_module
+def test_functions_are_named_by_verbs_or_nouns_and_not_by_a_bare_participle(path: Path) -> None:
+    functions = (
+        node
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and not any(isinstance(each, ast.Name) and each.id.endswith("property") for each in node.decorator_list)
+    )
+    names = {function.name.strip("_") for function in functions}
+    assert {name for name in names if re.fullmatch(PARTICIPLE, name)} - VERBS == set()

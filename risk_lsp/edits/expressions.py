@@ -88,7 +88,7 @@ class _Surgeon:
         yield from self._operators(node)
         yield from self._names(parent, node)
         if _is_operand(parent, node):
-            yield from self._grown(parent, node)
+            yield from self._grow(parent, node)
             # An operand exchanged for another expression of the program.
             span, source = self._places.span(node), self._places.source(node)
             if len(source) <= 2 * _LONGEST_DONOR:
@@ -234,7 +234,7 @@ class _Surgeon:
         for other in sorted(others - {inner}):
             yield Edit(span, f"{quote}{other}{quote}", "text")
 
-    def _grown(self, parent: ast.AST, node: ast.expr) -> Iterator[Edit]:
+    def _grow(self, parent: ast.AST, node: ast.expr) -> Iterator[Edit]:
         """A call around an operand, a method or a subscript behind it, or one more or less."""
         span, source = self._places.span(node), self._bracket(node)
         bare = self._places.source(node)

@@ -401,12 +401,12 @@ def kept_statistics(
 def _join_rows(before: WindowRows, after: WindowRows, count: int) -> WindowRows:
     """The first `count` rows of `before`, then all rows of `after`."""
 
-    def joined(first: NDArray[Any] | None, second: NDArray[Any] | None) -> NDArray[Any] | None:
+    def join(first: NDArray[Any] | None, second: NDArray[Any] | None) -> NDArray[Any] | None:
         return None if first is None or second is None else np.concatenate([first[:count], second])
 
     values = np.concatenate([before.values[:count], after.values])
     return WindowRows(
         values,
-        joined(before.log_probabilities, after.log_probabilities),
-        joined(before.entropies, after.entropies),
+        join(before.log_probabilities, after.log_probabilities),
+        join(before.entropies, after.entropies),
     )

@@ -273,18 +273,18 @@ class EngineScorer:
     def score(self, text: str, language_id: str, at: int, on_part: Callable[[Answer], None]) -> Answer:
         """The risks of one text, as a header and arrays; those of its parts, as they are known."""
 
-        def scored() -> SpanRisk:
+        def score_anew() -> SpanRisk:
             return self._engine.rescore(
                 text, language_id, self._memory, at=at, on_part=lambda part: on_part(part.to_arrays())
             )
 
         if self._disk is None:
-            return scored().to_arrays()
+            return score_anew().to_arrays()
         key = text_key(self._prefix, text, language_id)
         risk = self._disk.get(key)
         if risk is None:
             before = self._memory.tokens_run
-            risk = scored()
+            risk = score_anew()
             # A text that was hardly known is one that somebody opened; one after an edit is followed by the next.
             if 2 * (self._memory.tokens_run - before) >= len(risk.starts):
                 self._disk.put(key, risk)

@@ -139,12 +139,12 @@ def run_team_host(options: HostOptions) -> int:
     )
     refusals: list[WorkerError] = []
 
-    def changed(state: WorkerState, failure: WorkerError | None) -> None:
+    def follow(state: WorkerState, failure: WorkerError | None) -> None:
         if state is WorkerState.FAILED and failure is not None:
             refusals.append(failure)
             server.should_exit = True
 
-    supervisor.on_change(changed)
+    supervisor.on_change(follow)
     host, port = listener.getsockname()[:2]
     scheme = "https" if options.certificate else "http"
     print(f"listening on {scheme}://{f'[{host}]' if ':' in host else host}:{port}", file=sys.stderr, flush=True)

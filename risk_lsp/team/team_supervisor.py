@@ -188,12 +188,12 @@ class TeamSupervisor:
         self._set_state(WorkerState.RESTARTING, HostLost(self.remark))
         self._local = local = self._new_local(self._options)
 
-        def changed(state: WorkerState, failure: WorkerError | None) -> None:
+        def follow(state: WorkerState, failure: WorkerError | None) -> None:
             if self._local is local and state not in (WorkerState.STARTING, WorkerState.STOPPED):
                 self.description = local.description
                 self._set_state(state, failure)
 
-        local.on_change(changed)
+        local.on_change(follow)
         await local.start()
 
     async def _go_remote(self, remote: RemoteWorker, description: dict[str, Any]) -> None:

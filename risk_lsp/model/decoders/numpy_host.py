@@ -75,22 +75,22 @@ class Block:
         self._shape = shape
         prefix = f"model.layers.{layer}."
 
-        def joined(*names: str, part: str = "weight") -> Floats:
+        def join(*names: str, part: str = "weight") -> Floats:
             return np.concatenate([weights[f"{prefix}{name}.{part}"] for name in names])
 
         queries, gates = [f"self_attn.{each}_proj" for each in "qkv"], ["mlp.gate_proj", "mlp.up_proj"]
-        self._attention_norm = joined("input_layernorm")
-        self._feed_forward_norm = joined("post_attention_layernorm")
-        self._qkv = joined(*queries)
-        self._out = joined("self_attn.o_proj")
-        self._gate_up = joined(*gates)
-        self._down = joined("mlp.down_proj")
-        self._qkv_bias = joined(*queries, part="bias") if shape.query_bias else None
-        self._out_bias = joined("self_attn.o_proj", part="bias") if shape.output_bias else None
-        self._gate_up_bias = joined(*gates, part="bias") if shape.feed_forward_bias else None
-        self._down_bias = joined("mlp.down_proj", part="bias") if shape.feed_forward_bias else None
-        self._query_norm = joined("self_attn.q_norm") if shape.normalised_queries else None
-        self._key_norm = joined("self_attn.k_norm") if shape.normalised_queries else None
+        self._attention_norm = join("input_layernorm")
+        self._feed_forward_norm = join("post_attention_layernorm")
+        self._qkv = join(*queries)
+        self._out = join("self_attn.o_proj")
+        self._gate_up = join(*gates)
+        self._down = join("mlp.down_proj")
+        self._qkv_bias = join(*queries, part="bias") if shape.query_bias else None
+        self._out_bias = join("self_attn.o_proj", part="bias") if shape.output_bias else None
+        self._gate_up_bias = join(*gates, part="bias") if shape.feed_forward_bias else None
+        self._down_bias = join("mlp.down_proj", part="bias") if shape.feed_forward_bias else None
+        self._query_norm = join("self_attn.q_norm") if shape.normalised_queries else None
+        self._key_norm = join("self_attn.k_norm") if shape.normalised_queries else None
 
     def run(self, hidden: Floats, angles: tuple[Floats, Floats], past: KeyValues) -> Floats:
         """The residual stream float32[tokens, width] after this block; `past` grows by these tokens."""

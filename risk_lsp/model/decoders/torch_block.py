@@ -35,7 +35,7 @@ class TorchBlock:
         self._shape = shape
         self._block = block
 
-        def joined(*names: str, part: str = "weight", kind: torch.dtype = dtype) -> Tensor:
+        def join(*names: str, part: str = "weight", kind: torch.dtype = dtype) -> Tensor:
             parts = [f"model.layers.{block}.{name}.{part}" for name in names]
             sizes = [weights.shapes[each] for each in parts]
             target = torch.empty((sum(size[0] for size in sizes), *sizes[0][1:]), dtype=kind)
@@ -46,10 +46,10 @@ class TorchBlock:
             return target.to(device)
 
         def norm(name: str) -> Tensor:
-            return joined(name, kind=torch.float32)
+            return join(name, kind=torch.float32)
 
         def linear(*names: str, biased: bool) -> Linear:
-            return Linear(joined(*names), joined(*names, part="bias") if biased else None)
+            return Linear(join(*names), join(*names, part="bias") if biased else None)
 
         self._attention_norm = norm("input_layernorm")
         self._feed_forward_norm = norm("post_attention_layernorm")

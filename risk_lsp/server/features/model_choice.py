@@ -184,14 +184,14 @@ async def list_models(session: Session) -> dict[str, Any]:
     `bundle` where it names another one than the chosen."""
     setting = session.settings.bundle
 
-    def known() -> dict[str, Any]:
+    def list_offers() -> dict[str, Any]:
         from risk_lsp.model.store import ModelStore
         from risk_lsp.probe.offers import model_offers
 
         offers = [offer.to_json() for offer in model_offers(ModelStore())]
         return {"models": offers, "chosen": str(bundle_path(None)), "setting": None if setting == DEFAULT else setting}
 
-    return await aside(known)
+    return await aside(list_offers)
 
 
 async def use_model(session: Session, name: str) -> dict[str, str]:
@@ -226,23 +226,23 @@ async def add_model(_: Session, path: str) -> dict[str, str | None]:
     if not place.is_absolute():
         raise BadInput(f"{path} is not a whole path", "write it from the root folder on, or from ~")
 
-    def added() -> dict[str, str | None]:
+    def add() -> dict[str, str | None]:
         from risk_lsp.model.store import ModelStore
         from risk_lsp.probe.offers import bundles_by_hash
 
         model = ModelStore().add(place)
         return {"name": model.name, "bundle": bundles_by_hash().get(model.weights_hash)}
 
-    return await aside(added)
+    return await aside(add)
 
 
 async def remove_model(_: Session, name: str) -> dict[str, int]:
     """Forget a model that is not in use. Answer {freed}: how many bytes of a fetched one were removed."""
 
-    def freed() -> int:
+    def free() -> int:
         from risk_lsp.model.store import ModelStore
         from risk_lsp.probe.offers import remove
 
         return remove(name, ModelStore())
 
-    return {"freed": await aside(freed)}
+    return {"freed": await aside(free)}

@@ -191,12 +191,12 @@ class RiskProtocol(LanguageServerProtocol):
     ) -> None:
         """Run a handler. pygls would keep the results of a generator's steps, which are whole analyses, for ever."""
 
-        def done(future: Any) -> None:
+        def finish(future: Any) -> None:
             if self._request_futures.get(msg_id) is future:
                 del self._request_futures[msg_id]
             callback(future)
 
-        super()._execute_handler(msg_id, handler, done, args, kwargs)
+        super()._execute_handler(msg_id, handler, finish, args, kwargs)
 
     def _handle_cancel_notification(self, msg_id: Any) -> None:
         """Cancel a request of the client's. pygls would cancel ours, too, and fail over an id that is none."""
@@ -261,33 +261,33 @@ def barrier(name: str, handler: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.iscoroutinefunction(handler):
 
         @functools.wraps(handler)
-        async def guarded_async(*args: Any) -> Any:
+        async def guard_async(*args: Any) -> Any:
             try:
                 return await handler(*args)
             except Exception as error:
                 raise _as_response(name, error) from None
 
-        return guarded_async
+        return guard_async
 
     if inspect.isgeneratorfunction(handler):
 
         @functools.wraps(handler)
-        def guarded_generator(*args: Any) -> Any:
+        def guard_generator(*args: Any) -> Any:
             try:
                 return (yield from handler(*args))
             except Exception as error:
                 raise _as_response(name, error) from None
 
-        return guarded_generator
+        return guard_generator
 
     @functools.wraps(handler)
-    def guarded(*args: Any) -> Any:
+    def guard(*args: Any) -> Any:
         try:
             return handler(*args)
         except Exception as error:
             raise _as_response(name, error) from None
 
-    return guarded
+    return guard
 
 
 def _as_response(name: str, error: Exception) -> JsonRpcException:
