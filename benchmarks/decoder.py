@@ -3,7 +3,8 @@
     python -m benchmarks.decoder [--model PATH ...] [--only writing] [--layers N] [--rounds 5] [--threads N]
                                  [--out FOLDER]
 
-PATH is a GGUF file or a model folder; without --model, the GGUF files of the folder that RISK_LSP_GGUF names. The
+PATH is a GGUF file or a model folder; without --model, the GGUF files of the folder that RISK_LSP_GGUF names, or else
+what was fetched (`risk-lsp models`). The
 default bundle's model is always measured. Each model has two processes of its own: one reads, with the lowest N layers
 alone, which is how a probe has it (default: all); one writes, with the whole model.
 
@@ -39,6 +40,7 @@ from benchmarks.bench.programs import program
 from risk_lsp.model.code_model import CodeModel, plan_windows
 from risk_lsp.model.host import DecoderShape, decoder_shape
 from risk_lsp.model.sources import locate_model
+from risk_lsp.model.store import ModelStore
 from risk_lsp.model.window_runs import available_cores
 from risk_lsp.probe.manifest import default_bundle_path
 
@@ -94,9 +96,9 @@ def writing(path: Path, threads: int, rounds: int) -> Iterator[Figure]:
         allowed = min(rows * steps, row_rate)
         by = "memory" if rows * steps < row_rate else "matrix products"
         shares = tuple(100 * each / allowed for each in speeds)
-        yield Figure(
-            f"{name}, share of what {by} allow{'s' * (by == 'memory')}", "%", shares, 60, larger_is_better=True
-        )
+        bar = 60 if width * weights > _BYTES_READ else None  # a cache that holds all weights allows more than memory
+        allows = f"{name}, share of what {by} allow{'s' * (by == 'memory')}"
+        yield Figure(allows, "%", shares, bar, larger_is_better=True)
     yield Figure(f"{_label(path)}, {model.dtype}: memory with the head", "MB", (_kilobytes("VmRSS") / 1e3,))
 
 
@@ -175,9 +177,10 @@ def _in_a_process_of_its_own(part: str, path: Path, args: argparse.Namespace) ->
 
 
 def _models(args: argparse.Namespace) -> list[Path]:
-    """Those that were named, or the files of a folder, and the default."""
+    """Those that were named, or the files of a folder, or those that were fetched, and the default."""
     folder = os.environ.get("RISK_LSP_GGUF")
-    found = args.model or (sorted(Path(folder).glob("*.gguf")) if folder else [])
+    fetched = [model.path for model in ModelStore().models() if model.path.exists()]
+    found = args.model or (sorted(Path(folder).glob("*.gguf")) if folder else fetched)
     return [default_bundle_path() / "model", *found]
 
 
