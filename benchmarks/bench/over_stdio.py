@@ -93,8 +93,15 @@ def first_lines(lines: int, repeat: int) -> Iterator[Figure]:
 
 def writing(repeat: int, bundle: str) -> Iterator[Figure]:
     """What the model writes at the cursor: how long until it is shown, until its numbers are once it is accepted, and
-    until a keystroke has ended it. Each time in a document of its own."""
-    before, shown, published, ended = f"{program(60)}\n\ndef mean(values):\n    return sum(values) / ", [], [], []
+    until a keystroke has ended it; and how long until the body of a function is ended. Each time in a document of its
+    own."""
+    before, shown, published, ended, cancelled = (
+        f"{program(60)}\n\ndef mean(values):\n    return sum(values) / ",
+        [],
+        [],
+        [],
+        [],
+    )
     line = before.count("\n")
     place = {"line": line, "character": len(before.rpartition("\n")[2])}
     with Client({"inlineCompletion": True, "debounce": 5, "bundle": bundle}) as client:
@@ -118,9 +125,27 @@ def writing(repeat: int, bundle: str) -> Iterator[Figure]:
             client.insert(3, 0, 0, "x", uri)
             client.result(request)
             ended.append(1000 * (time.perf_counter() - started))
+            cancelled.append(1000 * _seconds_to_cancel_a_body(client, f"file:///bench/body{number}.py"))
     yield Figure(f"first text at the cursor, 60 lines before it, {bundle}", "s", tuple(shown[1:]), 0.7)
     yield Figure(f"numbers of an accepted text, from accepting, {bundle}", "ms", tuple(published[1:]), 50, 20)
     yield Figure(f"end of the writing, from a keystroke, {bundle}", "ms", tuple(ended[1:]), 50, 20)
+    yield Figure(f"end of writing a body, from its cancel, {bundle}", "ms", tuple(cancelled[1:]), 50, 20)
+
+
+def _seconds_to_cancel_a_body(client: Client, uri: str) -> float:
+    text = f"{program(60)}\n\ndef mean(values):\n"
+    client.open(text, uri)
+    place = {"line": text.count("\n") - 1, "character": 0}
+    arguments = [uri, {"start": place, "end": place}]
+    request = client.ask(
+        "workspace/executeCommand",
+        {"command": "riskLsp.writeBody", "arguments": arguments, "workDoneToken": uri},
+    )
+    time.sleep(0.1)  # it has begun
+    started = time.perf_counter()
+    client.notify("window/workDoneProgress/cancel", {"token": uri})
+    client.result(request)
+    return time.perf_counter() - started
 
 
 def memory_after_editing(edits: int) -> Iterator[Figure]:
