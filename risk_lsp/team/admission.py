@@ -212,6 +212,14 @@ class Turns:
         """How many requests wait."""
         return sum(map(len, self._waiting.values()))
 
+    def check(self, person: str) -> None:
+        """Raises TooMuch if too many requests wait already."""
+        waiting = self.waiting
+        if waiting >= self._limits.all_waiting:
+            raise TooMuch("the host has more to do than it can", waiting * self._usual_seconds)
+        if len(self._waiting.get(person, ())) >= self._limits.waiting:
+            raise TooMuch(f"{self._limits.waiting} of your requests wait already", waiting * self._usual_seconds)
+
     def is_due(self, person: str, seconds: float) -> bool:
         """Whether somebody waits who had less time than this person has with so many seconds more."""
         return any(self._served[other] < self._served[person] + seconds for other in self._waiting if other != person)
@@ -219,11 +227,7 @@ class Turns:
     @asynccontextmanager
     async def turn(self, person: str) -> AsyncIterator[None]:
         """Wait for the person's turn, and keep it. Raises TooMuch if too many wait already."""
-        waiting = self.waiting
-        if waiting >= self._limits.all_waiting:
-            raise TooMuch("the host has more to do than it can", waiting * self._usual_seconds)
-        if len(self._waiting.get(person, ())) >= self._limits.waiting:
-            raise TooMuch(f"{self._limits.waiting} of your requests wait already", waiting * self._usual_seconds)
+        self.check(person)
         await self._wait(person)
         began = time.monotonic()
         try:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from risk_lsp.errors import BadInput, ModelError, WorkerError
 from risk_lsp.settings import is_this_machine
 from risk_lsp.text.tracking import difference
 from risk_lsp.worker.messages import PREFIX_LENGTH, unpack, unpack_prefix
-from risk_lsp.worker.supervisor import LoadInterrupted, ScoredArrays
+from risk_lsp.worker.supervisor import LoadInterrupted, PartCallback, ScoredArrays
 
 KEY_VARIABLE = "RISK_LSP_HOST_KEY"
 _CONNECT_SECONDS = 5.0
@@ -31,6 +32,8 @@ _VERSIONS = 4  # of a text: the host may have missed the last ones, where an edi
 _TEXTS = 32
 _FEW = 1000  # characters: a text that differs by no more is not compared with others
 _TRIES = 3
+_PART = re.compile(rb'\{"kind": "part"')
+_NO_ANSWER = ("the team's host sent something else than an answer", "it may be of another version")
 _ANOTHER_MACHINE = "the address in remoteHost has to be that of a risk-lsp host"
 
 
@@ -85,32 +88,35 @@ class RemoteWorker:
             raise HostAway(f"{self._name} is no host, or of another version", _ANOTHER_MACHINE)
         return description
 
-    async def score(self, text: str, language_id: str, at: int) -> ScoredArrays:
+    async def score(self, text: str, language_id: str, at: int, on_part: PartCallback = lambda _: None) -> ScoredArrays:
         """As a worker's `score`. Raises BadInput if the host refuses the text, ModelError if it fails over it."""
         sent = self._similar(text)
         sent.busy = True
         try:
             for _ in range(_TRIES):
                 request = {"document": sent.name, "language_id": language_id, "at": at, **_text_fields(sent, text)}
-                status, body = await self._ask("/v1/score", request)
+                status, body = await self._ask("/v1/score", request, on_part)
                 if status != 409:
                     return self._answer(status, body)
                 has = _json(body).get("version")
                 base = sent.versions.get(has) if isinstance(has, int) else None
-                version = max(sent.newest, has if isinstance(has, int) else 0)
                 sent.versions.clear()
                 if base is not None and isinstance(has, int):
                     sent.versions[has] = base
-                elif version:
+                else:
+                    sent.busy = False
                     sent = self._new_text()
                     sent.busy = True
             raise ModelError("the team's host and this program do not agree about a text", "edit it to try again")
         finally:
             sent.busy = False
 
-    async def ask(self, question: str, parameters: dict[str, Any]) -> ScoredArrays:
+    async def ask(
+        self, question: str, parameters: dict[str, Any], on_part: PartCallback = lambda _: None
+    ) -> ScoredArrays:
         """As a worker's `ask`. Raises BadInput and ModelError as `score` does."""
-        return self._answer(*await self._ask("/v1/questions", {"question": question, "parameters": parameters}))
+        asked = {"question": question, "parameters": parameters}
+        return self._answer(*await self._ask("/v1/questions", asked, on_part))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -141,27 +147,32 @@ class RemoteWorker:
             self._texts.popitem(last=False)
         return sent
 
-    async def _ask(self, path: str, content: dict[str, Any]) -> tuple[int, bytes]:
-        """Status and body of the answer; a host that is busy is asked again for a while."""
+    async def _ask(self, path: str, content: dict[str, Any], on_part: PartCallback) -> tuple[int, bytes]:
+        """Status and body of the answer without parts; a host that is busy is asked again for a while."""
         loop = asyncio.get_running_loop()
         deadline, failures = loop.time() + _BUSY_SECONDS, 0
         body = json.dumps(content).encode()
         while True:
             with self._translate_errors():
-                status, answer, pause = await self._request("POST", path, body)
+                status, answer, pause = await self._request("POST", path, body, on_part)
             failures += status == 503
             if status not in (429, 503) or failures == _TRIES or loop.time() + pause > deadline:
                 return status, answer
             await asyncio.sleep(pause * random.uniform(1.0, 1.5))
 
-    async def _request(self, method: str, path: str, content: bytes) -> tuple[int, bytes, float]:
-        """Status, body and Retry-After in seconds."""
-        body = bytearray()
+    async def _request(
+        self, method: str, path: str, content: bytes, on_part: PartCallback = lambda _: None
+    ) -> tuple[int, bytes, float]:
+        """Status, body and Retry-After in seconds; frames of parts are taken off the body."""
+        body, length = bytearray(), 0
         async with self._client.stream(method, path, content=content) as response:
             async for block in response.aiter_raw():
                 body += block
-                if len(body) > _LONGEST_ANSWER:
+                length += len(block)
+                if length > _LONGEST_ANSWER:
                     raise HostAway(f"{self._name} does not stop answering", _ANOTHER_MACHINE)
+                while response.status_code == 200 and (part := _take_part(body)) is not None:
+                    on_part(part)
             pause = response.headers.get("retry-after", "1")
             return response.status_code, bytes(body), float(pause) if pause.isdecimal() else 1.0
 
@@ -184,7 +195,7 @@ class RemoteWorker:
         """The arrays of an answer."""
         self._check(status, body)
         if status == 200:
-            return _unpack_scores(body)
+            return _unpack_scores(body, "result")
         said = _json(body)
         message, hint = (str(said.get(name, ""))[:500] for name in ("message", "hint"))
         # No worker went away here, so no new one is to be waited for: that would be a WorkerError.
@@ -203,18 +214,35 @@ def _text_fields(sent: _SentText, text: str) -> dict[str, Any]:
     return {"version": base + 1, "base": base, "edits": [[edit.start, edit.end, edit.inserted]]}
 
 
-def _unpack_scores(body: bytes) -> ScoredArrays:
-    """The arrays of a frame. Raises ModelError for anything else; nothing of it is run."""
+def _take_part(body: bytearray) -> ScoredArrays | None:
+    """The part that a body begins with, if it has arrived; it is taken off the body."""
+    if len(body) < PREFIX_LENGTH or body[:1] == b"{":
+        return None
     try:
-        header_length, arrays_length = unpack_prefix(body[:PREFIX_LENGTH].ljust(PREFIX_LENGTH))
-        rest = body[PREFIX_LENGTH:]
-        message = unpack(rest[:header_length], rest[header_length:])
-        if len(rest) != header_length + arrays_length or message.kind != "result":
-            raise WorkerError("it is no answer")
+        end = PREFIX_LENGTH + sum(unpack_prefix(bytes(body[:PREFIX_LENGTH])))
+        if len(body) < end or not _PART.match(body, PREFIX_LENGTH):
+            return None
+        part = _unpack_scores(bytes(body[:end]), "part")
     except WorkerError as error:
-        raise ModelError(
-            "the team's host sent something else than an answer", "it may be of another version"
-        ) from error
+        raise ModelError(*_NO_ANSWER) from error
+    del body[:end]
+    return part
+
+
+def _unpack_scores(frame: bytes, kind: str) -> ScoredArrays:
+    """The arrays of a frame of a kind. Raises BadInput or ModelError for one of an error, ModelError for anything else;
+    nothing of it is run."""
+    try:
+        header_length, arrays_length = unpack_prefix(frame[:PREFIX_LENGTH].ljust(PREFIX_LENGTH))
+        rest = frame[PREFIX_LENGTH:]
+        message = unpack(rest[:header_length], rest[header_length:])
+    except WorkerError as error:
+        raise ModelError(*_NO_ANSWER) from error
+    if message.kind == "error":
+        failure = BadInput if message.fields["refused"] else ModelError
+        raise failure(f"the team's host: {message.fields['message'][:500]}", message.fields["hint"][:500])
+    if len(rest) != header_length + arrays_length or message.kind != kind:
+        raise ModelError(*_NO_ANSWER)
     return ScoredArrays(message.fields["header"], dict(message.arrays))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from risk_lsp import __version__
@@ -21,16 +21,16 @@ from risk_lsp.team.admission import METRICS, PERSON, Allowance, Holder, KeyRing,
 from risk_lsp.team.host_requests import (
     OtherVersion,
     PersonTexts,
-    ScoreRequest,
     TooLarge,
     parse_question,
     parse_score,
 )
 from risk_lsp.worker.messages import Message, pack
-from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
+from risk_lsp.worker.supervisor import PartCallback, ScoredArrays, Supervisor, WorkerState
 
 ANSWER_TYPE = "application/vnd.risk-lsp.frame"
 _FIRST_SHARE = 0.3  # seconds that a score has before it may have to wait for others
+_SUPERSEDED = ("a newer version of this document came meanwhile", "its answer is the one to wait for")
 _GONE = 499  # nobody reads it: the client has closed the connection
 
 
@@ -138,15 +138,21 @@ class TeamHost:
         self._allowances[person].begin()
         try:
             asked = parse_score(await self._body(request))
+            self._turns.check(person)  # a version that is taken cannot be sent again
             text = self._texts[person].take(asked)
         except BadInput as error:
             raise _Refusal(400, error.message, error.hint) from error
         parameters = {"owner": person, "text": text, "language_id": asked.language_id, "at": min(asked.at, len(text))}
-        scored = await self._newest(request, person, asked, self._ask(person, "score", parameters))
-        tokens = len(scored.arrays["starts"])
-        self._allowances[person].read(tokens)
-        self._figures.tokens.inc(tokens)
-        return _frame(scored)
+        parts: asyncio.Queue[ScoredArrays] = asyncio.Queue()
+
+        async def score() -> ScoredArrays:
+            scored = await self._ask(person, "score", parameters, parts.put_nowait)
+            tokens = len(scored.arrays["starts"])
+            self._allowances[person].read(tokens)
+            self._figures.tokens.inc(tokens)
+            return scored
+
+        return await _respond(request, self._newest(person, asked.document, score()), parts)
 
     async def _question(self, request: Request) -> Response:
         person = self._holder(request, PERSON).name
@@ -155,8 +161,9 @@ class TeamHost:
             question, parameters = parse_question(await self._body(request), self._limits, writes=self._writes)
         except BadInput as error:
             raise _Refusal(400, error.message, error.hint) from error
-        job = asyncio.ensure_future(self._ask(person, question, parameters))
-        return _frame(await _while_connected(request, job))
+        parts: asyncio.Queue[ScoredArrays] = asyncio.Queue()
+        job = asyncio.ensure_future(self._ask(person, question, parameters, parts.put_nowait))
+        return await _respond(request, job, parts)
 
     async def _model(self, request: Request) -> Response:
         self._holder(request, PERSON)
@@ -210,7 +217,7 @@ class TeamHost:
             raise _Refusal(408, late, "send it again") from error
         return bytes(body)
 
-    async def _ask(self, person: str, question: str, parameters: dict[str, Any]) -> ScoredArrays:
+    async def _ask(self, person: str, question: str, parameters: dict[str, Any], on_part: PartCallback) -> ScoredArrays:
         """The worker's answer, when it is the person's turn.
 
         A score that takes long lets people go first who had less time: it is broken off, and asked again in its next
@@ -221,7 +228,7 @@ class TeamHost:
         while True:
             async with self._turns.turn(person):
                 began = time.monotonic()
-                job = asyncio.ensure_future(self._supervisor.ask(question, parameters))
+                job = asyncio.ensure_future(self._supervisor.ask(question, parameters, on_part))
                 try:
                     while not (await asyncio.wait({job}, timeout=share))[0]:
                         if self._turns.is_due(person, time.monotonic() - began):
@@ -235,20 +242,22 @@ class TeamHost:
                     self._figures.model_seconds.inc(time.monotonic() - began)
             share = None if share is None else 2 * share
 
-    async def _newest(
-        self, request: Request, person: str, asked: ScoreRequest, work: Coroutine[Any, Any, ScoredArrays]
-    ) -> ScoredArrays:
-        """What comes of the newest version of a document: the one before it is given up."""
-        key = (person, asked.document)
+    def _newest(
+        self, person: str, document: str, work: Coroutine[Any, Any, ScoredArrays]
+    ) -> asyncio.Task[ScoredArrays]:
+        """The work on the newest version of a document: that on the one before it is given up."""
+        key = (person, document)
         older = self._scoring.get(key)
         if older is not None:
             older.cancel()
         job = self._scoring[key] = asyncio.ensure_future(work)
-        try:
-            return await _while_connected(request, job)
-        finally:
+
+        def forget(_: object) -> None:
             if self._scoring.get(key) is job:
                 del self._scoring[key]
+
+        job.add_done_callback(forget)
+        return job
 
     def _is_ready(self) -> bool:
         return self._supervisor.state in (WorkerState.READY, WorkerState.BUSY)
@@ -262,36 +271,66 @@ class TeamHost:
             self._idle.set()
 
 
-async def _while_connected(request: Request, job: asyncio.Future[ScoredArrays]) -> ScoredArrays:
-    """The result of a job, which is given up when the client goes away."""
+async def _respond(request: Request, job: asyncio.Future[ScoredArrays], parts: asyncio.Queue[ScoredArrays]) -> Response:
+    """The answer with the result of a job, which is given up when the client goes away.
+
+    What is known before the whole is sent before it, in frames of its own.
+    """
 
     async def wait_until_gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    gone = asyncio.ensure_future(wait_until_gone())
+    gone, part = asyncio.ensure_future(wait_until_gone()), asyncio.ensure_future(parts.get())
     try:
-        either: set[asyncio.Future[Any]] = {job, gone}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if not job.done():
-            raise ClientDisconnect
-        if job.cancelled():
-            raise _Refusal(409, "a newer version of this document came meanwhile", "its answer is the one to wait for")
-        return job.result()
-    except RiskError as error:
-        if isinstance(error, TooMuch):
-            raise
-        if isinstance(error, BadInput):
-            raise _Refusal(422, error.message, error.hint) from error
-        raise _Refusal(503, error.message, error.hint, {"Retry-After": "1"}) from error
+        any_of: set[asyncio.Future[Any]] = {job, part, gone}
+        await asyncio.wait(any_of, return_when=asyncio.FIRST_COMPLETED)
     finally:
         gone.cancel()
+        part.cancel()
+    if not job.done():
+        if part.done() and not part.cancelled():
+            return StreamingResponse(_frames(job, part.result(), parts), media_type=ANSWER_TYPE)
+        job.cancel()
+        raise ClientDisconnect
+    try:
+        return Response(_frame("result", job.result()), media_type=ANSWER_TYPE)
+    except asyncio.CancelledError as error:
+        raise _Refusal(409, *_SUPERSEDED) from error
+    except TooMuch:
+        raise
+    except BadInput as error:
+        raise _Refusal(422, error.message, error.hint) from error
+    except RiskError as error:
+        raise _Refusal(503, error.message, error.hint, {"Retry-After": "1"}) from error
+
+
+async def _frames(
+    job: asyncio.Future[ScoredArrays], first: ScoredArrays, parts: asyncio.Queue[ScoredArrays]
+) -> AsyncIterator[bytes]:
+    """Frames of parts, and in the end that of the whole, or of an error."""
+    part: ScoredArrays | None = first
+    try:
+        while part is not None:
+            yield _frame("part", part)
+            following = asyncio.ensure_future(parts.get())
+            either: set[asyncio.Future[Any]] = {job, following}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            part = following.result() if following.done() and not job.done() else None
+            following.cancel()
+        failure = None if job.cancelled() else job.exception()
+        if failure is None and not job.cancelled():
+            yield _frame("result", job.result())
+        else:
+            message, hint = (failure.message, failure.hint) if isinstance(failure, RiskError) else _SUPERSEDED
+            about = {"message": message, "hint": hint, "refused": isinstance(failure, BadInput)}
+            yield pack(Message("error", {"id": 0, **about}))
+    finally:
         job.cancel()
 
 
-def _frame(scored: ScoredArrays) -> Response:
-    frame = pack(Message("result", {"id": 0, "header": scored.header}, scored.arrays))
-    return Response(frame, media_type=ANSWER_TYPE)
+def _frame(kind: str, scored: ScoredArrays) -> bytes:
+    return pack(Message(kind, {"id": 0, "header": scored.header}, scored.arrays))
 
 
 def _error_response(

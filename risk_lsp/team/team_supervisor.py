@@ -98,7 +98,7 @@ class TeamSupervisor:
     ) -> ScoredArrays:
         """As of a supervisor; raises LoadInterrupted, too, when host and worker take turns: ask again then."""
         return await self._either(
-            lambda remote: remote.score(text, language_id, at()),
+            lambda remote: remote.score(text, language_id, at(), on_part),
             lambda local: local.score(text, language_id, at=at, on_part=on_part),
         )
 
@@ -107,7 +107,8 @@ class TeamSupervisor:
     ) -> ScoredArrays:
         """As of a supervisor; raises LoadInterrupted as `score` does."""
         return await self._either(
-            lambda remote: remote.ask(question, parameters), lambda local: local.ask(question, parameters, on_part)
+            lambda remote: remote.ask(question, parameters, on_part),
+            lambda local: local.ask(question, parameters, on_part),
         )
 
     async def _either(

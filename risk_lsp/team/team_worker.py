@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from risk_lsp.model.window_runs import WindowMemory
 from risk_lsp.risk.engine import Engine
@@ -41,11 +42,15 @@ class TeamScorer(EngineScorer):
         """
         if question != "score":
             return super().answer(question, parameters, on_part)
-        memory = self._memory_of(parameters["owner"])
-        risks = self._engine.rescore(parameters["text"], parameters["language_id"], memory, at=parameters["at"])
+        risks = self._engine.rescore(
+            parameters["text"],
+            parameters["language_id"],
+            self._memory_of(parameters["owner"]),
+            at=parameters["at"],
+            on_part=lambda part: on_part(_in_half(*part.to_arrays())),
+        )
         self._forget()
-        header, arrays = risks.to_arrays()
-        return header, {**arrays, "hazards": np.minimum(arrays["hazards"], _LARGEST_HALF).astype(np.float16)}
+        return _in_half(*risks.to_arrays())
 
     def _memory_of(self, owner: str) -> WindowMemory:
         memory = self._memories.setdefault(owner, WindowMemory(min(_BYTES_OF_ONE, self._most_bytes)))
@@ -55,6 +60,10 @@ class TeamScorer(EngineScorer):
     def _forget(self) -> None:
         while len(self._memories) > 1 and sum(each.size for each in self._memories.values()) > self._most_bytes:
             self._memories.popitem(last=False)
+
+
+def _in_half(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Answer:
+    return header, {**arrays, "hazards": np.minimum(arrays["hazards"], _LARGEST_HALF).astype(np.float16)}
 
 
 def load(options: dict[str, Any]) -> TeamScorer:

@@ -84,6 +84,22 @@ async def test_hovers_ask_the_host(client: LspClient, host: RunningHost) -> None
     assert hover is not None and "%" in hover["contents"]["value"]
 
 
+async def test_of_a_long_program_the_surroundings_of_an_edit_come_first(tmp_path: Path) -> None:
+    with running_host(tmp_path, default_bundle_path(), "--threads", "1") as host:
+        client = await start_server(host)
+        await initialize(client, host.url)
+        await ready_with(client, "default")
+        client.open(URI, "x = 1\n" * 4000)
+        place = {"line": 3000, "character": 0}
+        client.change(URI, 2, {"range": {"start": place, "end": place}, "text": "y = 2\n"})
+        first = {each["range"]["start"]["line"] for each in await client.diagnostics(URI, 2)}
+        await client.request("riskLsp/lines", {"uri": URI})
+        published = client.all_of("textDocument/publishDiagnostics")
+        await client.kill()
+    assert first and all(2500 <= line <= 3500 for line in first)
+    assert len(published) > 1
+
+
 async def test_a_host_that_is_killed_and_started_again_costs_one_message_and_no_document(
     tiny_bundle: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
 import threading
 from collections.abc import Iterator
@@ -26,7 +27,12 @@ _SERVE = (sys.executable, "-m", "risk_lsp", "serve")
 DESCRIPTION = {"name": "hostile", "probe_hash": "x", "model": "m"}
 
 
-def frame(header: Any = None, **arrays: Any) -> bytes:
+def part(header: Any = None, **arrays: Any) -> bytes:
+    """A frame of the risks of a part, likewise."""
+    return frame({"known": [[0, 3]], **(header or {})}, kind="part", **arrays)
+
+
+def frame(header: Any = None, *, kind: str = "result", **arrays: Any) -> bytes:
     """A frame of risks, with parts that a host would not send."""
     count = 3
     known: dict[str, Any] = {
@@ -36,7 +42,7 @@ def frame(header: Any = None, **arrays: Any) -> bytes:
     }
     said = {"kind": "hazard", "text_length": len(PROGRAM), "calibration": Calibration(0.5).to_json(), "novelty": None}
     named = {name: array for name, array in {**known, **arrays}.items() if array is not None}
-    return pack(Message("result", {"id": 0, "header": said if header is None else {**said, **header}}, named))
+    return pack(Message(kind, {"id": 0, "header": said if header is None else {**said, **header}}, named))
 
 
 FRAMES = {
@@ -61,6 +67,11 @@ FRAMES = {
     "a calibration that is none": frame({"calibration": 5}),
     "a calibration without sense": frame({"calibration": {"theta": "x", "scale": 1, "power": 1}}),
     "a novelty that is none": frame({"novelty": {"a": 1}}),
+    "an error in the middle": part() + pack(Message("error", {"id": 0, "message": "no", "hint": "", "refused": True})),
+    "a part of another text": part({"text_length": 10**9}) + b"x",
+    "a part that is none": part(hazards=None) + frame()[:-4],
+    "parts without an end": part() * 50,
+    "half a part": part()[:-4],
     "another kind of risks": frame({"kind": "pickle"}),
 }
 STATUSES = (204, 301, 400, 401, 403, 404, 409, 413, 418, 422, 500, 502, 599)
@@ -142,7 +153,8 @@ async def test_a_version_without_sense_is_an_error(version: Any) -> None:
 
 
 async def test_an_answer_without_end_is_an_error() -> None:
-    with hostile_host(b"x" * (70 << 20)) as host:
+    beginning = struct.pack("<4sIQ", b"rkW1", 100, 1 << 31)
+    with hostile_host(beginning + b"x" * (70 << 20)) as host:
         worker = RemoteWorker(host.url, KEY)
         with pytest.raises(RiskError, match="does not stop"):
             await worker.score(PROGRAM, "python", 0)

@@ -144,6 +144,7 @@ class ModelHost:
 
         def pass_on(part: ScoredArrays) -> None:
             try:
+                _risks_of(document, part)
                 on_part(PartialRisk.from_arrays(part.header, part.arrays))
             except Exception as error:  # the whole is still to come
                 log_failure("a part of a text", error)
