@@ -16,7 +16,7 @@ import trustme
 
 from risk_lsp.probe.manifest import default_bundle_path
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.span_risk import SpanRisk
+from risk_lsp.risk.span_risk import SpanRisk, WritingTask
 from tests.conftest import FIXTURES
 from tests.team.hosts import PROGRAM, RunningHost, edited, risks_in, running_host, whole
 
@@ -86,6 +86,15 @@ def test_questions_of_the_worker_are_answered(anna: httpx2.Client) -> None:
     response = anna.post("/v1/questions", json={"question": "alternatives", "parameters": asked})
     assert response.status_code == 200
     assert b'"alternatives"' in response.content
+
+
+def test_a_host_writes_if_it_is_told_to(tmp_path: Path) -> None:
+    task = WritingTask(PROGRAM, len(PROGRAM), len(PROGRAM), "line", max_tokens=8)
+    asked = {"question": "write", "parameters": task.to_json()}
+    with running_host(tmp_path, default_bundle_path(), "--threads", "1", "--writes") as host, host.client() as client:
+        response = client.post("/v1/questions", json=asked)
+    assert response.status_code == 200
+    assert b'"texts"' in response.content
 
 
 def test_a_person_hears_of_the_model_and_the_limits(anna: httpx2.Client) -> None:

@@ -87,7 +87,8 @@ class ModelHost:
                 await self._start(options)
             elif options != self._options:
                 self.loads_another = True
-                if any(options[name] != self._options[name] for name in _OF_REMOTE):
+                remote = options["remote_host"] or self._options["remote_host"]
+                if remote and any(options[name] != self._options[name] for name in _OF_REMOTE):
                     await self._stop()
                     self._settled.clear()
                     await self._start(options)
