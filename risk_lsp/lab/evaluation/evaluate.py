@@ -41,7 +41,7 @@ from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_pr
 from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.span_tables import LEVELS, Level
 from risk_lsp.lab.training.fit_probe import Recipe
-from risk_lsp.lab.training.labelled_programs import NATURAL, WRITTEN, ProbeData, read_probe_data
+from risk_lsp.lab.training.labelled_programs import NATURAL, WRITTEN, ProbeData, read_ids, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_of
 from risk_lsp.lab.training.training_documents import split_of
 from risk_lsp.risk.engine import Engine
@@ -59,7 +59,8 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
         torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
     args.out.mkdir(parents=True, exist_ok=True)
     found = _read_earlier(args.out / "evaluation.json")
-    data = read_probe_data(args.data, args.per_group, kinds=NATURAL).where(lambda _: True)
+    only = read_ids(args.only) if args.only else None
+    data = read_probe_data(args.data, args.per_group, kinds=NATURAL, only=only).where(lambda _: True)
     resamples = _QUICK_RESAMPLES if args.quick else args.resamples
     bench = Bench(data, args.bugs, args.texts, args.cache, resamples)
     for number, bundle in enumerate(args.bundle or [None]):
@@ -286,6 +287,7 @@ def _command(args: argparse.Namespace) -> str:
     parts += ["--samples ..."] if args.samples else []
     parts += [f"--reflect-model {shlex.quote(args.reflect_model)}"] if args.reflect_model else []
     parts += ["--attempts ..."] if args.attempts else []
+    parts += ["--only ..."] if args.only else []
     parts += ["--no-rival"] if args.no_rival else []
     parts += ["--quick"] if args.quick else []
     return " ".join([f"risk-lsp evaluate {args.out.name} --data ...", *parts])

@@ -53,6 +53,12 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--per-group", type=int, default=8, help="passing and failing programs of one problem at most (default 8 each)"
     )
     parser.add_argument(
+        "--only",
+        type=Path,
+        metavar="FILE",
+        help="judge the programs whose ids it lists, one a line, and learn from them: for models that take long",
+    )
+    parser.add_argument(
         "--members", type=int, metavar="N", help="probes from N seeds in each fold (default: as many as the bundle has)"
     )
     parser.add_argument(
