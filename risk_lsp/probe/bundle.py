@@ -16,6 +16,7 @@ from risk_lsp.errors import BundleError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import hash_files
 from risk_lsp.model.store import ModelStore
+from risk_lsp.probe.familiarity import is_familiarity
 from risk_lsp.probe.manifest import Manifest, ModelIdentity, read_manifest
 from risk_lsp.probe.token_hazards import ProbeReader, feature_count, head_shapes, uses_layout
 
@@ -100,15 +101,16 @@ def load_probe(path: Path, manifest: Manifest, threads: int | None = None) -> Pr
         layout=uses_layout(manifest.architecture),
     )
     wanted = head_shapes(manifest.architecture, features, manifest.hidden, manifest.members)
-    if set(tensors) != set(wanted):
-        odd = sorted(set(tensors) ^ set(wanted))[0]
+    own = {name for name in tensors if not is_familiarity(name)}
+    if own != set(wanted):
+        odd = sorted(own ^ set(wanted))[0]
         raise BundleError(
             f"{file} does not hold the tensors of a {manifest.architecture} probe: {odd}", "fit the probe again"
         )
     for name, tensor in tensors.items():
         if tensor.dtype != np.float32:
             raise BundleError(f"{file}: {name} is of type {tensor.dtype}, not float32", "fit the probe again")
-        if tensor.shape != wanted[name]:
+        if name in own and tensor.shape != wanted[name]:
             shapes = f"{tensor.shape}, where the manifest implies {wanted[name]}"
             raise BundleError(f"{file}: {name} has shape {shapes}", "fit the probe again")
         if not np.isfinite(tensor).all():

@@ -59,10 +59,16 @@ class Calibration:
                 exponent = np.log1p(self.theta * exponent) / self.theta
             return np.where(exponent < 1.0, -np.expm1(-exponent), 1.0 - np.exp(-exponent))
 
-    def factor(self, total: NDArray[np.floating[Any]] | float) -> NDArray[np.float64]:
-        """What the hazards of a text are multiplied by, given its total (at least 1e-9), in the totals' shape."""
+    def factor(
+        self, total: NDArray[np.floating[Any]] | float, belief: NDArray[np.floating[Any]] | float = 1.0
+    ) -> NDArray[np.float64]:
+        """What the hazards of a text are multiplied by, given its total (at least 1e-9), in the totals' shape.
+
+        `belief`, from 0 to 1: how far the text's own level counts (see Familiarity). The total becomes
+        T ** (document * belief): at 0 it is 1 for every text, and only what lines are to each other is the text's own.
+        """
         known = np.maximum(np.asarray(total, dtype=np.float64), _TINY_TOTAL)
-        return np.asarray(known ** (self.document - 1.0), dtype=np.float64)
+        return np.asarray(known ** (self.document * belief - 1.0), dtype=np.float64)
 
     def to_json(self) -> dict[str, float]:
         """The parameters, as the manifest holds them."""
@@ -78,7 +84,7 @@ class Calibration:
                 "fit the probe again",
             )
         if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in value.values()):
-            raise BundleError("calibration: theta, scale, power and document have to be numbers", "fit the probe again")
+            raise BundleError("calibration: the parameters have to be numbers", "fit the probe again")
         try:
             return cls(**{name: float(number) for name, number in value.items()})
         except OverflowError:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BundleError, ModelError
 from risk_lsp.model.window_runs import Threads
+from risk_lsp.probe.familiarity import Familiarity
 from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
 from risk_lsp.text.structure import sections
 
@@ -296,6 +297,8 @@ class ProbeReader:
                 for head in (f"members.{member}." for member in range(members))
             ]
         self._tensors = self._members[0]
+        seen = len(self._tensors["encoder.mean"]) - (LAYOUT if uses_layout(architecture) else 0)
+        self._familiarity = Familiarity.from_tensors(tensors, seen)
         # One product serves all members.
         self._project = np.concatenate([tensors["encoder.project.weight"] for tensors in self._members])
         self._bias = np.concatenate([tensors["encoder.project.bias"] for tensors in self._members])
@@ -319,6 +322,17 @@ class ProbeReader:
             logits = tokens @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]
             hazards.append(np.logaddexp(np.float32(0), logits))  # softplus
         found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
+        return found
+
+    def belief(self, standardised: Floats, layout: TokenLayout, parts: int) -> NDArray[np.float64]:
+        """How far the level of each part is believed, float64[parts] from 0 to 1; 1 where the probe cannot tell.
+
+        `standardised` as in hazards. Where a token stands says nothing of it.
+        """
+        found = np.ones(parts)
+        if self._familiarity is not None:
+            known, means = _means(standardised[:, _layout_width(self) :], layout.part)
+            found[known] = self._familiarity.belief(means)
         return found
 
 
@@ -354,7 +368,8 @@ def read_tokens(
         if whole is not None:  # the tokens that are not known are taken to be like those that are
             known = np.bincount(layout.part, minlength=len(parts))
             totals = totals * (_token_counts(parts, whole) / np.maximum(known, 1))
-        values = (found * manifest.calibration.factor(totals)[layout.part]).astype(np.float32)
+        belief = reader.belief(standardised, layout, len(parts))
+        values = (found * manifest.calibration.factor(totals, belief)[layout.part]).astype(np.float32)
         return values, standardised[:, _layout_width(reader) :].sum(axis=0, dtype=np.float64)
 
     results = reader.threads.map_alone(read, list(_together(parts_of(text), encoding)))

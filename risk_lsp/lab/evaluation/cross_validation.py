@@ -16,7 +16,13 @@ from risk_lsp.lab.evaluation.rivals import fit_logistic, trivial_feature_table
 from risk_lsp.lab.evaluation.study import Floats, FoldFit, FoldStore, Study
 from risk_lsp.lab.span_tables import Level, shared_weights
 from risk_lsp.lab.training.feature_store import WeightedPrograms
-from risk_lsp.lab.training.fit_calibration import fit_calibration, scaled_by_text, token_values
+from risk_lsp.lab.training.fit_calibration import (
+    fit_calibration,
+    fit_familiarity,
+    part_belief,
+    scaled_by_text,
+    token_values,
+)
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import MaxPoolHead, pooled_probabilities
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
@@ -124,8 +130,10 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
     values = token_values(fit.head, study.store, columns)
     if isinstance(fit.head, MaxPoolHead):
         return FoldFit(values, Calibration(), fit.validation_losses, fit.head)
-    calibration = fit_calibration(values, _only_real(study, calibrating))
-    return FoldFit(scaled_by_text(values, study.store, calibration), calibration, fit.validation_losses)
+    learnt, held_out = (study.store.select(np.flatnonzero(mask)) for mask in (training, calibrating))
+    belief = part_belief(fit_familiarity(fit.head, learnt, held_out, columns), fit.head, study.store, columns)
+    calibration = fit_calibration(values, _only_real(study, calibrating), belief)
+    return FoldFit(scaled_by_text(values, study.store, calibration, belief), calibration, fit.validation_losses)
 
 
 def span_probabilities(study: Study, level: Level, fit: FoldFit) -> Floats:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from risk_lsp.errors import BadInput
+from risk_lsp.probe.bundle import PROBE_FILE
+from risk_lsp.probe.familiarity import is_familiarity
 from risk_lsp.probe.token_hazards import DILATIONS, GAP, KERNEL, OFF_LINE, Architecture, ProbeReader
 
 HeadKind = Architecture | Literal["max_pool"]  # the second is measured and does not ship
@@ -217,6 +223,24 @@ def new_head(architecture: HeadKind, features: int, hidden: int) -> SpanHead:
         "max_pool": MaxPoolHead,
     }
     return kinds[architecture](features, hidden)
+
+
+def load_head(bundle: Path, architecture: HeadKind, features: int, members: int) -> HazardProbe:
+    """The probe of a bundle as it was fitted, for so many features of a token. BadInput if the bundle has no such."""
+    try:
+        tensors = load_file(bundle / PROBE_FILE)
+        prefixes = [f"members.{member}." for member in range(members)] if members > 1 else [""]
+        found: list[HazardHead] = []
+        for prefix in prefixes:
+            own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+            own = {name: tensor for name, tensor in own.items() if not is_familiarity(name)}
+            head = new_head(architecture, features, len(own["encoder.project.weight"]))
+            head.load_state_dict(own)
+            assert isinstance(head, HazardHead)
+            found.append(head)
+    except (SafetensorError, RuntimeError, OSError, KeyError, ValueError) as error:
+        raise BadInput(f"{bundle} holds no probe of these options: {error}", "name a bundle that they gave") from None
+    return (found[0] if members == 1 else HazardEnsemble(found)).eval()
 
 
 def tensors_of(head: nn.Module) -> dict[str, NDArray[np.float32]]:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_features
-from risk_lsp.lab.training.fit_calibration import fit_calibration, token_values
+from risk_lsp.lab.training.fit_calibration import fit_calibration, fit_familiarity, part_belief, token_values
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
-from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, reader_of, tensors_of
+from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, load_head, reader_of, tensors_of
 from risk_lsp.lab.training.labelled_programs import WRITTEN, ProbeData, read_ids, read_probe_data
 from risk_lsp.lab.training.library_programs import with_injected_bugs
 from risk_lsp.lab.training.probe_fit_command import recipe_from
@@ -60,8 +61,22 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     recipe = recipe_from(args, model.layer_count)
     layers, statistics = recipe.layers, recipe.statistics
     layout = uses_layout(recipe.options.architecture)
-    head = tuned.head(model.width) if tuned else _fit_recipe(model, training, recipe, args)
     held_out = _collect_programs(model, calibrating, layers, args, statistics=statistics, layout=layout)
+    familiarity = None
+    if tuned is not None:
+        head: HazardProbe = tuned.head(model.width)
+    else:
+        learnt, validation = _learnt_programs(model, training, recipe, args)
+        features = learnt.store.features.shape[1]
+        head = (
+            load_head(args.keep, args.architecture, features, args.members)
+            if args.keep
+            else _fit_head(learnt, validation, recipe)
+        )
+        familiarity = fit_familiarity(head, learnt.store, held_out.store)
+        del learnt  # gigabytes
+    belief = None if familiarity is None else part_belief(familiarity, head, held_out.store)
+    tensors = tensors_of(head) | ({} if familiarity is None else familiarity.tensors())
     manifest = Manifest(
         name=args.name or args.out.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -75,8 +90,8 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         hidden=args.hidden,
         members=args.members,
         reading=args.reading,
-        probe_hash=save_head(tensors_of(head), args.out),
-        calibration=fit_calibration(token_values(head, held_out.store), held_out),
+        probe_hash=save_head(tensors, args.out),
+        calibration=fit_calibration(token_values(head, held_out.store), held_out, belief),
         trained_on=_trained_on(args, training, calibrating),
         novelty=_novelty(head, model, calibrating, layers, args.reading, statistics=statistics),
     )
@@ -85,15 +100,22 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     return manifest
 
 
-def _fit_recipe(model: CodeModel, training: ProbeData, recipe: Recipe, args: argparse.Namespace) -> HazardProbe:
-    """A probe of the recipe, from the training problems."""
+def _learnt_programs(
+    model: CodeModel, training: ProbeData, recipe: Recipe, args: argparse.Namespace
+) -> tuple[WeightedPrograms, NDArray[np.bool_]]:
+    """What a probe of the recipe learns from, each program as one part, and which of them only decide when to stop."""
     layout = uses_layout(recipe.options.architecture)
     learnt = _with_injected(training, args.injected, args.seed)
-    to_learn = _collect_programs(model, learnt, recipe.layers, args, statistics=recipe.statistics, layout=layout)
-    to_learn = replace(to_learn, store=as_wholes(to_learn.store, layout=layout))  # gigabytes: not both are kept
+    read = _collect_programs(model, learnt, recipe.layers, args, statistics=recipe.statistics, layout=layout)
+    validation = np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs])
+    return replace(read, store=as_wholes(read.store, layout=layout)), validation
+
+
+def _fit_head(learnt: WeightedPrograms, validation: NDArray[np.bool_], recipe: Recipe) -> HazardProbe:
+    """A probe of the recipe."""
     head = fit_probe(
-        to_learn,
-        np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs]),
+        learnt,
+        validation,
         recipe.options,
         on_epoch=lambda loss: print(f"validation loss {loss:.4f}", file=sys.stderr, flush=True),
     ).head
@@ -212,6 +234,7 @@ def _command(args: argparse.Namespace) -> str:
     parts += [f"--reading {args.reading}"] if args.reading != "verbatim" else []
     parts += ["--no-statistics"] if args.no_statistics else []
     parts += ["--probe ..."] if args.probe else []
+    parts += ["--keep ..."] if args.keep else []
     parts += ["--only ..."] if args.only else []
     parts += ["--copy-model"] if args.copy_model else []
     parts += [f"--injected {args.injected}"] if args.injected else []

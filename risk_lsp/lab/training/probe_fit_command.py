@@ -86,6 +86,12 @@ def add_fit_arguments(parser: argparse.ArgumentParser) -> None:
         help="learn from, and calibrate by, the programs whose ids it lists, one a line: for models that take long",
     )
     parser.add_argument(
+        "--keep",
+        type=Path,
+        metavar="BUNDLE",
+        help="fit no probe but keep this bundle's, which the same options gave, and calibrate it again",
+    )
+    parser.add_argument(
         "--injected", type=int, default=0, help="programs with a bug made by machine to learn from as well (default 0)"
     )
     parser.add_argument(
