@@ -84,7 +84,7 @@ class Calibration:
                 "fit the probe again",
             )
         if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in value.values()):
-            raise BundleError("calibration: the parameters have to be numbers", "fit the probe again")
+            raise BundleError("calibration: theta, scale, power and document have to be numbers", "fit the probe again")
         try:
             return cls(**{name: float(number) for name, number in value.items()})
         except OverflowError:

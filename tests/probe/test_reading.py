@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
-from risk_lsp.lab.training.heads import HazardEnsemble, HazardHead, HazardProbe, Runs, reader_of
+from risk_lsp.lab.training.heads import HazardEnsemble, HazardHead, HazardProbe, Runs, reader_of, tensors_of
 from risk_lsp.model.code_model import Activations
 from risk_lsp.model.tokenizer import Encoding
 from risk_lsp.probe import token_hazards as reading_module
 from risk_lsp.probe.bundle import Bundle, load_bundle
+from risk_lsp.probe.familiarity import Familiarity
 from risk_lsp.probe.token_hazards import (
     ARCHITECTURES,
     Architecture,
+    ProbeReader,
     feature_count,
     read_tokens,
     text_distance,
@@ -149,3 +152,31 @@ def test_of_tokens_that_are_known_the_level_is_that_of_the_whole_part(bundles: d
         inside = everywhere[known]
         total = raw[inside].sum(dtype=np.float64) * everywhere.sum() / inside.sum()
         np.testing.assert_allclose(reading.values[inside], raw[inside] * calibration.factor(total), rtol=1e-4)
+
+
+def familiarity(features: int, *, far: bool) -> dict[str, NDArray[np.float32]]:
+    """Tensors by which no text is like those that a probe learnt from, or every text is."""
+    quantiles = np.linspace(1e-7, 1e-6, 101) if far else np.linspace(1e6, 1e7, 101)
+    arrays = (np.zeros(features), np.ones(features), np.eye(1, features), np.ones(1), np.ones(1), quantiles)
+    return Familiarity(*(array.astype(np.float32) for array in arrays)).tensors()
+
+
+def totals_by_part(loaded: Bundle, head: HazardHead, *, far: bool) -> NDArray[np.float64]:
+    """The sum of the values of each part of SAMPLE, as a probe with such tensors of familiarity reads it."""
+    seen = feature_count(2, WIDTH, statistics=True)
+    reader = ProbeReader(loaded.manifest.architecture, tensors_of(head) | familiarity(seen, far=far))
+    activations = read(loaded, SAMPLE)
+    values = read_tokens(reader, SAMPLE, activations, loaded.manifest).values
+    cuts = [part.start for part in sections(SAMPLE)][1:]
+    return np.bincount(np.searchsorted(cuts, activations.encoding.starts, side="right"), values)
+
+
+def test_a_part_like_those_learnt_from_has_the_level_that_the_probe_gives_it(loaded: Bundle, head: HazardHead) -> None:
+    activations = read(loaded, SAMPLE)
+    as_it_is = read_tokens(loaded.reader, SAMPLE, activations, loaded.manifest).values.sum()
+
+    assert totals_by_part(loaded, head, far=False).sum() == pytest.approx(as_it_is, rel=1e-5)
+
+
+def test_every_part_unlike_those_learnt_from_has_the_same_level(loaded: Bundle, head: HazardHead) -> None:
+    assert totals_by_part(loaded, head, far=True) == pytest.approx(1.0, rel=1e-4)

@@ -238,8 +238,9 @@ def load_head(bundle: Path, architecture: HeadKind, features: int, members: int)
             head.load_state_dict(own)
             assert isinstance(head, HazardHead)
             found.append(head)
-    except (SafetensorError, RuntimeError, OSError, KeyError, ValueError) as error:
-        raise BadInput(f"{bundle} holds no probe of these options: {error}", "name a bundle that they gave") from None
+    except (SafetensorError, RuntimeError, OSError, KeyError, ValueError):
+        wanted = f"{architecture} probe of {features:,} features and {members} members"
+        raise BadInput(f"{bundle} holds no {wanted}", "name a bundle that the same options gave") from None
     return (found[0] if members == 1 else HazardEnsemble(found)).eval()
 
 

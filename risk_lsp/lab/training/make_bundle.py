@@ -29,7 +29,7 @@ from risk_lsp.model.registry import catalogue_name
 from risk_lsp.model.sources import locate_model
 from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.bundle import save_head
-from risk_lsp.probe.manifest import Manifest, ModelIdentity, write_manifest
+from risk_lsp.probe.manifest import Manifest, ModelIdentity, read_manifest, write_manifest
 from risk_lsp.probe.token_hazards import novelty_table, text_distance, uses_layout
 from risk_lsp.text.normal_form import ModelText, Reading
 
@@ -201,12 +201,15 @@ def _copy_model(source: Path, target: Path) -> None:
 
 
 def _trained_on(args: argparse.Namespace, training: ProbeData, calibrating: ProbeData) -> dict[str, Any]:
-    """What the probe learnt from, and the model too where it brings its training record."""
+    """What the probe learnt from, and the model too where it, or the bundle that is kept, brings a training record."""
+    record = read_training_record(locate_model(args.model, revision=args.revision, offline=True).path)
+    if args.keep and not record:
+        record = read_manifest(args.keep).trained_on.get("model", {})
     return {
         "labels": training.labels,
         "probe": {**_counts(training), "injected_bugs": args.injected},
         "calibration": _counts(calibrating),
-        "model": read_training_record(locate_model(args.model, revision=args.revision, offline=True).path),
+        "model": record,
     }
 
 
@@ -234,7 +237,6 @@ def _command(args: argparse.Namespace) -> str:
     parts += [f"--reading {args.reading}"] if args.reading != "verbatim" else []
     parts += ["--no-statistics"] if args.no_statistics else []
     parts += ["--probe ..."] if args.probe else []
-    parts += ["--keep ..."] if args.keep else []
     parts += ["--only ..."] if args.only else []
     parts += ["--copy-model"] if args.copy_model else []
     parts += [f"--injected {args.injected}"] if args.injected else []

@@ -10,9 +10,16 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
-from risk_lsp.lab.training.fit_calibration import fit_calibration, scaled_by_text, token_values
-from risk_lsp.lab.training.heads import HazardHead
+from risk_lsp.lab.training.fit_calibration import (
+    fit_calibration,
+    fit_familiarity,
+    part_belief,
+    scaled_by_text,
+    token_values,
+)
+from risk_lsp.lab.training.heads import HazardHead, tensors_of
 from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.token_hazards import ProbeReader, TokenLayout
 from tests.lab.training.makers import evenly, store_of, weighted
 from tests.probe.tiny import random_head
 
@@ -119,3 +126,41 @@ def test_hazards_can_be_read_from_some_of_the_columns(head: HazardHead) -> None:
     wider = replace(store, features=np.concatenate([store.features * 0, store.features], axis=1))
 
     np.testing.assert_allclose(token_values(head, wider, np.arange(5, 10)), token_values(head, store), rtol=1e-4)
+
+
+FEATURES = 5
+
+
+def learnt_texts(head: HazardHead, seed: int, shift: float = 0.0) -> FeatureStore:
+    """300 texts of two lines around one place, or `shift` spreads from it."""
+    random = np.random.default_rng(seed)
+    around = np.repeat(random.normal(size=(300, FEATURES)), 2 * TOKENS, axis=0) + shift
+    return store_of(around + random.normal(size=around.shape) / 10, np.zeros(len(around), dtype=bool), TOKENS, 2)
+
+
+def test_texts_like_those_learnt_from_are_believed_and_others_are_not(head: HazardHead) -> None:
+    familiarity = fit_familiarity(head, learnt_texts(head, 1), learnt_texts(head, 2))
+
+    own, strange = (part_belief(familiarity, head, learnt_texts(head, 3, shift)) for shift in (0.0, 8.0))
+
+    assert own.mean() > 0.6
+    assert strange.max() == 0.0
+
+
+def test_the_program_that_ships_believes_a_text_as_far_as_it_was_calibrated_with(head: HazardHead) -> None:
+    familiarity = fit_familiarity(head, learnt_texts(head, 1), learnt_texts(head, 2))
+    store = learnt_texts(head, 3)
+    reader = ProbeReader("hazard", tensors_of(head) | familiarity.tensors())
+    layout = TokenLayout(store.token_line, np.zeros((0, 0), dtype=np.float32), store.token_part, store.line_part)
+
+    found = reader.belief(reader.standardise(store.features.astype(np.float32)), layout, len(store.part_program))
+
+    np.testing.assert_allclose(found, part_belief(familiarity, head, store), atol=1e-4)
+
+
+def test_without_belief_every_text_has_the_same_total(head: HazardHead) -> None:
+    store = simulated(head, Calibration())
+
+    scaled = scaled_by_text(token_values(head, store), store, Calibration(document=1.7), np.zeros(PROGRAMS))
+
+    np.testing.assert_allclose(np.bincount(store.token_part, scaled), 1.0)
