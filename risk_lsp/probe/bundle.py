@@ -16,7 +16,7 @@ from risk_lsp.errors import BundleError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import hash_files
 from risk_lsp.model.store import ModelStore
-from risk_lsp.probe.familiarity import is_familiarity
+from risk_lsp.probe.calibration import is_familiarity
 from risk_lsp.probe.manifest import Manifest, ModelIdentity, read_manifest
 from risk_lsp.probe.token_hazards import ProbeReader, feature_count, head_shapes, uses_layout
 

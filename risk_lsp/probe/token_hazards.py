@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BundleError, ModelError
 from risk_lsp.model.window_runs import Threads
-from risk_lsp.probe.familiarity import Familiarity
+from risk_lsp.probe.calibration import Familiarity
 from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
 from risk_lsp.text.structure import sections
 

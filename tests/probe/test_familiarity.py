@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from risk_lsp.errors import BundleError
-from risk_lsp.probe.familiarity import Familiarity
+from risk_lsp.probe.calibration import Familiarity
 
 FEATURES, KEPT = 6, 2
 SPREAD = np.array([9.0, 4.0], dtype=np.float32)
@@ -92,6 +92,11 @@ def test_a_missing_tensor_is_refused(name: str) -> None:
 def test_tensors_that_do_not_fit_together_are_refused(wrong: dict[str, np.ndarray]) -> None:
     with pytest.raises(BundleError, match="familiarity"):
         replace(LEARNT, **wrong)
+
+
+def test_a_tensor_that_nobody_reads_is_refused() -> None:
+    with pytest.raises(BundleError, match="familiarity"):
+        Familiarity.from_tensors({**LEARNT.tensors(), "familiarity.more": np.ones(1, dtype=np.float32)}, FEATURES)
 
 
 def test_tensors_for_other_features_are_refused() -> None:

@@ -15,7 +15,7 @@ from risk_lsp.model.code_model import Activations
 from risk_lsp.model.tokenizer import Encoding
 from risk_lsp.probe import token_hazards as reading_module
 from risk_lsp.probe.bundle import Bundle, load_bundle
-from risk_lsp.probe.familiarity import Familiarity
+from risk_lsp.probe.calibration import Familiarity
 from risk_lsp.probe.token_hazards import (
     ARCHITECTURES,
     Architecture,
@@ -168,7 +168,8 @@ def totals_by_part(loaded: Bundle, head: HazardHead, *, far: bool) -> NDArray[np
     activations = read(loaded, SAMPLE)
     values = read_tokens(reader, SAMPLE, activations, loaded.manifest).values
     cuts = [part.start for part in sections(SAMPLE)][1:]
-    return np.bincount(np.searchsorted(cuts, activations.encoding.starts, side="right"), values)
+    parts = np.searchsorted(cuts, activations.encoding.starts, side="right")
+    return np.bincount(parts, values).astype(np.float64)
 
 
 def test_a_part_like_those_learnt_from_has_the_level_that_the_probe_gives_it(loaded: Bundle, head: HazardHead) -> None:

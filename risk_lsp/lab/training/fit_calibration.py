@@ -13,8 +13,7 @@ from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.fit_probe import runs_of
 from risk_lsp.lab.training.heads import FittedHead, HazardEnsemble, HazardProbe, tensors_of
-from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.familiarity import Familiarity
+from risk_lsp.probe.calibration import Calibration, Familiarity
 from risk_lsp.probe.token_hazards import LAYOUT, OFF_LINE, uses_layout
 
 # The line is what people are shown; tokens and whole programs keep the map honest at both ends.

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.bundle import PROBE_FILE
-from risk_lsp.probe.familiarity import is_familiarity
+from risk_lsp.probe.calibration import is_familiarity
 from risk_lsp.probe.token_hazards import DILATIONS, GAP, KERNEL, OFF_LINE, Architecture, ProbeReader
 
 HeadKind = Architecture | Literal["max_pool"]  # the second is measured and does not ship
