@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import trustme
 
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.team.admission import METRICS, add_key
@@ -60,10 +61,10 @@ class RunningHost:
         headers = {"Authorization": f"Bearer {self.keys[name]}"}
         return httpx2.Client(base_url=self.url, headers=headers, timeout=PATIENCE, trust_env=False, **options)
 
-    def wait_until_ready(self) -> None:
-        """Until the model is loaded."""
+    def wait_until_ready(self, **options: Any) -> None:
+        """Until the model is loaded; the options are the client's."""
         deadline = time.monotonic() + PATIENCE
-        with self.client() as client:
+        with self.client(**options) as client:
             while client.get("/healthz").status_code != 200:
                 assert time.monotonic() < deadline and self.process.poll() is None, self.log.read_text()
                 time.sleep(0.05)
@@ -75,16 +76,28 @@ class RunningHost:
 
 
 @contextlib.contextmanager
-def running_host(folder: Path, bundle: Path, *options: str, listen: str = "127.0.0.1:0") -> Iterator[RunningHost]:
+def running_host(
+    folder: Path, bundle: Path, *options: str, listen: str = "127.0.0.1:0", **of_client: Any
+) -> Iterator[RunningHost]:
     """A host that is ready, and ended in the end."""
     host = RunningHost(folder, bundle, *options, listen=listen)
     try:
-        host.wait_until_ready()
+        host.wait_until_ready(**of_client)
         yield host
     finally:
         if host.process.poll() is None:
             host.process.kill()
             host.process.wait()
+
+
+def tls_options(folder: Path) -> tuple[str, ...]:
+    """Options of a host with a certificate for 127.0.0.1; who trusts `authority.pem` trusts it."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    certificate.private_key_pem.write_to_path(folder / "key.pem")
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    return ("--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem"))
 
 
 def whole(text: str, version: int = 1, document: str = "one", **more: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from risk_lsp.probe.manifest import default_bundle_path
 from tests.server.lsp_client import LspClient
-from tests.team.hosts import PROGRAM, RunningHost, running_host
+from tests.team.hosts import PROGRAM, RunningHost, running_host, tls_options
 
 URI = "file:///project/program.py"
 STATUS, ANALYSED, MESSAGE = "riskLsp/status", "riskLsp/analysed", "window/showMessage"
@@ -181,6 +182,27 @@ async def test_the_key_may_be_the_editor_s_secret(host: RunningHost) -> None:
     await client.initialize("emacs30-eglot", capabilities=capabilities, initializationOptions=options)
     await ready_with(client, "tiny")
     await client.kill()
+
+
+async def test_a_host_of_one_s_own_authority_is_asked_over_tls(tiny_bundle: Path, tmp_path: Path) -> None:
+    options = tls_options(tmp_path)
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+    with running_host(tmp_path, tiny_bundle, *options, verify=trusted) as host:
+        client = await start_server(host, SSL_CERT_FILE=str(tmp_path / "authority.pem"))
+        await initialize(client, host.url)
+        await ready_with(client, "tiny")
+        await client.kill()
+
+
+async def test_a_host_whose_certificate_nobody_vouches_for_is_not_asked(tiny_bundle: Path, tmp_path: Path) -> None:
+    options = tls_options(tmp_path)
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
+    with running_host(tmp_path, tiny_bundle, *options, verify=trusted) as host:
+        client = await start_server(host)
+        await initialize(client, host.url)
+        await ready_with(client, "default")
+        assert "cannot be reached" in messages(client)[0]
+        await client.kill()
 
 
 async def test_a_workspace_cannot_name_the_host(client: LspClient, host: RunningHost) -> None:

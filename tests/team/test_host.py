@@ -12,13 +12,12 @@ from pathlib import Path
 import httpx2
 import numpy as np
 import pytest
-import trustme
 
 from risk_lsp.probe.manifest import default_bundle_path
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.span_risk import SpanRisk, WritingTask
 from tests.conftest import FIXTURES
-from tests.team.hosts import PROGRAM, RunningHost, edited, risks_in, running_host, whole
+from tests.team.hosts import PROGRAM, RunningHost, edited, risks_in, running_host, tls_options, whole
 
 PYTHON_FILES = sorted((FIXTURES.parents[1] / "examples").glob("*.py"))
 
@@ -169,12 +168,7 @@ def test_others_cannot_reach_a_host_without_tls(tiny_bundle: Path, tmp_path: Pat
 
 
 def test_a_host_speaks_tls(tiny_bundle: Path, tmp_path: Path) -> None:
-    authority = trustme.CA()
-    certificate = authority.issue_cert("127.0.0.1")
-    certificate.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
-    certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
-    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
-    options = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    options = tls_options(tmp_path)
     host = RunningHost(tmp_path, tiny_bundle, *options)
     try:
         context = ssl.create_default_context(cafile=str(tmp_path / "authority.pem"))
