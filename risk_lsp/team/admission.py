@@ -203,7 +203,7 @@ class Turns:
         self._limits = limits
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._served: defaultdict[str, float] = defaultdict(float)  # seconds of the model, by person
-        self._clock = 0.0  # of the person who was served last
+        self._clock = 0.0  # where who comes anew begins: the time of the person served last
         self._is_taken = False
         self._usual_seconds = _GUESSED_SECONDS
 
@@ -237,6 +237,8 @@ class Turns:
             self._served[person] += seconds
             self._usual_seconds += 0.1 * (seconds - self._usual_seconds)
             self._is_taken = False
+            if not self._waiting:  # what was used while nobody waited is held against nobody
+                self._clock = max(self._served.values())
             self._call_next()
 
     async def _wait(self, person: str) -> None:

@@ -62,6 +62,15 @@ async def test_who_was_idle_has_no_claim_to_what_was_missed() -> None:
     assert served["busy"] - before >= 0.7 * served["late"]
 
 
+async def test_time_that_nobody_else_wanted_is_not_held_against_a_person() -> None:
+    turns, served = Turns(PersonLimits()), Counter[str]()
+    await serve(turns, "early", 0.5, served)
+    served.clear()
+    tasks = [asyncio.ensure_future(keep_asking(turns, name, 1, 0.01, served)) for name in ("late", "early")]
+    await run_for(0.6, *tasks)
+    assert max(served.values()) <= 1.3 * served["early"]
+
+
 async def test_of_one_person_s_requests_the_newest_is_the_next() -> None:
     turns, order = Turns(PersonLimits()), list[int]()
 
