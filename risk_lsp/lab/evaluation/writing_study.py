@@ -51,6 +51,7 @@ class DrawnText:
 
 
 _NOTHING = DrawnText("", 1.0, 0.0, 0)
+_WANTED = 3.0  # points of pass rate that picking should be worth
 
 
 @dataclass(frozen=True)
@@ -308,7 +309,9 @@ def _verdict(over_random: Sequence[float | None]) -> str:
     words = f"by {estimate:.1f} points of pass rate [{low:.1f}, {high:.1f}]"
     if low > 0:
         return f"The text with the lowest risk beats one at random {words}."
-    return f"The text with the lowest risk does not surely beat one at random: it differs {words}."
+    told = f"The text with the lowest risk does not surely beat one at random: it differs {words}."
+    is_wide = high - low > 2 * _WANTED
+    return f"{told} So few problems cannot tell a difference of {_WANTED:.0f} points." if is_wide else told
 
 
 def study(args: argparse.Namespace) -> None:

@@ -120,6 +120,14 @@ def test_the_page_says_whether_it_helps(good: bool, words: str) -> None:
     assert words in study_markdown(figures)
 
 
+def test_the_page_says_where_problems_are_too_few() -> None:
+    found = [drawn(str(name), text("x", 0.9), text("y", 0.1)) for name in range(4)]
+    passed = [[False, False, True] if name % 2 else [False, True, False] for name in range(4)]
+    figures = {"benchmarks": {"t": 4}, **figures_of(found, passed, resamples=200)}
+
+    assert "So few problems cannot tell a difference of 3 points" in study_markdown(figures)
+
+
 def test_a_run_goes_on_where_it_was_ended(data: Path, tmp_path: Path, sandboxed: None) -> None:
     bundle = save_tiny_bundle(tmp_path / "bundle", save_model(tmp_path / "model", context=512))
     command = ["evaluate", "writing", str(tmp_path / "out"), "--data", str(data), "--bundle", str(bundle)]
