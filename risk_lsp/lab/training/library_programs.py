@@ -123,9 +123,7 @@ def add_programs_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, help="file to write, .jsonl or .jsonl.xz")
     parser.add_argument("--count", type=int, default=1600, help="pieces of library code (default 1600)")
     parser.add_argument(
-        "--packages",
-        type=Path,
-        help="folder of fetched packages, read beside those that are installed",
+        "--packages", type=Path, help="folder of fetched packages, read beside those that are installed"
     )
     parser.add_argument("--seed", type=int, default=1)
 
@@ -193,29 +191,16 @@ def _pieces(documents: list[TrainingDocument], chooser: random.Random) -> Iterat
         for name, text in chooser.sample(found, min(_PER_FILE, len(found))):
             library = document.source.partition("==")[0]
             group = f"library/{library}/{document.path}/{name}"
-            yield LabelledProgram(
-                group,
-                group,
-                SOURCE,
-                text,
-                Span(0, len(text)),
-                (),
-                passed=True,
-                model=library,
-                source=SOURCE,
-                kind="reference",
-            )
+            program = LabelledProgram(group, group, SOURCE, text, Span(0, len(text)), (), passed=True, model=library)
+            yield replace(program, source=SOURCE, kind="reference")
 
 
 def _definitions(tree: ast.Module, lines: list[str]) -> Iterator[tuple[str, str]]:
     """Name and text of functions, methods and classes of moderate length, at the margin."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            # First line, decorators counted in, and the line after the last; from 0.
-            first, last = (
-                min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1,
-                node.end_lineno or node.lineno,
-            )
+            first = min([node.lineno, *(each.lineno for each in node.decorator_list)]) - 1  # from 0
+            last = node.end_lineno or node.lineno
             text = textwrap.dedent("".join(lines[first:last]))
             if _FEWEST_LINES <= last - first <= _MOST_LINES and len(text) <= _LONGEST:
                 yield f"{node.name}:{first}", text
