@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from risk_lsp.server.documents.document_places import content_hash
-from tests.server.lsp_client import LspClient, ResponseError
+from tests.server.lsp_client import PATIENCE, LspClient, ResponseError
 from tests.server.person import default_server
 
 URI = "file:///project/program.py"
@@ -38,6 +38,12 @@ def runs(folder: Path) -> int:
 def times_written(folder: Path) -> int:
     notes = folder / "written"
     return len(notes.read_text("utf-8").splitlines()) if notes.exists() else 0
+
+
+async def beginning(folder: Path) -> None:
+    """Wait until the worker has begun to write."""
+    while times_written(folder) == 0:
+        await asyncio.sleep(0.01)
 
 
 def at_end_of(text: str) -> dict[str, int]:
@@ -247,8 +253,7 @@ async def test_an_edit_ends_the_writing_and_what_was_written_for_an_older_text_i
     stalled = BEFORE + "STALL "
     insert(client, 2, "STALL ")
     request = client.send_request("textDocument/inlineCompletion", asked(stalled))
-    while times_written(tmp_path) == 0:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(beginning(tmp_path), PATIENCE)
     client.replace(URI, 3, BEFORE)
 
     assert (await client.result_of(request))["items"] == []
@@ -259,8 +264,7 @@ async def test_a_cancelled_request_frees_the_worker(client: LspClient, tmp_path:
     await opened(client, text=BEFORE)
     insert(client, 2, "STALL ")
     request = client.send_request("textDocument/inlineCompletion", asked(BEFORE + "STALL "))
-    while times_written(tmp_path) == 0:
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(beginning(tmp_path), PATIENCE)
     client.notify("$/cancelRequest", {"id": request})
 
     with pytest.raises(ResponseError):
