@@ -52,12 +52,10 @@ export class Preview implements Disposable {
     client.onRequest(CONFIRM, (text: GrowingText, token: CancellationToken) => {
       token.onCancellationRequested(() => this.close(false));
       return new Promise<{ accept: boolean }>((resolve) => {
-        if (!this.draw(client, text, `${text.risk?.words}: Tab accepts, Escape dismisses`)) {
-          resolve({ accept: false });
-          return;
-        }
         this.decide = (accept) => resolve({ accept });
-        this.say();
+        if (!this.draw(client, text, `${text.risk?.words}: Tab accepts, Escape dismisses`)) {
+          this.close(false);
+        }
       });
     });
   }
@@ -80,6 +78,7 @@ export class Preview implements Disposable {
       editor,
       cancel: () => void client.sendNotification(CANCEL, { token: text.token }),
     };
+    this.say(); // first: a key that follows what is seen has to mean what is said
     const { line } = text.range.start;
     const end = editor.document.lineAt(line).range.end;
     const tabSize = Number(editor.options.tabSize) || 4;
@@ -90,7 +89,6 @@ export class Preview implements Disposable {
         option(new Range(end, end), row, below(index + (text.text?.startsWith('\n') ? 1 : 0), step)),
       ),
     ]);
-    this.say();
     return true;
   }
 
