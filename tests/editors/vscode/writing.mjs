@@ -29,14 +29,19 @@ export function writingChecks(window, folders) {
   /** Replace all by a signature without a body; the cursor stays in it. */
   async function typeBare(comment) {
     writeFileSync(join(folders.scripted, 'writes'), JSON.stringify([BODY]));
-    await keyboard.press('Control+a');
-    await keyboard.press('Delete');
-    await keyboard.type(comment ? `#${comment}` : '#');
-    await keyboard.press('Enter');
-    await keyboard.type(SIGNATURE);
-    await keyboard.press('Enter');
-    await keyboard.type('pass');
-    await keyboard.press('Escape');
+    await until('the function', async () => {
+      await keyboard.press('Escape');
+      await keyboard.press('Control+a');
+      await keyboard.press('Delete');
+      await keyboard.type(comment ? `#${comment}` : '#');
+      await keyboard.press('Enter');
+      await keyboard.type(SIGNATURE);
+      await keyboard.press('Enter');
+      await keyboard.type('pass');
+      await keyboard.press('Escape');
+      await window.page.waitForTimeout(500);
+      return (await text()).trimEnd().endsWith(`${SIGNATURE}\n    pass`); // a busy editor may not have indented it yet
+    });
     await window.goToLine(2);
   }
 
