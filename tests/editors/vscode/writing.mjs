@@ -113,7 +113,7 @@ export function writingChecks(window, folders) {
     }],
 
     ['a body grows in the document, with its heat; Escape cancels it, and the document is as it was', async () => {
-      await change({ 'riskLsp.debounce': 0.1 });
+      await change({ 'riskLsp.debounce': 0.1, 'editor.inlineSuggest.enabled': false });
       await typeBare(' PONDER');
       const before = await text();
       await window.codeAction('Write the body');
@@ -148,12 +148,7 @@ export function writingChecks(window, folders) {
       must(rows.map(({ isTinted }) => isTinted).join() === 'true,false', JSON.stringify(rows));
       await window.screenshot('body-finished');
       await keyboard.press('Tab');
-      await until('the text', async () => {
-        if (await shown()) {
-          await keyboard.press('Escape'); // the next ghost text, which stands among the lines
-        }
-        return (await text()).trimEnd() === `#\n${SIGNATURE}${BODY}`;
-      });
+      await until('the text', async () => (await text()).trimEnd() === `#\n${SIGNATURE}${BODY}`);
       await window.waitForUnderlines(1);
       const hover = await window.hover('BUG');
       must(/Written by scripted model on .*, not edited since/.test(hover), hover);
@@ -170,7 +165,7 @@ export function writingChecks(window, folders) {
       await keyboard.press('Tab');
       await until('the text', async () => (await text()).includes('# the first of them'));
       await window.waitForUnderlines(1);
-      await change({ 'riskLsp.inlineCompletion': null });
+      await change({ 'riskLsp.inlineCompletion': null, 'editor.inlineSuggest.enabled': null });
       await window.save();
     }],
   ];
