@@ -171,7 +171,7 @@ def run_score(args: argparse.Namespace) -> int:
 
 def add_query_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp query`."""
-    from risk_lsp.report.span_query import FORMS
+    from risk_lsp.report.text_report import FORMS
 
     parser.add_argument("file", type=Path, metavar="FILE")
     parser.add_argument("span", metavar="START-END", help=FORMS)
@@ -182,7 +182,7 @@ def add_query_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_query(args: argparse.Namespace) -> int:
     """Print the probability of one span."""
-    from risk_lsp.report.span_query import describe_span
+    from risk_lsp.report.text_report import describe_span
     from risk_lsp.report.wording import write_all
 
     engine = load_engine(args)

@@ -14,7 +14,7 @@ from risk_lsp.risk.presentation import percent
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span
-from risk_lsp.worker.supervisor import ScoredArrays
+from risk_lsp.worker.messages import ScoredArrays
 
 _FENCED = re.compile(r"```[ \t]*([\w+-]*)[^\n]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 _PYTHON = ("", "py", "python", "python3")

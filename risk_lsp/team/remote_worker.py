@@ -20,8 +20,8 @@ import httpx2
 from risk_lsp.errors import BadInput, ModelError, WorkerError
 from risk_lsp.settings import is_this_machine
 from risk_lsp.text.tracking import difference
-from risk_lsp.worker.messages import PREFIX_LENGTH, unpack, unpack_prefix
-from risk_lsp.worker.supervisor import LoadInterrupted, PartCallback, ScoredArrays
+from risk_lsp.worker.messages import PREFIX_LENGTH, PartCallback, ScoredArrays, unpack, unpack_prefix
+from risk_lsp.worker.supervisor import LoadInterrupted
 
 KEY_VARIABLE = "RISK_LSP_HOST_KEY"
 _CONNECT_SECONDS = 5.0

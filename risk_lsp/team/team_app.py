@@ -25,8 +25,8 @@ from risk_lsp.team.host_requests import (
     parse_question,
     parse_score,
 )
-from risk_lsp.worker.messages import Message, pack
-from risk_lsp.worker.supervisor import PartCallback, ScoredArrays, Supervisor, WorkerState
+from risk_lsp.worker.messages import Message, PartCallback, ScoredArrays, pack
+from risk_lsp.worker.supervisor import Supervisor, WorkerState
 
 ANSWER_TYPE = "application/vnd.risk-lsp.frame"
 _FIRST_SHARE = 0.3  # seconds that a score has before it may have to wait for others

@@ -9,14 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from risk_lsp.errors import RiskError, WorkerError, log_failure
-from risk_lsp.worker.supervisor import (
-    LoadInterrupted,
-    PartCallback,
-    ScoredArrays,
-    StateCallback,
-    Supervisor,
-    WorkerState,
-)
+from risk_lsp.worker.messages import PartCallback, ScoredArrays
+from risk_lsp.worker.supervisor import LoadInterrupted, SupervisedWorker, Supervisor, WorkerState
 
 if TYPE_CHECKING:
     from risk_lsp.team.remote_worker import RemoteWorker
@@ -39,8 +33,8 @@ class HostLost(WorkerError):
     """The team's host is away; a worker on this machine takes over. `message` is a whole sentence for people."""
 
 
-class TeamSupervisor:
-    """What `Supervisor` is to its owner, with a team's host behind it.
+class TeamSupervisor(SupervisedWorker):
+    """A team's host, and a worker on this machine while the host is away.
 
     While the host is away, a supervisor that `new_local` makes from the options answers. The host is tried again after
     pauses that double up to a minute, each a little shorter or longer so that the editors of a team do not come at the
@@ -50,43 +44,15 @@ class TeamSupervisor:
     def __init__(
         self, options: dict[str, Any], remote: RemoteAddress, new_local: Callable[[dict[str, Any]], Supervisor]
     ) -> None:
-        self._options = options
+        super().__init__(options)
         self._address = remote
         self._new_local = new_local
-        self.state = WorkerState.STOPPED
-        self.failure: WorkerError | None = None
-        self.description: dict[str, Any] = {}
         self.remark: str | None = None
-        self._callbacks: list[StateCallback] = []
         self._remote: RemoteWorker | None = None
         self._local: Supervisor | None = None
         self._lost: asyncio.Queue[RiskError] = asyncio.Queue()  # why the host was left
         self._asked = 0  # questions at the host
         self._closing: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
-
-    def on_change(self, callback: StateCallback) -> None:
-        """As of a supervisor."""
-        self._callbacks.append(callback)
-
-    async def start(self) -> None:
-        """Look for the host, without waiting for it. Does nothing if that was done already."""
-        if self._task is None:
-            self._set_state(WorkerState.STARTING)
-            self._task = asyncio.create_task(self._follow())
-
-    async def stop(self) -> None:
-        """Leave the host, and end the worker if there is one."""
-        await self._end()
-        self._set_state(WorkerState.STOPPED)
-
-    async def restart(self, options: dict[str, Any] | None = None) -> None:
-        """Begin anew, with new options for the worker if given."""
-        if options is not None:
-            self._options = options
-        await self._end()
-        self._set_state(WorkerState.RESTARTING)
-        self._task = asyncio.create_task(self._follow())
 
     async def score(
         self,
@@ -96,7 +62,7 @@ class TeamSupervisor:
         at: Callable[[], int] = lambda: 0,
         on_part: PartCallback = lambda _: None,
     ) -> ScoredArrays:
-        """As of a supervisor; raises LoadInterrupted, too, when host and worker take turns: ask again then."""
+        """As of every worker; raises LoadInterrupted, too, when host and worker take turns: ask again then."""
         return await self._either(
             lambda remote: remote.score(text, language_id, at(), on_part),
             lambda local: local.score(text, language_id, at=at, on_part=on_part),
@@ -105,7 +71,7 @@ class TeamSupervisor:
     async def ask(
         self, question: str, parameters: dict[str, Any], on_part: PartCallback = lambda _: None
     ) -> ScoredArrays:
-        """As of a supervisor; raises LoadInterrupted as `score` does."""
+        """As of every worker; raises LoadInterrupted as `score` does."""
         return await self._either(
             lambda remote: remote.ask(question, parameters, on_part),
             lambda local: local.ask(question, parameters, on_part),
@@ -116,8 +82,7 @@ class TeamSupervisor:
         at_host: Callable[[RemoteWorker], Awaitable[ScoredArrays]],
         here: Callable[[Supervisor], Awaitable[ScoredArrays]],
     ) -> ScoredArrays:
-        if self.state in (WorkerState.STOPPED, WorkerState.FAILED):
-            raise self.failure or WorkerError("the worker is not running", "start it first")
+        self._check_running()
         remote, local = self._remote, self._local
         if remote is not None:
             self._asked += 1
@@ -140,7 +105,7 @@ class TeamSupervisor:
                 raise LoadInterrupted(error.message, error.hint) from error
             raise
 
-    async def _follow(self) -> None:
+    async def _keep_at_work(self) -> None:
         """Go from the host to the worker and back, as the host leaves and comes."""
         pause, loop = _FIRST_PAUSE, asyncio.get_running_loop()
         try:
@@ -186,13 +151,13 @@ class TeamSupervisor:
         if self._local is not None:
             return
         self.remark = f"The team's host is not in use: {error}. The model on this machine answers."
-        self._set_state(WorkerState.RESTARTING, HostLost(self.remark))
+        self._set_state(WorkerState.RESTARTING, HostLost(self.remark), always_tell=True)
         self._local = local = self._new_local(self._options)
 
         def follow(state: WorkerState, failure: WorkerError | None) -> None:
             if self._local is local and state not in (WorkerState.STARTING, WorkerState.STOPPED):
                 self.description = local.description
-                self._set_state(state, failure)
+                self._set_state(state, failure, always_tell=failure is not None)
 
         local.on_change(follow)
         await local.start()
@@ -214,11 +179,8 @@ class TeamSupervisor:
             self._closing = asyncio.ensure_future(remote.close())
 
     async def _end(self) -> None:
-        task, self._task = self._task, None
         self._lost = asyncio.Queue()
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
+        await super()._end()
         remote, self._remote = self._remote, None
         local, self._local = self._local, None
         self.remark = None
@@ -226,10 +188,3 @@ class TeamSupervisor:
             await remote.close()
         if local is not None:
             await local.stop()
-
-    def _set_state(self, state: WorkerState, failure: WorkerError | None = None) -> None:
-        self.failure = failure
-        if state is not self.state or failure is not None:
-            self.state = state
-            for callback in self._callbacks:
-                callback(state, failure)

@@ -1,21 +1,25 @@
-"""Messages between the server and its worker process: a JSON header and raw arrays, framed by their lengths.
+"""Messages between the server and its worker process, and the questions and answers that they carry.
 
-A frame is the magic bytes, the header's length, the arrays' total length (both little endian), the header as UTF-8
-JSON, and the arrays' bytes one after the other in C order. Neither side ever unpickles anything.
+A message is a JSON header and raw arrays. Its frame is the magic bytes, the header's length, the arrays' total length
+(both little endian), the header as UTF-8 JSON, and the arrays' bytes one after the other in C order. Neither side ever
+unpickles anything.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.errors import WorkerError
+from risk_lsp.errors import RiskError, WorkerError
+
+if TYPE_CHECKING:
+    import asyncio
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -130,3 +134,34 @@ def _read_exactly(stream: IO[bytes], length: int) -> bytes:
 
 def _garbled_error(what: str) -> WorkerError:
     return WorkerError(f"the connection to the worker is garbled: {what}", "the worker is started again")
+
+
+class ScoredArrays(NamedTuple):
+    """What the worker's scorer gave for one text, or an answer to another question."""
+
+    header: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+PartCallback = Callable[[ScoredArrays], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A question for the worker; the future is cancelled if the caller no longer waits.
+
+    `kind` is the message's, and `fields` gives what it holds besides the id, at the time when the question is asked.
+    `length` is how many characters the question has; `on_part` gets what is known before the whole answer.
+    """
+
+    id: int
+    kind: str
+    fields: Callable[[], dict[str, Any]]
+    length: int
+    on_part: PartCallback
+    answer: asyncio.Future[ScoredArrays]
+
+    def fail(self, error: RiskError) -> None:
+        """Answer with an error, if somebody still waits."""
+        if not self.answer.done():
+            self.answer.set_exception(error)

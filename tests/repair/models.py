@@ -8,7 +8,7 @@ from typing import Any
 from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import SideQuestions
-from risk_lsp.worker.supervisor import ScoredArrays
+from risk_lsp.worker.messages import ScoredArrays
 
 SUM = '''def add_all(numbers):
     """The sum of the numbers.

@@ -12,7 +12,7 @@ from risk_lsp.repair.model_questions import WorkerModel, explain
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import SideQuestions
 from risk_lsp.text.document import Span
-from risk_lsp.worker.supervisor import ScoredArrays
+from risk_lsp.worker.messages import ScoredArrays
 from tests.probe.tiny import SAMPLE, save_model, save_tiny_bundle
 
 LINE = "if best is None or value < best:"

@@ -23,7 +23,8 @@ from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, SearchProgress
 from risk_lsp.risk.span_risk import WORKER_COMMAND
 from risk_lsp.text.document import Span
-from risk_lsp.worker.supervisor import ScoredArrays, Supervisor, WorkerState
+from risk_lsp.worker.messages import ScoredArrays
+from risk_lsp.worker.supervisor import Supervisor, WorkerState
 from tests.repair.models import FIXED_SUM, SUM
 from tests.sandbox.processes import descendants
 

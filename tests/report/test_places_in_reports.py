@@ -13,8 +13,7 @@ from risk_lsp.probe.calibration import Place, Prior, Priors
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths, collect_result
 from risk_lsp.report.html_report import html_report
 from risk_lsp.report.score import score_file
-from risk_lsp.report.span_query import describe_span
-from risk_lsp.report.text_report import TextStyle, text_report
+from risk_lsp.report.text_report import TextStyle, describe_span, text_report
 from risk_lsp.report.tool_reports import github_report, json_report, sarif_report
 from risk_lsp.report.wording import Tool
 from risk_lsp.risk.changes import changes_since

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.errors import BadInput
-from risk_lsp.report.span_query import parse_span
+from risk_lsp.report.text_report import parse_span
 from risk_lsp.text.document import LineIndex, stripped_line_spans
 
 TEXT = "one\n  two\r\n\nthree"

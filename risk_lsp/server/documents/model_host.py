@@ -17,7 +17,8 @@ from risk_lsp.risk.span_risk import WORKER_COMMAND, PartialRisk, SpanRisk
 from risk_lsp.settings import Settings
 from risk_lsp.team.team_supervisor import RemoteAddress, TeamSupervisor
 from risk_lsp.text.document import Document
-from risk_lsp.worker.supervisor import LoadInterrupted, PartCallback, ScoredArrays, Supervisor, WorkerState
+from risk_lsp.worker.messages import PartCallback, ScoredArrays
+from risk_lsp.worker.supervisor import LoadInterrupted, SupervisedWorker, Supervisor, WorkerState
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 _LOADING = (WorkerState.STARTING, WorkerState.RESTARTING)
@@ -47,7 +48,7 @@ class ModelHost:
         self._command = command
         self._on_change = on_change
         self._remote_key = remote_key
-        self._supervisor: Supervisor | TeamSupervisor | None = None
+        self._supervisor: SupervisedWorker | None = None
         self._options: dict[str, Any] = {}
         self._settled = asyncio.Event()
         self._applying = asyncio.Lock()
@@ -166,7 +167,7 @@ class ModelHost:
     async def ask(
         self, question: str, parameters: dict[str, Any], on_part: PartCallback = lambda _: None
     ) -> ScoredArrays:
-        """Ask the worker something else, as soon as the model is ready; see `Supervisor.ask`.
+        """Ask the worker something else, as soon as the model is ready; see `SupervisedWorker.ask`.
 
         Raises WorkerError if the worker goes away meanwhile, and ModelError if there is none to wait for.
         """
@@ -183,7 +184,7 @@ class ModelHost:
         found = self._supervisor.description.get(name)
         return found if isinstance(found, str) else None
 
-    async def _settled_supervisor(self) -> Supervisor | TeamSupervisor:
+    async def _settled_supervisor(self) -> SupervisedWorker:
         """The supervisor, once its worker has loaded. Raises ModelError if there is no worker to wait for."""
         await self._settled.wait()
         supervisor = self._supervisor

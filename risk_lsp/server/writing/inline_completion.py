@@ -22,7 +22,7 @@ from risk_lsp.server.wire.protocol import barrier
 from risk_lsp.server.writing.suggestions import Suggestion, Suggestions, find_accepted
 from risk_lsp.text.document import Part, Span
 from risk_lsp.text.extents import Extent, extent_at
-from risk_lsp.worker.supervisor import ScoredArrays
+from risk_lsp.worker.messages import ScoredArrays
 
 if TYPE_CHECKING:
     from risk_lsp.server.session import Session
