@@ -18,7 +18,7 @@ MANIFEST = Path(__file__).parents[1] / "editors" / "vscode" / "package.json"
 SERVER_CATEGORY = "riskLsp.server"
 
 # A workspace's value of a machine setting reaches the server, which refuses it unless the user allows it.
-_SCOPES = {Scope.RESOURCE: "window", Scope.MACHINE: "machine-overridable", Scope.USER: "machine"}
+_SCOPES = {Scope.RESOURCE: "resource", Scope.MACHINE: "machine-overridable", Scope.USER: "machine"}
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 

@@ -8,8 +8,8 @@ COMMANDS = (
     Command("corpus build", "files to packed tokens for training", "risk_lsp.lab.training.model_commands"),
     Command("corpus programs", "library code as labelled programs", "risk_lsp.lab.training.library_programs"),
     Command("train model", "train a small code model", "risk_lsp.lab.training.model_commands"),
-    Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.deriving_commands"),
-    Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.deriving_commands"),
+    Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.derivation"),
+    Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.tuning"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.lab.training.probe_fit_command"),
     Command("probe evaluate", "measure a bundle on labelled data", "risk_lsp.lab.evaluation.probe_commands"),
     Command("probe places", "the level for each kind of text", "risk_lsp.lab.evaluation.probe_commands"),
@@ -27,6 +27,11 @@ COMMANDS = (
     Command(
         "evaluate writing",
         "whether it helps to pick written text by its risk",
+        "risk_lsp.lab.evaluation.evaluate_commands",
+    ),
+    Command(
+        "evaluate prose",
+        "whether the probe finds slips in prose, too",
         "risk_lsp.lab.evaluation.evaluate_commands",
     ),
     Command(

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from risk_lsp.personal.ledger import ACCEPTED, Kind, Ledger, SettledRegion, settled_regions
 from risk_lsp.personal.line_fates import Fate
-from risk_lsp.risk.odds_shift import LARGEST_RATIO, OddsShift
 from risk_lsp.risk.presentation import percent
+from risk_lsp.risk.risk_map import LARGEST_RATIO, OddsShift
 
 Floats = NDArray[np.float64]
 _SECONDS_PER_DAY = 86_400.0

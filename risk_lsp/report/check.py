@@ -31,7 +31,15 @@ from risk_lsp.risk.presentation import (
 from risk_lsp.risk.span_risk import Scorer, SpanRisk, in_batches
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
-from risk_lsp.text.source_files import FoundFile, find_files, language_of, read_source, without_repeats
+from risk_lsp.text.source_files import (
+    NOT_FOR_PROSE,
+    PROSE_LANGUAGES,
+    FoundFile,
+    find_files,
+    language_of,
+    read_source,
+    without_repeats,
+)
 from risk_lsp.text.structure import parse_structure
 
 # The editor's threshold: what counts as a finding when nobody says otherwise.
@@ -223,7 +231,9 @@ def _sources(
             found = replace(found, changed=changed)
         try:
             text = read_source(file.path)
-            if len(text) > options.longest:
+            if language_of(file.path) in PROSE_LANGUAGES:
+                yield FilePassedOver(file.path, NOT_FOR_PROSE)
+            elif len(text) > options.longest:
                 reason = f"it has {len(text):,} characters, over {options.longest:,} (--max-characters)"
                 yield FilePassedOver(file.path, reason)
             elif text.strip():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.probe.calibration import PLACES, LinePlaces, Place, Priors
-from risk_lsp.risk.odds_shift import OddsShift, ShiftedRisk
+from risk_lsp.risk.risk_map import OddsShift, ShiftedRisk
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Document, LineIndex, Span, stripped_line_spans
 from risk_lsp.text.structure import Structure, StructureNode, code_line_spans, parse_structure

@@ -88,7 +88,7 @@ class Session:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
+        """The settings that the process runs with."""
         return self.state.settings
 
     async def start(self) -> None:
@@ -121,7 +121,7 @@ class Session:
         configuration = Configuration(command_line, self.client.initialization_options)
 
         def learns() -> bool:
-            return configuration.current.learn_from_edits and configuration.current.trusted
+            return configuration.current.whole.learn_from_edits and configuration.current.whole.trusted
 
         personal = PersonalLevel(
             Ledger(self.data_folder / "personal"),
@@ -136,7 +136,7 @@ class Session:
             if self.inline_completions.writing is not None:
                 self.inline_completions.give_up()
             attention.is_at(document.uri, edit.start + len(edit.inserted))
-            regions.follow(document, edit, documents.all(), self.settings.generated_lines)
+            regions.follow(document, edit, documents.all(), self.state.settings_of(document).generated_lines)
             accepted.follow(document, edit)
             places.follow(document, edit)
 
@@ -177,6 +177,7 @@ class Session:
             types.SHUTDOWN: self._shut_down,
             types.EXIT: lambda _: self.closed.set(),
             types.WORKSPACE_DID_CHANGE_CONFIGURATION: self._settings_changes.take,
+            types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS: self._settings_changes.take_folders,
             USER_SETTINGS: self._settings_changes.take_user_settings,
             types.WORKSPACE_EXECUTE_COMMAND: CommandRunner(self).execute,
             types.WINDOW_WORK_DONE_PROGRESS_CANCEL: self._cancel_shown,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -18,10 +19,11 @@ from risk_lsp.server.documents.line_view import ViewMaker
 from risk_lsp.server.documents.model_host import ModelHost, worker_options
 from risk_lsp.server.documents.open_documents import OpenDocuments, Whereabouts
 from risk_lsp.server.documents.personal_level import AcceptedRegions, PersonalLevel
+from risk_lsp.server.wire.convert import normal_uri
 from risk_lsp.server.wire.handshake import Client
 from risk_lsp.server.wire.messenger import Messenger
-from risk_lsp.settings import SECTION, Settings, Source, parse
-from risk_lsp.text.document import PositionEncoding
+from risk_lsp.settings import SECTION, SETTINGS, Scope, Settings, Source, parse
+from risk_lsp.text.document import Document, PositionEncoding
 from risk_lsp.worker.supervisor import WorkerState
 
 if TYPE_CHECKING:
@@ -29,6 +31,32 @@ if TYPE_CHECKING:
 
 
 USER_SETTINGS = "riskLsp/userSettings"  # the notification by which a client says anew what the user's own settings are
+
+
+@dataclass(frozen=True)
+class SettingsInForce:
+    """The settings of the workspace as a whole, and those of its folders by their URI, which ends in a slash.
+
+    Folders differ in how much is shown, and when. Of what one process runs with, such as the model, there is one value.
+    """
+
+    whole: Settings
+    folders: Mapping[str, Settings] = field(default_factory=dict)
+
+    @cached_property
+    def of_process(self) -> Settings:
+        """What the process runs with: it is turned off only where nothing needs it."""
+        return replace(self.whole, enabled=any(each.enabled for each in (self.whole, *self.folders.values())))
+
+    def of(self, uri: str) -> Settings:
+        """Those of the innermost folder that a document, or folder, is in; outside of all, those of the whole."""
+        inside = f"{normal_uri(uri)}/"
+        around = [folder for folder in self.folders if inside.startswith(folder)]
+        return self.folders[max(around, key=len)] if around else self.whole
+
+    def values(self, name: str) -> list[object]:
+        """What an attribute of `Settings` is everywhere."""
+        return [getattr(each, name) for each in (self.whole, *self.folders.values())]
 
 
 class Configuration:
@@ -42,14 +70,18 @@ class Configuration:
     def __init__(self, command_line: Mapping[str, Any], initialization_options: object) -> None:
         self._command_line = command_line
         self._merged: object = None
+        self._of_folders: Mapping[str, object] = {}
         self._user, self._problems = self._read_user(initialization_options)
         self._reported = frozenset(self._problems)
-        self.current: Settings = self._user
+        self.current = SettingsInForce(self._user)
         self.initial_problems = self._problems
 
-    def update(self, raw: object) -> tuple[str, ...]:
-        """Put the client's newest settings in force; returns what is wrong with them and was not said before."""
-        self._merged = raw
+    def update(self, raw: object, of_folders: Mapping[str, object]) -> tuple[str, ...]:
+        """Put the client's newest settings in force, and those it has for folders by their URI.
+
+        Returns what is wrong with them and was not said before.
+        """
+        self._merged, self._of_folders = raw, of_folders
         return self._put_in_force()
 
     def update_user(self, raw: object) -> tuple[str, ...]:
@@ -63,12 +95,22 @@ class Configuration:
         return command_line.settings, (*command_line.problems, *user.problems)
 
     def _put_in_force(self) -> tuple[str, ...]:
-        parsed = parse(self._merged, Source.WORKSPACE, self._user)
-        self.current = parsed.settings
-        problems = (*self._problems, *parsed.problems)
-        news = tuple(problem for problem in problems if problem not in self._reported)
+        whole = parse(self._merged, Source.WORKSPACE, self._user)
+        problems = [*self._problems, *whole.problems]
+        folders = {}
+        for uri, raw in self._of_folders.items():
+            parsed = parse(raw, Source.WORKSPACE, self._user)
+            problems += parsed.problems
+            of_process = {name: getattr(whole.settings, name) for name in _OF_PROCESS}
+            folders[f"{normal_uri(uri).rstrip('/')}/"] = replace(parsed.settings, **of_process)
+        self.current = SettingsInForce(whole.settings, folders)
+        news = tuple(problem for problem in dict.fromkeys(problems) if problem not in self._reported)
         self._reported = frozenset(problems)
         return news
+
+
+# Of these there is one value, whatever a folder says.
+_OF_PROCESS = tuple(setting.attribute for setting in SETTINGS if setting.scope is not Scope.RESOURCE)
 
 
 class SettingsChanges:
@@ -100,60 +142,69 @@ class SettingsChanges:
         if self._session.client.configuration:
             self._pull()
         else:
-            self._follow(params.settings)
+            self._follow(params.settings, {})
+
+    def take_folders(self, _: types.DidChangeWorkspaceFoldersParams) -> None:
+        """Handle the notification that there are other folders, which have settings of their own."""
+        if self._session.client.configuration:
+            self._pull()
 
     def take_user_settings(self, params: object) -> None:
         """Handle the notification that holds the user's own settings."""
-        before = self._session.state.settings
+        before = self._session.state.configuration.current
         self._report(self._session.state.configuration.update_user(params))
         self._start_putting_in_force(before)
 
     def _pull(self) -> None:
-        params = types.ConfigurationParams([types.ConfigurationItem(section=SECTION)])
-        self._session.messenger.request(
-            types.WORKSPACE_CONFIGURATION, params, lambda answer: self._follow(answer[0] if answer else None)
-        )
+        """Ask for the settings of the workspace as a whole, and for those of each of its folders."""
+        folders = [folder.uri for folder in self._session.messenger.workspace.folders.values()]
+        items = [types.ConfigurationItem(scope_uri=uri, section=SECTION) for uri in (None, *folders)]
 
-    def _follow(self, raw: object) -> None:
-        before = self._session.state.settings
-        self._report(self._session.state.configuration.update(raw))
+        def take(answer: Sequence[object] | None) -> None:
+            whole, *of_folders = answer or [None]
+            self._follow(whole, dict(zip(folders, of_folders, strict=False)))
+
+        self._session.messenger.request(types.WORKSPACE_CONFIGURATION, types.ConfigurationParams(items), take)
+
+    def _follow(self, raw: object, of_folders: Mapping[str, object]) -> None:
+        before = self._session.state.configuration.current
+        self._report(self._session.state.configuration.update(raw, of_folders))
         self._start_putting_in_force(before)
 
     def _report(self, problems: Sequence[str]) -> None:
         if problems:
             self._session.messenger.tell(types.MessageType.Warning, "risk-lsp settings: " + "; ".join(problems))
 
-    def _start_putting_in_force(self, before: Settings) -> None:
-        work = self._put_in_force(before, self._session.state.settings)
+    def _start_putting_in_force(self, before: SettingsInForce) -> None:
+        work = self._put_in_force(before, self._session.state.configuration.current)
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _put_in_force(self, before: Settings, after: Settings) -> None:
+    async def _put_in_force(self, before: SettingsInForce, after: SettingsInForce) -> None:
         """Do what follows from a change; the worker is replaced only if it runs with other settings now."""
         session, state = self._session, self._session.state
+        was, now = before.of_process, after.of_process
         try:
-            await state.host.apply(after)
+            await state.host.apply(now)
         except Exception as error:
             log_failure("a change of settings", error)
         session.tell_status()
-        if not (after.enabled and after.inline_completion):
+        if not (now.enabled and now.inline_completion):
             session.inline_completions.stop()
-        turned = before.enabled != after.enabled
-        in_line = {
-            "inlayHint": turned or before.inlay_hints != after.inlay_hints,
-            "codeLens": turned or before.code_lens != after.code_lens,
-        }
-        session.refresher.want(kind for kind, has_changed in in_line.items() if has_changed)
-        if not after.enabled:
-            if before.enabled:
+        in_line = {"inlayHint": ("enabled", "inlay_hints"), "codeLens": ("enabled", "code_lens")}
+        session.refresher.want(
+            kind for kind, names in in_line.items() if any(before.values(name) != after.values(name) for name in names)
+        )
+        if not now.enabled:
+            if was.enabled:
                 session.events.clear_all()
             return
-        if worker_options(before) != worker_options(after):
+        if worker_options(was) != worker_options(now):
             session.start_over()
         if before != after:
             for document in state.documents.all():
-                if before.trusted != after.trusted:
+                if was.trusted != now.trusted:
                     session.events.look_up_place(document)
                 session.events.consider(document, 0.0)
             session.publisher.show_all()
@@ -210,8 +261,12 @@ class State:
 
     @property
     def settings(self) -> Settings:
-        """The settings in force."""
-        return self.configuration.current
+        """The settings that the process runs with."""
+        return self.configuration.current.of_process
+
+    def settings_of(self, document: Document) -> Settings:
+        """The settings in force for a document: those of its folder."""
+        return self.configuration.current.of(document.uri)
 
 
 STATUS = "riskLsp/status"

@@ -13,6 +13,8 @@ from risk_lsp.errors import BadInput
 from risk_lsp.text.document import LineIndex
 
 PLAIN_TEXT = "plaintext"
+PROSE_LANGUAGES = frozenset({"markdown", "restructuredtext"})
+NOT_FOR_PROSE = "it is prose, in which slips are found hardly better than by chance"
 
 _BY_SUFFIX = {
     ".py": "python",
@@ -55,6 +57,7 @@ _BY_SUFFIX = {
     ".yaml": "yaml",
     ".yml": "yaml",
     ".md": "markdown",
+    ".rst": "restructuredtext",
 }
 
 

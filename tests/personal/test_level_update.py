@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from risk_lsp.personal.ledger import SettledRegion
 from risk_lsp.personal.level_update import LevelPrior, learnt_shift
 from risk_lsp.personal.line_fates import Fate
-from risk_lsp.risk.odds_shift import OddsShift
+from risk_lsp.risk.risk_map import OddsShift
 
 NOW = 1_800_000_000.0
 DAY = 86_400.0

@@ -12,6 +12,7 @@ from risk_lsp.probe.manifest import ReferenceTable
 from risk_lsp.report.check import CheckOptions, CheckResult, check_paths
 from risk_lsp.risk import span_risk as batches
 from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.text.source_files import NOT_FOR_PROSE
 from tests.risk.scorers import WordScorer, check
 
 PROGRAM = "def f(x):\n    return BUG\n\nMAYBE = 1\n"
@@ -124,6 +125,13 @@ def test_a_named_file_with_nothing_to_read_or_too_much_is_passed_over_and_is_no_
     result = check(odd, good)
     assert (names(result), result.failures) == (["good.py"], ())
     assert [(each.path, each.reason) for each in result.passed_over] == [(odd, reason)]
+
+
+@pytest.mark.parametrize("name", ["notes.md", "notes.rst"])
+def test_prose_is_passed_over_as_slips_in_it_are_not_found(tmp_path: Path, name: str) -> None:
+    result = check(prose := write(tmp_path / name, b"The lines is long.\n"))
+    assert (result.reports, result.failures) == ((), ())
+    assert [(each.path, each.reason) for each in result.passed_over] == [(prose, NOT_FOR_PROSE)]
 
 
 def test_it_is_told_how_many_files_are_read_after_how_many_of_all(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.probe.calibration import PLACES, Place, Priors
-from risk_lsp.risk.odds_shift import LARGEST_RATIO, OddsShift, ShiftedRisk
 from risk_lsp.risk.presentation import place_risks
+from risk_lsp.risk.risk_map import LARGEST_RATIO, OddsShift, ShiftedRisk
 from risk_lsp.text.document import LineIndex, Span
 from tests.risk.maps import risk_map, risk_maps, span_in
 

@@ -35,6 +35,7 @@ class LspClient:
         self._stdin, self._stdout = process.stdin, process.stdout
         self.received: list[dict[str, Any]] = []
         self.configuration: Any = None  # what workspace/configuration is answered with
+        self.configuration_of: dict[str, Any] = {}  # and for these folders, by their URI
         self._arrived = asyncio.Condition()
         self._next_id = 0
         self._reader = asyncio.create_task(self._read_all())
@@ -206,7 +207,10 @@ class LspClient:
 
     def answer(self, request: dict[str, Any]) -> None:
         """Answer a request of the server's."""
-        result = [self.configuration] if request["method"] == "workspace/configuration" else None
+        result = None
+        if request["method"] == "workspace/configuration":
+            scopes = [item.get("scopeUri") for item in request["params"]["items"]]
+            result = [self.configuration_of.get(scope, self.configuration) for scope in scopes]
         self.send({"jsonrpc": "2.0", "id": request["id"], "result": result})
 
 

@@ -137,6 +137,67 @@ async def test_changes_are_subscribed_to_where_the_client_wants_that(client: Lsp
     assert registration["registerOptions"] == {"section": "riskLsp"}
 
 
+FOLDERS = [{"uri": "file:///project", "name": "project"}, {"uri": "file:///c%3A/other", "name": "other"}]
+IN_OTHER = "file:///C:/other/program.py"
+
+
+async def test_each_folder_has_its_own_settings(client: LspClient) -> None:
+    client.configuration_of = {"file:///c%3A/other": {"threshold": 0.1, "maxDiagnostics": 1}}
+    await client.initialize(workspaceFolders=FOLDERS)
+    assert (await client.notification("workspace/configuration"))["items"] == [
+        {"section": "riskLsp"},
+        *({"scopeUri": folder["uri"], "section": "riskLsp"} for folder in FOLDERS),
+    ]
+    client.open(URI, TEXT)
+    client.open(IN_OTHER, TEXT + "c = 3  # BUG\n")
+    assert [each["range"]["start"]["line"] for each in await client.diagnostics(URI, 1)] == [1]
+    assert len(await client.diagnostics(IN_OTHER, 1)) == 1
+    seen = len(client.received)
+    client.configuration_of = {FOLDERS[0]["uri"]: {"threshold": 0.1}, FOLDERS[1]["uri"]: {"threshold": 0.1}}
+    await reconfigure(client, None)
+    assert len(await client.diagnostics(IN_OTHER, 1, seen)) == 3
+    assert len(await client.diagnostics(URI, 1, seen)) == 2
+
+
+async def test_one_folder_is_turned_off_while_the_other_is_scored(client: LspClient, tmp_path: Path) -> None:
+    client.configuration_of = {"file:///c%3A/other": {"enabled": False}}
+    await client.initialize(workspaceFolders=FOLDERS)
+    client.open(IN_OTHER, TEXT)
+    client.open(URI, TEXT)
+    assert len(await client.diagnostics(URI, 1)) == 1
+    assert await client.diagnostics(IN_OTHER, 1) == []
+    assert await client.hover(IN_OTHER, line=1) is None
+    assert runs(tmp_path) == 1
+
+
+async def test_a_folder_on_keeps_the_model_of_a_workspace_that_is_off(client: LspClient) -> None:
+    client.configuration, client.configuration_of = {"enabled": False}, {FOLDERS[0]["uri"]: {"enabled": True}}
+    await client.initialize(workspaceFolders=FOLDERS)
+    client.open(URI, TEXT)
+    assert len(await client.diagnostics(URI, 1)) == 1
+
+
+async def test_a_folder_that_is_added_is_asked_about(client: LspClient) -> None:
+    client.configuration_of = {"file:///c%3A/other": {"threshold": 0.1}}
+    await client.initialize(workspaceFolders=FOLDERS[:1])
+    client.open(IN_OTHER, TEXT)
+    assert len(await client.diagnostics(IN_OTHER, 1)) == 1
+    seen = len(client.received)
+    client.notify("workspace/didChangeWorkspaceFolders", {"event": {"added": FOLDERS[1:], "removed": []}})
+    assert len(await client.diagnostics(IN_OTHER, 1, seen)) == 2
+
+
+async def test_a_folder_may_not_choose_what_the_process_runs_with(client: LspClient, tmp_path: Path) -> None:
+    client.configuration_of = {FOLDERS[0]["uri"]: {"bundle": "./evil", "offline": False, "threshold": 0.1}}
+    await client.initialize(initializationOptions={"bundle": "/mine"}, workspaceFolders=FOLDERS)
+    message = (await client.notification(MESSAGE))["message"]
+    assert "bundle: './evil' is refused" in message and "offline: false is refused" in message
+    client.open(URI, TEXT)
+    assert len(await client.diagnostics(URI, 1)) == 2
+    (load,) = loads(tmp_path)
+    assert "'bundle': '/mine'" in load
+
+
 async def scored_anew(client: LspClient, seen: int) -> int:
     """How many diagnostics come after those of another model were taken back."""
     assert await client.diagnostics(URI, 1, seen) == []

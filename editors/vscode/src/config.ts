@@ -1,4 +1,4 @@
-import { ConfigurationTarget, type ExtensionContext, workspace } from 'vscode';
+import { ConfigurationTarget, type ExtensionContext, Uri, workspace } from 'vscode';
 
 export const SECTION = 'riskLsp';
 
@@ -29,7 +29,7 @@ function get<T>(name: string, fallback: T): T {
 }
 
 interface Property {
-  scope: 'window' | 'machine' | 'machine-overridable';
+  scope: 'resource' | 'window' | 'machine' | 'machine-overridable';
 }
 
 /** The settings that are the server's, as the manifest lists them (generated from risk_lsp/settings.py). */
@@ -61,9 +61,12 @@ export class ServerSettings {
     return { ...given, trusted: workspace.isTrusted && given.trusted !== false };
   }
 
-  /** The answer to the server's question: the merged settings, and of the user's own ones what a workspace sets. */
-  pulled(): Record<string, unknown> {
-    const configuration = workspace.getConfiguration(SECTION);
+  /**
+   * The answer to the server's question, about a folder or the workspace as a whole: the merged settings, and of the
+   * user's own ones what a workspace sets.
+   */
+  pulled(folder?: string): Record<string, unknown> {
+    const configuration = workspace.getConfiguration(SECTION, folder === undefined ? undefined : Uri.parse(folder));
     return {
       ...defined(this.resource, (name) => configuration.get(name)),
       ...defined(this.machine, (name) => {

@@ -209,3 +209,27 @@ def run_writing(args: argparse.Namespace) -> int:
     study(args)
     print(args.out / "writing-study.md")
     return 0
+
+
+def add_prose_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp evaluate prose`."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help="problems, whose statements are read, and repairs")
+    parser.add_argument("--bundle", metavar="PATH", help="the bundle (default: the built-in one)")
+    parser.add_argument("--texts", type=at_least_one, default=150, metavar="N", help="paragraphs of a source (150)")
+    parser.add_argument("--resamples", type=at_least_one, default=500, metavar="N", help="of the bootstrap (500)")
+    parser.add_argument("--threads", type=int)
+
+
+def run_prose(args: argparse.Namespace) -> int:
+    """Put slips into prose, read it and print what was found; returns the exit code."""
+    from risk_lsp.lab.evaluation.as_met.prose_slips import mended_by_people, written_prose
+    from risk_lsp.lab.evaluation.as_met.prose_transfer import prose_report, read_texts, slipped_texts
+    from risk_lsp.probe.manifest import BUILT_IN, bundle_path
+    from risk_lsp.risk.engine import Engine
+
+    engine = Engine.load(bundle_path(args.bundle or BUILT_IN), threads=args.threads, whole_model=True)
+    read = read_texts(engine, slipped_texts(written_prose(args.data, args.texts)))
+    mended = mended_by_people(args.data) if args.data is not None else []
+    people = read_texts(engine, mended) if mended else {}
+    print(prose_report(engine.manifest.name, read, people, args.resamples))
+    return 0

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.probe.calibration import LinePlaces, Place, Priors, all_lines
-from risk_lsp.risk.odds_shift import OddsShift
 from risk_lsp.risk.presentation import (
     PlacedRisk,
     Standing,
@@ -22,6 +21,7 @@ from risk_lsp.risk.presentation import (
     ranks_of,
     riskiest_lines,
 )
+from risk_lsp.risk.risk_map import OddsShift
 from risk_lsp.server.documents.analysis import Analysis
 from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
 from risk_lsp.server.documents.ignored_lines import IgnoreReason, IgnoreStore, ignored_lines

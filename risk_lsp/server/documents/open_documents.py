@@ -12,6 +12,7 @@ from risk_lsp.server.wire.convert import changes_of, document_of, normal_uri, no
 from risk_lsp.settings import Settings
 from risk_lsp.text.document import Document, Part, PositionEncoding, Span, TextChange, apply_changes
 from risk_lsp.text.notebook import CellEdit, Notebook, NotebookChange
+from risk_lsp.text.source_files import NOT_FOR_PROSE, PROSE_LANGUAGES
 from risk_lsp.text.tracking import Splice, edit_of
 
 if TYPE_CHECKING:
@@ -197,9 +198,13 @@ _SCHEMES = frozenset({"file", "untitled", "vscode-notebook-cell", "vscode-remote
 
 def reason_not_scored(document: Document, settings: Settings) -> str | None:
     """Why the document is not scored, for people; None if it is."""
+    if not settings.enabled:
+        return "risk-lsp is turned off (setting enabled)"
     scheme = document.uri.partition(":")[0].lower()
     if scheme not in _SCHEMES:
         return f"documents of the kind '{scheme}:' are not scored, only files and unsaved texts"
+    if document.language_id in PROSE_LANGUAGES:
+        return f"this document is not scored: {NOT_FOR_PROSE}"
     length = document.lines.length  # every keystroke comes here: the text is not put together for it
     if length > settings.max_characters:
         return (
@@ -235,10 +240,11 @@ class DocumentEvents:
         self._drop_outdated_repairs()
         if not self._state.settings.enabled or self._state.snooze.is_on:
             return
-        if reason_not_scored(document, self._state.settings) is None:
+        if reason_not_scored(document, self._state.settings_of(document)) is None:
             self._state.analyzer.schedule(document.uri, quiet)
             return
         self._state.analyzer.forget(document.uri)
+        self._state.views.forget(document.uri)
         self._publisher.show_nothing(document)
 
     def clear_all(self) -> None:
@@ -272,7 +278,7 @@ class DocumentEvents:
         if self._state.documents.change(uri, version, changes_of(params.content_changes)):
             document = self._state.documents.get(uri)
             assert document is not None  # it was changed
-            self.consider(document, self._state.settings.debounce)
+            self.consider(document, self._state.settings_of(document).debounce)
 
     def _did_save(self, params: types.DidSaveTextDocumentParams) -> None:
         document = self._state.documents.get(params.text_document.uri)
@@ -326,7 +332,7 @@ class DocumentEvents:
         before, after = changed
         self._publisher.take_back(part.uri for part in before.parts if after.part(part.uri) is None)
         if after.document is not before.document:
-            self.consider(after.document, self._state.settings.debounce)
+            self.consider(after.document, self._state.settings_of(after.document).debounce)
         elif after.parts != before.parts:
             self._publisher.show_again(after.document)
 

@@ -18,8 +18,8 @@ from risk_lsp.personal.ledger import Kind, Ledger, acceptance, settled_regions, 
 from risk_lsp.personal.level_update import learnt_shift
 from risk_lsp.personal.line_fates import Fate, Statement, fates_of, statements_of
 from risk_lsp.probe.calibration import PLACES, LinePlaces, Place
-from risk_lsp.risk.odds_shift import OddsShift, ShiftedRisk
 from risk_lsp.risk.presentation import line_risks
+from risk_lsp.risk.risk_map import OddsShift, ShiftedRisk
 from risk_lsp.server.documents.document_places import GeneratedRegions
 from risk_lsp.server.documents.line_view import LineView
 from risk_lsp.server.wire.convert import normal_uri

@@ -151,7 +151,7 @@ class Publisher:
     def show(self, analysis: Analysis) -> None:
         """Show a result, or what is known of it; also one that is shown already, in other circumstances."""
         state = self._state
-        view = state.views.make(analysis, state.settings, state.snooze.is_on)
+        view = state.views.make(analysis, state.settings_of(analysis.document), state.snooze.is_on)
         parts = state.documents.parts(analysis.document)
         if not self._pull:
             for part in parts:
@@ -203,7 +203,5 @@ class Publisher:
 
     def _refresh_in_line(self) -> None:
         """Have what is written into texts asked for again."""
-        settings = self._state.settings
-        self._refresher.want(
-            kind for kind, is_on in (("inlayHint", settings.inlay_hints), ("codeLens", settings.code_lens)) if is_on
-        )
+        now, names = self._state.configuration.current, {"inlayHint": "inlay_hints", "codeLens": "code_lens"}
+        self._refresher.want(kind for kind, name in names.items() if any(now.values(name)))

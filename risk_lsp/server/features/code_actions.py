@@ -42,7 +42,7 @@ def repair_actions(
     state: State, part: Part, params: types.CodeActionParams, ours: list[types.Diagnostic]
 ) -> list[types.CodeAction]:
     """The actions at a place: for the selection, else for the line that is pointed at and the function around."""
-    if not state.settings.enabled or reason_not_scored(part.document, state.settings) is not None:
+    if reason_not_scored(part.document, state.settings_of(part.document)) is not None:
         return []
     actions = []
     limits = "" if state.settings.trusted else f" (runs no tests: {NOT_TRUSTED})"
@@ -76,8 +76,9 @@ def _function(state: State, part: Part, position: types.Position) -> RepairTarge
     analysis = state.analyzer.outcome(part.document)
     if not isinstance(analysis, Analysis) or analysis.document is not part.document or state.snooze.is_on:
         return None
+    threshold = state.settings_of(part.document).threshold
     node = analysis.layout.structure.enclosing_function(offset_of(part, position, state.encoding))
-    if node is None or analysis.risks.probability(node.span.start, node.span.end) < state.settings.threshold:
+    if node is None or analysis.risks.probability(node.span.start, node.span.end) < threshold:
         return None
     place = range_of(part, node.span, state.encoding)
     return RepairTarget(f"{node.kind} {node.name}", place, types.CodeActionKind.RefactorRewrite)

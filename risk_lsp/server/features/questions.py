@@ -169,7 +169,7 @@ class Questions:
         """The risk around a position, or why there is no number. Nothing in a pause."""
         state = self._state
         part = state.documents.part(params.text_document.uri)
-        if part is None or not state.settings.enabled or state.snooze.is_on:
+        if part is None or not state.settings_of(part.document).enabled or state.snooze.is_on:
             return None
         self._move_to(part, params.position)
         outcome = state.analyzer.outcome(part.document) or state.analyzer.partial(part.document)
@@ -180,7 +180,7 @@ class Questions:
             )
             reference = state.host.reference
             return hover_of(self.view(outcome), part, params.position, state.encoding, reference, markdown, written)
-        reason = reason_not_scored(part.document, state.settings) or state.host.explanation()
+        reason = reason_not_scored(part.document, state.settings_of(part.document)) or state.host.explanation()
         if reason is None:
             reason = "this text is being scored" if outcome is None else f"this document was not scored: {outcome}"
         return note(reason, markdown)
@@ -198,15 +198,19 @@ class Questions:
         part = state.documents.part(uri)
         if part is not None:
             state.attention.is_within(part.document.uri, span_of(part, params.range, state.encoding))
-        shown = self._view_to_show(uri, state.views.get) if state.settings.inlay_hints else None
-        return inlay_hints(*shown, params.range, self._state.encoding) if shown else []
+        shown = self._view_to_show(uri, state.views.get)
+        if shown is None or not shown[0].circumstances.settings.inlay_hints:
+            return []
+        return inlay_hints(*shown, params.range, state.encoding)
 
     def code_lens(self, params: types.CodeLensParams) -> list[types.CodeLens]:
         """Probabilities above functions, if the setting is on."""
         # Functions are known with the whole alone: until then they keep what they had.
         state, uri = self._state, params.text_document.uri
-        shown = self._view_to_show(uri, state.views.get_whole) if state.settings.code_lens else None
-        return code_lenses(*shown, state.encoding) if shown else []
+        shown = self._view_to_show(uri, state.views.get_whole)
+        if shown is None or not shown[0].circumstances.settings.code_lens:
+            return []
+        return code_lenses(*shown, state.encoding)
 
     # These pick the snapshot before the next message is handled: it may be an edit.
 
@@ -265,9 +269,7 @@ class Questions:
             raise JsonRpcException(reason, REQUEST_FAILED)
 
     def _reason_not_scored(self, document: Document) -> str | None:
-        if not self._state.settings.enabled:
-            return "risk-lsp is turned off (setting enabled)"
-        return reason_not_scored(document, self._state.settings)
+        return reason_not_scored(document, self._state.settings_of(document))
 
     async def _in_its_time(self, part: Part) -> Outcome | None:
         self.pulling[part.uri] += 1
@@ -307,7 +309,8 @@ class Questions:
         view = self._state.views.get(analysis.document.uri)
         if view is not None and view.analysis is analysis:
             return view
-        return self._state.views.make(analysis, self._state.settings, self._state.snooze.is_on)
+        settings = self._state.settings_of(analysis.document)
+        return self._state.views.make(analysis, settings, self._state.snooze.is_on)
 
 
 def _uri_of(params: object) -> str:

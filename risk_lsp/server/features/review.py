@@ -54,8 +54,11 @@ class Reviews:
         if not state.settings.enabled or not state.settings.trusted:
             why = NOT_TRUSTED if state.settings.enabled else "risk-lsp is turned off (setting enabled)"
             raise RiskError(f"nothing is reviewed: {why}", "see docs/places.md")
+        folders = [folder for folder in folders if state.configuration.current.of(folder.as_uri()).enabled]
         if not folders:
-            raise RiskError("no folder is open", "open one, or a file, that is in a git repository")
+            raise RiskError(
+                "no folder is open in which risk-lsp is on", "open one, or a file, that is in a git repository"
+            )
         if self._task is not None:
             raise RiskError("a review is being made already", "wait for it, or cancel its progress")
         supported = state.client.work_done_progress

@@ -161,7 +161,7 @@ def _preview(session: Session, part: Part, progress: WorkDoneProgress, suggestio
         "version": part.version,
         "range": range_of(part, suggestion.replaced, encoding),
         "text": suggestion.written.text,
-        "risk": suggestion.to_json(session.state.settings.threshold, encoding),
+        "risk": suggestion.to_json(session.state.settings_of(part.document).threshold, encoding),
     }
 
 
@@ -194,7 +194,7 @@ async def _await_outcome(
 async def _offer(session: Session, part: Part, suggestion: Suggestion, progress: WorkDoneProgress) -> tuple[str, str]:
     """Have the person confirm a text, and apply it. RiskError if the client refuses a request."""
     state, document = session.state, part.document
-    words = suggestion.words(state.settings.threshold)
+    words = suggestion.words(state.settings_of(document).threshold)
     diff = unified_diff(document.text, suggestion.after.text, "body")
     if not state.client.apply_edit:
         return "shown", f"{words}. This editor takes no edits from a server; the text is\n{suggestion.written.text}"

@@ -134,12 +134,13 @@ class InlineCompletions:
 
     def offer(self, part: Part, replaced: Span, texts: list[WrittenText]) -> list[Suggestion]:
         """Texts as suggestions that can be accepted, without those above the gate."""
-        shown = [text for text in texts if text.probability <= self._state.settings.risk_gate]
+        gate = self._state.settings_of(part.document).risk_gate
+        shown = [text for text in texts if text.probability <= gate]
         return self.suggestions.offer([self.describe(part, replaced, text) for text in shown])
 
     def reason_not(self, part: Part) -> str | None:
         """Why nothing is written, for people; None if something is."""
-        settings = self._state.settings
+        settings = self._state.settings_of(part.document)
         if not settings.enabled or not settings.inline_completion:
             return "writing is off (setting inlineCompletion)"
         if self._state.snooze.is_on:
@@ -148,7 +149,7 @@ class InlineCompletions:
 
     def _item(self, part: Part, suggestion: Suggestion) -> types.InlineCompletionItem:
         state = self._state
-        said = suggestion.to_json(state.settings.threshold, state.encoding)
+        said = suggestion.to_json(state.settings_of(part.document).threshold, state.encoding)
         accept = types.Command(
             said["words"], ACCEPT_WRITTEN, "Takes note that a model wrote this", [part.uri, suggestion.id, said]
         )

@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.deriving import deriving_commands
+from risk_lsp.lab.deriving import derivation
 from risk_lsp.lab.training.training_files import read_training_record
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import hash_weights, locate_model, read_weights
@@ -20,8 +20,8 @@ from tests.model.gguf_files import write_gguf
 
 def derive(out: Path, model: Path, *options: str) -> Path:
     parser = ArgumentParser()
-    deriving_commands.add_derive_arguments(parser)
-    deriving_commands.run_derive(parser.parse_args([str(out), "--model", str(model), *options]))
+    derivation.add_derive_arguments(parser)
+    derivation.run_derive(parser.parse_args([str(out), "--model", str(model), *options]))
     return out
 
 

@@ -104,6 +104,14 @@ async def test_a_document_that_is_too_large_says_so(client: LspClient) -> None:
     )
 
 
+async def test_prose_is_not_scored_and_says_so(client: LspClient) -> None:
+    client.open("file:///notes.md", "The lines is long.\n", language_id="markdown")
+    assert await client.diagnostics("file:///notes.md", 1) == []
+    assert "it is prose, in which slips are found hardly better than by chance" in await text_at(
+        client, 0, "file:///notes.md"
+    )
+
+
 async def test_a_document_that_is_no_file_says_so(client: LspClient) -> None:
     client.open("git:/project/program.py?HEAD", TEXT)
     hover = await client.hover("git:/project/program.py?HEAD", line=0)

@@ -66,7 +66,7 @@ export function createClient(
       workspace: {
         configuration: (params, token, next) =>
           params.items.every(({ section }) => section === SECTION)
-            ? params.items.map(() => settings.pulled())
+            ? params.items.map(({ scopeUri }) => settings.pulled(scopeUri))
             : next(params, token),
       },
     },

@@ -25,7 +25,7 @@ from risk_lsp.personal.ledger import SettledRegion
 from risk_lsp.personal.level_update import LevelPrior, learnt_shift
 from risk_lsp.personal.line_fates import Fate
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.odds_shift import OddsShift
+from risk_lsp.risk.risk_map import OddsShift
 
 Floats = NDArray[np.float64]
 LINES = (50, 200, 1_000, 5_000)  # after which the update is judged
