@@ -12,6 +12,7 @@ from lsprotocol import types
 from risk_lsp.errors import WorkerError
 from risk_lsp.files import user_data_folder
 from risk_lsp.personal.ledger import Ledger
+from risk_lsp.probe.calibration import PLACES, Place
 from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
 from risk_lsp.server.documents.analysis import Analyzer
 from risk_lsp.server.documents.document_places import DocumentPlaces, GeneratedRegions
@@ -215,6 +216,9 @@ class Session:
         document = self.state.documents.get(uri)
         if document is not None:
             places = self.state.places.lines(document, "auto", frozenset())
+            has_changed = places == PLACES.index(Place.CHANGED)
+            least = self.state.settings_of(document).generated_lines
+            self.state.regions.find_on_disk(document, has_changed, self.state.documents.all(), least)
             self.state.accepted.settle_committed(document, places)
             self.publisher.show_again(document)
 

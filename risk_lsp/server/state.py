@@ -109,6 +109,8 @@ class Configuration:
         return news
 
 
+_PYTHON_FILES = "**/*.{py,pyi,pyw}"
+
 # Of these there is one value, whatever a folder says.
 _OF_PROCESS = tuple(setting.attribute for setting in SETTINGS if setting.scope is not Scope.RESOURCE)
 
@@ -121,13 +123,17 @@ class SettingsChanges:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
-        """Report what is wrong with the first settings, and ask for those that the client has by now."""
+        """Report what is wrong with the first settings, subscribe to changes, and ask for the settings of now."""
         session = self._session
         self._report(session.state.configuration.initial_problems)
+        wanted: dict[str, Any] = {}
         if session.client.registers_configuration_changes:
-            method = types.WORKSPACE_DID_CHANGE_CONFIGURATION
-            registration = types.Registration(method, method, {"section": SECTION})
-            params = types.RegistrationParams([registration])
+            wanted[types.WORKSPACE_DID_CHANGE_CONFIGURATION] = {"section": SECTION}
+        if session.client.registers_file_changes:
+            wanted[types.WORKSPACE_DID_CHANGE_WATCHED_FILES] = {"watchers": [{"globPattern": _PYTHON_FILES}]}
+        if wanted:
+            registrations = [types.Registration(method, method, options) for method, options in wanted.items()]
+            params = types.RegistrationParams(registrations)
             session.messenger.request(types.CLIENT_REGISTER_CAPABILITY, params, lambda _: None)
         if session.client.configuration:
             self._pull()

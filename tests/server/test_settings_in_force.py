@@ -132,9 +132,11 @@ async def test_the_command_line_wins_over_initialization_options(tmp_path: Path)
 
 async def test_changes_are_subscribed_to_where_the_client_wants_that(client: LspClient) -> None:
     await client.initialize("vscode-1.139")
-    (registration,) = (await client.notification("client/registerCapability"))["registrations"]
-    assert registration["method"] == "workspace/didChangeConfiguration"
-    assert registration["registerOptions"] == {"section": "riskLsp"}
+    registrations = (await client.notification("client/registerCapability"))["registrations"]
+    assert {each["method"]: each["registerOptions"] for each in registrations} == {
+        "workspace/didChangeConfiguration": {"section": "riskLsp"},
+        "workspace/didChangeWatchedFiles": {"watchers": [{"globPattern": "**/*.{py,pyi,pyw}"}]},
+    }
 
 
 FOLDERS = [{"uri": "file:///project", "name": "project"}, {"uri": "file:///c%3A/other", "name": "other"}]

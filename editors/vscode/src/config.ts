@@ -66,7 +66,10 @@ export class ServerSettings {
    * user's own ones what a workspace sets.
    */
   pulled(folder?: string): Record<string, unknown> {
-    const configuration = workspace.getConfiguration(SECTION, folder === undefined ? undefined : Uri.parse(folder));
+    const configuration = workspace.getConfiguration(
+      SECTION,
+      folder === undefined ? undefined : Uri.parse(folder),
+    );
     return {
       ...defined(this.resource, (name) => configuration.get(name)),
       ...defined(this.machine, (name) => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from risk_lsp.errors import log_failure
 from risk_lsp.probe.calibration import PLACES, LinePlaces, Place, all_lines
 from risk_lsp.risk.changes import UNKNOWN, TextPlace, places_of
-from risk_lsp.server.wire.convert import path_of
+from risk_lsp.server.wire.convert import normal_uri, path_of
 from risk_lsp.text.document import Document, LineIndex, Span
 from risk_lsp.text.notebook import is_notebook
 from risk_lsp.text.tracking import Splice, by_lines, moved_spans
@@ -77,7 +78,11 @@ class WrittenSpan(NamedTuple):
     is_unchanged: bool
 
 
+Changed = NDArray[np.bool_]  # bool[lines]: which lines have changed since the last commit
+
 _REMOVALS_KEPT = 20
+_FILES_KEPT = 1_000  # that were written by others and not opened since
+_SAVED = 10.0  # seconds after a save in which what is heard of the file is that save
 _MOSTLY = 0.8  # of the lines, for text to count as what was removed a moment ago
 
 
@@ -89,6 +94,8 @@ class GeneratedRegions:
         self._new: dict[str, list[Span]] = {}  # what became generated and was not taken yet
         self._written: dict[str, list[tuple[Span, Origin]]] = {}
         self._removals: deque[tuple[frozenset[str], bool]] = deque(maxlen=_REMOVALS_KEPT)  # lines; were they marked?
+        self._saves: dict[str, float] = {}  # by URI, when the editor wrote the file
+        self._on_disk: dict[str, None] = {}  # URIs of files that others wrote, the newest last
 
     def follow(self, before: Document, edit: Splice, open_documents: Iterable[Document], most_lines: int = 0) -> None:
         """Take note of an edit of a document, given as it was before.
@@ -111,6 +118,37 @@ class GeneratedRegions:
             self._removals.append((frozenset(removed), was_marked))
         if self._is_generated(edit.inserted, open_now, most_lines):
             self._add(uri, Span(edit.start, edit.start + len(edit.inserted)))
+
+    def note_save(self, uri: str) -> None:
+        """The editor wrote the file of a document."""
+        now = time.monotonic()
+        self._saves = {each: when for each, when in self._saves.items() if now - when < _SAVED} | {normal_uri(uri): now}
+
+    def note_on_disk(self, uri: str, *, is_there: bool) -> None:
+        """A file that is not open was written or removed; nothing is read before it is opened."""
+        uri = normal_uri(uri)
+        self._on_disk.pop(uri, None)
+        if is_there and time.monotonic() - self._saves.get(uri, -_SAVED) >= _SAVED:
+            self._on_disk[uri] = None
+            if len(self._on_disk) > _FILES_KEPT:
+                del self._on_disk[next(iter(self._on_disk))]
+
+    def find_on_disk(
+        self, document: Document, changed: Changed, open_documents: Iterable[Document], most_lines: int
+    ) -> None:
+        """Take what changed since the last commit as insertions, if others wrote the file before it was opened.
+
+        `changed`, bool[lines]. The rule is that of `follow`.
+        """
+        if normal_uri(document.uri) not in self._on_disk:
+            return
+        del self._on_disk[normal_uri(document.uri)]
+        lines, others = document.lines, [each for each in open_documents if each.uri != document.uri]
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], changed, [False]])))
+        for first, end in edges.reshape(-1, 2).tolist():
+            span = Span(lines.start(first), lines.content_end(end - 1))
+            if self._is_generated(lines.slice(*span), others, most_lines):
+                self._add(document.uri, span)
 
     def mark(self, document: Document, span: Span) -> None:
         """A person says that a model wrote this; an empty span means its line, of which a blank one has nothing."""
@@ -195,7 +233,6 @@ def _without(span: Span, hole: Span) -> list[Span]:
     return [part for part in parts if part.start < part.end]
 
 
-Changed = NDArray[np.bool_]  # bool[lines]: which lines have changed since the last commit
 _SECONDS = 3.0  # that git may take; numbers of a document that was just opened wait for it
 _BY_SETTING = {"generated": Place.GENERATED, "atRest": Place.AT_REST}
 

@@ -229,6 +229,7 @@ class DocumentEvents:
             types.TEXT_DOCUMENT_DID_CHANGE: self._did_change,
             types.TEXT_DOCUMENT_DID_SAVE: self._did_save,
             types.TEXT_DOCUMENT_DID_CLOSE: self._did_close,
+            types.WORKSPACE_DID_CHANGE_WATCHED_FILES: self._did_change_files,
             types.NOTEBOOK_DOCUMENT_DID_OPEN: self._did_open_notebook,
             types.NOTEBOOK_DOCUMENT_DID_CHANGE: self._did_change_notebook,
             types.NOTEBOOK_DOCUMENT_DID_SAVE: self._did_save_notebook,
@@ -283,8 +284,16 @@ class DocumentEvents:
     def _did_save(self, params: types.DidSaveTextDocumentParams) -> None:
         document = self._state.documents.get(params.text_document.uri)
         if document is not None:
+            self._state.regions.note_save(document.uri)
             self.look_up_place(document)
             self._state.accepted.settle_old(document, self._others(document))
+
+    def _did_change_files(self, params: types.DidChangeWatchedFilesParams) -> None:
+        """Files on disk changed. Of one that is open, the client tells the text itself."""
+        for event in params.changes if self._state.settings.trusted else ():
+            if self._state.documents.get(event.uri) is None:
+                is_there = event.type is not types.FileChangeType.Deleted
+                self._state.regions.note_on_disk(event.uri, is_there=is_there)
 
     def _did_close(self, params: types.DidCloseTextDocumentParams) -> None:
         uri = params.text_document.uri

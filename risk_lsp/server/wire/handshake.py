@@ -141,6 +141,7 @@ class Client:
     work_done_progress: bool
     configuration: bool
     registers_configuration_changes: bool
+    registers_file_changes: bool
     code_action_literals: bool
     document_changes: bool
     apply_edit: bool
@@ -171,6 +172,7 @@ class Client:
             work_done_progress=says("window", "workDoneProgress"),
             configuration=says("workspace", "configuration"),
             registers_configuration_changes=says("workspace", "didChangeConfiguration", "dynamicRegistration"),
+            registers_file_changes=says("workspace", "didChangeWatchedFiles", "dynamicRegistration"),
             code_action_literals=literals is not None,
             document_changes=document_changes,
             apply_edit=says("workspace", "applyEdit"),

@@ -113,7 +113,7 @@ export function writingChecks(window, folders) {
     }],
 
     ['a body grows in the document, with its heat; Escape cancels it, and the document is as it was', async () => {
-      await change({ 'riskLsp.debounce': 0.1, 'editor.inlineSuggest.enabled': false });
+      await change({ 'riskLsp.debounce': 0.1 });
       await typeBare(' PONDER');
       const before = await text();
       await window.codeAction('Write the body');
@@ -122,6 +122,10 @@ export function writingChecks(window, folders) {
       must(said.text.includes('Escape cancels') && row.text === '    found = BUG(values)', JSON.stringify([said, row]));
       must(row.isTinted, 'no tint');
       await window.screenshot('body-growing');
+      await window.command('Trigger Inline Suggestion');
+      await window.page.waitForTimeout(1_000);
+      must(!(await shown()), `ghost text among its lines: ${await window.ghostText()}`);
+      must((await window.previewRows()).length === 2, 'the preview is gone');
       const started = Date.now();
       await keyboard.press('Escape');
       await until('it to go', async () => (await window.previewRows()).length === 0);
@@ -165,7 +169,7 @@ export function writingChecks(window, folders) {
       await keyboard.press('Tab');
       await until('the text', async () => (await text()).includes('# the first of them'));
       await window.waitForUnderlines(1);
-      await change({ 'riskLsp.inlineCompletion': null, 'editor.inlineSuggest.enabled': null });
+      await change({ 'riskLsp.inlineCompletion': null });
       await window.save();
     }],
   ];

@@ -50,7 +50,8 @@ export function createClient(
       provideHover: async (document, position, token, next) =>
         belowHint(await next(document, position, token), document, position),
       provideInlineCompletionItems: async (document, position, context, token, next) => {
-        const found = config.inlineCompletion() ? await next(document, position, context, token) : [];
+        const isWanted = config.inlineCompletion() && !preview.isIn(document);
+        const found = isWanted ? await next(document, position, context, token) : [];
         if (!token.isCancellationRequested) {
           ghost.show(document, position, found);
         }

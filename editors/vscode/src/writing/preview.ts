@@ -4,6 +4,7 @@ import {
   type DecorationOptions,
   Disposable,
   Range,
+  type TextDocument,
   type TextEditor,
   ThemeColor,
   type Uri,
@@ -60,6 +61,11 @@ export class Preview implements Disposable {
     });
   }
 
+  /** Whether a text shows in a document: ghost text would stand among its lines. */
+  isIn(document: TextDocument): boolean {
+    return this.shown?.editor.document === document;
+  }
+
   dispose(): void {
     this.close(false);
     this.listening.dispose();
@@ -72,6 +78,9 @@ export class Preview implements Disposable {
     const editor = window.visibleTextEditors.find(({ document }) => sameUri(document.uri, uri));
     if (!editor || text.text === null || !text.range || editor.document.version !== text.version) {
       return false;
+    }
+    if (!this.shown) {
+      void commands.executeCommand('editor.action.inlineSuggest.hide');
     }
     this.shown = {
       text,
