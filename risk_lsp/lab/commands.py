@@ -11,6 +11,7 @@ COMMANDS = (
     Command("train derive", "a small model from a pretrained one", "risk_lsp.lab.deriving.derivation"),
     Command("train tune", "tune a model to tell what is edited", "risk_lsp.lab.deriving.tuning"),
     Command("probe fit", "fit a probe to a model and labelled programs", "risk_lsp.lab.training.probe_fit_command"),
+    Command("probe features", "what a model gives for labelled programs", "risk_lsp.lab.training.feature_command"),
     Command("probe evaluate", "measure a bundle on labelled data", "risk_lsp.lab.evaluation.probe_commands"),
     Command("probe places", "the level for each kind of text", "risk_lsp.lab.evaluation.probe_commands"),
     Command("evaluate", "a report on a bundle and its rivals", "risk_lsp.lab.evaluation.evaluate_commands"),
@@ -42,5 +43,5 @@ COMMANDS = (
     Command("debugger train", "a model that learns to repair programs", "risk_lsp.lab.debugger.debugger_commands"),
     Command("debugger evaluate", "how well models repair programs", "risk_lsp.lab.debugger.debugger_commands"),
     Command("patches sample", "programs of a model for problems", "risk_lsp.lab.patches.sample_command"),
-    Command("patches build", "minimal patches of failing programs", "risk_lsp.lab.patches.build_command"),
+    Command("patches build", "minimal patches of failing programs", "risk_lsp.lab.patches.build"),
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from risk_lsp.cli.command_line import at_least_one
 from risk_lsp.errors import BadInput
+from risk_lsp.lab.ray_cluster import add_ray_argument
 from risk_lsp.lab.training.labelled_programs import DATA_HELP, NO_RIVAL_HELP
 
 # The five folds with all rivals, and what shows a bundle as people meet it.
@@ -167,6 +168,7 @@ def add_repair_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--uniform-executions", type=int, default=400, metavar="N", help="in uniform order (400)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bundle", metavar="PATH", help="a bundle's folder (default: the built-in one)")
+    add_ray_argument(parser)
     parser.add_argument("--trees", type=Path, metavar="DIR", help="pass@k and pass@t of the repair trees kept there")
 
 

@@ -9,8 +9,10 @@ import math
 import random
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +24,8 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.pass_rates import band, plot_rates, rate_by_cost
 from risk_lsp.lab.json_lines import read_appended, read_objects
 from risk_lsp.lab.patches.programs import Sample, end_of_given, problems_by_id, read_samples
+from risk_lsp.lab.ray_cluster import RayCluster
+from risk_lsp.lab.task_pool import ThisProcess
 from risk_lsp.lab.training.training_documents import Split, split_of
 from risk_lsp.model.infilling import preferences
 from risk_lsp.probe.manifest import bundle_path
@@ -285,22 +289,15 @@ def measure_sets(args: argparse.Namespace) -> None:
     records = args.out / "measurements.jsonl"
     known = _read_measurements(records)
     missing = [program for program in programs if program.id not in known]
-    engine = Engine.load(bundle_path(args.bundle), threads=1)
+    pool = ThisProcess() if args.ray is None else RayCluster(args.ray)
+    trial = {"executions": args.executions, "uniform_executions": args.uniform_executions, "seed": args.seed}
+    job = partial(_open_measure, bundle_path(args.bundle).absolute(), trial)
     with (
         shown_progress(sys.stderr, "programs", len(missing)) as progress,
         records.open("a", encoding="utf-8") as file,
     ):
-        for done, program in enumerate(missing, start=1):
-            measurement = asyncio.run(
-                measure(
-                    program,
-                    engine,
-                    executions=args.executions,
-                    uniform_executions=args.uniform_executions,
-                    seed=args.seed,
-                )
-            )
-            known[program.id] = measurement
+        for done, measurement in enumerate(pool.run(job, missing, say=progress.say), start=1):
+            known[measurement.id] = measurement
             file.write(json.dumps(asdict(measurement)) + "\n")
             file.flush()
             progress.show(done)
@@ -309,3 +306,13 @@ def measure_sets(args: argparse.Namespace) -> None:
     (args.out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     for name in args.sets:
         _show(name, figures[name], [each for each in chosen if each.set_name == name], args)
+
+
+@contextmanager
+def _open_measure(bundle: Path, trial: dict[str, int]) -> Iterator[Callable[[FailingProgram], Iterator[Measurement]]]:
+    engine = Engine.load(bundle, threads=1)
+
+    def measure_one(program: FailingProgram) -> Iterator[Measurement]:
+        yield asyncio.run(measure(program, engine, **trial))
+
+    yield measure_one

@@ -1,22 +1,21 @@
-"""Builds a data set of minimal patches: many problems on several processes, resumable at any time."""
+"""`risk-lsp patches build`: a data set of minimal patches from problems and samples, resumable at any time."""
 
 from __future__ import annotations
 
+import argparse
 import json
-import multiprocessing
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.json_lines import read_appended
+from risk_lsp.lab.json_lines import RecordStore
 from risk_lsp.lab.patches.build_inputs import InputFiles, Inputs, read_inputs
-from risk_lsp.lab.patches.build_worker import Notice, Task, WorkerOptions, work
+from risk_lsp.lab.patches.build_worker import Notice, WorkerOptions, open_search
 from risk_lsp.lab.patches.known_fixes import injected_samples, reference_sample
 from risk_lsp.lab.patches.labels import (
     LABELS,
@@ -30,70 +29,13 @@ from risk_lsp.lab.patches.labels import (
 from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import Release, write_release
 from risk_lsp.lab.patches.search import SearchSettings
+from risk_lsp.lab.ray_cluster import RayCluster, add_ray_argument
+from risk_lsp.lab.task_pool import LocalProcesses, TaskPool
 from risk_lsp.report.wording import shown_progress
-from risk_lsp.sandbox.isolation import SandboxError
 from risk_lsp.sandbox.verdicts import Problem
 
 if TYPE_CHECKING:
     from risk_lsp.lab.patches.program_writers import FixOptions
-
-
-_PART_RECORDS = 2000
-_SETTINGS = "settings.json"
-
-
-class BuildStore:
-    """The folder of a build under way. A context manager; BadInput if it was begun with other settings.
-
-    Each run writes parts of its own. A last line that was cut short when a run was killed is removed.
-    """
-
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / _SETTINGS
-        if path.exists():
-            try:
-                known = json.loads(path.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise BadInput(f"{path} is damaged: {error}", "remove the folder to begin anew") from error
-            if known != settings:
-                raise BadInput(
-                    f"{folder.parent} was begun with other settings: {json.dumps(known)}",
-                    "use the same ones to go on, or another folder",
-                )
-        else:
-            path.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
-        numbers = (int(path.stem.removeprefix("part-")) for path in folder.glob("part-*.jsonl"))
-        self._number = max(numbers, default=-1)
-        self._written = _PART_RECORDS
-        self._part: Any = None
-
-    def __enter__(self) -> BuildStore:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._part is not None:
-            self._part.close()
-
-    def records(self) -> Iterator[dict[str, Any]]:
-        """Every record so far, oldest first."""
-        for path in sorted(self._folder.glob("part-*.jsonl")):
-            yield from (record for _, record in read_appended(path))
-
-    def append(self, record: dict[str, Any]) -> None:
-        """Write one record; it survives the end of this process at once."""
-        if self._written >= _PART_RECORDS:
-            if self._part is not None:
-                self._part.close()
-            self._number += 1
-            self._written = 0
-            self._part = (self._folder / f"part-{self._number:05}.jsonl").open("x", encoding="utf-8")
-        self._part.write(json.dumps(record) + "\n")
-        self._part.flush()
-        self._written += 1
 
 
 @dataclass(frozen=True)
@@ -103,13 +45,15 @@ class BuildOptions:
     per_benchmark, per_problem: patch only so many failing programs of each, always the same ones first. bugs: how many
     are put into each reference. max_share: a patch that touches a larger share of the lines a model wrote is a rewrite
     and gives no label. fixes: a language model to ask as well. known: labels of earlier builds, as files and folders.
-    trusts_known: these labels are taken as they are; nothing is run, and nothing else is looked for.
+    trusts_known: these labels are taken as they are; nothing is run, and nothing else is looked for. work: a folder, or
+    the URL of one in an object store, for records as they are found (default: in `out`).
     """
 
     inputs: InputFiles
     out: Path
     search: SearchSettings
-    workers: int = 2
+    pool: TaskPool = field(default_factory=lambda: LocalProcesses(2))
+    work: str | None = None
     per_benchmark: int | None = None
     per_problem: int | None = None
     bugs: int = 2
@@ -150,7 +94,7 @@ def build(options: BuildOptions, messages: TextIO) -> Release:
 
 def _collect_records(options: BuildOptions, inputs: Inputs, messages: TextIO) -> dict[str, dict[str, Any]]:
     """All records by the ids of their programs: those of earlier runs, and of what was still to be done."""
-    with BuildStore(options.out / "work", options.settings()) as store:
+    with RecordStore(options.work or str(options.out / "work"), options.settings()) as store:
         records = {record["id"]: record for record in store.records()}
         known = read_labels(options.known)
         only_known = options.per_problem == 0
@@ -165,10 +109,11 @@ def _collect_records(options: BuildOptions, inputs: Inputs, messages: TextIO) ->
             f"{len(inputs.samples):,} programs of models, {len(inputs.repairs):,} repairs, {len(inputs.references):,} "
             f"references; {len(records):,} records so far, about {expected:,} to come\n"
         )
-        done = 0
         noted = False
+        job = partial(open_search, WorkerOptions(options.search, options.weak, options.fixes, options.out / "work"))
+        before = len(records)
         with shown_progress(messages, "programs", expected) as progress:
-            for result in _results(tasks, options):
+            for result in options.pool.run(job, tasks, say=progress.say):
                 if isinstance(result, Notice):
                     if not noted:
                         progress.say(result.text)
@@ -176,54 +121,8 @@ def _collect_records(options: BuildOptions, inputs: Inputs, messages: TextIO) ->
                     continue
                 store.append(result)
                 records[result["id"]] = result
-                done += 1
-                progress.show(done)
+                progress.show(len(records) - before)
     return records
-
-
-def _results(tasks: list[Task], options: BuildOptions) -> Iterator[dict[str, Any] | Notice]:
-    """Records and notices from the workers, in the order in which they come."""
-    worker_options = WorkerOptions(options.search, options.weak, options.fixes, options.out / "work")
-    # Not forked: a fork would keep the other workers' pipes open, and they would outlive this process.
-    context = multiprocessing.get_context("spawn")
-    running: dict[Connection, BaseProcess] = {}
-    process: BaseProcess
-    waiting = iter(tasks)
-    try:
-        for task in waiting:
-            own, other = context.Pipe()
-            process = context.Process(target=work, args=(other, worker_options), daemon=True)
-            process.start()
-            other.close()
-            own.send(task)
-            running[own] = process
-            if len(running) == options.workers:
-                break
-        while running:
-            for connection in wait(list(running)):
-                assert isinstance(connection, Connection)
-                record = _receive(connection)
-                if record is not None:
-                    yield record
-                elif (task := next(waiting, None)) is not None:  # type: ignore[assignment]
-                    connection.send(task)
-                else:
-                    connection.close()
-                    running.pop(connection).join()
-    finally:
-        for process in running.values():
-            process.terminate()
-            process.join()
-
-
-def _receive(connection: Connection) -> dict[str, Any] | Notice | None:
-    try:
-        record: dict[str, Any] | Notice | None = connection.recv()
-    except EOFError:
-        raise SandboxError(
-            "a worker process ended before its work was done", "see its error above; what was found so far is kept"
-        ) from None
-    return record
 
 
 def _outcomes(samples: Mapping[str, Sample], records: Mapping[str, dict[str, Any]]) -> dict[str, list[int]]:
@@ -260,3 +159,148 @@ def _record(problem: Problem, sample: Sample, label: dict[str, Any]) -> dict[str
     if label["passed"]:
         return labelled_record(problem, sample, passed=True)
     return record_of(problem, sample, label, fixed_by(problem, sample, label))
+
+
+def add_build_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of `risk-lsp patches build`."""
+    parser.add_argument("out", type=Path, metavar="OUT", help="folder for the data set; a build in it goes on")
+    parser.add_argument("--problems", type=Path, nargs="+", default=[], metavar="FILE", help="problems with tests")
+    parser.add_argument("--samples", type=Path, nargs="+", default=[], metavar="FILE", help="programs of models")
+    parser.add_argument(
+        "--verdicts", type=Path, nargs="+", default=[], metavar="FILE", help="what came of running samples before"
+    )
+    parser.add_argument(
+        "--repairs", type=Path, nargs="+", default=[], metavar="FILE", help="programs with a bug and their repairs"
+    )
+    parser.add_argument(
+        "--references",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="problems whose reference solutions count as programs that pass, and get bugs",
+    )
+    parser.add_argument("--bugs", type=int, default=2, metavar="N", help="for each reference (default 2)")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="processes at work here (default 2)")
+    add_ray_argument(parser)
+    parser.add_argument(
+        "--work",
+        metavar="URL",
+        help="folder, or URL of one in an object store, for records as they are found (default OUT/work)",
+    )
+    parser.add_argument(
+        "--per-benchmark", type=int, metavar="N", help="patch N failing programs of each benchmark, not all"
+    )
+    parser.add_argument(
+        "--per-problem", type=int, metavar="N", help="patch N failing programs of each problem, not all"
+    )
+    parser.add_argument(
+        "--known",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="labels of earlier builds, files or folders: their patches are run once more and not searched again; with "
+        "--per-problem 0 nothing else is done",
+    )
+    parser.add_argument(
+        "--trust-known", action="store_true", help="take the labels of --known as they are: nothing is run or searched"
+    )
+    parser.add_argument(
+        "--budget",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="what the search for one program may cost, in runs (default 1000)",
+    )
+    parser.add_argument(
+        "--max-share",
+        type=float,
+        default=1.0,
+        metavar="P",
+        help="a patch that touches more of the model's lines is a rewrite and gives no label (default 1: none is)",
+    )
+    parser.add_argument(
+        "--licences", type=Path, metavar="FILE", help='JSON for the data card: {"origin of samples": "licence", ...}'
+    )
+    parser.add_argument(
+        "--weak-sandbox", action="store_true", help="run programs without bubblewrap: only for code that is trusted"
+    )
+    asked = parser.add_argument_group("a language model that is asked for fixes as well (its key: OPENAI_API_KEY)")
+    asked.add_argument("--model", metavar="NAME", help="the model's name at the endpoint")
+    asked.add_argument("--base-url", metavar="URL", help="an endpoint that speaks OpenAI's chat protocol")
+    asked.add_argument("--answers", type=int, default=1, metavar="N", help="for each program (default 1)")
+    asked.add_argument("--temperature", type=float, default=0.2, metavar="T", help="default 0.2")
+    asked.add_argument("--max-tokens", type=int, default=2048, metavar="N", help="of one answer (default 2048)")
+    asked.add_argument("--timeout", type=float, default=120.0, metavar="SECONDS", help="of a request (default 120)")
+
+
+def run_build(args: argparse.Namespace) -> int:
+    """Build; returns the exit code."""
+    if args.workers < 1 or args.budget < 1 or args.bugs < 1:
+        raise BadInput("--workers, --budget and --bugs must be 1 or more", "leave them out for the defaults")
+    if not 0 < args.max_share <= 1:
+        raise BadInput(f"--max-share {args.max_share} is not a share", "give a number above 0, up to 1")
+    if args.trust_known and not args.known:
+        raise BadInput("--trust-known has no labels to trust", "name them with --known")
+    if args.ray is not None and args.weak_sandbox:
+        raise BadInput("--weak-sandbox is for one's own machine", "install bubblewrap on those of the cluster")
+    options = BuildOptions(
+        inputs=InputFiles(
+            tuple(args.problems),
+            tuple(args.samples),
+            tuple(args.verdicts),
+            tuple(args.repairs),
+            tuple(args.references),
+        ),
+        out=args.out,
+        search=SearchSettings(budget=args.budget),
+        pool=LocalProcesses(args.workers) if args.ray is None else RayCluster(args.ray),
+        work=args.work,
+        per_benchmark=args.per_benchmark,
+        per_problem=args.per_problem,
+        max_share=args.max_share,
+        licences=_licences(args.licences),
+        weak=args.weak_sandbox,
+        fixes=_fixes(args),
+        bugs=args.bugs,
+        known=tuple(args.known),
+        trusts_known=args.trust_known,
+    )
+    statistics = build(options, sys.stderr).statistics
+    figures = statistics["without_syntax_errors"]
+    print(f"{args.out}: {figures['patched']:,} of {figures['failing']:,} failing programs that parse have a label")
+    if options.fixes is not None:
+        asked = statistics["asked"]
+        print(
+            f"{options.fixes.model}: {asked['answers']:,} answers for {asked['programs']:,} programs, "
+            f"{asked['prompt_tokens']:,} tokens read and {asked['completion_tokens']:,} written"
+        )
+    return 0
+
+
+def _fixes(args: argparse.Namespace) -> FixOptions | None:
+    """How a language model is asked; None if nobody named one."""
+    if args.model is None:
+        if args.base_url is not None:
+            raise BadInput("no model is named", "name one of the endpoint's with --model")
+        return None
+    if args.answers < 1 or args.max_tokens < 1:
+        raise BadInput("--answers and --max-tokens must be 1 or more", "leave them out for the defaults")
+    from risk_lsp.lab.patches.program_writers import FixOptions
+
+    options = FixOptions(args.model, args.base_url, args.answers, args.temperature, args.max_tokens, args.timeout)
+    options.endpoint()  # refused now rather than in every worker, if it cannot be asked at all
+    return options
+
+
+def _licences(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    try:
+        licences = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read: {error}", "give a JSON object of names and licences") from error
+    if not isinstance(licences, dict) or not all(isinstance(value, str) for value in licences.values()):
+        raise BadInput(f"{path} is not a JSON object of texts", "give a JSON object of names and licences")
+    return licences

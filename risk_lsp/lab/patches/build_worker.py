@@ -1,15 +1,12 @@
-"""Finds the patches of one problem's failing programs, in a process of its own."""
+"""Finds the patches of one problem's failing programs: what a process of a build does."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,43 +60,33 @@ class WorkerOptions:
     answers: Path
 
 
-def work(connection: Connection, options: WorkerOptions) -> None:
-    """Take tasks from the connection until it ends; answer each by its records and notices one by one, then None."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that started this one ends the work
+@contextmanager
+def open_search(options: WorkerOptions) -> Iterator[Callable[[Task], Iterator[dict[str, Any] | Notice]]]:
+    """A sandbox, and what does a task in it: its records and notices one by one, each as soon as it is known."""
+    notices: deque[Notice] = deque()
+    fixer = None
+    if options.fixes is not None:
+        # Most builds ask nobody, and need no client for it.
+        from risk_lsp.lab.patches.program_writers import Fixer
+
+        fixer = Fixer(options.fixes, options.answers, lambda text: notices.append(Notice(text)))
     with Sandbox(weak=options.weak) as sandbox:
-        threading.Thread(target=_end_with_parent, args=[sandbox], daemon=True).start()
-        fixer = _fixer(options, lambda text: connection.send(Notice(text)))
-        try:
-            while True:
-                task: Task = connection.recv()
-                if isinstance(task, ReferenceTask):
-                    records = records_with_bugs(task, sandbox)
-                elif isinstance(task, Repair):
-                    records = records_of_repair(task, sandbox)
-                else:
-                    records = build_records(task, sandbox, options.search, fixer)
-                for record in records:
-                    connection.send(record)
-                connection.send(None)
-        except (EOFError, BrokenPipeError, ConnectionResetError):
-            return
 
+        def search(task: Task) -> Iterator[dict[str, Any] | Notice]:
+            if isinstance(task, ReferenceTask):
+                records = records_with_bugs(task, sandbox)
+            elif isinstance(task, Repair):
+                records = records_of_repair(task, sandbox)
+            else:
+                records = build_records(task, sandbox, options.search, fixer)
+            for record in records:
+                while notices:
+                    yield notices.popleft()
+                yield record
+            while notices:
+                yield notices.popleft()
 
-def _end_with_parent(sandbox: Sandbox) -> None:
-    """End this process, and what it runs, as soon as the one that started it has ended, however that was."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    sandbox.kill()
-    os._exit(1)
-
-
-def _fixer(options: WorkerOptions, complain: Callable[[str], None]) -> Fixer | None:
-    if options.fixes is None:
-        return None
-    from risk_lsp.lab.patches.program_writers import Fixer  # here: most builds ask nobody, and need no client for it
-
-    return Fixer(options.fixes, options.answers, complain)
+        yield search
 
 
 def build_records(

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
 from itertools import groupby, islice
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from risk_lsp.edits.renaming import bound_names
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.patches.sample_command import SamplingOptions, WantedProgram, WrittenProgram, is_code
+from risk_lsp.lab.task_pool import Job, TaskPool
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.generation import Prompt, continuations, prompt_tokens
 from risk_lsp.repair.endpoint import Completion, Endpoint, EndpointError, EndpointOptions
@@ -262,16 +263,18 @@ class HostedWriter:
 
     def write(self, wanted: Sequence[WantedProgram]) -> Iterator[tuple[WantedProgram, WrittenProgram]]:
         """The programs, problem by problem."""
-        for batch in self._batches(wanted):
-            tasks = [_task(group[0].problem) for group in batch]
-            prompts = [self._prompt(task, group) for task, group in zip(tasks, batch, strict=True)]
-            drawn = continuations(
-                self._model, prompts, temperature=self._options.temperature, top_p=self._options.top_p
-            )
-            for group, task, prompt, texts in zip(batch, tasks, prompts, drawn, strict=True):
-                for item, text in zip(group, texts, strict=True):
-                    program, given = task.program(text.text)
-                    yield item, WrittenProgram(program, given, len(prompt.token_ids), text.tokens)
+        for batch in batches_of(wanted, self._together):
+            yield from self.write_batch(batch)
+
+    def write_batch(self, batch: Sequence[Sequence[WantedProgram]]) -> Iterator[tuple[WantedProgram, WrittenProgram]]:
+        """The programs of some problems, in one run of the model."""
+        tasks = [_task(group[0].problem) for group in batch]
+        prompts = [self._prompt(task, group) for task, group in zip(tasks, batch, strict=True)]
+        drawn = continuations(self._model, prompts, temperature=self._options.temperature, top_p=self._options.top_p)
+        for group, task, prompt, texts in zip(batch, tasks, prompts, drawn, strict=True):
+            for item, text in zip(group, texts, strict=True):
+                program, given = task.program(text.text)
+                yield item, WrittenProgram(program, given, len(prompt.token_ids), text.tokens)
 
     def _prompt(self, task: _Task, group: Sequence[WantedProgram]) -> Prompt:
         tokens = self._max_tokens
@@ -282,16 +285,43 @@ class HostedWriter:
         end = partial(_end, task.behind, self._options.stop)
         return Prompt(prompt_tokens(self._model, task.asked, tokens), [item.seed for item in group], tokens, end)
 
-    def _batches(self, wanted: Sequence[WantedProgram]) -> Iterator[list[list[WantedProgram]]]:
-        """Groups of one problem each, about as many programs together as are wanted."""
-        batch: list[list[WantedProgram]] = []
-        for _, items in groupby(wanted, key=lambda item: item.problem.task_id):
-            batch.append(list(items))
-            if sum(map(len, batch)) >= self._together:
-                yield batch
-                batch = []
-        if batch:
+
+def batches_of(wanted: Sequence[WantedProgram], together: int) -> Iterator[list[list[WantedProgram]]]:
+    """Groups of one problem each, about `together` programs at a time."""
+    batch: list[list[WantedProgram]] = []
+    for _, items in groupby(wanted, key=lambda item: item.problem.task_id):
+        batch.append(list(items))
+        if sum(map(len, batch)) >= together:
             yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+class SpreadWriter:
+    """Lets a pool's processes write, each with a model of its own that `job` opens: the same batches as one of them.
+
+    Programs come in the order in which they are wanted.
+    """
+
+    def __init__(
+        self,
+        pool: TaskPool,
+        job: Job[list[list[WantedProgram]], WrittenProgram],
+        together: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self._pool = pool
+        self._job = job
+        self._together = together
+        self._say = say
+
+    def write(self, wanted: Sequence[WantedProgram]) -> Iterator[tuple[WantedProgram, WrittenProgram]]:
+        """The programs, problem by problem."""
+        # Tests can be megabytes long, and no model reads them.
+        bare = [WantedProgram(replace(item.problem, tests=""), item.seed) for item in wanted]
+        written = self._pool.run(self._job, batches_of(bare, self._together), in_order=True, say=self._say)
+        yield from zip(wanted, written, strict=True)
 
 
 class _Task(NamedTuple):

@@ -7,17 +7,23 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import read_appended
+from risk_lsp.lab.ray_cluster import RayCluster, add_ray_argument
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.text.structure import parses
+
+if TYPE_CHECKING:
+    from risk_lsp.lab.patches.program_writers import HostedWriter
 
 
 @dataclass(frozen=True)
@@ -171,6 +177,7 @@ def add_sample_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-tokens", type=int, default=2048, metavar="N", help="of one answer (default 2048)")
     parser.add_argument("--parallel", type=int, metavar="N", help="requests (default 4), or programs (16), at a time")
+    add_ray_argument(parser)
     parser.add_argument(
         "--shortest-first", action="store_true", help="the problems with the shortest prompts and references first"
     )
@@ -212,7 +219,12 @@ def run_sample(args: argparse.Namespace) -> int:
     if args.shortest_first:
         problems.sort(key=lambda problem: len(problem.prompt) + len(problem.reference or ""))
     provider = args.provider or ("openai" if args.base_url else "embedded")
-    writer, options = (_chat_writer if provider == "openai" else _hosted_writer)(args)
+    if args.ray is not None and provider == "openai":
+        raise BadInput(
+            "--ray spreads a model that is run here", "leave it out: --parallel says how often to ask at a time"
+        )
+    make_writer = _chat_writer if provider == "openai" else _hosted_writer if args.ray is None else _spread_writer
+    writer, options = make_writer(args)
     tally = sample(problems, writer, options, args.out, sys.stderr)
     print(
         f"{args.out}: {tally.programs:,} programs more, {tally.prompt_tokens:,} tokens read and "
@@ -237,7 +249,7 @@ def _chat_writer(args: argparse.Namespace) -> tuple[ProgramWriter, SamplingOptio
     return ChatWriter(Endpoint(at, max_tokens=args.max_tokens), options, args.parallel or 4), options
 
 
-def _hosted_writer(args: argparse.Namespace) -> tuple[ProgramWriter, SamplingOptions]:
+def _hosted_writer(args: argparse.Namespace) -> tuple[HostedWriter, SamplingOptions]:
     from risk_lsp.lab.patches.program_writers import HostedWriter
     from risk_lsp.model.code_model import CodeModel
     from risk_lsp.probe.bundle import load_bundle
@@ -253,3 +265,29 @@ def _hosted_writer(args: argparse.Namespace) -> tuple[ProgramWriter, SamplingOpt
     options = _options(args, name)
     writer = HostedWriter(model, options, max_tokens=args.max_tokens, together=args.parallel or 16, length=args.length)
     return writer, options
+
+
+def _spread_writer(args: argparse.Namespace) -> tuple[ProgramWriter, SamplingOptions]:
+    from risk_lsp.lab.patches.program_writers import SpreadWriter
+    from risk_lsp.model.sources import locate_model
+    from risk_lsp.probe.manifest import bundle_path, read_manifest
+
+    args.threads = args.threads or 1
+    if args.model:
+        name = locate_model(args.model, revision=args.revision, offline=not args.online).name
+        if Path(args.model).exists():
+            args.model = str(Path(args.model).absolute())
+    else:
+        args.bundle = bundle_path(args.bundle).absolute()
+        name = read_manifest(args.bundle).name
+    pool = RayCluster(args.ray, cpus=args.threads, gpus=args.device.startswith("cuda"))
+    job = partial(_open_writer, args)
+    return SpreadWriter(pool, job, args.parallel or 16, partial(print, file=sys.stderr)), _options(args, name)
+
+
+@contextmanager
+def _open_writer(
+    args: argparse.Namespace,
+) -> Iterator[Callable[[list[list[WantedProgram]]], Iterator[WrittenProgram]]]:
+    writer, _ = _hosted_writer(args)
+    yield lambda batch: (written for _, written in writer.write_batch(batch))

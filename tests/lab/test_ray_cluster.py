@@ -1,0 +1,173 @@
+"""The laboratory on a Ray cluster of two machines, which are processes of this one: it gives what a local run gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from risk_lsp.cli.command_line import main
+from risk_lsp.errors import BadInput, WorkerError
+from risk_lsp.lab.patches.labels import LABELS, read_labels
+from risk_lsp.lab.ray_cluster import RayCluster
+from tests.lab.patches.building import build, write_inputs
+from tests.lab.pool_jobs import noted, squares, squares_on_a_doomed_machine
+
+pytest.importorskip("ray", reason="pip install 'risk-lsp[cluster]'")
+
+
+LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 for a name of the machine's address in its network
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A cluster of one machine with one processor."""
+    from ray.cluster_utils import Cluster
+
+    quick = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "health_check_failure_threshold": 4}
+    made = Cluster(
+        initialize_head=True,
+        head_node_args={
+            "num_cpus": 1,
+            "include_dashboard": False,
+            "node_ip_address": LOOPBACK,
+            "object_store_memory": 80_000_000,
+            "_system_config": quick,
+        },
+    )
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def second(cluster: Any) -> Iterator[Any]:
+    """Another machine of the cluster."""
+    node = cluster.add_node(num_cpus=1, object_store_memory=80_000_000, node_ip_address=LOOPBACK)
+    cluster.wait_for_nodes()
+    yield node
+    if node in cluster.list_all_nodes():
+        cluster.remove_node(node)
+
+
+def test_tasks_run_on_all_machines_and_items_come_in_order(cluster: Any, second: Any, tmp_path: Path) -> None:
+    said: list[str] = []
+    pool = RayCluster(cluster.address)
+
+    found = list(pool.run(partial(squares, tmp_path), range(1, 21), in_order=True, say=said.append))
+
+    assert found == [item for number in range(1, 21) for item in (number, number * number)]
+    assert len(noted(tmp_path, "opened")) == 2  # a process of each machine, for all of its tasks
+    assert said == ["machines: 2, tasks at a time: 2"]
+
+
+def test_a_machine_that_is_killed_costs_only_what_it_was_at(cluster: Any, second: Any, tmp_path: Path) -> None:
+    (tmp_path / "doomed").write_text(second.node_id + "\n")
+
+    def kill() -> None:
+        while sum(line.startswith(second.node_id) for line in noted(tmp_path, "begun")) < 2:
+            time.sleep(0.05)
+        cluster.remove_node(second, allow_graceful=False)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    found = list(
+        RayCluster(cluster.address).run(partial(squares_on_a_doomed_machine, tmp_path), range(1, 13), in_order=True)
+    )
+    killer.join()
+
+    assert found == [number * number for number in range(1, 13)]
+    begun = [line.split()[1] for line in noted(tmp_path, "begun")]
+    again = [number for number in set(begun) if begun.count(number) > 1]
+    assert len(begun) == 13 and len(again) == 1  # the one that the machine was at
+
+
+def test_the_error_of_a_task_is_the_error_of_the_run(cluster: Any, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"-1 is negative \(give another\)"):
+        list(RayCluster(cluster.address).run(partial(squares, tmp_path), [1, -1]))
+
+
+def test_a_task_that_kills_its_process_each_time_is_given_up(cluster: Any, tmp_path: Path) -> None:
+    with pytest.raises(WorkerError, match="ended its process 4 times"):
+        list(RayCluster(cluster.address).run(partial(squares, tmp_path), [1_000_000]))
+
+
+def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"no Ray cluster answers at 127\.0\.0\.1:9"):
+        list(RayCluster("127.0.0.1:9").run(partial(squares, tmp_path), [1]))
+
+
+def test_nothing_is_reported_to_the_makers_of_ray_and_no_dashboard_is_started(cluster: Any, tmp_path: Path) -> None:
+    list(RayCluster(cluster.address).run(partial(squares, tmp_path), [1]))
+
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0"
+    assert not cluster.webui_url
+
+
+def test_sampling_on_a_cluster_writes_the_same_bytes(cluster: Any, second: Any, tmp_path: Path) -> None:
+    problems = tmp_path / "problems.jsonl"
+    problems.write_text(
+        "".join(
+            json.dumps({"task_id": f"HumanEval/{n}", "prompt": f"def f{n}(x):\n", "entry_point": f"f{n}", "test": "x"})
+            + "\n"
+            for n in range(6)
+        )
+    )
+    arguments = ["--problems", str(problems), "--per-problem", "2", "--max-tokens", "12", "--threads", "1"]
+    arguments += ["--parallel", "2", "--seed", "3"]
+
+    assert main(["patches", "sample", str(tmp_path / "here.jsonl"), *arguments]) == 0
+    assert main(["patches", "sample", str(tmp_path / "there.jsonl"), *arguments, "--ray", cluster.address]) == 0
+
+    assert (tmp_path / "there.jsonl").read_bytes() == (tmp_path / "here.jsonl").read_bytes()
+    assert (tmp_path / "there.jsonl").read_text().count("\n") == 12
+
+
+@pytest.mark.usefixtures("shared_sandbox")
+def test_a_build_on_a_cluster_finds_the_same_labels_and_goes_on_from_an_object_store(
+    cluster: Any, second: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inputs = write_inputs(tmp_path)
+    there = [*inputs, "--ray", cluster.address, "--work", "memory://builds/one"]
+    build(tmp_path / "here", inputs)
+    build(tmp_path / "there", there)
+
+    def labels(out: Path) -> dict[str, Any]:
+        found = read_labels([out / LABELS])
+        return {name: {**label, "seconds": None} for name, label in found.items()}  # that the search took
+
+    assert labels(tmp_path / "there") == labels(tmp_path / "here") != {}
+    capsys.readouterr()
+    build(tmp_path / "again", there)
+    assert "8 records so far, about 0 to come" in capsys.readouterr().err
+    assert labels(tmp_path / "again") == labels(tmp_path / "there")
+
+
+def test_features_from_a_cluster_are_those_of_a_local_run(
+    cluster: Any, second: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data.jsonl"
+    records = [
+        {"id": f"{n}", "group": f"own/{n // 2}", "benchmark": "own", "model": "m", "text": f"x = {n}\nprint(x)\n"}
+        | {"passed": n % 2 == 0, "edited": [] if n % 2 == 0 else [[4, 5]]}
+        for n in range(8)
+    ]
+    data.write_text("".join(json.dumps(record) + "\n" for record in records))
+    arguments = ["--data", str(data), "--threads", "1"]
+
+    assert main(["probe", "features", str(tmp_path / "here"), *arguments]) == 0
+    assert main(["probe", "features", str(tmp_path / "there"), *arguments, "--ray", cluster.address]) == 0
+
+    (here,), (there,) = (list((tmp_path / name).glob("*/*.npy")) for name in ("here", "there"))
+    assert here.parent.name == there.parent.name
+    np.testing.assert_array_equal(np.load(here), np.load(there))
+    capsys.readouterr()
+    assert main(["probe", "features", str(tmp_path / "there"), *arguments]) == 0
+    assert ": 0 programs more" in capsys.readouterr().out
