@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 # The laboratory is above the product, which does not know of it; each of its rooms may import from those before it.
 LABORATORY = (
-    *("lab", "lab.json_lines", "lab.span_tables", "lab.task_pool", "lab.ray_cluster"),
+    *("lab", "lab.json_lines", "lab.span_tables", "lab.task_pool"),
     *("lab.patches", "lab.training", "lab.deriving", "lab.evaluation", "lab.debugger", "lab.commands"),
 )
 COMMON = {"errors", "files", "settings", "__init__"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from risk_lsp.edits.candidates import mending_edits
-from risk_lsp.lab.patches.variants import edits_behind
+from risk_lsp.lab.patches.search import edits_behind
 
 
 def mended(text: str, operator: str, given: int = 0) -> list[str]:

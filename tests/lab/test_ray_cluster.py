@@ -17,9 +17,12 @@ import pytest
 from risk_lsp.cli.command_line import main
 from risk_lsp.errors import BadInput, WorkerError
 from risk_lsp.lab.patches.labels import LABELS, read_labels
-from risk_lsp.lab.ray_cluster import RayCluster
+from risk_lsp.lab.task_pool import RayCluster
 from tests.lab.patches.building import build, write_inputs
-from tests.lab.pool_jobs import noted, squares, squares_on_a_doomed_machine
+from tests.lab.pool_jobs import begun_on, noted, squares, squares_on_a_doomed_machine
+from tests.sandbox.conftest import shared_sandbox
+
+__all__ = ["shared_sandbox"]
 
 pytest.importorskip("ray", reason="pip install 'risk-lsp[cluster]'")
 
@@ -72,7 +75,7 @@ def test_a_machine_that_is_killed_costs_only_what_it_was_at(cluster: Any, second
     (tmp_path / "doomed").write_text(second.node_id + "\n")
 
     def kill() -> None:
-        while sum(line.startswith(second.node_id) for line in noted(tmp_path, "begun")) < 2:
+        while begun_on(tmp_path, second.node_id) < 2:
             time.sleep(0.05)
         cluster.remove_node(second, allow_graceful=False)
 
@@ -156,7 +159,7 @@ def test_features_from_a_cluster_are_those_of_a_local_run(
     data = tmp_path / "data.jsonl"
     records = [
         {"id": f"{n}", "group": f"own/{n // 2}", "benchmark": "own", "model": "m", "text": f"x = {n}\nprint(x)\n"}
-        | {"passed": n % 2 == 0, "edited": [] if n % 2 == 0 else [[4, 5]]}
+        | {"scored": [0, 14], "passed": n % 2 == 0, "edited": [] if n % 2 == 0 else [[4, 5]]}
         for n in range(8)
     ]
     data.write_text("".join(json.dumps(record) + "\n" for record in records))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from risk_lsp.cli.command_line import at_least_one
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.ray_cluster import add_ray_argument
+from risk_lsp.lab.task_pool import add_ray_argument
 from risk_lsp.lab.training.labelled_programs import DATA_HELP, NO_RIVAL_HELP
 
 # The five folds with all rivals, and what shows a bundle as people meet it.

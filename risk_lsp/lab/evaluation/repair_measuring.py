@@ -24,8 +24,7 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.pass_rates import band, plot_rates, rate_by_cost
 from risk_lsp.lab.json_lines import read_appended, read_objects
 from risk_lsp.lab.patches.programs import Sample, end_of_given, problems_by_id, read_samples
-from risk_lsp.lab.ray_cluster import RayCluster
-from risk_lsp.lab.task_pool import ThisProcess
+from risk_lsp.lab.task_pool import RayCluster, ThisProcess
 from risk_lsp.lab.training.training_documents import Split, split_of
 from risk_lsp.model.infilling import preferences
 from risk_lsp.probe.manifest import bundle_path

@@ -29,8 +29,7 @@ from risk_lsp.lab.patches.labels import (
 from risk_lsp.lab.patches.programs import Sample
 from risk_lsp.lab.patches.release import Release, write_release
 from risk_lsp.lab.patches.search import SearchSettings
-from risk_lsp.lab.ray_cluster import RayCluster, add_ray_argument
-from risk_lsp.lab.task_pool import LocalProcesses, TaskPool
+from risk_lsp.lab.task_pool import LocalProcesses, RayCluster, TaskPool, add_ray_argument
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from risk_lsp.lab.patches.known_fixes import ReferenceTask, records_of_repair, records_with_bugs
 from risk_lsp.lab.patches.labels import fixed_by, labelled_record, record_of, sample_id
 from risk_lsp.lab.patches.programs import Repair, Sample
-from risk_lsp.lab.patches.search import PatchSearch, SearchSettings
-from risk_lsp.lab.patches.variants import PassingProgram, ProgramPool
+from risk_lsp.lab.patches.search import PassingProgram, PatchSearch, ProgramPool, SearchSettings
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, Verdict, judge, screen_for
 

@@ -19,8 +19,7 @@ from risk_lsp.edits.lexemes import LineAligner, read_code
 from risk_lsp.edits.slips import Edit, small_edits
 from risk_lsp.lab.patches.labels import labelled_record
 from risk_lsp.lab.patches.programs import Kind, Repair, Sample
-from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
-from risk_lsp.lab.patches.variants import ProgramPool
+from risk_lsp.lab.patches.search import Patch, PatchSearch, ProgramPool, SearchSettings
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import TEST_LIMITS, Problem, judge, screen_for
 from risk_lsp.text.document import LineIndex, Span

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TextIO
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import read_appended
-from risk_lsp.lab.ray_cluster import RayCluster, add_ray_argument
+from risk_lsp.lab.task_pool import RayCluster, add_ray_argument
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.text.structure import parses

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.ray_cluster import RayCluster, add_ray_argument
-from risk_lsp.lab.task_pool import Job, TaskPool, ThisProcess
+from risk_lsp.lab.task_pool import Job, RayCluster, TaskPool, ThisProcess, add_ray_argument
 from risk_lsp.lab.training.labelled_programs import DATA_HELP, read_probe_data
 from risk_lsp.probe.manifest import bundle_path, read_manifest
 from risk_lsp.report.wording import ShownProgress, shown_progress

@@ -1,8 +1,7 @@
 // Repairs by a model that is asked: the editor's own, brought by the tests' extension (host/model.js), and one at an endpoint.
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { must, until } from './lib/checks.mjs';
-import { askedFile, changeSettings, settingsAreChanged } from './lib/folders.mjs';
+import { askedFile, changeSettings, filesThatHold, settingsAreChanged } from './lib/folders.mjs';
 import { serverProcesses } from './lib/processes.mjs';
 import { FAULTY_LINE } from './lib/samples.mjs';
 
@@ -40,9 +39,7 @@ export function askingChecks(window, folders, endpoint, artefacts) {
       await until('the repair', async () => /number > best/.test(await window.line(FAULTY_LINE)));
       await window.save();
       must(String(endpoint.keys) === `Bearer ${KEY}`, `keys: ${endpoint.keys}`);
-      const telling = [folders.home, artefacts]
-        .flatMap(filesBelow)
-        .filter((file) => readFileSync(file).includes(KEY));
+      const telling = filesThatHold(KEY, folders.home, artefacts);
       must(telling.length === 0, `the key is in ${telling}`);
       await chooseProvider(folders, null);
     }],
@@ -55,10 +52,4 @@ async function chooseProvider(folders, provider) {
   changeSettings(folders, { 'riskLsp.repairProvider': provider });
   await until('the setting', () => settingsAreChanged(folders));
   must(String(serverProcesses(folders.home)) === String(before), 'it is another server');
-}
-
-function filesBelow(folder) {
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name));
 }

@@ -13,6 +13,7 @@ import { personChecks } from './person.mjs';
 import { realModelChecks } from './realModel.mjs';
 import { repairChecks } from './repairing.mjs';
 import { reviewChecks } from './reviewing.mjs';
+import { teamHostChecks } from './teamHost.mjs';
 import { untrustedChecks } from './untrusted.mjs';
 import { writingChecks } from './writing.mjs';
 
@@ -37,6 +38,7 @@ try {
       reviewing: () => reviewChecks(window, run.folders),
       choosing: () => choosingChecks(window, run.folders, root),
       locating: () => locatingChecks(window, run.folders, root),
+      teamHost: () => teamHostChecks(window, run.folders, root, artefacts),
       realModel: () => realModelChecks(window, run.folders, root),
     };
     return (chosen ?? Object.keys(groups)).flatMap((name) => groups[name]?.() ?? []);

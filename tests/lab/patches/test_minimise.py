@@ -8,7 +8,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.lab.patches.variants import minimise
+from risk_lsp.lab.patches.search import minimise
 
 SUFFICIENT = st.lists(st.sets(st.integers(0, 11), min_size=1), min_size=1, max_size=4)
 

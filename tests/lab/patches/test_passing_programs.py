@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from risk_lsp.lab.patches.variants import PassingProgram, ProgramPool
+from risk_lsp.lab.patches.search import PassingProgram, ProgramPool
 
 FAILING = "def total(values):\n    result = 0\n    for value in values:\n        result -= value\n    return result\n"
 NEAR = "def total(xs):\n    s = 0\n    for x in xs:\n        s += x\n    return s\n"

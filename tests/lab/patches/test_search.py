@@ -7,8 +7,7 @@ from itertools import combinations
 import pytest
 
 from risk_lsp.edits.hunks import apply_hunks
-from risk_lsp.lab.patches.search import Patch, PatchSearch, SearchSettings
-from risk_lsp.lab.patches.variants import PassingProgram, ProgramPool
+from risk_lsp.lab.patches.search import PassingProgram, Patch, PatchSearch, ProgramPool, SearchSettings
 from risk_lsp.sandbox.isolation import Limits
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import Problem, judge, screen_for

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   writeFileSync,
@@ -88,6 +89,15 @@ export function changeSettings(folders, changes) {
 export function settingsAreChanged(folders) {
   const read = (file) => (existsSync(file) ? readFileSync(file, 'utf8') : '');
   return read(`${settingsFile(folders)}.done`) === read(settingsFile(folders));
+}
+
+/** The files below some folders that hold a text. */
+export function filesThatHold(text, ...folders) {
+  return folders
+    .flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name))
+    .filter((file) => readFileSync(file).includes(text));
 }
 
 function fill(folder, files) {
