@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -46,8 +47,10 @@ def cluster() -> Iterator[Any]:
             "_system_config": quick,
         },
     )
+    session = made.head_node.get_session_dir_path()
     yield made
     made.shutdown()
+    shutil.rmtree(session, ignore_errors=True)
 
 
 @pytest.fixture
