@@ -34,9 +34,10 @@ _SAID_SECONDS = 20.0
 class AdapterOptions:
     """What both ways of training share. model: a folder or a GGUF file. adapter: to go on from, None for a new one.
 
-    products: what matrices are multiplied in, while the weights stay in float32. steps: of the optimizer, None for
+    products: what matrices are multiplied in, while what learns stays in float32. steps: of the optimizer, None for
     whole epochs. minutes: the whole budget, earlier parts of a resumed run counted in. longest: tokens of a question
-    with its answer; longer ones are left out.
+    with its answer; longer ones are left out. blocks: how many learn, the uppermost ones, None for all: nothing goes
+    back through those below.
     """
 
     model: Path
@@ -44,6 +45,7 @@ class AdapterOptions:
     adapter: Path | None = None
     products: Literal["float32", "bfloat16"] = "float32"
     rank: int = 16
+    blocks: int | None = None
     rate: float = 2e-4
     steps: int | None = None
     epochs: float = 1.0
@@ -55,7 +57,9 @@ class AdapterOptions:
 
 
 def load_base(options: AdapterOptions) -> tuple[Any, ChatFormat]:
-    """The model in float32, with the adapter that it goes on from, and its chat format.
+    """The model, with the adapter that it goes on from, and its chat format.
+
+    Its own weights learn nothing: they are kept in the numbers that products are made of, the adapter's in float32.
 
     BadInput for a damaged one, and where the folder's run came to its end: it would be written over.
     """
@@ -69,8 +73,9 @@ def load_base(options: AdapterOptions) -> tuple[Any, ChatFormat]:
         chat = ChatFormat.of(path)
         place = path.parent if path.is_file() else path
         of_gguf = {"gguf_file": path.name} if path.is_file() else {}
+        kind = torch.float32 if of_gguf or options.products == "float32" else torch.bfloat16
         model: Any = AutoModelForCausalLM.from_pretrained(
-            place, dtype=torch.float32, local_files_only=True, use_safetensors=True, **of_gguf
+            place, dtype=kind, local_files_only=True, use_safetensors=True, **of_gguf
         )
         if of_gguf:
             # transformers unpacks the weights, but takes the model for one in few bits, which cannot learn.
@@ -92,12 +97,25 @@ def load_base(options: AdapterOptions) -> tuple[Any, ChatFormat]:
     return model, chat
 
 
-def new_adapter(options: AdapterOptions) -> LoraConfig | None:
-    """LoRA in every matrix of the blocks (arXiv 2106.09685); None where one was loaded."""
+def new_adapter(options: AdapterOptions, model: Any) -> LoraConfig | None:
+    """LoRA in every matrix of the blocks that learn (arXiv 2106.09685); None where one was loaded.
+
+    BadInput where the model has fewer blocks than are to learn.
+    """
     if options.adapter is not None:
         return None
+    every = model.config.num_hidden_layers
+    # Blocks can be chosen for modules by their own names alone; the head, which "all-linear" leaves out, is in no block.
+    names = {name.rpartition(".")[2] for name, each in model.named_modules() if isinstance(each, torch.nn.Linear)}
+    if options.blocks is not None and not 1 <= options.blocks <= every:
+        raise BadInput(f"{options.blocks} blocks cannot learn", f"the model has {every}")
     return LoraConfig(
-        r=options.rank, lora_alpha=2 * options.rank, target_modules=_MATRICES, task_type="CAUSAL_LM", lora_dropout=0.05
+        r=options.rank,
+        lora_alpha=2 * options.rank,
+        target_modules=_MATRICES if options.blocks is None else sorted(names - {"lm_head"}),
+        layers_to_transform=None if options.blocks is None else list(range(every - options.blocks, every)),
+        task_type="CAUSAL_LM",
+        lora_dropout=0.05,
     )
 
 

@@ -30,6 +30,9 @@ def add_synthesise_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--from", type=Path, nargs="+", dest="published", metavar="FILE", help="published repairs: ask no model at all"
     )
+    parser.add_argument(
+        "--broken", action="store_true", help="the problems' own right programs, broken by one edit: ask no model at all"
+    )
     parser.add_argument("--model", help="a folder, a GGUF file or a hub id; with --base-url: the name there")
     parser.add_argument("--critic", metavar="NAME", help="another model at --base-url that explains and repairs")
     parser.add_argument("--base-url", metavar="URL", help="an endpoint that speaks OpenAI's chat protocol")
@@ -48,7 +51,7 @@ def add_synthesise_arguments(parser: argparse.ArgumentParser) -> None:
 def run_synthesise(args: argparse.Namespace) -> int:
     """Synthesise; returns the exit code. The key of an endpoint is read from OPENAI_API_KEY."""
     from risk_lsp.lab.debugger.debugging_data import Examiner, card_of_synthesis, statistics_of_synthesis
-    from risk_lsp.lab.debugger.synthesis import SynthesisOptions, add_published, synthesise
+    from risk_lsp.lab.debugger.synthesis import SynthesisOptions, add_broken, add_published, synthesise
     from risk_lsp.lab.patches.programs import problems_by_id
     from risk_lsp.lab.training.training_documents import split_of
 
@@ -66,9 +69,14 @@ def run_synthesise(args: argparse.Namespace) -> int:
                 if problem.test_kind != "none" and problem.trusted and args.split in ("all", split_of(problem.group))
             ]
             chosen.sort(key=lambda problem: sha256(f"{args.seed}:{problem.task_id}".encode()).digest())
-            crew, sampling = _crew(args)
-            options = SynthesisOptions(sampling, args.attempts, args.together)
-            synthesise(chosen[: args.count], crew, examiner, options, args.out, sys.stderr)
+            chosen = chosen[: args.count]
+            if args.broken:
+                drawn = {"per_problem": args.per_problem, "seed": args.seed}
+                add_broken(args.out, chosen, examiner, **drawn, messages=sys.stderr)
+            else:
+                crew, sampling = _crew(args)
+                options = SynthesisOptions(sampling, args.attempts, args.together)
+                synthesise(chosen, crew, examiner, options, args.out, sys.stderr)
     records = [record for _, record in read_objects(args.out)]
     args.out.with_suffix(".md").write_text(card_of_synthesis(records), encoding="utf-8")
     figures = statistics_of_synthesis(records)["all"]
@@ -127,6 +135,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--products", default="float32", choices=("float32", "bfloat16"), help="of matrices (float32)")
     parser.add_argument("--rank", type=int, default=16, help="of a new adapter (16)")
+    parser.add_argument("--blocks", type=int, metavar="N", help="that learn, the uppermost ones (default: all)")
     parser.add_argument("--rate", type=float, help="learning rate (sft: 0.0002, rl: 0.00002)")
     parser.add_argument("--epochs", type=float, default=1.0, help="passes over the data (1)")
     parser.add_argument("--steps", type=int, help="steps, instead of epochs")
@@ -161,6 +170,7 @@ def run_train(args: argparse.Namespace) -> int:
         adapter=args.adapter,
         products=args.products,
         rank=args.rank,
+        blocks=args.blocks,
         rate=args.rate or (2e-4 if args.method == "sft" else 2e-5),
         steps=args.steps,
         epochs=args.epochs,

@@ -10,9 +10,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from risk_lsp.edits.candidates import candidates
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.patches.programs import read_repairs
@@ -173,6 +175,58 @@ def published_records(
                 "repairs": [{"explanation": explanation.strip(), "program": fixed.program, "passed": True}],
                 "origin": broken.origin or path.name,
             }
+
+
+BROKEN = "edit"  # stands for the model that wrote a right program with one edit in it
+_MOST_TRIED = 8  # edits for each program that is wanted
+
+
+def broken_records(problem: Problem, examiner: Examiner, *, per_problem: int, seed: int) -> Iterator[dict[str, Any]]:
+    """Records of a problem's reference with one edit of a line that makes tests fail, at most `per_problem`.
+
+    Edits are drawn by `seed`. The repair is the reference; the explanation names the line and says what belongs there.
+    None if the reference itself fails here.
+    """
+    reference = (problem.reference or "").rstrip("\n") + "\n"
+    draw = Random(f"{seed}:{problem.task_id}")
+    edits = candidates(reference, given=len(problem.prompt) if reference.startswith(problem.prompt) else 0)
+    made = [(candidate.text, words) for candidate in edits if (words := _told_change(candidate.text, reference))]
+    chosen = draw.sample(made, min(len(made), _MOST_TRIED * per_problem))
+    if not chosen or not examiner.examine(problem, reference).passed:
+        return
+    count = 0
+    for program, words in chosen:
+        failed = examiner.examine(problem, program)
+        if failed.passed or failed.reason == "timeout":
+            continue
+        yield {
+            "task_id": problem.task_id,
+            "benchmark": problem.benchmark,
+            "group": problem.group,
+            "model": BROKEN,
+            "index": count,
+            "program": program,
+            "prompt_lines": 0,
+            "verified": False,
+            "err": failed.reason,
+            "error": failed.failure,
+            "problem": asdict(problem),
+            "critic": BROKEN,
+            "repairs": [{"explanation": words, "program": reference, "passed": True}],
+        }
+        count += 1
+        if count == per_problem:
+            return
+
+
+def _told_change(broken: str, right: str) -> str:
+    """What is wrong, where one line is not what it should be; else ""."""
+    lines, expected = broken.splitlines(), right.splitlines()
+    differing = [number for number, pair in enumerate(zip(lines, expected, strict=False)) if pair[0] != pair[1]]
+    if len(lines) != len(expected) or len(differing) != 1:
+        return ""
+    (number,) = differing
+    return f"Line {number + 1} is wrong: `{lines[number].strip()}` should be `{expected[number].strip()}`."
 
 
 def statistics_of_synthesis(records: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, int]]:

@@ -32,7 +32,7 @@ _ENDS: dict[Kind, re.Pattern[str]] = {
         r"```[^\n]*\n.*?(?:^[ \t]*```|\n(?=assert\b|print\(|if __name__|# [Tt]est))", re.DOTALL | re.MULTILINE
     ),
 }
-_LONGEST_FAILURE = 600  # characters, the last ones: a small model's context and a small machine's time
+_LONGEST_FAILURE = 240  # characters, of the last lines: a small model's context and a small machine's time
 _LONGEST_REQUEST = 2400  # characters of what was asked
 
 
@@ -79,11 +79,18 @@ def situation_of(
         language_id="python",
         text=program,
         command=f"the tests of {problem.task_id}",
-        failure=failure[-_LONGEST_FAILURE:],
+        failure=_last_lines(failure),
         risky=risky,
         hint=asked,
         feedback=feedback,
     )
+
+
+def _last_lines(failure: str) -> str:
+    """As many of the last lines as may be told, and of a longer last one the end."""
+    told = failure[-_LONGEST_FAILURE:]
+    _, found, whole = told.partition("\n")
+    return whole if found and whole.strip() and len(told) < len(failure) else told
 
 
 def repair_question(prompt: str, seeds: Sequence[int], kind: Kind) -> Question:

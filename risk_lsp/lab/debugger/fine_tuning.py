@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
+import torch
 from datasets import Dataset
+from torch import Tensor
 from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
@@ -28,6 +30,7 @@ from risk_lsp.repair.model_questions import SYSTEM, joint_prompt, repair_prompt
 
 Form = Literal["explained", "direct"]
 FORMS: tuple[Form, ...] = ("explained", "direct")
+_TOKENS_AT_ONCE = 2048  # of a batch: what they leave behind for the way back still fits into memory
 _IGNORED = -100  # the label of a token that the loss leaves out
 
 
@@ -68,10 +71,12 @@ def train_supervised(
             f"none of {len(lessons)} verified repairs fits into {options.longest} tokens",
             "synthesise more data, or allow more with --longest",
         )
+    most = max(1, _TOKENS_AT_ONCE // options.longest)
+    at_once = max(count for count in range(1, batch + 1) if batch % count == 0 and count <= most)
     arguments = SFTConfig(
         **trainer_arguments(options),
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=batch,
+        per_device_train_batch_size=at_once,
+        gradient_accumulation_steps=batch // at_once,
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
@@ -80,7 +85,7 @@ def train_supervised(
         args=arguments,
         train_dataset=Dataset.from_list(rows),
         processing_class=chat.tokenizer,
-        peft_config=new_adapter(options),
+        peft_config=new_adapter(options, model),
         callbacks=[TimeBudget(options, ("loss",))],
     )
     counts = {"method": "sft", "forms": list(forms), "lessons": len(lessons), "learnt": len(rows), "batch": batch}
@@ -92,6 +97,54 @@ def _row(lesson: Lesson, chat: ChatFormat) -> dict[str, list[int]]:
     asked = chat.token_ids(lesson.prompt, SYSTEM)
     answer = [*chat.tokenizer(lesson.answer, add_special_tokens=False)["input_ids"], chat.tokenizer.eos_token_id]
     return {"input_ids": asked + answer, "labels": [_IGNORED] * len(asked) + answer}
+
+
+class OneQuestionTrainer(GRPOTrainer):  # type: ignore[misc]  # trl's types are not followed
+    """GRPO where the rows of a batch are answers to one question, which runs through the model once for all of them.
+
+    The answers stand behind the question one after another, each at the places and with the sight that it has alone. The
+    log-probabilities and their gradients are those of trl, for a fraction of the tokens where questions are longer than
+    answers.
+    """
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        **_: object,
+    ) -> tuple[Tensor, Tensor | None, None]:
+        rows, asked = input_ids.shape[0], input_ids.shape[1] - logits_to_keep
+        question = input_ids[0, :asked][attention_mask[0, :asked].bool()]
+        shared, size = len(question) - 1, logits_to_keep + 1
+        # The question's last token stands before each answer, whose first token it predicts.
+        answers = torch.cat([input_ids[:, asked - 1 : asked], input_ids[:, asked:]], dim=1)
+        there = torch.cat([attention_mask[:, asked - 1 : asked], attention_mask[:, asked:]], dim=1).bool()
+        tokens = torch.cat([question[:-1], answers.flatten()])
+        owners = torch.cat([question.new_full((shared,), -1), torch.arange(rows).repeat_interleave(size).to(tokens)])
+        places = torch.cat([torch.arange(shared), torch.arange(shared, shared + size).repeat(rows)]).to(tokens)
+        seen = (owners < 0) | (owners == owners[:, None])
+        seen &= torch.cat([question.new_ones(shared).bool(), there.flatten()])
+        seen = seen.tril() | torch.eye(len(tokens), dtype=torch.bool, device=tokens.device)
+        labels = torch.full_like(answers, _IGNORED)
+        labels[:, 1:] = answers[:, 1:].masked_fill(~there[:, 1:], _IGNORED)
+        with self.accelerator.autocast():
+            found = model(
+                input_ids=tokens[None],
+                attention_mask=seen[None, None],
+                position_ids=places[None],
+                labels=torch.cat([question.new_full((shared,), _IGNORED), labels.flatten()])[None],
+                fused_lm_head=True,
+            )
+
+        def of_answers(values: Tensor) -> Tensor:
+            # What a token predicts stands at its place, and nothing at the last one's.
+            return torch.nn.functional.pad(values[0, shared:], (0, 1)).view(rows, size)[:, :-1]
+
+        return of_answers(found.log_probs), of_answers(found.entropy) if compute_entropy else None, None
 
 
 @dataclass(frozen=True)
@@ -130,22 +183,20 @@ def train_reinforced(
         )
     arguments = GRPOConfig(
         **trainer_arguments(options),
-        # One by one through the model: a vocabulary's logits for all answers together take gigabytes.
-        per_device_train_batch_size=1,
-        gradient_accumulation_steps=more.group,
+        per_device_train_batch_size=more.group,
         num_generations=more.group,
         max_completion_length=more.max_tokens,
         temperature=more.temperature,
         beta=more.kl,
     )
     with Examiner() as examiner:
-        trainer = GRPOTrainer(
+        trainer = OneQuestionTrainer(
             model=model,
             reward_funcs=[RepairReward(mistakes, examiner), ExplanationReward(mistakes)],
             args=arguments,
             train_dataset=Dataset.from_list(rows),
             processing_class=chat.tokenizer,
-            peft_config=new_adapter(options),
+            peft_config=new_adapter(options, model),
             callbacks=[TimeBudget(options, ("reward", "kl"))],
         )
         counts = {"method": "rl", "forms": list(forms), "questions": len(rows), **asdict(more)}

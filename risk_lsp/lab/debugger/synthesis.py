@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.debugger.debugging_data import Examiner, published_records
+from risk_lsp.lab.debugger.debugging_data import BROKEN, Examiner, broken_records, published_records
 from risk_lsp.lab.debugger.dialogue import Reply, Respondent, kind_of, repair_question, situation_of
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.sample_command import ProgramWriter, SamplingOptions, WantedProgram, sample_record, seed_of
@@ -83,6 +83,25 @@ def add_published(out: Path, pairs: Sequence[Path], problems: Mapping[str, Probl
         for record in published_records(pairs, problems, examiner, known):
             file.write(json.dumps(record) + "\n")
             file.flush()
+
+
+def add_broken(
+    out: Path, problems: Sequence[Problem], examiner: Examiner, *, per_problem: int, seed: int, messages: TextIO
+) -> None:
+    """Append to `out` the right programs of problems, each broken by one edit that makes tests fail, where it lacks them.
+
+    The edits are those that the embedded repairs try. One that changes a line into another tells what is wrong, and
+    its repair comes with these words. A problem without a reference is left out, and so is one that edits do not break.
+    """
+    known, _ = _known_programs(out, BROKEN)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with shown_progress(messages, "problems", len(problems)) as progress, out.open("a", encoding="utf-8") as file:
+        for number, problem in enumerate(problems, start=1):
+            if problem.reference and (problem.task_id, 0) not in known:
+                found = broken_records(problem, examiner, per_problem=per_problem, seed=seed)
+                file.write("".join(json.dumps(record) + "\n" for record in found))
+                file.flush()
+            progress.show(number)
 
 
 def _write_records(part: Sequence[tuple[Problem, int]], crew: Crew, options: SynthesisOptions) -> list[dict[str, Any]]:

@@ -10,10 +10,15 @@ import pytest
 
 pytest.importorskip("trl", reason="trl needs Python 3.11")
 
+import torch
+from datasets import Dataset
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import GRPOConfig, GRPOTrainer
+
 from risk_lsp.cli.command_line import main
 from risk_lsp.lab.debugger.debugging_data import Attempt, Mistake
 from risk_lsp.lab.debugger.dialogue import ChatFormat
-from risk_lsp.lab.debugger.fine_tuning import lessons_of
+from risk_lsp.lab.debugger.fine_tuning import OneQuestionTrainer, lessons_of
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.sandbox.verdicts import Problem
 from tests.lab.debugger.debugging import RIGHT, WORDS, WRONG, problem, write_lines
@@ -123,6 +128,34 @@ def test_reinforcement_goes_on_from_the_supervised_adapter_and_draws_its_rewards
     assert [step["reward"] >= 0 for step in run["figures"] if "reward" in step] == [True, True]
     assert next(step["kl"] for step in run["figures"] if "kl" in step) == pytest.approx(0.0, abs=1e-4)
     assert (tmp_path / "rl" / "rewards.png").stat().st_size > 0
+
+
+def test_answers_that_share_their_question_in_one_pass_have_the_same_figures_and_gradients(
+    model: Path, tmp_path: Path
+) -> None:
+    def run(kind: type[GRPOTrainer]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        trainer = kind(
+            model=AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32),
+            reward_funcs=lambda completions, **_: [0.0] * len(completions),
+            args=GRPOConfig(output_dir=str(tmp_path), num_generations=2, use_cpu=True, bf16=False, report_to="none"),
+            train_dataset=Dataset.from_list([{"prompt": "a"}]),
+            processing_class=AutoTokenizer.from_pretrained(model, pad_token="<unk>"),
+        )
+        # Two answers, of three tokens and of two, to one question of four tokens behind two of padding.
+        tokens = torch.tensor([[0, 0, 5, 6, 7, 8, 9, 10, 11], [0, 0, 5, 6, 7, 8, 12, 13, 0]])
+        there = torch.tensor([[0, 0, 1, 1, 1, 1, 1, 1, 1], [0, 0, 1, 1, 1, 1, 1, 1, 0]])
+        logs, entropies, _ = trainer._get_per_token_logps_and_entropies(
+            trainer.model, tokens, there, 3, compute_entropy=True
+        )
+        kept = there[:, -3:].bool()
+        logs[kept].square().sum().backward()
+        (gradient,) = (
+            weight.grad for name, weight in trainer.model.named_parameters() if name.endswith("0.mlp.up_proj.weight")
+        )
+        return logs[kept].detach(), entropies[kept].detach(), gradient
+
+    for ours, theirs in zip(run(OneQuestionTrainer), run(GRPOTrainer), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_reinforcement_that_was_killed_goes_on(model: Path, data: Path, tmp_path: Path) -> None:
