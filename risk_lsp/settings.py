@@ -203,6 +203,12 @@ class Settings:
         "Name of another model at the endpoint, asked first what is wrong. Empty: the one that repairs says it.",
         Scope.USER,
     )
+    repair_adapter: str = _setting(
+        "",
+        "Folder of an adapter with which the hosted model repairs what the 'embedded' provider does not, in words and"
+        " programs of its own (made by risk-lsp debugger train). Empty: none.",
+        Scope.USER,
+    )
     repair_tests: str = _setting(
         "auto",
         "What judges repairs: 'auto' (the pytest files that import the file, else its doctests), 'none', or a command"

@@ -138,6 +138,7 @@ def test_whatever_names_a_model_or_hardware_is_not_for_workspaces() -> None:
         "repairModel",
         "repairFeedback",
         "repairFeedbackModel",
+        "repairAdapter",
         "repairTests",
         "repairTokens",
         "repairExecutions",

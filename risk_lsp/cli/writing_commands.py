@@ -16,11 +16,11 @@ from risk_lsp.cli.command_line import FINDINGS, OK, add_bundle_arguments, at_lea
 from risk_lsp.errors import BadInput, RepairError
 from risk_lsp.files import write_whole
 from risk_lsp.probe.manifest import bundle_path
-from risk_lsp.repair.chat import ChatProvider
+from risk_lsp.repair.chat import ChatProvider, HostedChat
 from risk_lsp.repair.embedded import EmbeddedProvider
 from risk_lsp.repair.execution import PICKS, PickedText
 from risk_lsp.repair.model_questions import WorkerModel
-from risk_lsp.repair.orchestration import Provider, repair
+from risk_lsp.repair.orchestration import Provider, TwoProviders, repair, words_of_model
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult, unified_diff
@@ -67,6 +67,9 @@ def add_repair_arguments(parser: argparse.ArgumentParser) -> None:
         help="edits and what the built-in model would write, offline (embedded, the default), or a model"
         " behind an endpoint that speaks OpenAI's chat protocol (openai)",
     )
+    parser.add_argument(
+        "--adapter", type=Path, metavar="DIR", help="with it the built-in model repairs what embedded edits do not"
+    )
     parser.add_argument("--apply", action="store_true", help="write the repair into the file, if it passes the tests")
     parser.add_argument("--tree", type=Path, metavar="FILE", help="keep the record there, and go on from it")
     asked = parser.add_argument_group("with --provider openai (the key is read from OPENAI_API_KEY)")
@@ -98,12 +101,14 @@ def run_repair(args: argparse.Namespace) -> int:
     for_a_model = {
         "--model": args.model is not None,
         "--base-url": args.base_url is not None,
-        "--feedback": args.feedback != "joint",
+        "--feedback": args.feedback != "joint" and args.adapter is None,
         "--feedback-model": args.feedback_model is not None,
     }
     if args.provider == "embedded" and any(for_a_model.values()):
         name = next(name for name, is_given in for_a_model.items() if is_given)
         raise BadInput(f"{name} is for an asked model, and none is asked", "add --provider openai, or leave it out")
+    if args.provider != "embedded" and args.adapter is not None:
+        raise BadInput("--adapter is for the embedded provider", "leave out --provider, or --adapter")
     text = read_source(target.path)
     request = RepairRequest(
         text,
@@ -120,7 +125,7 @@ def run_repair(args: argparse.Namespace) -> int:
     if not args.no_tests:
         tests = find_tests(target.path, text, workspace=workspace, command=args.tests, python=args.python)
     print(f"tests: {printable(tests.command)}" if tests else "tests: none are run", file=sys.stderr)
-    if args.hint and args.provider == "embedded":
+    if args.hint and args.provider == "embedded" and args.adapter is None:
         print("note: the embedded provider reads no hints; --provider openai asks a model that does", file=sys.stderr)
     try:
         result = asyncio.run(_search(args, request, tests))
@@ -154,12 +159,12 @@ def _line_span(text: str, target: Target) -> Span | None:
 async def _search(args: argparse.Namespace, request: RepairRequest, tests: TestPlan | None) -> RepairResult:
     records = Path(user_state_path("risk-lsp", appauthor=False)) / "repairs"
     store = TreeStore(args.tree) if args.tree else TreeStore.in_folder(records, request)
-    provider, chats = _provider(args)
     options = {"bundle": str(bundle_path(args.bundle).absolute()), "threads": None, "device": "auto", "dtype": "auto"}
     supervisor = Supervisor({**options, "offline": True}, command=WORKER_COMMAND)
+    model = WorkerModel(supervisor.ask)
+    provider, chats = _provider(args, model)
     await supervisor.start()
     try:
-        model = WorkerModel(supervisor.ask)
         with shown_stage(sys.stderr) as show:
             return await repair(
                 request,
@@ -175,10 +180,13 @@ async def _search(args: argparse.Namespace, request: RepairRequest, tests: TestP
             await chat.close()
 
 
-def _provider(args: argparse.Namespace) -> tuple[Provider, list[EndpointChat]]:
+def _provider(args: argparse.Namespace, model: WorkerModel) -> tuple[Provider, list[EndpointChat]]:
     """What makes repairs, and what of it is to be closed."""
-    if args.provider == "embedded":
+    if args.provider == "embedded" and args.adapter is None:
         return EmbeddedProvider(), []
+    if args.provider == "embedded":
+        debugger = ChatProvider(HostedChat(model, args.adapter), feedback=args.feedback)
+        return TwoProviders(EmbeddedProvider(), debugger), []
     if args.model is None:
         raise BadInput("--provider openai needs a model", "name it with --model")
     chat = _chat(args, args.model)
@@ -202,6 +210,8 @@ def _report(result: RepairResult, path: Path, text: str) -> None:
         write_all(sys.stdout, unified_diff(text, best.text, path.as_posix()))
         asked = f"{percent(best.span_risk_before)} -> {percent(best.span_risk_after)}"
         print(f"{best.source}; risk of what was asked about: {asked}", file=sys.stderr)
+        if said := words_of_model(best):
+            print(printable(said), file=sys.stderr)
     cost = result.cost
     print(f"{result.status}: {printable(result.message)}", file=sys.stderr)
     print(f"next: {result.hint}", file=sys.stderr)

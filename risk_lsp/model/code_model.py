@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.host import Host, Run, load_host
-from risk_lsp.model.sources import ModelFolder, hash_weights, locate_model
+from risk_lsp.model.sources import Adapter, ModelFolder, hash_weights, locate_model
 from risk_lsp.model.tokenizer import Encoding, TextTokenizer, gguf_tokenizer, load_tokenizer
 from risk_lsp.model.window_runs import WindowMemory, WindowReader, WindowRows, kept_statistics
 
@@ -196,6 +196,12 @@ class CodeModel:
         tokenizer = load_tokenizer(folder.path, folder.name) if folder.gguf is None else gguf_tokenizer(folder.gguf)
         host = load_host(folder, device=device, dtype=dtype, top_layer=top_layer, threads=threads)
         return cls(folder, host, tokenizer)
+
+    def with_adapter(self, adapter: Adapter) -> CodeModel:
+        """The whole model with an adapter on top, in memory of its own. Raises ModelError for one of another model."""
+        adapter.require_base(self.weights_hash, self.name)
+        host = load_host(self._folder, device=self.device, dtype=self.dtype, top_layer=None, adapter=adapter)
+        return CodeModel(self._folder, host, self.tokenizer)
 
     @cached_property
     def weights_hash(self) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from risk_lsp.errors import ModelError
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.host import Decoding
+from risk_lsp.model.sources import Adapter
 from risk_lsp.model.tokenizer import Encoding, TextTokenizer
 from risk_lsp.model.window_runs import stop_if_unwanted
 
@@ -89,6 +90,35 @@ def continuations(
         return []
     decoding = model.host.begin([prompt.token_ids for prompt in prompts])
     return continue_decoding(model, decoding, prompts, temperature=temperature, top_p=top_p)
+
+
+class AdaptedModel:
+    """A model with an adapter, which answers questions in the chat format that the adapter was trained with."""
+
+    def __init__(self, model: CodeModel, adapter: Adapter) -> None:
+        self._model = model.with_adapter(adapter)
+        self._adapter = adapter
+
+    def answer(
+        self, question: str, *, max_tokens: int, temperature: float, seed: int, over: Callable[[str], int | None]
+    ) -> tuple[Continuation, int]:
+        """An answer, which `over` may end, and how many tokens were read for it.
+
+        ModelError where a question leaves less than a fourth of the context to its answer; `max_tokens` may be more
+        than what is left.
+        """
+        adapter, context = self._adapter, self._model.context
+        asked = [*adapter.before, *self._model.encode(question).token_ids.tolist(), *adapter.after]
+        room = context - len(asked)
+        if room < context // 4:
+            raise ModelError(
+                f"a question of {len(asked)} tokens leaves no room to answer: "
+                f"{self._model.name} reads {context} at a time",
+                "move what is to be repaired into a smaller file",
+            )
+        prompt = Prompt(np.array(asked, dtype=np.int64), (seed,), min(max_tokens, room), over)
+        ((found,),) = continuations(self._model, [prompt], temperature=temperature)
+        return found, len(asked)
 
 
 def continue_decoding(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from risk_lsp.errors import ModelError, needs_extra
 
 if TYPE_CHECKING:
-    from risk_lsp.model.sources import ModelFolder
+    from risk_lsp.model.sources import Adapter, ModelFolder
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,17 @@ NO_HEAD = "predicts_no_tokens"  # true in the config.json of a model whose upper
 
 
 def load_host(
-    folder: ModelFolder, *, device: str, dtype: str, top_layer: int | None, threads: int | None = None
+    folder: ModelFolder,
+    *,
+    device: str,
+    dtype: str,
+    top_layer: int | None,
+    threads: int | None = None,
+    adapter: Adapter | None = None,
 ) -> Host:
     """Load a checked model folder or GGUF file. `device` and `dtype` are as for CodeModel.load. Raises ModelError.
 
-    A model that predicts no tokens is loaded without a head.
+    A model that predicts no tokens is loaded without a head. adapter: one of this model, added to its weights.
     """
     from risk_lsp.model.sources import read_weights, weight_files  # the server knows hosts, and reads no weights
 
@@ -111,12 +117,20 @@ def load_host(
     ):
         from risk_lsp.model.decoders.numpy_host import NumpyHost
 
-        return NumpyHost(shape, read_weights(folder), folder.name, top_layer, threads)
+        weights = read_weights(folder)
+        if adapter is not None:
+            adapter.require_weights({weight: values.shape for weight, values in weights.items()})
+            weights |= {weight: weights[weight] + change.product() for weight, change in adapter.changes.items()}
+        return NumpyHost(shape, weights, folder.name, top_layer, threads)
     try:
         if shape is not None:
             from risk_lsp.model.decoders.torch_host import load_torch_host
 
-            return load_torch_host(folder, shape, device=device, dtype=dtype, top_layer=top_layer, threads=threads)
+            return load_torch_host(
+                folder, shape, device=device, dtype=dtype, top_layer=top_layer, threads=threads, adapter=adapter
+            )
+        if adapter is not None:
+            raise ModelError(f"{folder.name} takes no adapter", f"use a model of the kind {', '.join(_FAMILIES)}")
         if folder.gguf is not None:
             raise ModelError(f"the settings of {folder.path} do not fit each other", "download or convert it again")
         from risk_lsp.model.decoders.transformers_host import load_transformers_host

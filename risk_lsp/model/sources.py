@@ -1,4 +1,4 @@
-"""From what a person calls a model to files that are safe to load, their weights, and their hashes.
+"""From what a person calls a model to files that are safe to load, their weights, their hashes, and adapters of them.
 
 A matrix may be kept in eight bits: int8[rows, columns] under its name, and under its name with SCALES behind it
 float[rows, groups] by which each of as many equal stretches of a row is multiplied.
@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -247,3 +247,93 @@ def _scale(matrix: NDArray[np.float32], scales: NDArray[np.float32] | None, name
         )
     grouped = matrix.reshape(len(matrix), scales.shape[1], -1)
     grouped *= scales[:, :, None]
+
+
+ADAPTER_RECORD = "risk_lsp_adapter.json"  # beside what peft writes: {"base": hash, "before": tokens, "after": tokens}
+_ADAPTER_CONFIG, _ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_ADAPTED = re.compile(r"base_model\.model\.(.+)\.lora_([AB])\.weight")
+_TRAIN_AGAIN = "train it again: risk-lsp debugger train"
+
+
+class LowRankChange(NamedTuple):
+    """What is added to a weight: float32[rows, rank] times float32[rank, columns]."""
+
+    up: NDArray[np.float32]
+    down: NDArray[np.float32]
+
+    def product(self) -> NDArray[np.float32]:
+        """float32[rows, columns]."""
+        return self.up @ self.down
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """A LoRA adapter (arXiv 2106.09685) of one model, as `risk-lsp debugger train` writes it.
+
+    base: the hash of the weights that it was trained on. before, after: the tokens around a question, as the model's
+    chat format and the training had them. changes: by the names of weights.
+    """
+
+    name: str
+    base: str
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    changes: dict[str, LowRankChange]
+
+    @classmethod
+    def load(cls, folder: Path) -> Adapter:
+        """Read and check an adapter's folder. Raises ModelError for a damaged one, and for one of another kind."""
+        name = folder.name
+        record, config = (_read_json_object(folder / file, name) for file in (ADAPTER_RECORD, _ADAPTER_CONFIG))
+        base, around = record.get("base"), [record.get("before"), record.get("after")]
+        if not isinstance(base, str) or not all(
+            isinstance(tokens, list) and all(type(token) is int and token >= 0 for token in tokens) for tokens in around
+        ):
+            raise ModelError(f"{ADAPTER_RECORD} of {name} does not say what it was trained on", _TRAIN_AGAIN)
+        rank, alpha = config.get("r"), config.get("lora_alpha")
+        plain = config.get("peft_type") == "LORA" and config.get("bias") == "none"
+        other = ("use_dora", "use_rslora", "fan_in_fan_out", "modules_to_save", "rank_pattern", "alpha_pattern")
+        numbers = type(rank) is int and rank > 0 and isinstance(alpha, int | float)
+        if not plain or not numbers or any(config.get(each) for each in other):
+            raise ModelError(f"{name} is no plain LoRA adapter", _TRAIN_AGAIN)
+        factors = _read_factors(folder / _ADAPTER_WEIGHTS, name)
+        changes = {}
+        for weight in sorted({weight for weight, _ in factors}):
+            down, up = factors.get((weight, "A")), factors.get((weight, "B"))
+            if down is None or up is None or down.shape[0] != rank or up.shape[-1] != rank:
+                raise ModelError(f"the adapter {name} lacks a part of {weight}", _TRAIN_AGAIN)
+            changes[f"{weight}.weight"] = LowRankChange(up * np.float32(alpha / rank), down)
+        return cls(name, base, tuple(around[0] or ()), tuple(around[1] or ()), changes)
+
+    def require_base(self, weights_hash: str, model: str) -> None:
+        """Raise ModelError unless the adapter was trained on the weights of this hash."""
+        if weights_hash != self.base:
+            raise ModelError(
+                f"the adapter {self.name} was trained on a model with the hash {self.base[:19]}, and {model} has "
+                f"{weights_hash[:19]}",
+                "choose a bundle with that model, or train an adapter on this one: risk-lsp debugger train",
+            )
+
+    def require_weights(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Raise ModelError unless a model with weights of these shapes has all that are changed."""
+        for weight, (up, down) in self.changes.items():
+            if shapes.get(weight) != (up.shape[0], down.shape[1]):
+                raise ModelError(f"the adapter {self.name} changes {weight}, which is not the model's", _TRAIN_AGAIN)
+
+
+def _read_factors(file: Path, name: str) -> dict[tuple[str, str], NDArray[np.float32]]:
+    """The two factors of each weight, under its name and "A" or "B"."""
+    try:
+        tensors = _tensors(file.read_bytes())
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"the adapter {name} cannot be read: {first_line(error)}", _TRAIN_AGAIN) from error
+    found = {}
+    for key, tensor in tensors:
+        part = _ADAPTED.fullmatch(key)
+        if part is None or tensor["dtype"] not in ("F32", "F16", "BF16") or len(tensor["shape"]) != 2:
+            raise ModelError(f"the adapter {name} holds {key}, which is no part of a LoRA", _TRAIN_AGAIN)
+        values = _READERS[tensor["dtype"]](tensor["data"]).astype(np.float32).reshape(tensor["shape"])
+        if not np.isfinite(values).all():
+            raise ModelError(f"{key} of the adapter {name} holds numbers that are not finite", _TRAIN_AGAIN)
+        found[part[1], part[2]] = values
+    return found

@@ -6,13 +6,15 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
-from risk_lsp.errors import RepairError
+from risk_lsp.errors import RepairError, RiskError
 from risk_lsp.repair.model_questions import (
     SYSTEM,
     RiskyLine,
     Situation,
+    WorkerModel,
     feedback_prompt,
     joint_prompt,
     program_in,
@@ -28,6 +30,7 @@ from risk_lsp.text.document import LineIndex
 _RISKY_LINES = 5
 _CHARACTERS_PER_TOKEN = 3.5  # an estimate, where an endpoint does not count
 _SMALLEST_ANSWER = 64
+_HOSTED_TOKENS = 512  # of an answer: some seconds on a processor, in which the worker does nothing else
 _UNREADABLE = 3  # answers without a program, one after the other, before it is given up
 
 
@@ -203,6 +206,35 @@ def risky_lines(risk: SpanRisk, text: str, language_id: str) -> tuple[RiskyLine,
         RiskyLine(line + 1, lines.slice(lines.start(line), lines.content_end(line)).strip(), float(probabilities[line]))
         for line in sorted(riskiest_lines(probabilities, _RISKY_LINES))
     )
+
+
+class HostedChat:
+    """A Chat: the hosted model with the adapter in a folder, which was trained on the product's own questions.
+
+    What the system says is part of the adapter's chat format. Answers are drawn by a seed for each question in turn.
+    """
+
+    def __init__(self, model: WorkerModel, adapter: Path) -> None:
+        self.name = f"the hosted model with {adapter.name}"
+        self._model = model
+        self._adapter = str(adapter.absolute())
+        self._asked = 0
+
+    async def complete(self, request: ChatRequest, on_text: Callable[[str], None] | None = None) -> ChatReply:
+        """One answer, whole."""
+        self._asked += 1
+        prompt = request.messages[-1].content
+        tokens = min(request.max_tokens, _HOSTED_TOKENS)
+        try:
+            answer = await self._model.answer(
+                self._adapter, prompt, max_tokens=tokens, temperature=request.temperature, seed=self._asked
+            )
+        except RiskError as error:
+            raise RepairError(error.message, error.hint) from error
+        reply = ChatReply(*answer)
+        if on_text is not None:
+            on_text(reply.text)
+        return reply
 
 
 Ask = Callable[[dict[str, Any]], Awaitable[Any]]

@@ -182,6 +182,14 @@ class WorkerModel:
             for start, end, probability, expected in reply.header["alternatives"]
         ]
 
+    async def answer(
+        self, adapter: str, prompt: str, *, max_tokens: int, temperature: float, seed: int
+    ) -> tuple[str, int, int]:
+        """What the hosted model says with the adapter of a folder, and the tokens that it read and wrote."""
+        chosen = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+        reply = await self._ask("chat", {"adapter": adapter, "prompt": prompt, **chosen})
+        return reply.header["text"], reply.header["prompt_tokens"], reply.header["completion_tokens"]
+
     async def preferences(self, text: str, variants: Sequence[str]) -> NDArray[np.float64]:
         """For each variant, log p(its first token that differs) - log p(the text's token there) in nats,
         float64[variants].

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Protocol
 
 from risk_lsp.errors import RepairError
 from risk_lsp.repair.execution import Execution, Tests
 from risk_lsp.repair.model_questions import PROMPTS_VERSION, WorkerModel
-from risk_lsp.repair.tree import Cost, NodeVerdict, ProgramNode, RepairTree, Task, TreeStore, replace_spans
+from risk_lsp.repair.tree import (
+    Cost,
+    FeedbackNode,
+    NodeVerdict,
+    ProgramNode,
+    RepairTree,
+    Task,
+    TreeStore,
+    replace_spans,
+)
 from risk_lsp.repair.workbench import (
     Offer,
     RepairRequest,
@@ -41,6 +50,36 @@ class Provider(Protocol):
     async def search(self, bench: Workbench) -> None:
         """Hand programs to the workbench until one passes or the budget ends."""
         ...
+
+
+class TwoProviders:
+    """Searches with one provider on half of the budget, and with another if that finds nothing."""
+
+    def __init__(self, first: Provider, second: Provider) -> None:
+        self.name = f"{first.name}, then {second.name}"
+        self._first = first
+        self._second = second
+
+    async def search(self, bench: Workbench) -> None:
+        """Raises what the second one raises; what keeps the first from searching does not keep the second."""
+        bench.reserve = 0.5
+        with suppress(RepairError):
+            await self._first.search(bench)
+        bench.reserve = 0.0
+        if all(node.verdict is not None and not node.verdict.passed for node in bench.tree.programs[1:]):
+            await self._second.search(bench)
+
+
+_MOST_WORDS = 600
+
+
+def words_of_model(offer: Offer) -> str:
+    """What a model said is wrong, in one line that says whose words they are; "" where none did."""
+    if offer.feedback is None:
+        return ""
+    words = " ".join(offer.feedback.text.split())
+    cut = words if len(words) <= _MOST_WORDS else words[: _MOST_WORDS - 3] + "..."
+    return f'{offer.feedback.source} says: "{cut}"'
 
 
 async def repair(
@@ -138,6 +177,7 @@ async def _offer(bench: Workbench, node: ProgramNode, made: str) -> Offer:
     start = span.start + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.end <= span.start)
     end = span.end + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= span.end)
     moved = Span(start, max(start, end))
+    parent = None if node.parent is None else bench.tree.nodes[node.parent]
     return Offer(
         edits,
         made,
@@ -147,6 +187,7 @@ async def _offer(bench: Workbench, node: ProgramNode, made: str) -> Offer:
         _risk_of(after, moved),
         node.verdict,
         node.source,
+        parent if isinstance(parent, FeedbackNode) else None,
     )
 
 

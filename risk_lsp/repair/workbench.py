@@ -68,6 +68,7 @@ class Offer:
 
     edits: in the order of the text; no two touch. text: the document after them. The risks are probabilities, of the
     whole document and of the span that was asked about, before and after. verdict: None where nothing was run.
+    feedback: what a model said is wrong before the change was made.
     """
 
     edits: tuple[Replacement, ...]
@@ -78,6 +79,7 @@ class Offer:
     span_risk_after: float
     verdict: NodeVerdict | None
     source: str
+    feedback: FeedbackNode | None = None
 
 
 @dataclass(frozen=True)
@@ -167,6 +169,7 @@ class Workbench:
         self.model = model
         self.execution = execution
         self.evidence: Evidence = NO_EVIDENCE
+        self.reserve = 0.0  # the share of executions and seconds that are kept for whoever searches next
         self._store = store
         self._on_progress = on_progress
         self._started = time.monotonic()
@@ -190,7 +193,7 @@ class Workbench:
     def executions_left(self) -> int:
         """How many programs may still be run or, without tests, be proposed."""
         used = self.tree.cost.executions if self.execution else len(self.tree.programs) - 1
-        return max(0, self.request.budget.executions - used)
+        return max(0, self.request.budget.executions - round(self.reserve * self.request.budget.executions) - used)
 
     @property
     def tokens_left(self) -> int:
@@ -201,7 +204,8 @@ class Workbench:
     def is_over(self) -> bool:
         """Whether the budget is spent."""
         budget = self.request.budget
-        return self.executions_left == 0 or self.tokens_left == 0 or self.spent.seconds >= budget.seconds
+        seconds = (1 - self.reserve) * budget.seconds
+        return self.executions_left == 0 or self.tokens_left == 0 or self.spent.seconds >= seconds
 
     async def risk(self) -> SpanRisk:
         """The risks of the program as it was given."""

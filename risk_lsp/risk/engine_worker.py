@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, TYPE_CHECKING, Any, Protocol
 
@@ -26,6 +29,7 @@ from risk_lsp.text.document import Span
 from risk_lsp.worker.messages import Message, pack, read_message
 
 if TYPE_CHECKING:
+    from risk_lsp.model.generation import AdaptedModel
     from risk_lsp.risk.writer import Writer
 
 
@@ -192,6 +196,10 @@ def _explain(error: Exception) -> dict[str, str]:
     return {"message": f"the worker met a {type(error).__name__} in {where}", "hint": "the log has the whole trace"}
 
 
+_WHOLE_BLOCK = re.compile(r"```[^\n]*\n.*?^[ \t]*```", re.DOTALL | re.MULTILINE)  # nothing is asked behind it
+_ANSWER_SECONDS = 40.0  # after which an answer is cut short: less than the supervisor waits before it ends a worker
+
+
 class SideQuestions:
     """Answers questions by name, with `parameters` as JSON."""
 
@@ -199,6 +207,7 @@ class SideQuestions:
         self._engine = engine
         self._infiller = Infiller(engine.model)
         self._writer: Writer | None = None
+        self._adapted: tuple[str, AdaptedModel] | None = None  # the adapter's folder, and the model with it
 
     def answer(
         self, question: str, parameters: dict[str, Any], on_part: Callable[[Answer], None] = lambda _: None
@@ -222,6 +231,8 @@ class SideQuestions:
             task = WritingTask(**parameters)
             on_line = (lambda text: on_part(texts_to_arrays([text]))) if task.tells_lines else None
             return texts_to_arrays(self._writer.write(task, on_line))
+        if question == "chat":
+            return self._chat(**parameters), {}
         if question == "alternatives":
             return self._alternatives(parameters)
         if question == "preferences":
@@ -238,6 +249,24 @@ class SideQuestions:
             headers.append(header)
             arrays |= {f"{number}.{name}": array for name, array in own.items()}
         return {"risks": headers}, arrays
+
+    def _chat(self, adapter: str, prompt: str, max_tokens: int, temperature: float, seed: int) -> dict[str, Any]:
+        if self._adapted is None or self._adapted[0] != adapter:  # which takes the memory of another model
+            from risk_lsp.model.generation import AdaptedModel
+            from risk_lsp.model.sources import Adapter
+
+            self._adapted = None
+            self._adapted = adapter, AdaptedModel(self._engine.model, Adapter.load(Path(adapter)))
+        latest = time.monotonic() + _ANSWER_SECONDS
+
+        def over(text: str) -> int | None:
+            block = _WHOLE_BLOCK.search(text)
+            return block.end() if block is not None else len(text) if time.monotonic() > latest else None
+
+        found, read = self._adapted[1].answer(
+            prompt, max_tokens=max_tokens, temperature=temperature, seed=seed, over=over
+        )
+        return {"text": found.text, "prompt_tokens": read, "completion_tokens": found.tokens}
 
     def _alternatives(self, asked: dict[str, Any]) -> Answer:
         given = self._engine.model_text(asked["text"], asked["language_id"])

@@ -23,6 +23,8 @@ from transformers.utils import logging
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.debugger.dialogue import ChatFormat
+from risk_lsp.model.sources import ADAPTER_RECORD, hash_weights
+from risk_lsp.repair.model_questions import SYSTEM
 
 RECORD: Final = "training.json"
 _SECONDS = "seconds.json"
@@ -105,7 +107,7 @@ def new_adapter(options: AdapterOptions, model: Any) -> LoraConfig | None:
     if options.adapter is not None:
         return None
     every = model.config.num_hidden_layers
-    # Blocks can be chosen for modules by their own names alone; the head, which "all-linear" leaves out, is in no block.
+    # Blocks can be chosen for modules by their own names alone; the head, which "all-linear" leaves out, is in none.
     names = {name.rpartition(".")[2] for name, each in model.named_modules() if isinstance(each, torch.nn.Linear)}
     if options.blocks is not None and not 1 <= options.blocks <= every:
         raise BadInput(f"{options.blocks} blocks cannot learn", f"the model has {every}")
@@ -195,6 +197,9 @@ def _is_whole(path: Path) -> bool:
 def save_run(trainer: Any, chat: ChatFormat, options: AdapterOptions, record: Mapping[str, Any]) -> None:
     """Write the adapter, the model with it merged in (bfloat16), and the record with the figures of every step."""
     trainer.model.save_pretrained(options.out / "adapter", selected_adapters=["default"])
+    before, after = chat.around(SYSTEM)
+    base = {"base": hash_weights(options.model), "before": before, "after": after}
+    (options.out / "adapter" / ADAPTER_RECORD).write_text(json.dumps(base) + "\n", encoding="utf-8")
     merged = trainer.model.merge_and_unload(adapter_names=["default"])
     merged.to(torch.bfloat16).save_pretrained(options.out / "model")
     chat.tokenizer.save_pretrained(options.out / "model")

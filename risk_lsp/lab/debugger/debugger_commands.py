@@ -31,7 +31,9 @@ def add_synthesise_arguments(parser: argparse.ArgumentParser) -> None:
         "--from", type=Path, nargs="+", dest="published", metavar="FILE", help="published repairs: ask no model at all"
     )
     parser.add_argument(
-        "--broken", action="store_true", help="the problems' own right programs, broken by one edit: ask no model at all"
+        "--broken",
+        action="store_true",
+        help="the problems' own right programs, broken by one edit: ask no model at all",
     )
     parser.add_argument("--model", help="a folder, a GGUF file or a hub id; with --base-url: the name there")
     parser.add_argument("--critic", metavar="NAME", help="another model at --base-url that explains and repairs")

@@ -32,6 +32,7 @@ _ENDS: dict[Kind, re.Pattern[str]] = {
         r"```[^\n]*\n.*?(?:^[ \t]*```|\n(?=assert\b|print\(|if __name__|# [Tt]est))", re.DOTALL | re.MULTILINE
     ),
 }
+_MARK = "QUESTION"  # stands for a question
 _LONGEST_FAILURE = 240  # characters, of the last lines: a small model's context and a small machine's time
 _LONGEST_REQUEST = 2400  # characters of what was asked
 
@@ -128,6 +129,15 @@ class ChatFormat:
         if self.tokenizer.chat_template is None:
             return "\n\n".join(each["content"].strip() for each in messages) + "\n\nAnswer:\n"
         return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+    def around(self, system: str) -> tuple[list[int], list[int]]:
+        """The tokens before and behind a question."""
+        before, _, after = self.text(_MARK, system).partition(_MARK)
+        is_plain = self.tokenizer.chat_template is None
+        return (
+            list(self.tokenizer(before, add_special_tokens=is_plain)["input_ids"]),
+            list(self.tokenizer(after, add_special_tokens=False)["input_ids"]),
+        )
 
     def token_ids(self, prompt: str, system: str = "") -> list[int]:
         """The same as tokens; a template writes every special token itself."""

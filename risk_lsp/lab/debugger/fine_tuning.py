@@ -102,8 +102,8 @@ def _row(lesson: Lesson, chat: ChatFormat) -> dict[str, list[int]]:
 class OneQuestionTrainer(GRPOTrainer):  # type: ignore[misc]  # trl's types are not followed
     """GRPO where the rows of a batch are answers to one question, which runs through the model once for all of them.
 
-    The answers stand behind the question one after another, each at the places and with the sight that it has alone. The
-    log-probabilities and their gradients are those of trl, for a fraction of the tokens where questions are longer than
+    The answers stand behind the question one after another, each at the places and with the sight that it has alone.
+    Log-probabilities and gradients are those of trl, for a fraction of the tokens where questions are longer than
     answers.
     """
 

@@ -88,10 +88,10 @@ def add_published(out: Path, pairs: Sequence[Path], problems: Mapping[str, Probl
 def add_broken(
     out: Path, problems: Sequence[Problem], examiner: Examiner, *, per_problem: int, seed: int, messages: TextIO
 ) -> None:
-    """Append to `out` the right programs of problems, each broken by one edit that makes tests fail, where it lacks them.
+    """Append to `out`, where it lacks them, the right programs of problems, each with one edit that makes tests fail.
 
-    The edits are those that the embedded repairs try. One that changes a line into another tells what is wrong, and
-    its repair comes with these words. A problem without a reference is left out, and so is one that edits do not break.
+    The edits are those that the embedded repairs try. A problem without a reference is left out, and so is one that no
+    edit of a line breaks.
     """
     known, _ = _known_programs(out, BROKEN)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -17,9 +17,16 @@ from torch import Tensor
 from risk_lsp.errors import ModelError
 from risk_lsp.model.decoders.torch_attention import BehindPast, GrowingRows, TorchPast, WholeTexts
 from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, TorchHead, rms_norm, rotations
-from risk_lsp.model.decoders.torch_weights import Weights, fast_number_type, number_type, open_weights, torch_device
+from risk_lsp.model.decoders.torch_weights import (
+    AdaptedWeights,
+    Weights,
+    fast_number_type,
+    number_type,
+    open_weights,
+    torch_device,
+)
 from risk_lsp.model.host import DecoderShape, Run
-from risk_lsp.model.sources import ModelFolder
+from risk_lsp.model.sources import Adapter, ModelFolder
 from risk_lsp.model.window_runs import free_cores, stop_if_unwanted
 
 _TOKENS_AT_ONCE = 1024  # of a batch: what they give each other still fits in the cache
@@ -237,11 +244,21 @@ def _parts(sequences: Sequence[NDArray[Any]]) -> Iterator[list[NDArray[Any]]]:
 
 
 def load_torch_host(
-    folder: ModelFolder, shape: DecoderShape, *, device: str, dtype: str, top_layer: int | None, threads: int | None
+    folder: ModelFolder,
+    shape: DecoderShape,
+    *,
+    device: str,
+    dtype: str,
+    top_layer: int | None,
+    threads: int | None,
+    adapter: Adapter | None = None,
 ) -> TorchHost:
-    """Load a plain decoder of a checked folder or GGUF file, as for CodeModel.load. Raises ModelError."""
+    """Load a plain decoder of a checked folder or GGUF file, as for `load_host`. Raises ModelError."""
     if threads is not None:
         torch.set_num_threads(threads)
     place = torch_device(device)
     kind = fast_number_type(place) if dtype == "auto" else number_type(dtype, place)
-    return TorchHost(shape, open_weights(folder, shape), folder.name, dtype=kind, device=place, top_layer=top_layer)
+    weights = open_weights(folder, shape)
+    if adapter is not None:
+        weights = AdaptedWeights(weights, adapter)
+    return TorchHost(shape, weights, folder.name, dtype=kind, device=place, top_layer=top_layer)

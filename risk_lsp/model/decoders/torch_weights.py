@@ -16,7 +16,7 @@ from risk_lsp.errors import ModelError, first_line
 from risk_lsp.model.gguf_config import tensor_names
 from risk_lsp.model.gguf_file import GgufFile
 from risk_lsp.model.host import DecoderShape
-from risk_lsp.model.sources import SCALES, ModelFolder, weight_files
+from risk_lsp.model.sources import SCALES, Adapter, ModelFolder, weight_files
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 _WORTH = 1.3  # times as fast, before a coarser number type is taken
@@ -187,3 +187,30 @@ class GgufWeights:
 
     def close(self) -> None:
         pass  # nothing but the open file is kept
+
+
+class AdaptedWeights:
+    """The tensors of a model with an adapter added to them; see Weights. Raises ModelError for one of another model."""
+
+    def __init__(self, weights: Weights, adapter: Adapter) -> None:
+        self.shapes = weights.shapes
+        self._weights = weights
+        self._changes = adapter.changes
+        adapter.require_weights(self.shapes)
+
+    def copy(self, name: str, target: Tensor) -> None:
+        change = self._changes.get(name)
+        if change is None:
+            self._weights.copy(name, target)
+            return
+        exact = torch.empty(self.shapes[name])
+        self._weights.copy(name, exact)
+        target.copy_(exact + torch.from_numpy(change.product()))
+
+    def rows(self, name: str, indices: Tensor) -> Tensor:
+        found = self._weights.rows(name, indices)
+        change = self._changes.get(name)
+        return found if change is None else found + torch.from_numpy(change.up[indices.numpy()] @ change.down)
+
+    def close(self) -> None:
+        self._weights.close()

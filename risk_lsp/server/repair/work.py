@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from risk_lsp.errors import RepairError
-from risk_lsp.repair.chat import ChatProvider, EditorChat
+from risk_lsp.repair.chat import ChatProvider, EditorChat, HostedChat
 from risk_lsp.repair.embedded import EmbeddedProvider
 from risk_lsp.repair.model_questions import WorkerModel
-from risk_lsp.repair.orchestration import Provider, repair
+from risk_lsp.repair.orchestration import Provider, TwoProviders, repair, words_of_model
 from risk_lsp.repair.test_plan import TestPlan
 from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 CHAT = "riskLsp/chat"
 _OPENAI = "https://api.openai.com/v1"
 _TIMEOUT = 60.0
-_HINT_UNREAD = "the built-in model reads no hints; set repairProvider to endpoint or editor for one that does"
+_HINT_UNREAD = (
+    "the built-in model reads no hints; set repairProvider to endpoint or editor, or repairAdapter, for one that does"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +62,9 @@ async def carry_out(job: RepairJob, state: State, messenger: Messenger, folder: 
     words = f"risk-lsp: {result.message}; {result.hint}"
     if judge.plan is None:
         words = f"{words} (nothing was run: {judge.why_none})"
-    if hint and settings.repair_provider == "embedded":
+    if result.offers and (said := words_of_model(result.offers[0])):
+        words = f"{words}. {said}"
+    if hint and settings.repair_provider == "embedded" and not settings.repair_adapter:
         words = f"{words} ({_HINT_UNREAD})"
     return await offer_repair(job, state, messenger, result, name, words)
 
@@ -117,30 +121,50 @@ async def provider_of(state: State, messenger: Messenger) -> AsyncIterator[Provi
     """The provider that the settings name. Raises RepairError if it cannot be had."""
     settings = state.settings
     feedback: Literal["joint", "same"] = "same" if settings.repair_feedback == "same" else "joint"
-    if settings.repair_provider == "embedded":
+    if settings.repair_provider == "embedded" and not settings.repair_adapter:
         yield EmbeddedProvider()
+    elif settings.repair_provider == "embedded":
+        hosted = HostedChat(WorkerModel(state.host.ask), Path(settings.repair_adapter).expanduser())
+        named = [settings.repair_feedback_model] if settings.repair_feedback_model else []
+        async with _endpoint_chats(settings, messenger, named) as critics:
+            debugger = ChatProvider(hosted, feedback=critics[0] if critics else feedback)
+            yield TwoProviders(EmbeddedProvider(), debugger)
     elif settings.repair_provider == "editor":
         if "chat" not in state.client.offers:
             raise RepairError("this editor offers no model of its own", "set repairProvider to embedded or endpoint")
         yield ChatProvider(EditorChat(lambda asked: messenger.ask(CHAT, asked)), feedback=feedback)
+    elif not settings.repair_model:
+        raise RepairError("no model is named for the endpoint", "name one in the setting repairModel")
     else:
-        url = _url(settings)
-        key = await messenger.ask_secret(url or _OPENAI) or os.environ.get("OPENAI_API_KEY") or None
-        if key is None and url is None:
-            raise RepairError("the endpoint needs a key", "set OPENAI_API_KEY, or name a server in repairEndpoint")
-        # The client library takes its time to import.
-        repairing, *critics = await asyncio.to_thread(_endpoint_chats, settings, url, key)
-        try:
+        # The model that repairs, and, if that is another, the one that says what is wrong.
+        named = [settings.repair_model, *filter(None, [settings.repair_feedback_model])]
+        async with _endpoint_chats(settings, messenger, named) as (repairing, *critics):
             yield ChatProvider(repairing, feedback=critics[0] if critics else feedback)
-        finally:
-            for each in (repairing, *critics):
-                await each.close()
+
+
+@asynccontextmanager
+async def _endpoint_chats(
+    settings: Settings, messenger: Messenger, models: Sequence[str]
+) -> AsyncIterator[list[EndpointChat]]:
+    """Models at the endpoint; without any, nothing is asked for. Raises RepairError if it cannot be asked."""
+    if not models:
+        yield []
+        return
+    url = _url(settings)
+    key = await messenger.ask_secret(url or _OPENAI) or os.environ.get("OPENAI_API_KEY") or None
+    if key is None and url is None:
+        raise RepairError("the endpoint needs a key", "set OPENAI_API_KEY, or name a server in repairEndpoint")
+    # The client library takes its time to import.
+    chats = await asyncio.to_thread(_make_chats, settings, models, url, key)
+    try:
+        yield chats
+    finally:
+        for each in chats:
+            await each.close()
 
 
 def _url(settings: Settings) -> str | None:
     """The endpoint's base URL, None for OpenAI's own. Raises RepairError if the settings do not allow to ask it."""
-    if not settings.repair_model:
-        raise RepairError("no model is named for the endpoint", "name one in the setting repairModel")
     url = settings.repair_endpoint or os.environ.get("OPENAI_BASE_URL") or None
     host = urlsplit(url or _OPENAI).hostname or ""
     if settings.offline and not is_this_machine(host):
@@ -148,8 +172,7 @@ def _url(settings: Settings) -> str | None:
     return url
 
 
-def _endpoint_chats(settings: Settings, url: str | None, key: str | None) -> list[EndpointChat]:
-    """The model that repairs, and, if that is another, the one that says what is wrong."""
+def _make_chats(settings: Settings, models: Sequence[str], url: str | None, key: str | None) -> list[EndpointChat]:
     try:
         from risk_lsp.repair.endpoint import EndpointChat, EndpointOptions
     except ModuleNotFoundError as error:
@@ -157,5 +180,4 @@ def _endpoint_chats(settings: Settings, url: str | None, key: str | None) -> lis
             f"endpoints need the package {error.name}", "install it beside the server: pip install 'risk-lsp[endpoint]'"
         ) from error
     timeout = min(_TIMEOUT, settings.repair_seconds)
-    models = [settings.repair_model, *filter(None, [settings.repair_feedback_model])]
     return [EndpointChat(EndpointOptions(model, url, key, timeout=timeout)) for model in models]

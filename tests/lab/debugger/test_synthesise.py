@@ -176,6 +176,16 @@ def test_published_pairs_are_taken_with_the_explanation_of_their_source(problems
     assert synthesise(problems, tmp_path / "out.jsonl", "--from", str(pairs)) == [record]  # not twice
 
 
+def test_right_programs_are_broken_by_an_edit_that_their_tests_notice(problems: Path, tmp_path: Path) -> None:
+    records = synthesise(problems, tmp_path / "out.jsonl", "--broken", "--per-problem", "2")
+
+    assert len({record["program"] for record in records if record["task_id"] == "Own/0"}) == 2
+    assert all(record["error"] and record["repairs"][0]["program"] == RIGHT for record in records)
+    line = records[0]["program"].splitlines()[1].strip()
+    assert records[0]["repairs"][0]["explanation"] == f"Line 2 is wrong: `{line}` should be `return a + b`."
+    assert synthesise(problems, tmp_path / "out.jsonl", "--broken", "--per-problem", "2") == records  # not twice
+
+
 def test_a_published_repair_that_fails_here_is_left_out(
     problems: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
