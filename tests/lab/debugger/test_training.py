@@ -20,6 +20,8 @@ from risk_lsp.lab.debugger.debugging_data import Attempt, Mistake
 from risk_lsp.lab.debugger.dialogue import ChatFormat
 from risk_lsp.lab.debugger.fine_tuning import OneQuestionTrainer, lessons_of
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.sources import Adapter
+from risk_lsp.repair.model_questions import SYSTEM
 from risk_lsp.sandbox.verdicts import Problem
 from tests.lab.debugger.debugging import RIGHT, WORDS, WRONG, problem, write_lines
 from tests.model.conftest import save_family
@@ -86,6 +88,23 @@ def test_what_was_trained_is_a_small_adapter_and_a_model_that_everything_here_lo
         trained.host.run(tokens, [2], to_end=False)[0].residuals[2]
         != before.host.run(tokens, [2], to_end=False)[0].residuals[2]
     ).any()
+
+
+def test_the_product_loads_the_adapter_and_asks_in_the_format_of_the_training(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    train(tmp_path / "sft", "sft", model, data, "--steps", "2", "--batch", "1", "--rate", "0.02", "--blocks", "1")
+    adapter, plain = Adapter.load(tmp_path / "sft" / "adapter"), CodeModel.load(model, threads=1)
+    tokens = plain.encode(RIGHT).token_ids
+    adapted, merged = (
+        each.host.run([tokens], [3], to_end=False)[0].residuals[3]
+        for each in (plain.with_adapter(adapter), CodeModel.load(tmp_path / "sft" / "model", threads=1))
+    )
+
+    assert {name.split(".")[2] for name in adapter.changes} == {"2"}, "the uppermost of three blocks"
+    assert abs(adapted - merged).max() < 0.05 * abs(merged).max()  # which is kept in bfloat16
+    question = [*adapter.before, *plain.encode("Why?").token_ids.tolist(), *adapter.after]
+    assert plain.tokenizer.decode(question) == ChatFormat.of(model).text("Why?", SYSTEM)
 
 
 def test_a_model_in_a_gguf_file_learns_too(model: Path, data: Path, tmp_path: Path) -> None:
