@@ -11,6 +11,7 @@ from datasets import Dataset
 from torch import Tensor
 from transformers import PrinterCallback
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
+from trl.models import unwrap_model_for_generation
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.debugger.adapters import (
@@ -102,10 +103,38 @@ def _row(lesson: Lesson, chat: ChatFormat) -> dict[str, list[int]]:
 class OneQuestionTrainer(GRPOTrainer):  # type: ignore[misc]  # trl's types are not followed
     """GRPO where the rows of a batch are answers to one question, which runs through the model once for all of them.
 
-    The answers stand behind the question one after another, each at the places and with the sight that it has alone.
-    Log-probabilities and gradients are those of trl, for a fraction of the tokens where questions are longer than
-    answers.
+    Answers are drawn behind keys and values of the question that they share. To learn from them, they stand behind the
+    question one after another, each at the places and with the sight that it has alone. Answers, log-probabilities and
+    gradients are those of trl, for a fraction of the tokens where questions are longer than answers.
     """
+
+    def _generate_single_turn(
+        self, prompt_ids: Sequence[list[int]], *_: object, **__: object
+    ) -> tuple[list[Any], None]:
+        device, rows = self.accelerator.device, len(prompt_ids)
+        asked = torch.tensor(prompt_ids[:1], device=device)
+        with (
+            unwrap_model_for_generation(
+                self.model_wrapped, self.accelerator, generation_kwargs=self.generation_kwargs
+            ) as model,
+            torch.no_grad(),
+        ):
+            known = model(input_ids=asked[:, :-1], use_cache=True, logits_to_keep=1).past_key_values
+            known.batch_repeat_interleave(rows)
+            every = asked.expand(rows, -1)
+            drawn = model.generate(
+                input_ids=every,
+                attention_mask=torch.ones_like(every),
+                past_key_values=known,
+                generation_config=self.generation_config,
+            )
+        answers = []
+        for tokens in drawn[:, asked.shape[1] :].tolist():
+            end = next(
+                (place for place, token in enumerate(tokens, start=1) if token in self.eos_token_ids), len(tokens)
+            )
+            answers.append(tokens[:end])
+        return answers, None
 
     def _get_per_token_logps_and_entropies(
         self,

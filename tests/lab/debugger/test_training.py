@@ -149,16 +149,21 @@ def test_reinforcement_goes_on_from_the_supervised_adapter_and_draws_its_rewards
     assert (tmp_path / "rl" / "rewards.png").stat().st_size > 0
 
 
-def test_answers_that_share_their_question_in_one_pass_have_the_same_figures_and_gradients(
-    model: Path, tmp_path: Path
-) -> None:
-    def run(kind: type[GRPOTrainer]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def test_answers_that_share_their_question_are_drawn_and_learnt_from_as_one_by_one(model: Path, tmp_path: Path) -> None:
+    def run(kind: type[GRPOTrainer]) -> tuple[torch.Tensor, ...]:
         trainer = kind(
             model=AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32),
             reward_funcs=lambda completions, **_: [0.0] * len(completions),
-            args=GRPOConfig(output_dir=str(tmp_path), num_generations=2, use_cpu=True, bf16=False, report_to="none"),
+            args=GRPOConfig(
+                output_dir=str(tmp_path),
+                num_generations=2,
+                max_completion_length=5,
+                use_cpu=True,
+                bf16=False,
+                report_to="none",
+            ),
             train_dataset=Dataset.from_list([{"prompt": "a"}]),
-            processing_class=AutoTokenizer.from_pretrained(model, pad_token="<unk>"),
+            processing_class=AutoTokenizer.from_pretrained(model, pad_token="<unk>", eos_token="<unk>"),
         )
         # Two answers, of three tokens and of two, to one question of four tokens behind two of padding.
         tokens = torch.tensor([[0, 0, 5, 6, 7, 8, 9, 10, 11], [0, 0, 5, 6, 7, 8, 12, 13, 0]])
@@ -171,7 +176,14 @@ def test_answers_that_share_their_question_in_one_pass_have_the_same_figures_and
         (gradient,) = (
             weight.grad for name, weight in trainer.model.named_parameters() if name.endswith("0.mlp.up_proj.weight")
         )
-        return logs[kept].detach(), entropies[kept].detach(), gradient
+        torch.manual_seed(0)
+        drawn, _ = trainer._generate_single_turn([[5, 6, 7, 8]] * 2, None, {}, 2)
+        return (
+            logs[kept].detach(),
+            entropies[kept].detach(),
+            gradient,
+            torch.tensor([token for answer in drawn for token in answer]),
+        )
 
     for ours, theirs in zip(run(OneQuestionTrainer), run(GRPOTrainer), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
