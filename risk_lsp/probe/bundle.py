@@ -17,8 +17,9 @@ from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.sources import hash_files
 from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.calibration import is_familiarity
+from risk_lsp.probe.layout import LOOKS
 from risk_lsp.probe.manifest import Manifest, ModelIdentity, read_manifest
-from risk_lsp.probe.token_hazards import ProbeReader, feature_count, head_shapes, uses_layout
+from risk_lsp.probe.token_hazards import LOOKS_TENSOR, ProbeReader, feature_count, head_shapes, uses_layout
 
 PROBE_FILE = "probe.safetensors"
 _PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.joblib", "*.npy", "*.npz")
@@ -101,6 +102,8 @@ def load_probe(path: Path, manifest: Manifest, threads: int | None = None) -> Pr
         layout=uses_layout(manifest.architecture),
     )
     wanted = head_shapes(manifest.architecture, features, manifest.hidden, manifest.members)
+    if LOOKS_TENSOR in tensors:
+        wanted[LOOKS_TENSOR] = (LOOKS,)
     own = {name for name in tensors if not is_familiarity(name)}
     if own != set(wanted):
         odd = sorted(own ^ set(wanted))[0]

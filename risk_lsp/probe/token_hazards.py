@@ -11,104 +11,14 @@ from numpy.typing import NDArray
 from risk_lsp.errors import BundleError, ModelError
 from risk_lsp.model.window_runs import Threads
 from risk_lsp.probe.calibration import Familiarity
-from risk_lsp.text.document import LineIndex, Span, stripped_line_spans
+from risk_lsp.probe.layout import LAYOUT, OFF_LINE, TokenLayout, token_layout, weigh_lines
+from risk_lsp.text.document import Span
 from risk_lsp.text.structure import sections
 
 if TYPE_CHECKING:
     from risk_lsp.model.code_model import Activations
     from risk_lsp.model.tokenizer import Encoding
     from risk_lsp.probe.manifest import Manifest  # which imports the architectures from here
-
-OFF_LINE = -1  # the line of a token that is on none: line breaks and indentation
-_MANY_LINES = 200  # beyond this, programs were too rare for a probe to learn what a place means
-_DEEPEST = 5.0  # levels of indentation, of eight columns each
-LAYOUT = 8
-PLACE_COLUMNS = (0, 1, 2, 7)  # those that place_columns gives
-
-
-class TokenLayout(NamedTuple):
-    """Where n tokens stand: `line` int64[n] as in token_lines; `columns` float32[n, LAYOUT]; `part` int64[n], rising.
-
-    `line_part` int64[lines]: the part that each line is in. Parts are numbered from 0.
-    """
-
-    line: NDArray[np.int64]
-    columns: NDArray[np.float32]
-    part: NDArray[np.int64]
-    line_part: NDArray[np.int64]
-
-    @property
-    def line_count(self) -> int:
-        """Lines of the whole text, without the blank ones."""
-        return len(self.line_part)
-
-
-def token_lines(
-    text: str, starts: NDArray[np.integer], ends: NDArray[np.integer]
-) -> tuple[NDArray[np.int64], list[Span]]:
-    """The line of each token, int64[n], numbered from 0 without the blank ones, or OFF_LINE; and all those lines."""
-    lines = [line for line in stripped_line_spans(text) if line.start < line.end]
-    line_starts = np.array([line.start for line in lines], dtype=np.int64)
-    line_ends = np.array([line.end for line in lines], dtype=np.int64)
-    # The first line that reaches past the token's start, if it also begins before the token ends.
-    line_of = np.searchsorted(line_ends, starts, side="right").astype(np.int64)
-    on_line = np.zeros(len(starts), dtype=np.bool_)
-    reachable = line_of < len(lines)
-    on_line[reachable] = line_starts[line_of[reachable]] < ends[reachable]
-    return np.where(on_line, line_of, OFF_LINE), lines
-
-
-def token_layout(
-    text: str, starts: NDArray[np.integer], ends: NDArray[np.integer], parts: Sequence[Span] = ()
-) -> TokenLayout:
-    """The layout of tokens (all of a text's, or some) with the characters [starts, ends) of it, in order.
-
-    `parts` are whole lines each and make up the text; a token belongs to the part that it begins in, and stands there
-    as if that was all there is.
-
-    Columns: the line's number from the top, from the bottom, and as a share of all; its indentation; characters of the
-    line, of it before the token, and after; lines of the part. Counts are log(1 + count); all are 0 off the lines.
-    """
-    cuts = np.array([part.start for part in parts[1:]], dtype=np.int64)
-    part = np.searchsorted(cuts, starts, side="right").astype(np.int64)
-    ends = np.minimum(ends, np.append(cuts, len(text))[part])
-    line, lines = token_lines(text, starts, ends)
-    first = np.array([span.start for span in lines], dtype=np.int64)
-    last = np.array([span.end for span in lines], dtype=np.int64)
-    line_part = np.searchsorted(cuts, first, side="right").astype(np.int64)
-    if not lines:
-        return TokenLayout(line, np.zeros((len(starts), LAYOUT), dtype=np.float32), part, line_part)
-    index = LineIndex(text)
-    indentation = first - index.starts[np.searchsorted(index.starts, first, side="right") - 1]
-    own = np.maximum(line, 0)  # any, for a token that is on none
-    lines_of = np.bincount(line_part, minlength=len(cuts) + 1)
-    number, count = (np.arange(len(lines)) - (np.cumsum(lines_of) - lines_of)[line_part])[own], lines_of[line_part[own]]
-    from_top, from_bottom, share, of_all = place_columns(number, count)
-    columns = (
-        from_top,
-        from_bottom,
-        share,
-        np.minimum(indentation[own] / 8.0, _DEEPEST),
-        np.log1p(last[own] - first[own]),
-        np.log1p(np.maximum(starts - first[own], 0)),
-        np.log1p(np.maximum(last[own] - ends, 0)),
-        of_all,
-    )
-    placed = np.where((line != OFF_LINE)[:, None], np.stack(columns, axis=1), 0.0)
-    return TokenLayout(line, placed.astype(np.float32), part, line_part)
-
-
-def place_columns(
-    number: NDArray[np.integer], count: NDArray[np.integer]
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """The columns of a line's place (see token_layout) for lines of these numbers, from 0, in parts of `count`."""
-    return (
-        np.log1p(np.minimum(number, _MANY_LINES)),
-        np.log1p(np.minimum(count - 1 - number, _MANY_LINES)),
-        number / count,
-        np.log1p(np.minimum(count, _MANY_LINES)),
-    )
-
 
 STATISTICS = 3  # surprisal, entropy, and how much more surprising the token was than the model expected
 
@@ -279,10 +189,15 @@ def head_shapes(architecture: Architecture, features: int, hidden: int, members:
     return {f"members.{member}.{name}": shape for member in range(members) for name, shape in one.items()}
 
 
+LOOKS_TENSOR = "looks.weight"
+
+
 class ProbeReader:
     """What the heads compute in evaluation mode, from the same tensors.
 
-    Several members are an ensemble of hazard probes, which give the mean of their hazards.
+    Several members are an ensemble of hazard probes, which give the mean of their hazards. Where the tensors hold
+    weights of how a line looks, float32[LOOKS], the hazards of a line get a factor of exp(looks @ weights), and all
+    lines of a part together keep their sum.
     """
 
     def __init__(
@@ -299,6 +214,7 @@ class ProbeReader:
         self._tensors = self._members[0]
         seen = len(self._tensors["encoder.mean"]) - (LAYOUT if uses_layout(architecture) else 0)
         self._familiarity = Familiarity.from_tensors(tensors, seen)
+        self._looks = tensors.get(LOOKS_TENSOR)
         # One product serves all members.
         self._project = np.concatenate([tensors["encoder.project.weight"] for tensors in self._members])
         self._bias = np.concatenate([tensors["encoder.project.bias"] for tensors in self._members])
@@ -322,7 +238,9 @@ class ProbeReader:
             logits = tokens @ tensors["output.weight"].reshape(-1) + tensors["output.bias"][0]
             hazards.append(np.logaddexp(np.float32(0), logits))  # softplus
         found: Floats = hazards[0] if len(hazards) == 1 else np.mean(hazards, axis=0, dtype=np.float32)
-        return found
+        if self._looks is None:
+            return found
+        return weigh_lines(found, layout.line, layout.line_part, layout.looks @ self._looks).astype(np.float32)
 
     def belief(self, standardised: Floats, layout: TokenLayout, parts: int) -> NDArray[np.float64]:
         """How far the level of each part is believed, float64[parts] from 0 to 1; 1 where the probe cannot tell.
@@ -369,7 +287,8 @@ def read_tokens(
             known = np.bincount(layout.part, minlength=len(parts))
             totals = totals * (_token_counts(parts, whole) / np.maximum(known, 1))
         belief = reader.belief(standardised, layout, len(parts))
-        values = (found * manifest.calibration.factor(totals, belief)[layout.part]).astype(np.float32)
+        factor = manifest.calibration.factor(totals, belief, layout.characters)
+        values = (found * factor[layout.part]).astype(np.float32)
         return values, standardised[:, _layout_width(reader) :].sum(axis=0, dtype=np.float64)
 
     results = reader.threads.map_alone(read, list(_together(parts_of(text), encoding)))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from risk_lsp.probe.token_hazards import LAYOUT, OFF_LINE, TokenLayout, token_layout
+from risk_lsp.probe.layout import LAYOUT, OFF_LINE, TokenLayout, token_layout
 from risk_lsp.text.document import Span
 
 TEXT = "def f():\n\n    return 1\n"

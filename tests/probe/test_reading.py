@@ -16,6 +16,7 @@ from risk_lsp.model.tokenizer import Encoding
 from risk_lsp.probe import token_hazards as reading_module
 from risk_lsp.probe.bundle import Bundle, load_bundle
 from risk_lsp.probe.calibration import Familiarity
+from risk_lsp.probe.layout import token_layout
 from risk_lsp.probe.token_hazards import (
     ARCHITECTURES,
     Architecture,
@@ -24,7 +25,6 @@ from risk_lsp.probe.token_hazards import (
     read_tokens,
     text_distance,
     token_features,
-    token_layout,
     uses_layout,
 )
 from risk_lsp.text.structure import sections

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from risk_lsp.probe.layout import token_layout
 from risk_lsp.probe.manifest import Manifest, default_bundle_path, read_manifest
-from risk_lsp.probe.token_hazards import token_layout
 from risk_lsp.risk.engine import _FORMAT, CachedScorer, DiskCache, key_prefix, text_key
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.normal_form import READINGS, ModelText

@@ -19,6 +19,7 @@ from risk_lsp.lab.training.feature_store import WeightedPrograms
 from risk_lsp.lab.training.fit_calibration import (
     fit_calibration,
     fit_familiarity,
+    fit_looks,
     part_belief,
     scaled_by_text,
     token_values,
@@ -28,6 +29,7 @@ from risk_lsp.lab.training.heads import MaxPoolHead, pooled_probabilities
 from risk_lsp.lab.training.make_bundle import VALIDATION_SHARE
 from risk_lsp.lab.training.training_documents import is_held_out, k_folds, leave_one_benchmark_out, split_of
 from risk_lsp.probe.calibration import Calibration
+from risk_lsp.probe.layout import weigh_lines
 from risk_lsp.probe.token_hazards import STATISTICS, uses_layout
 
 _INJECTED_SHARE = 0.5  # what programs with injected bugs weigh together, against real ones
@@ -132,8 +134,10 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
         return FoldFit(values, Calibration(), fit.validation_losses, fit.head)
     learnt, held_out = (study.store.select(np.flatnonzero(mask)) for mask in (training, calibrating))
     belief = part_belief(fit_familiarity(fit.head, learnt, held_out, columns), fit.head, study.store, columns)
-    calibration = fit_calibration(values, _only_real(study, calibrating), belief)
-    return FoldFit(scaled_by_text(values, study.store, calibration, belief), calibration, fit.validation_losses)
+    looks = study.store.line_looks @ fit_looks(data)
+    calibration, strength = fit_calibration(values, _only_real(study, calibrating), belief, looks)
+    weighed = weigh_lines(values, study.store.token_line, study.store.line_part, strength * looks)
+    return FoldFit(scaled_by_text(weighed, study.store, calibration, belief), calibration, fit.validation_losses)
 
 
 def span_probabilities(study: Study, level: Level, fit: FoldFit) -> Floats:

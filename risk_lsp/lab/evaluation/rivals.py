@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import keyword
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +22,7 @@ from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.programs import Sample, read_samples
 from risk_lsp.lab.span_tables import LEVELS, Level, SpanTable
 from risk_lsp.lab.training.labelled_programs import LabelledProgram
+from risk_lsp.probe.layout import FIRST_WORDS, first_word
 from risk_lsp.report.wording import shown_progress
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import code_line_spans
@@ -65,11 +65,7 @@ def fit_logistic(
     return LogisticModel(mean, scale, regression)
 
 
-# Of a span's first word: statements' keywords, then kinds of everything else.
-_WORDS = ("return", "if", "for", "def", "elif", "else", "while", "import", "from", "class", "try", "except", "break")
-_KINDS = ("keyword", "name", "number", "string", "sign", "nothing")
-_WORD_CATEGORIES = (*_WORDS, *_KINDS)
-FEATURES = 8 + len(_WORD_CATEGORIES)
+FEATURES = 8 + len(FIRST_WORDS)
 
 
 def trivial_features(text: str, scored: Span, starts: NDArray[np.int64], ends: NDArray[np.int64]) -> FloatArray:
@@ -95,9 +91,9 @@ def trivial_features(text: str, scored: Span, starts: NDArray[np.int64], ends: N
         ],
         axis=1,
     ).reshape(len(starts), 8)
-    words = np.zeros((len(starts), len(_WORD_CATEGORIES)))
+    words = np.zeros((len(starts), len(FIRST_WORDS)))
     for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        words[row, _WORD_CATEGORIES.index(_category(text[start : min(end, start + 40)]))] = 1.0
+        words[row, FIRST_WORDS.index(first_word(text[start : min(end, start + 40)]))] = 1.0
     return np.concatenate([numbers, words], axis=1)
 
 
@@ -109,20 +105,6 @@ def trivial_feature_table(texts: list[tuple[str, Span]], table: SpanTable) -> Fl
         for (text, scored), low, high in zip(texts, bounds[:-1], bounds[1:], strict=True)
     ]
     return np.concatenate([np.zeros((0, FEATURES)), *parts])
-
-
-def _category(text: str) -> str:
-    text = text.lstrip()
-    word = text[: next((place for place, sign in enumerate(text) if not (sign.isalnum() or sign == "_")), len(text))]
-    if word in _WORDS:
-        return word
-    if keyword.iskeyword(word):
-        return "keyword"
-    if word:
-        return "number" if word[0].isdigit() else "name"
-    if not text:
-        return "nothing"
-    return "string" if text[0] in "\"'" else "sign"
 
 
 SIBLINGS = 5

@@ -205,7 +205,7 @@ class FoldStore:
         for array in (study.facts.weights, study.facts.span_weights, study.store.token_end, study.store.token_part):
             found.update(np.ascontiguousarray(array).tobytes())
         found.update(repr((study.store.features.shape, sorted(set(study.injected_groups.tolist())))).encode())
-        words = f"{model} {recipe} fitted to wholes, familiar {found.hexdigest()}"
+        words = f"{model} {recipe} fitted to wholes, familiar, looks {found.hexdigest()}"
         self._key = sha256(words.encode()).hexdigest()[:16]
 
     def get(self, fold: str) -> FoldFit | None:

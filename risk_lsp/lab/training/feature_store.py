@@ -19,7 +19,8 @@ from risk_lsp.lab.span_tables import overlap_mask
 from risk_lsp.lab.training.labelled_programs import LabelledProgram
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.tokenizer import Encoding
-from risk_lsp.probe.token_hazards import LAYOUT, OFF_LINE, feature_count, token_features, token_layout, token_lines
+from risk_lsp.probe.layout import OFF_LINE, TokenLayout, token_layout, token_lines
+from risk_lsp.probe.token_hazards import feature_count, token_features
 from risk_lsp.text.document import Span
 from risk_lsp.text.normal_form import ModelText, Reading
 from risk_lsp.text.structure import code_line_spans, sections, statement_starts
@@ -131,8 +132,9 @@ class FeatureStore:
     int64[tokens]. `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and
     false for prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts;
     `line_program` int64[lines]. `token_part` int64[tokens] and `line_part` int64[lines] number the parts that a program
-    is read in; every program has one or more. `part_program` int64[parts]. `program_edited` bool[programs]. All in
-    order, so those of one program are one run.
+    is read in; every program has one or more. `line_looks` float32[lines, LOOKS] and `part_characters` int64[parts] as
+    in TokenLayout. `part_program` int64[parts]. `program_edited` bool[programs]. All in order, so those of one program
+    are one run.
     """
 
     features: NDArray[np.float16]
@@ -146,7 +148,9 @@ class FeatureStore:
     line_program: NDArray[np.int64]
     token_part: NDArray[np.int64]
     line_part: NDArray[np.int64]
+    line_looks: NDArray[np.float32]
     part_program: NDArray[np.int64]
+    part_characters: NDArray[np.int64]
     program_edited: NDArray[np.bool_]
 
     @property
@@ -192,7 +196,9 @@ class FeatureStore:
             np.repeat(np.arange(len(programs)), line_counts),
             self.token_part[tokens] + np.repeat(part_shift, token_counts),
             self.line_part[lines] + np.repeat(part_shift, line_counts),
+            self.line_looks[lines],
             np.repeat(np.arange(len(programs)), part_counts),
+            self.part_characters[_runs(self.part_bounds, programs)],
             self.program_edited[programs],
         )
 
@@ -250,9 +256,15 @@ def collect_features(
     key = f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"
     kept = None if cache is None else FeatureCache(cache, key)
     features = read_features(model, texts, encodings, layers, statistics=statistics, cache=kept)
+    layouts = [
+        token_layout(text, encoding.starts, encoding.ends, parts(text))
+        for text, encoding in zip(texts, encodings, strict=True)
+    ]
     if layout:
-        features = _with_layout(features, texts, encodings, parts)
-    labels = [_labels(*each, parts(each[1].text)) for each in zip(programs, given, encodings, strict=True)]
+        features = np.concatenate(
+            [np.concatenate([each.columns for each in layouts]).astype(np.float16), features], axis=1
+        )
+    labels = [_labels(*each) for each in zip(programs, given, encodings, layouts, strict=True)]
     return _join_features(features, labels, programs)
 
 
@@ -266,19 +278,16 @@ class _Labels:
     token_line: NDArray[np.int64]
     line_edited: NDArray[np.bool_]
     line_scored: NDArray[np.bool_]
-    token_part: NDArray[np.int64]
-    line_part: NDArray[np.int64]
-    part_count: int
+    layout: TokenLayout
 
 
-def _labels(program: LabelledProgram, given: ModelText, encoding: Encoding, parts: Sequence[Span]) -> _Labels:
+def _labels(program: LabelledProgram, given: ModelText, encoding: Encoding, layout: TokenLayout) -> _Labels:
     token_line, lines = token_lines(given.text, encoding.starts, encoding.ends)
     first, last = np.array(lines, dtype=np.int64).reshape(-1, 2).T
     line_start, line_end = given.spans_in_document(first, last)
     token_start, token_end = given.spans_in_document(encoding.starts, encoding.ends)
     scored = [line.start for line in code_line_spans(program.text, "python", program.scored)]
     edited = program.edited or ()
-    part_starts = np.array([part.start for part in parts[1:]], dtype=np.int64)
     return _Labels(
         token_start,
         token_end,
@@ -286,26 +295,8 @@ def _labels(program: LabelledProgram, given: ModelText, encoding: Encoding, part
         token_line,
         overlap_mask(line_start, line_end, edited),
         np.isin(line_start, scored),
-        np.searchsorted(part_starts, encoding.starts, side="right"),
-        np.searchsorted(part_starts, first, side="right"),
-        len(parts),
+        layout,
     )
-
-
-def _with_layout(
-    features: NDArray[np.float16],
-    texts: Sequence[str],
-    encodings: Sequence[Encoding],
-    parts: Callable[[str], list[Span]],
-) -> NDArray[np.float16]:
-    found = np.empty((len(features), LAYOUT + features.shape[1]), dtype=np.float16)
-    found[:, LAYOUT:] = features
-    place = 0
-    for text, encoding in zip(texts, encodings, strict=True):
-        layout = token_layout(text, encoding.starts, encoding.ends, parts(text))
-        found[place : place + len(encoding), :LAYOUT] = layout.columns
-        place += len(encoding)
-    return found
 
 
 def _join_features(
@@ -313,7 +304,7 @@ def _join_features(
 ) -> FeatureStore:
     token_counts = [len(each.token_line) for each in labels]
     line_counts = [len(each.line_edited) for each in labels]
-    part_counts = [each.part_count for each in labels]
+    part_counts = [len(each.layout.characters) for each in labels]
     first_lines, first_parts = (np.cumsum([0, *counts[:-1]]) for counts in (line_counts, part_counts))
     shifted = [
         np.where(each.token_line == OFF_LINE, OFF_LINE, each.token_line + first)
@@ -329,9 +320,11 @@ def _join_features(
         np.concatenate([each.line_edited for each in labels]),
         np.concatenate([each.line_scored for each in labels]),
         np.repeat(np.arange(len(labels)), line_counts),
-        np.concatenate([each.token_part + first for each, first in zip(labels, first_parts, strict=True)]),
-        np.concatenate([each.line_part + first for each, first in zip(labels, first_parts, strict=True)]),
+        np.concatenate([each.layout.part + first for each, first in zip(labels, first_parts, strict=True)]),
+        np.concatenate([each.layout.line_part + first for each, first in zip(labels, first_parts, strict=True)]),
+        np.concatenate([each.layout.looks for each in labels]),
         np.repeat(np.arange(len(labels)), part_counts),
+        np.concatenate([each.layout.characters for each in labels]),
         np.array([not program.passed for program in programs], dtype=np.bool_),
     )
 

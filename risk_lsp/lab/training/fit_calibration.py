@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.fit_probe import runs_of
 from risk_lsp.lab.training.heads import FittedHead, HazardEnsemble, HazardProbe, tensors_of
 from risk_lsp.probe.calibration import Calibration, Familiarity
-from risk_lsp.probe.token_hazards import LAYOUT, OFF_LINE, uses_layout
+from risk_lsp.probe.layout import LAYOUT, OFF_LINE, weigh_lines
+from risk_lsp.probe.token_hazards import uses_layout
 
 # The line is what people are shown; tokens and whole programs keep the map honest at both ends.
 _LEVEL_SHARES = {"token": 0.2, "line": 0.6, "program": 0.2}
@@ -22,28 +24,18 @@ _TINY = 1e-12
 _TOKENS_AT_ONCE = 65_536
 
 
-@dataclass(frozen=True)
-class _Level:
-    """What spans of one size are made of: hazards, the total and belief of the part that each is in, the span of each.
-
-    `labels` and `weights` are of the spans.
-    """
-
-    hazards: NDArray[np.float64]
-    totals: NDArray[np.float64]
-    belief: NDArray[np.float64]
-    spans: NDArray[np.int64]
-    labels: NDArray[np.bool_]
-    weights: NDArray[np.float64]
-
-
 def fit_calibration(
-    hazards: NDArray[np.float64], data: WeightedPrograms, belief: NDArray[np.float64] | None = None
-) -> Calibration:
-    """The map of least log-loss over tokens, lines and programs together; `hazards` float64[tokens of the store].
+    hazards: NDArray[np.float64],
+    data: WeightedPrograms,
+    belief: NDArray[np.float64] | None = None,
+    looks: NDArray[np.float64] | None = None,
+) -> tuple[Calibration, float]:
+    """The map of least log-loss over tokens, lines and programs together, and how much the looks of a line count.
 
-    `belief` float64[parts of the store]: how far the level of each part counts, in full by default. Raises BadInput
-    without both outcomes among the programs, for then there is nothing to calibrate to.
+    `hazards` float64[tokens of the store]. `belief` float64[parts of the store]: how far the level of each part counts,
+    in full by default. `looks` float64[lines of the store]: the logarithm of a factor of each line's hazards, which is
+    multiplied by the number that is returned (0 without looks). Raises BadInput without both outcomes among the
+    programs, for then there is nothing to calibrate to.
     """
     weights = data.weights * data.store.has_tokens
     if not 0 < data.store.program_edited[weights > 0].sum() < (weights > 0).sum():
@@ -52,25 +44,59 @@ def fit_calibration(
         from scipy.optimize import minimize
     except ImportError as error:
         raise RiskError("calibration needs scipy", "pip install 'risk-lsp[train]'") from error
-    levels = _levels(hazards, data, np.ones(len(data.store.part_program)) if belief is None else belief)
+    used = np.flatnonzero(weights > 0)
+    store = replace(data.store, features=data.store.features[:, :0]).select(used)  # features can be gigabytes
+    chosen = np.zeros(len(weights), dtype=np.bool_)
+    chosen[used] = True
+    kept = WeightedPrograms(store, weights[used], data.span_weights[used])
+    hazards = hazards[chosen[data.store.token_program]]
+    believed = 1.0 if belief is None else belief[chosen[data.store.part_program]]
+    log_factor = None if looks is None else looks[chosen[data.store.line_program]]
+    levels = {
+        "token": (store.token_edited, kept.token_weights),
+        "line": (store.line_edited, kept.line_weights),
+        "program": (store.program_edited, kept.weights),
+    }
 
     def objective(parameters: NDArray[np.float64]) -> float:
-        calibration, loss = _calibration(parameters), 0.0
+        calibration, strength = _unpack(parameters)
+        weighed = (
+            hazards
+            if log_factor is None
+            else weigh_lines(hazards, store.token_line, store.line_part, strength * log_factor)
+        )
+        scaled = scaled_by_text(weighed, store, calibration, believed)
+        on_line = store.token_line != OFF_LINE
+        sums = {
+            "token": scaled,
+            "line": _sums(scaled[on_line], store.token_line[on_line], len(store.line_edited)),
+            "program": _sums(scaled, store.token_program, len(store.program_edited)),
+        }
+        loss = 0.0
         for name, share in _LEVEL_SHARES.items():
-            level = levels[name]
-            hazards = _sums(
-                level.hazards * calibration.factor(level.totals, level.belief), level.spans, len(level.labels)
-            )
-            p = np.clip(calibration.probability(hazards), _TINY, 1 - _TINY)
-            losses = np.where(level.labels, -np.log(p), -np.log1p(-p))
-            loss += share * float(np.average(losses, weights=level.weights))
+            edited, weight = levels[name]
+            p = np.clip(calibration.probability(sums[name]), _TINY, 1 - _TINY)
+            loss += share * float(np.average(np.where(edited, -np.log(p), -np.log1p(-p)), weights=weight))
         return loss
 
     # From zero the method's own first steps would be tiny; a step of half is a factor of 1.6 in each parameter.
-    first = np.concatenate([np.zeros((1, 4)), 0.5 * np.eye(4)])
+    count = _PARAMETERS if looks is not None else _PARAMETERS - 1
+    first = np.concatenate([np.zeros((1, count)), 0.5 * np.eye(count)])
     options = {"xatol": 1e-4, "fatol": 1e-8, "maxiter": 2000, "initial_simplex": first}
     found = minimize(objective, first[0], method="Nelder-Mead", options=options)
-    return _calibration(found.x)
+    return _unpack(found.x)
+
+
+def fit_looks(data: WeightedPrograms) -> NDArray[np.float64]:
+    """How much each of the looks of a line speaks for an edit, float64[LOOKS]: a logistic regression on all lines."""
+    store, weights = data.store, data.line_weights
+    used = weights > 0
+    rows = store.line_looks[used].astype(np.float64)
+    spread = rows.std(axis=0)
+    scale = np.where(spread > _TINY, spread, np.inf)  # one that does not vary gets no say
+    regression = LogisticRegression(C=1e4, solver="newton-cholesky")
+    regression.fit((rows - rows.mean(axis=0)) / scale, store.line_edited[used], weights[used] / weights[used].sum())
+    return np.asarray(regression.coef_[0] / scale, dtype=np.float64)
 
 
 def token_values(
@@ -141,24 +167,15 @@ def _in_pieces(store: FeatureStore, columns: NDArray[np.int64] | None) -> Iterat
         first = last
 
 
-def _calibration(parameters: NDArray[np.float64]) -> Calibration:
-    """Logarithms keep all three positive; bounds keep a strange fit finite."""
-    theta, scale, power, document = np.exp(np.clip(parameters, -7, 5)).tolist()
-    return Calibration(theta, scale, power, document)
+_PARAMETERS = 6
+_FARTHEST = 3.0
 
 
-def _levels(hazards: NDArray[np.float64], data: WeightedPrograms, belief: NDArray[np.float64]) -> dict[str, _Level]:
-    store = data.store
-    on_line = store.token_line != OFF_LINE
-    by_line = _sums(hazards[on_line], store.token_line[on_line], len(store.line_edited))
-    by_part = _sums(hazards, store.token_part, len(store.part_program))
-    tokens, lines, parts = (np.arange(len(values)) for values in (hazards, by_line, by_part))
-    programs = data.weights * store.has_tokens
-    return {
-        "token": _level(hazards, by_part, belief, store.token_part, tokens, store.token_edited, data.token_weights),
-        "line": _level(by_line, by_part, belief, store.line_part, lines, store.line_edited, data.line_weights),
-        "program": _level(by_part, by_part, belief, parts, store.part_program, store.program_edited, programs),
-    }
+def _unpack(parameters: NDArray[np.float64]) -> tuple[Calibration, float]:
+    """Logarithms keep the first four positive; bounds keep a strange fit finite."""
+    theta, scale, power, document = np.exp(np.clip(parameters[:4], -7, 5)).tolist()
+    length, strength = np.clip(np.append(parameters[4:], 0.0)[:2], -_FARTHEST, _FARTHEST).tolist()
+    return Calibration(theta, scale, power, document, length), strength
 
 
 def scaled_by_text(
@@ -172,26 +189,8 @@ def scaled_by_text(
     `belief` float64[parts of the store], as in fit_calibration.
     """
     totals = _sums(hazards, store.token_part, len(store.part_program))
-    return hazards * calibration.factor(totals, belief)[store.token_part]
+    return hazards * calibration.factor(totals, belief, store.part_characters)[store.token_part]
 
 
 def _sums(hazards: NDArray[np.float64], owner: NDArray[np.int64], owners: int) -> NDArray[np.float64]:
     return np.bincount(owner, hazards, owners).astype(np.float64)
-
-
-def _level(
-    hazards: NDArray[np.float64],
-    totals: NDArray[np.float64],
-    belief: NDArray[np.float64],
-    parts: NDArray[np.int64],
-    spans: NDArray[np.int64],
-    labels: NDArray[np.bool_],
-    weights: NDArray[np.float64],
-) -> _Level:
-    """The spans of one level that weigh something; `totals` and `belief` are by part, `parts` gives each hazard's."""
-    used = weights > 0
-    kept = used[spans]
-    owners = parts[kept]
-    return _Level(
-        hazards[kept], totals[owners], belief[owners], (np.cumsum(used) - 1)[spans[kept]], labels[used], weights[used]
-    )

@@ -17,7 +17,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.heads import FittedHead, HazardEnsemble, HazardHead, HeadKind, Runs, SpanHead, new_head
-from risk_lsp.probe.token_hazards import ARCHITECTURES, LAYOUT, OFF_LINE, PLACE_COLUMNS, place_columns
+from risk_lsp.probe.layout import LAYOUT, OFF_LINE, PLACE_COLUMNS, place_columns
+from risk_lsp.probe.token_hazards import ARCHITECTURES
 
 Floats = NDArray[np.float64]
 
@@ -107,7 +108,10 @@ def runs_of(store: FeatureStore) -> Runs:
 
 
 def as_wholes(store: FeatureStore, *, layout: bool) -> FeatureStore:
-    """The same programs, each read as one part. `layout`: whether the first LAYOUT features say where tokens stand."""
+    """The same programs, each read as one part. `layout`: whether the first LAYOUT features say where tokens stand.
+
+    How lines look stays what it is in the parts.
+    """
     features = store.features
     if layout:
         on_line = store.token_line != OFF_LINE
@@ -123,6 +127,9 @@ def as_wholes(store: FeatureStore, *, layout: bool) -> FeatureStore:
         token_part=store.token_program,
         line_part=store.line_program,
         part_program=np.arange(len(store.program_edited)),
+        part_characters=np.bincount(store.part_program, store.part_characters, len(store.program_edited)).astype(
+            np.int64
+        ),
     )
 
 

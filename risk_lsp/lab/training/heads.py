@@ -17,7 +17,8 @@ from torch.nn import functional
 from risk_lsp.errors import BadInput
 from risk_lsp.probe.bundle import PROBE_FILE
 from risk_lsp.probe.calibration import is_familiarity
-from risk_lsp.probe.token_hazards import DILATIONS, GAP, KERNEL, OFF_LINE, Architecture, ProbeReader
+from risk_lsp.probe.layout import OFF_LINE
+from risk_lsp.probe.token_hazards import DILATIONS, GAP, KERNEL, LOOKS_TENSOR, Architecture, ProbeReader
 
 HeadKind = Architecture | Literal["max_pool"]  # the second is measured and does not ship
 
@@ -233,7 +234,7 @@ def load_head(bundle: Path, architecture: HeadKind, features: int, members: int)
         found: list[HazardHead] = []
         for prefix in prefixes:
             own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-            own = {name: tensor for name, tensor in own.items() if not is_familiarity(name)}
+            own = {name: each for name, each in own.items() if not is_familiarity(name) and name != LOOKS_TENSOR}
             head = new_head(architecture, features, len(own["encoder.project.weight"]))
             head.load_state_dict(own)
             assert isinstance(head, HazardHead)

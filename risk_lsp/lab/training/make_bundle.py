@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_features
-from risk_lsp.lab.training.fit_calibration import fit_calibration, fit_familiarity, part_belief, token_values
+from risk_lsp.lab.training.fit_calibration import fit_calibration, fit_familiarity, fit_looks, part_belief, token_values
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, load_head, reader_of, tensors_of
 from risk_lsp.lab.training.labelled_programs import WRITTEN, ProbeData, read_ids, read_probe_data
@@ -30,7 +30,7 @@ from risk_lsp.model.sources import locate_model
 from risk_lsp.model.store import ModelStore
 from risk_lsp.probe.bundle import save_head
 from risk_lsp.probe.manifest import Manifest, ModelIdentity, read_manifest, write_manifest
-from risk_lsp.probe.token_hazards import novelty_table, text_distance, uses_layout
+from risk_lsp.probe.token_hazards import LOOKS_TENSOR, novelty_table, text_distance, uses_layout
 from risk_lsp.text.normal_form import ModelText, Reading
 
 # Of the problems that a probe learns from, those that only decide when to stop.
@@ -62,7 +62,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     layers, statistics = recipe.layers, recipe.statistics
     layout = uses_layout(recipe.options.architecture)
     held_out = _collect_programs(model, calibrating, layers, args, statistics=statistics, layout=layout)
-    familiarity = None
+    familiarity, looks = None, None
     if tuned is not None:
         head: HazardProbe = tuned.head(model.width)
     else:
@@ -73,10 +73,14 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
             if args.keep
             else _fit_head(learnt, validation, recipe)
         )
-        familiarity = fit_familiarity(head, learnt.store, held_out.store)
+        familiarity, looks = fit_familiarity(head, learnt.store, held_out.store), fit_looks(learnt)
         del learnt  # gigabytes
     belief = None if familiarity is None else part_belief(familiarity, head, held_out.store)
+    log_factors = None if looks is None else held_out.store.line_looks @ looks
+    calibration, strength = fit_calibration(token_values(head, held_out.store), held_out, belief, log_factors)
     tensors = tensors_of(head) | ({} if familiarity is None else familiarity.tensors())
+    if looks is not None:
+        tensors[LOOKS_TENSOR] = (strength * looks).astype(np.float32)
     manifest = Manifest(
         name=args.name or args.out.name,
         created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -91,7 +95,7 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
         members=args.members,
         reading=args.reading,
         probe_hash=save_head(tensors, args.out),
-        calibration=fit_calibration(token_values(head, held_out.store), held_out, belief),
+        calibration=calibration,
         trained_on=_trained_on(args, training, calibrating),
         novelty=_novelty(head, model, calibrating, layers, args.reading, statistics=statistics),
     )

@@ -13,7 +13,8 @@ from risk_lsp.errors import BadInput
 from risk_lsp.lab.training.training_files import TunedProbe
 from risk_lsp.model.code_model import CodeModel
 from risk_lsp.probe.bundle import load_bundle
-from risk_lsp.probe.token_hazards import token_features, token_layout
+from risk_lsp.probe.layout import token_layout
+from risk_lsp.probe.token_hazards import token_features
 from risk_lsp.risk.engine import Engine
 from risk_lsp.text.structure import sections
 from tests.lab.training.makers import toy_programs, write_labelled

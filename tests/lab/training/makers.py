@@ -16,6 +16,7 @@ from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.labelled_programs import LabelledProgram, ProbeData
 from risk_lsp.lab.training.packing import pack_documents, save_tokenizer
 from risk_lsp.lab.training.training_documents import Split, TrainingDocument, split_of
+from risk_lsp.probe.layout import LOOKS
 from risk_lsp.text.document import Span
 
 LINES = ("for value in values:", "    total = total + value", "return total", "if total is None:", "    total = 0")
@@ -91,7 +92,9 @@ def store_of(
         line_program=np.arange(len(line_edited)) // lines_per_program,
         token_part=lines // lines_per_program,
         line_part=np.arange(len(line_edited)) // lines_per_program,
+        line_looks=np.zeros((len(line_edited), LOOKS), dtype=np.float32),
         part_program=np.arange(len(line_edited) // lines_per_program),
+        part_characters=np.full(len(line_edited) // lines_per_program, 30 * lines_per_program, dtype=np.int64),
         program_edited=np.any(line_edited.reshape(-1, lines_per_program), axis=1),
     )
 

@@ -17,7 +17,8 @@ from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms, 
 from risk_lsp.lab.training.labelled_programs import LabelledProgram
 from risk_lsp.model.code_model import Activations, CodeModel
 from risk_lsp.model.tokenizer import Encoding
-from risk_lsp.probe.token_hazards import OFF_LINE, feature_count, token_features
+from risk_lsp.probe.layout import OFF_LINE
+from risk_lsp.probe.token_hazards import feature_count, token_features
 from tests.lab.training.makers import program, store_of
 from tests.probe.tiny import CONTEXT
 

@@ -19,7 +19,8 @@ from risk_lsp.lab.training.fit_calibration import (
 )
 from risk_lsp.lab.training.heads import HazardHead, tensors_of
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.token_hazards import ProbeReader, TokenLayout
+from risk_lsp.probe.layout import TokenLayout
+from risk_lsp.probe.token_hazards import ProbeReader
 from tests.lab.training.makers import evenly, store_of, weighted
 from tests.probe.tiny import random_head
 
@@ -52,7 +53,7 @@ def simulated(head: HazardHead, truth: Calibration, seed: int = 0) -> FeatureSto
 
 
 def calibrated(head: HazardHead, data: WeightedPrograms) -> Calibration:
-    return fit_calibration(token_values(head, data.store), data)
+    return fit_calibration(token_values(head, data.store), data)[0]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +152,8 @@ def test_the_program_that_ships_believes_a_text_as_far_as_it_was_calibrated_with
     familiarity = fit_familiarity(head, learnt_texts(head, 1), learnt_texts(head, 2))
     store = learnt_texts(head, 3)
     reader = ProbeReader("hazard", tensors_of(head) | familiarity.tensors())
-    layout = TokenLayout(store.token_line, np.zeros((0, 0), dtype=np.float32), store.token_part, store.line_part)
+    columns, place = np.zeros((0, 0), dtype=np.float32), (store.token_part, store.line_part)
+    layout = TokenLayout(store.token_line, columns, *place, store.line_looks, store.part_characters)
 
     found = reader.belief(reader.standardise(store.features.astype(np.float32)), layout, len(store.part_program))
 

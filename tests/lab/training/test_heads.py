@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from risk_lsp.lab.training.heads import HazardHead, HeadKind, MaxPoolHead, Runs, pooled_probabilities
-from risk_lsp.probe.token_hazards import OFF_LINE
+from risk_lsp.probe.layout import OFF_LINE
 from tests.probe.tiny import random_head
 
 FEATURES = 6
