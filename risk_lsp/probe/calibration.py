@@ -18,8 +18,6 @@ Floats = NDArray[np.float32]
 # Below this the frailty changes no probability by more than one part in a million; the limit is exact and cheaper.
 _NO_FRAILTY = 1e-9
 _TINY_TOTAL = 1e-9
-# Characters of an average line, and how many such lines texts had whose level was measured.
-_TYPICAL_LINE, _MOST_LINES = 30.0, 50.0
 
 
 @dataclass(frozen=True)
@@ -27,17 +25,15 @@ class Calibration:
     """P = 1 - (1 + theta * G) ** (-1 / theta) with G = scale * H ** power; for theta = 0, P = 1 - exp(-G).
 
     `theta` is the shared frailty (edits come in clusters), `scale` and `power` were fitted on held-out problems.
-    `document` and `length` act on the hazards before: those of one text share a factor such that their total T becomes
-    T ** document * lines ** length, for a text of so many lines of 30 characters, from 1 to 50. So whole texts can
-    differ more or less than their parts, and a part still never outweighs the whole. Raises BundleError unless all are
-    finite, theta >= 0, and scale, power and document > 0.
+    `document` acts on the hazards before: those of one text share a factor such that their total T becomes
+    T ** document. So whole texts can differ more or less than their parts, and a part still never outweighs the whole.
+    Raises BundleError unless all are finite, theta >= 0, and the others > 0.
     """
 
     theta: float = 0.0
     scale: float = 1.0
     power: float = 1.0
     document: float = 1.0
-    length: float = 0.0
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -45,13 +41,12 @@ class Calibration:
             ("scale", self.scale > 0),
             ("power", self.power > 0),
             ("document", self.document > 0),
-            ("length", True),
         ):
             value = getattr(self, name)
             if not (math.isfinite(value) and allowed):
                 raise BundleError(
                     f"calibration: {name} is {value}",
-                    "all have to be finite, theta at least 0, scale, power and document above 0; fit the probe again",
+                    "theta has to be finite and at least 0, the others finite and above 0; fit the probe again",
                 )
 
     def probability(self, hazard_sum: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -68,20 +63,15 @@ class Calibration:
             return np.where(exponent < 1.0, -np.expm1(-exponent), 1.0 - np.exp(-exponent))
 
     def factor(
-        self,
-        total: NDArray[np.floating[Any]] | float,
-        belief: NDArray[np.floating[Any]] | float = 1.0,
-        characters: NDArray[np.integer[Any]] | float = _TYPICAL_LINE,
+        self, total: NDArray[np.floating[Any]] | float, belief: NDArray[np.floating[Any]] | float = 1.0
     ) -> NDArray[np.float64]:
         """What the hazards of a text are multiplied by, given its total (at least 1e-9), in the totals' shape.
 
-        `belief`, from 0 to 1: how far the text's own level counts (see Familiarity). T becomes T ** (document * belief)
-        * lines ** length: at 0 it is the same for every text of one length, and only what lines are to each other is
-        the text's own. `characters`: those of its lines, without what is white around them.
+        `belief`, from 0 to 1: how far the text's own level counts (see Familiarity). The total becomes
+        T ** (document * belief): at 0 it is 1 for every text, and only what lines are to each other is the text's own.
         """
         known = np.maximum(np.asarray(total, dtype=np.float64), _TINY_TOTAL)
-        lines = np.clip(np.asarray(characters, dtype=np.float64) / _TYPICAL_LINE, 1.0, _MOST_LINES)
-        return np.asarray(known ** (self.document * belief - 1.0) * lines**self.length, dtype=np.float64)
+        return np.asarray(known ** (self.document * belief - 1.0), dtype=np.float64)
 
     def to_json(self) -> dict[str, float]:
         """The parameters, as the manifest holds them."""
@@ -91,15 +81,13 @@ class Calibration:
     def from_json(cls, value: Any) -> Calibration:
         """The reverse of to_json; raises BundleError for anything else."""
         names = ("theta", "scale", "power")
-        if not isinstance(value, dict) or set(value) - {"document", "length"} != set(names):
+        if not isinstance(value, dict) or set(value) - {"document"} != set(names):
             raise BundleError(
-                "calibration: theta, scale and power are wanted, document and length may be there, nothing else",
+                "calibration: theta, scale and power are wanted, document may be there, nothing else",
                 "fit the probe again",
             )
         if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in value.values()):
-            raise BundleError(
-                "calibration: theta, scale, power, document and length have to be numbers", "fit the probe again"
-            )
+            raise BundleError("calibration: theta, scale, power and document have to be numbers", "fit the probe again")
         try:
             return cls(**{name: float(number) for name, number in value.items()})
         except OverflowError:

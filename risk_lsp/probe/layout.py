@@ -28,7 +28,7 @@ class TokenLayout(NamedTuple):
     """Where n tokens stand: `line` int64[n] as in token_lines; `columns` float32[n, LAYOUT]; `part` int64[n], rising.
 
     `line_part` int64[lines]: the part that each line is in. Parts are numbered from 0. `looks` float32[lines, LOOKS]:
-    how each line looks. `characters` int64[parts]: those of the lines of each part.
+    how each line looks.
     """
 
     line: NDArray[np.int64]
@@ -36,7 +36,6 @@ class TokenLayout(NamedTuple):
     part: NDArray[np.int64]
     line_part: NDArray[np.int64]
     looks: NDArray[np.float32]
-    characters: NDArray[np.int64]
 
     @property
     def line_count(self) -> int:
@@ -79,10 +78,9 @@ def token_layout(
     first = np.array([span.start for span in lines], dtype=np.int64)
     last = np.array([span.end for span in lines], dtype=np.int64)
     line_part = np.searchsorted(cuts, first, side="right").astype(np.int64)
-    characters = np.bincount(line_part, last - first, len(cuts) + 1).astype(np.int64)
     if not lines:
         nothing, no_looks = np.zeros((len(starts), LAYOUT), np.float32), np.zeros((0, LOOKS), np.float32)
-        return TokenLayout(line, nothing, part, line_part, no_looks, characters)
+        return TokenLayout(line, nothing, part, line_part, no_looks)
     index = LineIndex(text)
     columns_before = first - index.starts[np.searchsorted(index.starts, first, side="right") - 1]
     lines_of = np.bincount(line_part, minlength=len(cuts) + 1)
@@ -98,7 +96,7 @@ def token_layout(
     kinds = [FIRST_WORDS.index(first_word(text[span.start : span.end])) for span in lines]
     looks[np.arange(len(lines)), 5 + np.array(kinds)] = 1.0
     placed = np.where((line != OFF_LINE)[:, None], columns, 0.0).astype(np.float32)
-    return TokenLayout(line, placed, part, line_part, looks, characters)
+    return TokenLayout(line, placed, part, line_part, looks)
 
 
 def place_columns(

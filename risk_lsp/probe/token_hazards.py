@@ -287,8 +287,7 @@ def read_tokens(
             known = np.bincount(layout.part, minlength=len(parts))
             totals = totals * (_token_counts(parts, whole) / np.maximum(known, 1))
         belief = reader.belief(standardised, layout, len(parts))
-        factor = manifest.calibration.factor(totals, belief, layout.characters)
-        values = (found * factor[layout.part]).astype(np.float32)
+        values = (found * manifest.calibration.factor(totals, belief)[layout.part]).astype(np.float32)
         return values, standardised[:, _layout_width(reader) :].sum(axis=0, dtype=np.float64)
 
     results = reader.threads.map_alone(read, list(_together(parts_of(text), encoding)))

@@ -132,9 +132,8 @@ class FeatureStore:
     int64[tokens]. `line_edited` bool[lines]; `line_scored` bool[lines] is true for the code that a model wrote and
     false for prompts, comments and docstrings, which a probe learns to leave alone but which no figure counts;
     `line_program` int64[lines]. `token_part` int64[tokens] and `line_part` int64[lines] number the parts that a program
-    is read in; every program has one or more. `line_looks` float32[lines, LOOKS] and `part_characters` int64[parts] as
-    in TokenLayout. `part_program` int64[parts]. `program_edited` bool[programs]. All in order, so those of one program
-    are one run.
+    is read in; every program has one or more. `line_looks` float32[lines, LOOKS] as in TokenLayout.
+    `part_program` int64[parts]. `program_edited` bool[programs]. All in order, so those of one program are one run.
     """
 
     features: NDArray[np.float16]
@@ -150,7 +149,6 @@ class FeatureStore:
     line_part: NDArray[np.int64]
     line_looks: NDArray[np.float32]
     part_program: NDArray[np.int64]
-    part_characters: NDArray[np.int64]
     program_edited: NDArray[np.bool_]
 
     @property
@@ -198,7 +196,6 @@ class FeatureStore:
             self.line_part[lines] + np.repeat(part_shift, line_counts),
             self.line_looks[lines],
             np.repeat(np.arange(len(programs)), part_counts),
-            self.part_characters[_runs(self.part_bounds, programs)],
             self.program_edited[programs],
         )
 
@@ -256,15 +253,17 @@ def collect_features(
     key = f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"
     kept = None if cache is None else FeatureCache(cache, key)
     features = read_features(model, texts, encodings, layers, statistics=statistics, cache=kept)
+    cut = [parts(text) for text in texts]
     layouts = [
-        token_layout(text, encoding.starts, encoding.ends, parts(text))
-        for text, encoding in zip(texts, encodings, strict=True)
+        token_layout(text, encoding.starts, encoding.ends, spans)
+        for text, encoding, spans in zip(texts, encodings, cut, strict=True)
     ]
     if layout:
         features = np.concatenate(
             [np.concatenate([each.columns for each in layouts]).astype(np.float16), features], axis=1
         )
-    labels = [_labels(*each) for each in zip(programs, given, encodings, layouts, strict=True)]
+    counts = [len(spans) for spans in cut]
+    labels = [_labels(*each) for each in zip(programs, given, encodings, layouts, counts, strict=True)]
     return _join_features(features, labels, programs)
 
 
@@ -279,9 +278,12 @@ class _Labels:
     line_edited: NDArray[np.bool_]
     line_scored: NDArray[np.bool_]
     layout: TokenLayout
+    part_count: int
 
 
-def _labels(program: LabelledProgram, given: ModelText, encoding: Encoding, layout: TokenLayout) -> _Labels:
+def _labels(
+    program: LabelledProgram, given: ModelText, encoding: Encoding, layout: TokenLayout, part_count: int
+) -> _Labels:
     token_line, lines = token_lines(given.text, encoding.starts, encoding.ends)
     first, last = np.array(lines, dtype=np.int64).reshape(-1, 2).T
     line_start, line_end = given.spans_in_document(first, last)
@@ -296,6 +298,7 @@ def _labels(program: LabelledProgram, given: ModelText, encoding: Encoding, layo
         overlap_mask(line_start, line_end, edited),
         np.isin(line_start, scored),
         layout,
+        part_count,
     )
 
 
@@ -304,7 +307,7 @@ def _join_features(
 ) -> FeatureStore:
     token_counts = [len(each.token_line) for each in labels]
     line_counts = [len(each.line_edited) for each in labels]
-    part_counts = [len(each.layout.characters) for each in labels]
+    part_counts = [each.part_count for each in labels]
     first_lines, first_parts = (np.cumsum([0, *counts[:-1]]) for counts in (line_counts, part_counts))
     shifted = [
         np.where(each.token_line == OFF_LINE, OFF_LINE, each.token_line + first)
@@ -324,7 +327,6 @@ def _join_features(
         np.concatenate([each.layout.line_part + first for each, first in zip(labels, first_parts, strict=True)]),
         np.concatenate([each.layout.looks for each in labels]),
         np.repeat(np.arange(len(labels)), part_counts),
-        np.concatenate([each.layout.characters for each in labels]),
         np.array([not program.passed for program in programs], dtype=np.bool_),
     )
 

@@ -80,7 +80,7 @@ def fit_calibration(
         return loss
 
     # From zero the method's own first steps would be tiny; a step of half is a factor of 1.6 in each parameter.
-    count = _PARAMETERS if looks is not None else _PARAMETERS - 1
+    count = 4 if looks is None else 5
     first = np.concatenate([np.zeros((1, count)), 0.5 * np.eye(count)])
     options = {"xatol": 1e-4, "fatol": 1e-8, "maxiter": 2000, "initial_simplex": first}
     found = minimize(objective, first[0], method="Nelder-Mead", options=options)
@@ -167,15 +167,10 @@ def _in_pieces(store: FeatureStore, columns: NDArray[np.int64] | None) -> Iterat
         first = last
 
 
-_PARAMETERS = 6
-_FARTHEST = 3.0
-
-
 def _unpack(parameters: NDArray[np.float64]) -> tuple[Calibration, float]:
-    """Logarithms keep the first four positive; bounds keep a strange fit finite."""
+    """Logarithms keep the parameters of the map positive; bounds keep a strange fit finite."""
     theta, scale, power, document = np.exp(np.clip(parameters[:4], -7, 5)).tolist()
-    length, strength = np.clip(np.append(parameters[4:], 0.0)[:2], -_FARTHEST, _FARTHEST).tolist()
-    return Calibration(theta, scale, power, document, length), strength
+    return Calibration(theta, scale, power, document), float(parameters[4]) if len(parameters) > 4 else 0.0
 
 
 def scaled_by_text(
@@ -189,7 +184,7 @@ def scaled_by_text(
     `belief` float64[parts of the store], as in fit_calibration.
     """
     totals = _sums(hazards, store.token_part, len(store.part_program))
-    return hazards * calibration.factor(totals, belief, store.part_characters)[store.token_part]
+    return hazards * calibration.factor(totals, belief)[store.token_part]
 
 
 def _sums(hazards: NDArray[np.float64], owner: NDArray[np.int64], owners: int) -> NDArray[np.float64]:

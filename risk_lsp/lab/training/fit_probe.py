@@ -127,9 +127,6 @@ def as_wholes(store: FeatureStore, *, layout: bool) -> FeatureStore:
         token_part=store.token_program,
         line_part=store.line_program,
         part_program=np.arange(len(store.program_edited)),
-        part_characters=np.bincount(store.part_program, store.part_characters, len(store.program_edited)).astype(
-            np.int64
-        ),
     )
 
 

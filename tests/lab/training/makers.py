@@ -94,7 +94,6 @@ def store_of(
         line_part=np.arange(len(line_edited)) // lines_per_program,
         line_looks=np.zeros((len(line_edited), LOOKS), dtype=np.float32),
         part_program=np.arange(len(line_edited) // lines_per_program),
-        part_characters=np.full(len(line_edited) // lines_per_program, 30 * lines_per_program, dtype=np.int64),
         program_edited=np.any(line_edited.reshape(-1, lines_per_program), axis=1),
     )
 

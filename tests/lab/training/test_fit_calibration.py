@@ -153,7 +153,7 @@ def test_the_program_that_ships_believes_a_text_as_far_as_it_was_calibrated_with
     store = learnt_texts(head, 3)
     reader = ProbeReader("hazard", tensors_of(head) | familiarity.tensors())
     columns, place = np.zeros((0, 0), dtype=np.float32), (store.token_part, store.line_part)
-    layout = TokenLayout(store.token_line, columns, *place, store.line_looks, store.part_characters)
+    layout = TokenLayout(store.token_line, columns, *place, store.line_looks)
 
     found = reader.belief(reader.standardise(store.features.astype(np.float32)), layout, len(store.part_program))
 

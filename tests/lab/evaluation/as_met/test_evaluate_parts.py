@@ -92,7 +92,8 @@ def test_each_source_is_left_out_and_the_mean_is_also_given_with_and_without_the
     rows = found(folder)["sources"]["columns"]["first"]
 
     assert list(rows) == ["mean", "mean, asked", "mean, bare", "one", "two"]
-    assert rows["mean"]["line_auc"][0] == pytest.approx(np.mean([rows[name]["line_auc"][0] for name in ("one", "two")]))
+    mean = np.mean([rows[name]["line_auc"][0] for name in ("one", "two")])
+    assert rows["mean"]["line_auc"][0] == pytest.approx(mean, abs=1e-4)  # figures have four places
 
 
 def test_a_source_with_few_known_fixes_is_learnt_from_and_not_left_out(folder: Path, tmp_path: Path) -> None:
