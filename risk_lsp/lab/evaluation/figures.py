@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray, base_rate, program_aucs, program_efforts, program_hits
 from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, four_digits, interval_figures
-from risk_lsp.lab.evaluation.reliability import RescaledScores, rescale
+from risk_lsp.lab.evaluation.reliability import RescaledScores, rescale, shifted_to_rate
 from risk_lsp.lab.span_tables import Level, SpanTable, shared_weights
 
 
@@ -163,6 +163,11 @@ def _technique_figures(
         found[f"bss_{name}"] = bootstrap.brier_skill_score(scores, edited)
         found[f"ece_{name}"] = bootstrap.expected_calibration_error(scores, edited)
         found[f"ece_adaptive_{name}"] = bootstrap.adaptive_calibration_error(scores, edited)
+    rate = base_rate(edited, records.weights)
+    if 0.0 < rate < 1.0 and 0.0 <= raw.min() and raw.max() <= 1.0:
+        known = shifted_to_rate(raw, rate, records.weights)
+        found["bss_at_rate"] = bootstrap.brier_skill_score(known, edited)
+        found["ece_at_rate"] = bootstrap.expected_calibration_error(known, edited)
     if technique != BASE_RATE:  # it gives no order; that of its folds means nothing
         found["auc"] = bootstrap.auc(raw, edited)
     if level in _WITHIN:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
@@ -168,6 +170,20 @@ def platt_apply(p: ArrayLike, scaling: PlattScaling) -> FloatArray:
     """Corrected probabilities float64[n]."""
     z = scaling.slope * _logit(np.asarray(p, dtype=np.float64)) + scaling.intercept
     return np.asarray(np.exp(-np.logaddexp(0.0, -z)), dtype=np.float64)  # 1 / (1 + exp(-z)) may overflow
+
+
+def shifted_to_rate(p: ArrayLike, rate: float, weights: ArrayLike) -> FloatArray:
+    """Probabilities float64[n], all with the same shift of their log-odds, such that their weighted mean is `rate`.
+
+    What is left of them when the base rate of a place is known. 0 < rate < 1; `weights` float64[n], not all 0.
+    """
+    log_odds, shares = _logit(np.asarray(p, dtype=np.float64)), np.asarray(weights, dtype=np.float64)
+
+    def excess(shift: float) -> float:
+        return float(np.average(expit(log_odds + shift), weights=shares)) - rate
+
+    bound = float(np.abs(log_odds).max()) + abs(float(_logit(rate)))
+    return np.asarray(expit(log_odds + brentq(excess, -bound - 1.0, bound + 1.0)), dtype=np.float64)
 
 
 def isotonic_fit(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> IsotonicRegression:

@@ -105,6 +105,8 @@ _MEASURES = {
     ("line", "bss_raw"): "line_bss_raw",
     ("line", "bss_platt"): "line_bss_platt",
     ("line", "ece_raw"): "line_ece_raw",
+    ("line", "bss_at_rate"): "line_bss_at_rate",
+    ("line", "ece_at_rate"): "line_ece_at_rate",
     ("program", "auc"): "program_auc",
     ("program", "bss_platt"): "program_bss_platt",
     ("program", "ece_raw"): "program_ece_raw",
@@ -137,7 +139,7 @@ def measures_of(levels: Mapping[str, Mapping[str, Mapping[str, Any]]], technique
         measure: levels[level][technique][statistic]
         for (level, statistic), measure in _MEASURES.items()
         if level in levels and statistic in levels[level].get(technique, {})
-        if not (technique == LENGTH and statistic.endswith("raw"))
+        if not (technique == LENGTH and statistic.endswith(("raw", "at_rate")))
     }
 
 

@@ -151,6 +151,8 @@ _LEVELS = (
     ("line_bss_platt", "line BSS Platt"),
     ("line_bss_raw", "line BSS raw"),
     ("line_ece_raw", "line ECE raw"),
+    ("line_bss_at_rate", "line BSS at its rate"),
+    ("line_ece_at_rate", "line ECE at its rate"),
     ("program_auc", "program AUC"),
     ("program_bss_platt", "program BSS Platt"),
     ("program_ece_raw", "program ECE raw"),
@@ -185,10 +187,12 @@ SECTIONS = {
     parts.SOURCES: Section(
         "Sources held out",
         "Each kind of source is left out in turn: a probe is fitted to the others, with the bundle's model frozen, and"
-        " judged on the source that it never saw. The mean gives every source the same weight.",
+        ' judged on the source that it never saw. The mean gives every source the same weight. "At its rate": all'
+        " log-odds of a source get the one shift that makes their mean probability the source's own rate, as a place"
+        " whose rate is known does.",
         _LEVELS,
         ("mean", "mean, asked", "mean, bare"),
-        6,
+        8,
     ),
     parts.CONDITIONS: Section(
         "With and without the statement",
