@@ -164,7 +164,7 @@ def _technique_figures(
         found[f"ece_{name}"] = bootstrap.expected_calibration_error(scores, edited)
         found[f"ece_adaptive_{name}"] = bootstrap.adaptive_calibration_error(scores, edited)
     rate = base_rate(edited, records.weights)
-    if 0.0 < rate < 1.0 and 0.0 <= raw.min() and raw.max() <= 1.0:
+    if 0.0 < rate < 1.0 and raw.min() >= 0.0 and raw.max() <= 1.0:
         known = shifted_to_rate(raw, rate, records.weights)
         found["bss_at_rate"] = bootstrap.brier_skill_score(known, edited)
         found["ece_at_rate"] = bootstrap.expected_calibration_error(known, edited)

@@ -18,6 +18,7 @@ from risk_lsp.lab.evaluation.reliability import (
     platt_fit,
     reliability_table,
     rescale,
+    shifted_to_rate,
 )
 from tests.lab.evaluation.strategies import Scored, scored_records
 
@@ -119,6 +120,16 @@ def test_corrected_scores_are_probabilities_strictly_between_0_and_1(records: Sc
 @given(st.lists(st.floats(0.001, 0.999), min_size=1))
 def test_slope_one_without_intercept_changes_nothing(p: list[float]) -> None:
     assert platt_apply(p, PlattScaling(1.0, 0.0)) == pytest.approx(p)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(0.01, 0.99))
+def test_one_shift_of_all_log_odds_brings_the_mean_to_a_rate_and_keeps_the_order(p: list[float], rate: float) -> None:
+    scores, weights = np.array(p), np.arange(1.0, len(p) + 1)
+
+    shifted = shifted_to_rate(scores, rate, weights)
+
+    assert np.average(shifted, weights=weights) == pytest.approx(rate, abs=1e-6)
+    assert (np.diff(shifted[np.argsort(scores)]) >= 0).all()
 
 
 def test_isotonic_regression_pools_violators_by_hand() -> None:

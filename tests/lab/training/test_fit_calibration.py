@@ -13,13 +13,14 @@ from risk_lsp.lab.training.feature_store import FeatureStore, WeightedPrograms
 from risk_lsp.lab.training.fit_calibration import (
     fit_calibration,
     fit_familiarity,
+    fit_looks,
     part_belief,
     scaled_by_text,
     token_values,
 )
 from risk_lsp.lab.training.heads import HazardHead, tensors_of
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.probe.layout import TokenLayout
+from risk_lsp.probe.layout import LOOKS, TokenLayout, weigh_lines
 from risk_lsp.probe.token_hazards import ProbeReader
 from tests.lab.training.makers import evenly, store_of, weighted
 from tests.probe.tiny import random_head
@@ -166,3 +167,26 @@ def test_without_belief_every_text_has_the_same_total(head: HazardHead) -> None:
     scaled = scaled_by_text(token_values(head, store), store, Calibration(document=1.7), np.zeros(PROGRAMS))
 
     np.testing.assert_allclose(np.bincount(store.token_part, scaled), 1.0)
+
+
+def test_looks_that_edited_lines_have_are_found_and_count_as_far_as_they_tell(head: HazardHead) -> None:
+    store = simulated(head, Calibration())
+    random = np.random.default_rng(5)
+    looks = random.normal(size=(PROGRAMS * LINES, LOOKS)).astype(np.float32)
+    hazards = token_values(head, store)
+    weighed = weigh_lines(hazards, store.token_line, store.line_part, 1.5 * looks[:, 2].astype(np.float64))
+    by_line = np.bincount(store.token_line, weighed).astype(np.float64)
+    edited = random.random(len(by_line)) < Calibration(scale=0.1).probability(by_line)
+    program = np.any(edited.reshape(-1, LINES), axis=1)
+    seen = replace(store, line_looks=looks, line_edited=edited, token_edited=np.repeat(edited, TOKENS))
+    data = evenly(replace(seen, program_edited=program))
+
+    weights = fit_looks(data)
+    _, strength = fit_calibration(hazards, data, looks=looks @ weights)
+
+    assert np.abs(weights).argmax() == 2
+    assert strength * weights[2] == pytest.approx(1.5, rel=0.3)
+
+
+def test_looks_that_no_line_differs_in_get_no_say(head: HazardHead) -> None:
+    assert not fit_looks(evenly(simulated(head, Calibration()))).any()
