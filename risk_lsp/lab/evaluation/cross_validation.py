@@ -134,7 +134,7 @@ def fitted_probe(study: Study, training: Mask, calibrating: Mask, recipe: Recipe
         return FoldFit(values, Calibration(), fit.validation_losses, fit.head)
     learnt, held_out = (study.store.select(np.flatnonzero(mask)) for mask in (training, calibrating))
     belief = part_belief(fit_familiarity(fit.head, learnt, held_out, columns), fit.head, study.store, columns)
-    looks = study.store.line_looks @ fit_looks(data)
+    looks = study.store.line_looks @ fit_looks(_only_real(study, training))
     calibration, strength = fit_calibration(values, _only_real(study, calibrating), belief, looks)
     weighed = weigh_lines(values, study.store.token_line, study.store.line_part, strength * looks)
     return FoldFit(scaled_by_text(weighed, study.store, calibration, belief), calibration, fit.validation_losses)

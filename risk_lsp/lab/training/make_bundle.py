@@ -19,7 +19,7 @@ from risk_lsp.lab.training.feature_store import WeightedPrograms, collect_featur
 from risk_lsp.lab.training.fit_calibration import fit_calibration, fit_familiarity, fit_looks, part_belief, token_values
 from risk_lsp.lab.training.fit_probe import Recipe, as_wholes, fit_probe
 from risk_lsp.lab.training.heads import HazardProbe, MaxPoolHead, load_head, reader_of, tensors_of
-from risk_lsp.lab.training.labelled_programs import WRITTEN, ProbeData, read_ids, read_probe_data
+from risk_lsp.lab.training.labelled_programs import NATURAL, WRITTEN, ProbeData, read_ids, read_probe_data
 from risk_lsp.lab.training.library_programs import with_injected_bugs
 from risk_lsp.lab.training.probe_fit_command import recipe_from
 from risk_lsp.lab.training.training_documents import is_held_out
@@ -66,14 +66,14 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
     if tuned is not None:
         head: HazardProbe = tuned.head(model.width)
     else:
-        learnt, validation = _learnt_programs(model, training, recipe, args)
+        learnt, validation, natural = _learnt_programs(model, training, recipe, args)
         features = learnt.store.features.shape[1]
         head = (
             load_head(args.keep, args.architecture, features, args.members)
             if args.keep
             else _fit_head(learnt, validation, recipe)
         )
-        familiarity, looks = fit_familiarity(head, learnt.store, held_out.store), fit_looks(learnt)
+        familiarity, looks = fit_familiarity(head, learnt.store, held_out.store), fit_looks(learnt.only(natural))
         del learnt  # gigabytes
     belief = None if familiarity is None else part_belief(familiarity, head, held_out.store)
     log_factors = None if looks is None else held_out.store.line_looks @ looks
@@ -106,13 +106,17 @@ def make_bundle(args: argparse.Namespace) -> Manifest:
 
 def _learnt_programs(
     model: CodeModel, training: ProbeData, recipe: Recipe, args: argparse.Namespace
-) -> tuple[WeightedPrograms, NDArray[np.bool_]]:
-    """What a probe of the recipe learns from, each program as one part, and which of them only decide when to stop."""
+) -> tuple[WeightedPrograms, NDArray[np.bool_], NDArray[np.bool_]]:
+    """What a probe of the recipe learns from, each program as one part, and two masks of it, bool[programs].
+
+    The first: which only decide when to stop. The second: which no rule has put a bug into.
+    """
     layout = uses_layout(recipe.options.architecture)
     learnt = _with_injected(training, args.injected, args.seed)
     read = _collect_programs(model, learnt, recipe.layers, args, statistics=recipe.statistics, layout=layout)
     validation = np.array([is_held_out(program.group, VALIDATION_SHARE) for program in learnt.programs])
-    return replace(read, store=as_wholes(read.store, layout=layout)), validation
+    natural = np.array([program.kind in NATURAL for program in learnt.programs], dtype=np.bool_)
+    return replace(read, store=as_wholes(read.store, layout=layout)), validation, natural
 
 
 def _fit_head(learnt: WeightedPrograms, validation: NDArray[np.bool_], recipe: Recipe) -> HazardProbe:
