@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,7 @@ PLACE_COLUMNS = (0, 1, 2, 7)  # those that place_columns gives
 _WORDS = ("return", "if", "for", "def", "elif", "else", "while", "import", "from", "class", "try", "except", "break")
 _KINDS = ("keyword", "name", "number", "string", "sign", "nothing")
 FIRST_WORDS = (*_WORDS, *_KINDS)
+_STATEMENTS = frozenset(_WORDS)
 LOOKS = 5 + len(FIRST_WORDS)
 
 
@@ -111,22 +113,21 @@ def place_columns(
     )
 
 
-_LONGEST_WORD = 40
+_BEGINNING = re.compile(r"\s*(\w*)(.?)", re.DOTALL)
 
 
 def first_word(text: str) -> str:
-    """The kind of the first word of a text, one of FIRST_WORDS; a word is looked at up to its 40th character."""
-    text = text.lstrip()[:_LONGEST_WORD]
-    word = text[: next((place for place, sign in enumerate(text) if not (sign.isalnum() or sign == "_")), len(text))]
-    if word in _WORDS:
-        return word
+    """The kind of the first word of a text, one of FIRST_WORDS."""
+    match = _BEGINNING.match(text)
+    assert match is not None  # it matches nothing, too
+    word, sign = match.groups()
+    if word in _STATEMENTS:
+        return str(word)
     if keyword.iskeyword(word):
         return "keyword"
     if word:
         return "number" if word[0].isdigit() else "name"
-    if not text:
-        return "nothing"
-    return "string" if text[0] in "\"'" else "sign"
+    return "nothing" if not sign else "string" if sign in "\"'" else "sign"
 
 
 _STRONGEST = 10.0  # keeps a strange fit finite
