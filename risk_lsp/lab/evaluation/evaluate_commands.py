@@ -20,11 +20,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for evaluation.md, evaluation.json and images/")
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     parser.add_argument(
-        "--bundle",
-        type=Path,
-        metavar="PATH",
-        action="append",
-        help="a bundle to measure, one column each; may be given several times (default: the built-in one)",
+        "--bundle", type=Path, metavar="PATH", action="append", help="each has a column (default: the built-in one)"
     )
     parser.add_argument(
         "--parts",
@@ -36,11 +32,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--bugs", type=Path, metavar="FOLDER", help="pairs of a program with a bug and its fix: repairs_*.jsonl.xz"
     )
     parser.add_argument(
-        "--texts",
-        type=int,
-        default=300,
-        metavar="N",
-        help="programs, files, or bugs of a source, that a part beside `folds` reads at most (default 300)",
+        "--texts", type=int, default=300, metavar="N", help="texts that a part beside `folds` reads at most (300)"
     )
     parser.add_argument(
         "--samples", type=Path, nargs="+", default=[], metavar="FILE", help="programs of models, for multisampling"
@@ -54,19 +46,11 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "--per-group", type=int, default=8, help="passing and failing programs of one problem at most (default 8 each)"
     )
     parser.add_argument(
-        "--only",
-        type=Path,
-        metavar="FILE",
-        help="judge the programs whose ids it lists, one a line, and learn from them: for models that take long",
+        "--only", type=Path, metavar="FILE", help="judge, and learn from, the programs whose ids it lists, one a line"
     )
+    parser.add_argument("--members", type=int, metavar="N", help="probes of each fold (default: the bundle's)")
     parser.add_argument(
-        "--members", type=int, metavar="N", help="probes from N seeds in each fold (default: as many as the bundle has)"
-    )
-    parser.add_argument(
-        "--attempts",
-        type=Path,
-        metavar="FILE",
-        help="JSON of other probes that were tried, to be listed too",
+        "--attempts", type=Path, metavar="FILE", help="JSON of other probes that were tried, to be listed too"
     )
     parser.add_argument(
         "--cache",

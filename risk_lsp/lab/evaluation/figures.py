@@ -13,6 +13,7 @@ from risk_lsp.lab.evaluation.metrics import FloatArray, IntArray, base_rate, pro
 from risk_lsp.lab.evaluation.problem_bootstrap import ProblemBootstrap, four_digits, interval_figures
 from risk_lsp.lab.evaluation.reliability import RescaledScores, rescale, shifted_to_rate
 from risk_lsp.lab.span_tables import Level, SpanTable, shared_weights
+from risk_lsp.lab.training.labelled_programs import ProbeData
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class ProgramFacts:
     failing: NDArray[np.bool_]
     weights: FloatArray
     span_weights: FloatArray
+
+
+def program_facts(data: ProbeData) -> ProgramFacts:
+    """What figures need to know of each program."""
+    failing = np.array([not program.passed for program in data.programs], dtype=np.bool_)
+    return ProgramFacts(data.groups, failing, np.asarray(data.weights), np.asarray(data.span_weights))
 
 
 def level_records(

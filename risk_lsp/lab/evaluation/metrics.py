@@ -266,3 +266,14 @@ class _Programs:
         ranks = np.empty(len(order), dtype=np.int64)
         ranks[order] = np.arange(len(order)) - first[self.ids[order]]
         return ranks
+
+
+def improbability(log_probabilities: ArrayLike, first: IntArray, last: IntArray) -> FloatArray:
+    """1 minus the geometric mean of the probabilities of the tokens [first, last) of each span, float64[spans].
+
+    `log_probabilities` are in nats, one per token; a span without tokens scores 0 (arXiv 2512.24560).
+    """
+    sums = np.concatenate(([0.0], np.cumsum(log_probabilities, dtype=np.float64)))
+    # A log-probability is never above 0, but sums of many differ by rounding.
+    mean = np.minimum(sums[last] - sums[first], 0.0) / np.maximum(last - first, 1)
+    return np.asarray(1.0 - np.exp(mean), dtype=np.float64)

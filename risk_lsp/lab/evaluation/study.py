@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.figures import LevelRecords, ProgramFacts, level_records
+from risk_lsp.lab.evaluation.figures import LevelRecords, ProgramFacts, level_records, program_facts
+from risk_lsp.lab.evaluation.metrics import improbability
 from risk_lsp.lab.span_tables import LabelledText, Level, SpanTable, span_tables
 from risk_lsp.lab.training.feature_store import FeatureStore, collect_features
 from risk_lsp.lab.training.fit_probe import Recipe
@@ -69,23 +69,6 @@ def score_programs(engine: Engine, data: ProbeData) -> dict[Level, LevelRecords]
                     )
     facts = program_facts(data)
     return {level: level_records(level, table, facts, scores[level]) for level, table in tables.items()}
-
-
-def program_facts(data: ProbeData) -> ProgramFacts:
-    """What figures need to know of each program."""
-    failing = np.array([not program.passed for program in data.programs], dtype=np.bool_)
-    return ProgramFacts(data.groups, failing, np.asarray(data.weights), np.asarray(data.span_weights))
-
-
-def improbability(log_probabilities: NDArray[np.floating[Any]], first: Indices, last: Indices) -> Floats:
-    """1 minus the geometric mean of the probabilities of the tokens [first, last) of each span, float64[spans].
-
-    `log_probabilities` are in nats, one per token; a span without tokens scores 0 (arXiv 2512.24560).
-    """
-    sums = np.concatenate(([0.0], np.cumsum(log_probabilities, dtype=np.float64)))
-    # A log-probability is never above 0, but sums of many differ by rounding.
-    mean = np.minimum(sums[last] - sums[first], 0.0) / np.maximum(last - first, 1)
-    return np.asarray(1.0 - np.exp(mean), dtype=np.float64)
 
 
 @dataclass(frozen=True)

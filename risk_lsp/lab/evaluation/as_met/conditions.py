@@ -26,9 +26,10 @@ from risk_lsp.lab.evaluation.figures import (
     level_records,
     level_statistics,
     mean_figures,
+    program_facts,
     statistics_by_level,
 )
-from risk_lsp.lab.evaluation.study import FoldStore, program_facts, read_study
+from risk_lsp.lab.evaluation.study import FoldStore, read_study
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.span_tables import Level, SpanTable
 from risk_lsp.lab.training.fit_probe import Recipe
