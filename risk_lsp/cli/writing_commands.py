@@ -7,9 +7,11 @@ import asyncio
 import codecs
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
+import numpy as np
 from platformdirs import user_state_path
 
 from risk_lsp.cli.command_line import FINDINGS, OK, add_bundle_arguments, at_least_one, load_engine
@@ -18,7 +20,7 @@ from risk_lsp.files import write_whole
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.repair.chat import ChatProvider, HostedChat
 from risk_lsp.repair.embedded import EmbeddedProvider
-from risk_lsp.repair.execution import PICKS, PickedText
+from risk_lsp.repair.execution import Execution
 from risk_lsp.repair.model_questions import WorkerModel
 from risk_lsp.repair.orchestration import Provider, TwoProviders, repair, words_of_model
 from risk_lsp.repair.test_plan import TestPlan, find_tests
@@ -26,7 +28,7 @@ from risk_lsp.repair.tree import TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult, unified_diff
 from risk_lsp.report.wording import printable, shown_stage, write_all
 from risk_lsp.risk.presentation import percent
-from risk_lsp.risk.span_risk import WORKER_COMMAND
+from risk_lsp.risk.span_risk import WORKER_COMMAND, WritingTask, WrittenText
 from risk_lsp.sandbox.isolation import SandboxError
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.source_files import language_of, read_source
@@ -233,6 +235,36 @@ def _apply(result: RepairResult, path: Path, text: str) -> None:
     print(f"written: {path}", file=sys.stderr)
 
 
+PickBy = Literal["lowest-risk", "likeliest"]
+PICKS: tuple[PickBy, ...] = get_args(PickBy)
+
+
+class PickedText(NamedTuple):
+    """A text of several. passes: for each of them, the picked one first, whether the tests pass; None without tests."""
+
+    text: WrittenText
+    passes: tuple[bool, ...] | None
+
+    @property
+    def at_random(self) -> float | None:
+        """pass@1 of a text picked at random: the share of those that pass; None without tests."""
+        return None if self.passes is None else float(np.mean(self.passes))
+
+
+async def pick(texts: Sequence[WrittenText], program: str, end: int, by: PickBy, tests: TestPlan | None) -> PickedText:
+    """Take one of the texts, at least one, written in a program in front of `end`; all are run with the tests.
+
+    by: "lowest-risk" takes the one with the lowest probability that it has to be edited, "likeliest" the one whose
+    tokens were the likeliest on average. SandboxError where nothing can be run.
+    """
+    texts = sorted(texts, key=lambda text: text.probability if by == "lowest-risk" else -text.log_probability)
+    if tests is None:
+        return PickedText(texts[0], None)
+    programs = [program[: text.start] + text.text + program[end:] for text in texts]
+    async with Execution(tests) as execution:
+        return PickedText(texts[0], tuple([await execution.confirms(each) for each in programs]))
+
+
 _MOST_TOKENS = 256
 
 
@@ -252,15 +284,8 @@ def add_generate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_generate(args: argparse.Namespace) -> int:
     """Write at one place; 0 if there is something to show and no test failed with it, 1 if not."""
-    from risk_lsp.errors import BadInput
-    from risk_lsp.repair.execution import pick
-    from risk_lsp.repair.test_plan import find_tests
-    from risk_lsp.repair.workbench import unified_diff
-    from risk_lsp.report.wording import write_all
-    from risk_lsp.risk.span_risk import WritingTask
     from risk_lsp.risk.writer import Writer
     from risk_lsp.text.extents import writing_place
-    from risk_lsp.text.source_files import language_of, read_source
 
     path, line = parse_target(args.target)
     if line is None:
@@ -284,8 +309,6 @@ def run_generate(args: argparse.Namespace) -> int:
 
 
 def _describe_pick(picked: PickedText, count: int, by: str) -> str:
-    from risk_lsp.risk.presentation import percent
-
     said = f"{percent(picked.text.probability)} likely to need an edit"
     if count > 1:
         said += f"; {by} of {count} different texts"

@@ -8,15 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Event
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, TypeVar, get_args
-
-import numpy as np
+from typing import NamedTuple, Protocol, TypeVar
 
 from risk_lsp.repair import harness
 from risk_lsp.repair.harness import NO_EVIDENCE, Evidence, plugin_modules, read_evidence, trim_output, watched_tests
 from risk_lsp.repair.test_plan import TestPlan, WorkspaceCopy
 from risk_lsp.repair.tree import NodeVerdict
-from risk_lsp.risk.span_risk import WrittenText
 from risk_lsp.sandbox.isolation import NO_MORE, PRELOADED, Limits, Outcome, View
 from risk_lsp.sandbox.sandbox import Sandbox
 from risk_lsp.sandbox.verdicts import SCREEN_LIMITS, Problem, Screen, script_with_tests
@@ -201,33 +198,3 @@ def failed_verdict(outcome: Outcome, evidence: Evidence) -> NodeVerdict:
     if outcome.status == "timeout":
         failure = f"{failure}\nIt did not end within the time that it was given.".strip()
     return NodeVerdict(False, reason, failure)
-
-
-PickBy = Literal["lowest-risk", "likeliest"]
-PICKS: tuple[PickBy, ...] = get_args(PickBy)
-
-
-class PickedText(NamedTuple):
-    """A text of several. passes: for each of them, the picked one first, whether the tests pass; None without tests."""
-
-    text: WrittenText
-    passes: tuple[bool, ...] | None
-
-    @property
-    def at_random(self) -> float | None:
-        """pass@1 of a text picked at random: the share of those that pass; None without tests."""
-        return None if self.passes is None else float(np.mean(self.passes))
-
-
-async def pick(texts: Sequence[WrittenText], program: str, end: int, by: PickBy, tests: TestPlan | None) -> PickedText:
-    """Take one of the texts, at least one, written in a program in front of `end`; all are run with the tests.
-
-    by: "lowest-risk" takes the one with the lowest probability that it has to be edited, "likeliest" the one whose
-    tokens were the likeliest on average. SandboxError where nothing can be run.
-    """
-    texts = sorted(texts, key=lambda text: text.probability if by == "lowest-risk" else -text.log_probability)
-    if tests is None:
-        return PickedText(texts[0], None)
-    programs = [program[: text.start] + text.text + program[end:] for text in texts]
-    async with Execution(tests) as execution:
-        return PickedText(texts[0], tuple([await execution.confirms(each) for each in programs]))

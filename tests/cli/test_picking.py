@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from risk_lsp.cli.writing_commands import PickBy, pick
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.repair.execution import PickBy, pick
 from risk_lsp.repair.test_plan import find_tests
 from risk_lsp.risk.risk_map import RiskMap
 from risk_lsp.risk.span_risk import PartialRisk, WrittenText
