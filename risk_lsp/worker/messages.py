@@ -1,4 +1,4 @@
-"""Messages between the server and its worker process, and the questions and answers that they carry.
+"""Messages between the server and its worker process, the questions and answers that they carry, and the process.
 
 A message is a JSON header and raw arrays. Its frame is the magic bytes, the header's length, the arrays' total length
 (both little endian), the header as UTF-8 JSON, and the arrays' bytes one after the other in C order. Neither side ever
@@ -7,19 +7,23 @@ unpickles anything.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
+import logging
+import os
+import signal
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.errors import RiskError, WorkerError
-
-if TYPE_CHECKING:
-    import asyncio
+import risk_lsp
+from risk_lsp.errors import BadInput, RiskError, WorkerError
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -165,3 +169,198 @@ class Request:
         """Answer with an error, if somebody still waits."""
         if not self.answer.done():
             self.answer.set_exception(error)
+
+
+logger = logging.getLogger(__name__)
+
+# Not the user's folder: `python -m` imports from the current directory first, and a workspace must not supply code.
+_FOLDER = Path(risk_lsp.__file__).parent.parent
+_STREAM_BUFFER = 1 << 20
+_LAST_WORDS_SECONDS = 1.0
+_LOGGED_LINES = 200
+_LOGGED_LINE_LENGTH = 500
+
+
+class LoadRefused(Exception):
+    """The worker cannot be started, or says that it cannot load; trying again would not help."""
+
+    def __init__(self, error: WorkerError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class WorkerProcess:
+    """A running child with pipes, leader of its own process group. Make one with `start`."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        self._process = process
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self._draining = asyncio.ensure_future(_log_lines(process.stderr))
+        self._arrival: asyncio.Future[Message] | None = None
+
+    @classmethod
+    async def start(cls, command: Sequence[str]) -> WorkerProcess:
+        """Start `command`. Raises LoadRefused if there is no such program."""
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                limit=_STREAM_BUFFER,
+                cwd=_FOLDER,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LoadRefused(WorkerError(f"{command[0]} cannot be started", "check the installation")) from error
+        return cls(process)
+
+    async def load(self, options: dict[str, Any], seconds: float) -> dict[str, Any]:
+        """Have the worker load; returns what it says it has loaded.
+
+        Raises LoadRefused if it says that it cannot, and WorkerError if it ends, or takes longer than `seconds`.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        await self._send(Message("load", {"options": options}))
+        reply = await self._next_message(deadline, f"was not ready after {seconds:.0f} s")
+        if reply.kind == "failed":
+            raise LoadRefused(WorkerError(reply.fields["message"], reply.fields["hint"]))
+        if reply.kind != "ready":
+            raise _unasked_error(reply)
+        description: dict[str, Any] = reply.fields["description"]
+        return description
+
+    async def answer(self, request: Request, seconds: float) -> None:
+        """Have one question answered.
+
+        Raises WorkerError if the worker does not survive the question, or takes longer than `seconds`; the asker gets
+        that error, too.
+        """
+        try:
+            await self._send(Message(request.kind, {"id": request.id, **request.fields()}))
+            message = await self._reply_to(request, seconds)
+        except WorkerError as error:
+            request.fail(error)
+            raise
+        except BaseException:
+            request.fail(WorkerError("the worker was restarted or stopped meanwhile", "ask again"))
+            raise
+        if message.kind == "error":
+            kind = BadInput if message.fields["refused"] else WorkerError
+            request.fail(kind(message.fields["message"], message.fields["hint"]))
+        elif not request.answer.done():
+            request.answer.set_result(ScoredArrays(message.fields["header"], dict(message.arrays)))
+
+    async def watch(self, until: asyncio.Event) -> None:
+        """Wait for the event. Raises WorkerError if the worker ends meanwhile, or sends something."""
+        happened, arrival = asyncio.ensure_future(until.wait()), self._next_arrival()
+        either: set[asyncio.Future[Any]] = {happened, arrival}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            happened.cancel()
+        if arrival.done():
+            raise _unasked_error(arrival.result())
+
+    async def _reply_to(self, request: Request, seconds: float) -> Message:
+        """The last message that answers the request; parts before it are passed on."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while True:
+            arrival = self._next_arrival()
+            either: set[asyncio.Future[Any]] = {arrival, request.answer}
+            await asyncio.wait(either, timeout=deadline - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+            if request.answer.cancelled() and not arrival.done():
+                # The worker may not have begun. If it has, its reply is awaited all the same, and dropped.
+                await self._send(Message("cancel", {"id": request.id}))
+            message = await self._next_message(deadline, f"took longer than {seconds:.0f} s over a text")
+            if message.kind not in ("part", "result", "error") or message.fields["id"] != request.id:
+                raise _unasked_error(message)
+            if message.kind != "part":
+                return message
+            if not request.answer.done():
+                request.on_part(ScoredArrays(message.fields["header"], dict(message.arrays)))
+
+    async def _next_message(self, deadline: float, late: str) -> Message:
+        arrival = self._next_arrival()
+        await asyncio.wait({arrival}, timeout=deadline - asyncio.get_running_loop().time())
+        if not arrival.done():
+            raise WorkerError(f"the worker {late}", "it is started again")
+        self._arrival = None
+        return arrival.result()
+
+    def _next_arrival(self) -> asyncio.Future[Message]:
+        """The next message, or a WorkerError if the worker ends or sends something else than messages."""
+        if self._arrival is None:
+            self._arrival = asyncio.ensure_future(self._receive())
+        return self._arrival
+
+    async def _receive(self) -> Message:
+        try:
+            header_length, arrays_length = unpack_prefix(await self._stdout.readexactly(PREFIX_LENGTH))
+            return unpack(await self._stdout.readexactly(header_length), await self._stdout.readexactly(arrays_length))
+        except (asyncio.IncompleteReadError, OSError) as error:
+            raise WorkerError(*await self._last_words()) from error
+
+    async def _send(self, message: Message) -> None:
+        try:
+            self._stdin.write(pack(message))
+            await self._stdin.drain()
+        except (OSError, RuntimeError) as error:  # RuntimeError: the transport is closed already
+            raise WorkerError(*await self._last_words()) from error
+
+    async def stop(self, grace: float = 1.0) -> None:
+        """Ask the worker to end, wait `grace` seconds, and kill whatever is left of its process group."""
+        if self._arrival is not None and not self._arrival.cancel() and not self._arrival.cancelled():
+            self._arrival.exception()  # nobody is going to look at it
+        try:
+            with contextlib.suppress(WorkerError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._say_goodbye(), grace)
+        finally:
+            # The group outlives its leader while a grandchild runs.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            # Bounded: a grandchild that left the group may hold the pipes open.
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.gather(self._process.wait(), self._draining), _LAST_WORDS_SECONDS)
+
+    async def _say_goodbye(self) -> None:
+        if self._process.returncode is None:
+            await self._send(Message("shutdown"))
+            self._stdin.close()
+        await self._process.wait()
+
+    async def _last_words(self) -> tuple[str, str]:
+        """Message and hint for a worker that is gone or about to be."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._process.wait(), _LAST_WORDS_SECONDS)
+        code = self._process.returncode
+        if code == -signal.SIGKILL:
+            return "the worker was killed", "the machine may have run out of memory; it is started again"
+        how = "closed its pipes" if code is None else f"ended with {'signal' if code < 0 else 'status'} {abs(code)}"
+        return f"the worker {how}", "it is started again; the log may say more"
+
+
+async def _log_lines(stream: asyncio.StreamReader) -> None:
+    """Log what a worker prints, up to a bound, and read the rest away so that the pipe never fills up."""
+    count = 0
+    rest = b""
+    while block := await stream.read(1 << 16):
+        if count >= _LOGGED_LINES:
+            continue
+        *lines, rest = (rest + block).split(b"\n")
+        for line in lines[: _LOGGED_LINES - count]:
+            logger.info("worker: %s", line[:_LOGGED_LINE_LENGTH].decode("utf-8", "replace").rstrip())
+        count += len(lines)
+        rest = rest[:_LOGGED_LINE_LENGTH]
+        if count >= _LOGGED_LINES:
+            logger.info("worker: (further output is dropped)")
+    if rest and count < _LOGGED_LINES:
+        logger.info("worker: %s", rest.decode("utf-8", "replace").rstrip())
+
+
+def _unasked_error(message: Message) -> WorkerError:
+    return WorkerError(f"the worker sent {message.kind} unasked", "it is started again")

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.worker.messages import PartCallback, Request, ScoredArrays
-from risk_lsp.worker.worker_process import LoadRefused, WorkerProcess
+from risk_lsp.worker.messages import LoadRefused, PartCallback, Request, ScoredArrays, WorkerProcess
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from risk_lsp.worker.messages import WorkerProcess
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
-from risk_lsp.worker.worker_process import WorkerProcess
 from tests.faults.conftest import Start
 from tests.server.documents.test_model_lifecycle import worker_pid
 from tests.server.lsp_client import PATIENCE, LspClient, ResponseError
