@@ -19,8 +19,11 @@ from risk_lsp.cli.command_line import main
 from risk_lsp.errors import BadInput, WorkerError
 from risk_lsp.lab.patches.labels import LABELS, read_labels
 from risk_lsp.lab.task_pool import RayCluster
+from tests.lab.evaluation.test_writing_study import TEST_GROUPS, problem
 from tests.lab.patches.building import build, write_inputs
 from tests.lab.pool_jobs import begun_on, noted, squares, squares_on_a_doomed_machine
+from tests.lab.training.makers import write_records
+from tests.repair.models import SUM
 from tests.sandbox.conftest import shared_sandbox
 
 __all__ = ["shared_sandbox"]
@@ -156,6 +159,20 @@ def test_a_build_on_a_cluster_finds_the_same_labels_and_goes_on_from_an_object_s
     assert labels(tmp_path / "again") == labels(tmp_path / "there")
 
 
+@pytest.mark.parametrize(
+    ("option", "named"),
+    [(["--weak-sandbox"], "--weak-sandbox"), (["--model", "m", "--base-url", "http://x"], "--model")],
+)
+def test_what_a_cluster_cannot_do_is_refused_with_the_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str], named: str
+) -> None:
+    arguments = [*write_inputs(tmp_path), "--ray", "auto", *option]
+
+    assert main(["patches", "build", str(tmp_path / "out"), *arguments]) == 2
+    said = capsys.readouterr().err
+    assert named in said and "hint: " in said
+
+
 def test_features_from_a_cluster_are_those_of_a_local_run(
     cluster: Any, second: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -177,3 +194,39 @@ def test_features_from_a_cluster_are_those_of_a_local_run(
     capsys.readouterr()
     assert main(["probe", "features", str(tmp_path / "there"), *arguments]) == 0
     assert ": 0 programs more" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("shared_sandbox")
+def test_repairs_measured_on_a_cluster_give_the_same_figures(cluster: Any, second: Any, tmp_path: Path) -> None:
+    task: dict[str, Any] = {
+        "benchmark": "own",
+        "prompt": "",
+        "entry_point": "add_all",
+        "test_kind": "append",
+        "license": "MIT",
+    }
+    task |= {"tests": "assert add_all([1, 2]) == 3\nassert add_all([]) == 0\n", "reference": None}
+    names = [{"task_id": f"Own/{n}", "group": f"Own/{n}"} for n in range(2)]
+    fix = {"program": SUM, "prompt_lines": 0, "verified": False}
+    write_records(tmp_path / "problems_own.jsonl.xz", [task | name for name in names])
+    write_records(tmp_path / "repairs_humanevalfix.jsonl.xz", [fix | name for name in names])
+    arguments = ["--data", str(tmp_path), "--sets", "humanevalfix", "--executions", "60"]
+
+    assert main(["evaluate", "repair", str(tmp_path / "here"), *arguments]) == 0
+    assert main(["evaluate", "repair", str(tmp_path / "there"), *arguments, "--ray", cluster.address]) == 0
+
+    here, there = (tmp_path / name / "figures.json" for name in ("here", "there"))
+    assert there.read_bytes() == here.read_bytes()
+    assert json.loads(here.read_text())["humanevalfix"]["repaired"] == 2
+
+
+@pytest.mark.usefixtures("shared_sandbox")
+def test_the_study_of_writing_on_a_cluster_writes_the_same_page(cluster: Any, second: Any, tmp_path: Path) -> None:
+    write_records(tmp_path / "problems_t.jsonl", [problem(group) for group in TEST_GROUPS[:3]])
+    arguments = ["--data", str(tmp_path), "--samples", "2", "--max-tokens", "8", "--resamples", "20", "--threads", "1"]
+
+    assert main(["evaluate", "writing", str(tmp_path / "here"), *arguments]) == 0
+    assert main(["evaluate", "writing", str(tmp_path / "there"), *arguments, "--ray", cluster.address]) == 0
+
+    for name in ("verdicts.jsonl", "writing-study.md", "writing-study.json"):
+        assert (tmp_path / "there" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()

@@ -183,6 +183,7 @@ def add_writing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-tokens", type=at_least_one, default=256, metavar="N", help="of a text (256)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resamples", type=at_least_one, default=2000, metavar="N", help="of the bootstrap (2000)")
+    add_ray_argument(parser)
     parser.add_argument("--threads", type=int)
 
 

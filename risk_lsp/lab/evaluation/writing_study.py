@@ -12,7 +12,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +29,7 @@ from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.patches.programs import problems_by_id
 from risk_lsp.lab.patches.sample_command import is_code
+from risk_lsp.lab.task_pool import RayCluster, TaskPool, ThisProcess
 from risk_lsp.lab.training.training_documents import split_of
 from risk_lsp.probe.manifest import bundle_path, read_manifest
 from risk_lsp.report.wording import shown_progress
@@ -111,22 +114,21 @@ def begun_problems(folder: Path, benchmarks: Collection[str], seed: int) -> list
 
 
 def draw(
-    begun: Sequence[Begun], load: Callable[[], Engine], options: Mapping[str, Any], store: Path
+    begun: Sequence[Begun], load: Callable[[], Engine], options: Mapping[str, Any], store: Path, pool: TaskPool
 ) -> list[DrawnProblem]:
     """What is written for the problems, in their order; what `store` lacks is appended there as soon as it is written.
 
-    `load` is called if something is missing.
+    `load` is called in each process that writes.
     """
     known = {found.task_id: found for found in _read_drawn(store) if found.options == options}
     missing = [each for each in begun if each.problem.task_id not in known]
     if missing:
-        writer = Writer(load())
+        job = partial(_open_writer, load, options)
         with (
             shown_progress(sys.stderr, "problems written", len(missing)) as progress,
             store.open("a", encoding="utf-8") as file,
         ):
-            for done, each in enumerate(missing, start=1):
-                found = _draw_problem(writer, each, options)
+            for done, found in enumerate(pool.run(job, missing, in_order=True, say=progress.say), start=1):
                 known[found.task_id] = found
                 file.write(json.dumps(asdict(found)) + "\n")
                 file.flush()
@@ -143,6 +145,15 @@ def _read_drawn(store: Path) -> Iterator[DrawnProblem]:
             raise BadInput(
                 f"{where}: is nothing that was written for a problem ({error})", "name another folder"
             ) from None
+
+
+@contextmanager
+def _open_writer(
+    load: Callable[[], Engine], options: Mapping[str, Any]
+) -> Iterator[Callable[[Begun], Iterator[DrawnProblem]]]:
+    engine = load()
+    # A writer of its own for each problem: one that remembers an earlier problem has other rounding errors.
+    yield lambda begun: iter([_draw_problem(Writer(engine), begun, options)])
 
 
 def _draw_problem(writer: Writer, begun: Begun, options: Mapping[str, Any]) -> DrawnProblem:
@@ -164,7 +175,7 @@ def _draw_problem(writer: Writer, begun: Begun, options: Mapping[str, Any]) -> D
     return DrawnProblem(task_id, dict(options), texts[0], texts[1:], round(time.monotonic() - started, 1))
 
 
-def judge_texts(begun: Sequence[Begun], found: Sequence[DrawnProblem], store: Path) -> list[list[bool]]:
+def judge_texts(begun: Sequence[Begun], found: Sequence[DrawnProblem], store: Path, pool: TaskPool) -> list[list[bool]]:
     """Whether each text of each problem passes the tests, the likeliest one first.
 
     Programs run in the sandbox, each once; verdicts are appended to `store`. SandboxError where nothing can be run.
@@ -180,14 +191,12 @@ def judge_texts(begun: Sequence[Begun], found: Sequence[DrawnProblem], store: Pa
         if _key(each.problem, program) not in known
     }
     with (
-        Sandbox(TEST_LIMITS) as sandbox,
         shown_progress(sys.stderr, "programs run", len(missing)) as progress,
         store.open("a", encoding="utf-8") as file,
     ):
-        for done, (key, (problem, program)) in enumerate(missing.items(), start=1):
-            verdict = judge(sandbox, problem, program)
-            known[key] = verdict.passed
-            record = {"task_id": problem.task_id, "program": key, "passed": verdict.passed, "error": verdict.error}
+        judged = pool.run(_open_judge, missing.values(), in_order=True, say=progress.say)
+        for done, record in enumerate(judged, start=1):
+            known[record["program"]] = record["passed"]
             file.write(json.dumps(record) + "\n")
             file.flush()
             progress.show(done)
@@ -195,6 +204,18 @@ def judge_texts(begun: Sequence[Begun], found: Sequence[DrawnProblem], store: Pa
         [known[_key(each.problem, by_text[text.text])] for text in drawn.texts]
         for each, by_text, drawn in zip(begun, programs, found, strict=True)
     ]
+
+
+@contextmanager
+def _open_judge() -> Iterator[Callable[[tuple[Problem, str]], Iterator[dict[str, Any]]]]:
+    with Sandbox(TEST_LIMITS) as sandbox:
+
+        def judge_one(task: tuple[Problem, str]) -> Iterator[dict[str, Any]]:
+            problem, verdict = task[0], judge(sandbox, *task)
+            told = {"passed": verdict.passed, "error": verdict.error}
+            yield {"task_id": problem.task_id, "program": _key(*task), **told}
+
+        yield judge_one
 
 
 def _key(problem: Problem, program: str) -> str:
@@ -330,12 +351,11 @@ def study(args: argparse.Namespace) -> None:
     with Sandbox() as sandbox:
         sandbox.run("pass")  # says at once if programs cannot be run here
     args.out.mkdir(parents=True, exist_ok=True)
-
-    def load() -> Engine:
-        return Engine.load(bundle, threads=args.threads, whole_model=True)
-
-    found = draw(begun, load, options, args.out / "texts.jsonl")
-    passed = judge_texts(begun, found, args.out / "verdicts.jsonl")
+    threads = args.threads if args.ray is None else args.threads or 1
+    load = partial(Engine.load, bundle.absolute(), threads=threads, whole_model=True)
+    pool = ThisProcess() if args.ray is None else RayCluster(args.ray, cpus=threads or 1)
+    found = draw(begun, load, options, args.out / "texts.jsonl", pool)
+    passed = judge_texts(begun, found, args.out / "verdicts.jsonl", pool)
     benchmarks = Counter(each.problem.benchmark for each in begun)
     figures = {"benchmarks": dict(benchmarks.most_common()), **figures_of(found, passed, args.resamples)}
     (args.out / "writing-study.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

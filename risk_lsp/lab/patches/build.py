@@ -242,6 +242,8 @@ def run_build(args: argparse.Namespace) -> int:
         raise BadInput(f"--max-share {args.max_share} is not a share", "give a number above 0, up to 1")
     if args.trust_known and not args.known:
         raise BadInput("--trust-known has no labels to trust", "name them with --known")
+    if args.ray is not None and args.model is not None:
+        raise BadInput("--model is asked from one machine, with the key that is there", "leave out --ray, or --model")
     if args.ray is not None and args.weak_sandbox:
         raise BadInput("--weak-sandbox is for one's own machine", "install bubblewrap on those of the cluster")
     options = BuildOptions(
