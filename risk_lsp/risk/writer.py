@@ -15,7 +15,7 @@ from risk_lsp.model.tokenizer import Encoding
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.span_risk import PartialRisk, WritingTask, WrittenText, spans_of_tokens
 from risk_lsp.text.document import Span
-from risk_lsp.text.extents import EndOfWriting, written_from
+from risk_lsp.text.extents import EndOfWriting, first_indentation, written_from
 from risk_lsp.text.normal_form import ModelText
 from risk_lsp.text.structure import sections
 
@@ -56,6 +56,7 @@ class Writer:
         """
         text, start = task.text, written_from(task.text, task.start)
         blanks = text[start : task.start]
+        begins = blanks + (first_indentation(text, start) if task.extent == "function" else "")
         end = EndOfWriting(text, start, task.start, task.extent, task.language_id)
         model = self._engine.model
         room = max(1, model.context - task.max_tokens - len(model.tokenizer.prefix) - 3)
@@ -73,7 +74,7 @@ class Writer:
             return []
         run, decoding = self._reader.begin(around.token_ids)
         seeds = [None, *range(task.seed, task.seed + task.count - 1)]
-        prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, blanks)
+        prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, begins)
         layers = self._engine.manifest.layers
 
         def tell(so_far: Continuation) -> None:

@@ -81,6 +81,20 @@ def body_place(text: str, offset: int) -> Span | None:
     return Span(len(text[: code[0].start].rstrip()), code[-1].end) if code else Span(end, end)
 
 
+def first_indentation(text: str, place: int) -> str:
+    """What a body at a place begins with: a line end and its indentation behind a header or docstring, nothing on a
+    line of its own. Small models would go on behind the docstring, or at the margin. The last blank is left to the
+    word behind it.
+    """
+    line = text[_line_start(text, place) : place]
+    content = line.strip()
+    if not content:
+        return ""
+    blanks = line[: len(line) - len(line.lstrip())]
+    deeper = ("\t" if "\n\t" in text else "    ") if content.endswith(":") else ""
+    return f"\n{blanks}{deeper}".removesuffix(" ")
+
+
 def written_from(text: str, place: int) -> int:
     """Where a model should begin so that what it writes goes on at `place`: before the blanks that are there.
 

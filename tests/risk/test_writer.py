@@ -139,3 +139,11 @@ def test_written_texts_travel_whole(engine: Engine) -> None:
     assert [each.text for each in arrived] == [each.text for each in found]
     assert [each.probability for each in arrived] == [each.probability for each in found]
     assert [each.risk.known for each in arrived] == [each.risk.known for each in found]
+
+
+def test_a_body_behind_a_docstring_begins_on_a_line_of_its_own(writing_model: Path, tmp_path: Path) -> None:
+    engine = Engine.load(save_tiny_bundle(tmp_path / "tiny", writing_model), threads=1, whole_model=True)
+    text = 'def first(values):\n    """The first of some values."""'
+    found = Writer(engine).write(WritingTask(text, len(text), len(text), "function", count=8, max_tokens=24))
+    assert found
+    assert all(each.text.startswith("\n   ") for each in found)

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from risk_lsp.errors import BadInput
-from risk_lsp.text.extents import EndOfWriting, Extent, body_place, extent_at, writing_place, written_from
+from risk_lsp.text.extents import (
+    EndOfWriting,
+    Extent,
+    body_place,
+    extent_at,
+    first_indentation,
+    writing_place,
+    written_from,
+)
 
 BODY = "def mean(values):\n    total = sum(values)\n    |"
 
@@ -135,3 +143,19 @@ def test_a_line_that_is_named_is_written_on_at_its_end() -> None:
     assert writing_place("def f():\n    pass\n", 1, "python") == ((8, 17), "function")
     with pytest.raises(BadInput, match="none with the number 9"):
         writing_place("x = 1\n", 9, "python")
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        ("def f():", "\n   "),
+        ("class C:\n    def f(self):", "\n       "),
+        ("class C:\n\tdef f(self):", "\n\t\t"),
+        ('def f():\n    """One."""', "\n   "),
+        ('def f():\n\t"""One."""', "\n\t"),
+        ("def f():\n", ""),
+        ("def f():\n    ", ""),
+    ],
+)
+def test_a_body_begins_on_a_line_of_its_own_whose_last_blank_is_the_next_word_s(text: str, begins: str) -> None:
+    assert first_indentation(text, len(text)) == begins

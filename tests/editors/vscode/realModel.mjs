@@ -81,6 +81,20 @@ export function realModelChecks(window, folders, root) {
       await window.command('View: Revert and Close Editor');
     }],
 
+    ['a picture of a body', async () => {
+      changeSettings(folders, { 'riskLsp.inlineCompletion': true, 'riskLsp.threshold': 0.1 });
+      await until('the settings', () => settingsAreChanged(folders));
+      await window.openFile('vowels.py');
+      await window.goToLine(1);
+      await window.codeAction('Write the body');
+      await until('the finished text', async () => (await window.previewRows())[0]?.text.includes('Tab accepts'), 120_000);
+      await window.screenshot('body-light', { clip: { ...EDITOR, width: 1_000, height: 110 } });
+      await window.page.keyboard.press('Escape');
+      await until('it to go', async () => (await window.previewRows()).length === 0);
+      changeSettings(folders, { 'riskLsp.inlineCompletion': null });
+      await window.command('View: Revert and Close Editor');
+    }],
+
     ['pictures of it', async () => {
       const lines = showLikeliest('interval_merging.py', { 'editor.hover.above': false });
       await window.goToLine(Math.max(1, Math.min(...lines) - 6)); // in sight, and not at the cursor

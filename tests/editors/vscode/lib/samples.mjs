@@ -49,6 +49,7 @@ SAMPLES['by-editor.py'] = FAULTY;
 SAMPLES['by-endpoint.py'] = FAULTY;
 
 /** For pictures: what a person might write. */
+SAMPLES['vowels.py'] = 'def count_vowels(text):\n    """How many letters of the text are vowels."""\n';
 SAMPLES['digits.py'] = [
   'def digit_sum(number):',
   '    """The sum of the digits of a number.',
