@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+SHARED = 0o644  # the mode of a file that everybody may read
+
 
 def write_whole(path: Path, content: bytes, mode: int = 0o600) -> None:
     """Replace a file in one step: whoever reads it sees the old content or the new one, never a part.

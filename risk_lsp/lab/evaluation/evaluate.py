@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from risk_lsp.errors import BadInput
+from risk_lsp.files import SHARED, write_whole
 from risk_lsp.lab.evaluation.as_met.conditions import measures_of
 from risk_lsp.lab.evaluation.as_met.report_parts import (
     SIDE_BY_SIDE,
@@ -38,7 +39,6 @@ from risk_lsp.lab.evaluation.reliability import plot_reliability, reliability_ta
 from risk_lsp.lab.evaluation.report_markdown import evaluation_markdown
 from risk_lsp.lab.evaluation.rivals import Scores, ask_about, black_box_scores, read_answers
 from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_programs
-from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.span_tables import LEVELS, Level
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled_programs import NATURAL, WRITTEN, ProbeData, read_ids, read_probe_data
@@ -92,9 +92,9 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
                 found["command"] = _command(args)
             found["parts"][part] = with_part(found["parts"].get(part), measured) | {"command": _command(args)}
             text = json.dumps(found, indent=1, allow_nan=False) + "\n"
-            replace_file(args.out / "evaluation.json", text.encode())
+            write_whole(args.out / "evaluation.json", text.encode(), SHARED)
     report = evaluation_markdown(found, parts_markdown(found["parts"], found["command"]))
-    replace_file(args.out / "evaluation.md", report.encode())
+    write_whole(args.out / "evaluation.md", report.encode(), SHARED)
 
 
 def _read_earlier(path: Path) -> dict[str, Any]:

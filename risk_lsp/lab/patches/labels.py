@@ -14,9 +14,9 @@ from typing import Any
 from risk_lsp.edits.hunks import Hunk, apply_hunks, edited_spans
 from risk_lsp.edits.lexemes import read_code
 from risk_lsp.errors import BadInput
+from risk_lsp.files import SHARED, write_whole
 from risk_lsp.lab.json_lines import read_objects
 from risk_lsp.lab.patches.programs import Sample
-from risk_lsp.lab.patches.release import replace_file
 from risk_lsp.lab.patches.search import Patch
 from risk_lsp.sandbox.verdicts import Problem
 from risk_lsp.text.document import Span
@@ -170,7 +170,7 @@ def write_labels(folder: Path, records: Iterable[dict[str, Any]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for benchmark, labels in lines.items():
         text = "".join(json.dumps(label, sort_keys=True) + "\n" for label in labels)
-        replace_file(folder / f"{benchmark}{_SUFFIX}", lzma.compress(text.encode()))
+        write_whole(folder / f"{benchmark}{_SUFFIX}", lzma.compress(text.encode()), SHARED)
 
 
 def read_labels(paths: Iterable[Path]) -> dict[str, dict[str, Any]]:

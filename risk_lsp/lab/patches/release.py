@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import lzma
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from itertools import islice
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
+
+from risk_lsp.files import SHARED, write_whole
 
 # Shares of lines at which the table of coverage is read.
 _CAPS = (0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.75, 1.0)
@@ -59,12 +60,10 @@ def _figures(records: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "failing": len(records),
         "patched": len(patched),
-        "coverage": _four_digits(len(patched) / len(records)) if records else None,
-        "median_share_of_lines": _four_digits(median(lines)) if lines else None,
-        "quartiles_share_of_lines": [_four_digits(value) for value in quantiles(lines, n=4)]
-        if len(lines) > 1
-        else None,
-        "median_share_of_tokens": _four_digits(median(tokens)) if tokens else None,
+        "coverage": round(len(patched) / len(records), 4) if records else None,
+        "median_share_of_lines": round(median(lines), 4) if lines else None,
+        "quartiles_share_of_lines": [round(value, 4) for value in quantiles(lines, n=4)] if len(lines) > 1 else None,
+        "median_share_of_tokens": round(median(tokens), 4) if tokens else None,
         "median_hunks": median(len(patch["hunks"]) for patch in patched) if patched else None,
         "sources": dict(Counter(patch["source"] for patch in patched).most_common()),
     }
@@ -83,13 +82,9 @@ def _coverage(records: list[dict[str, Any]], cap: float) -> dict[str, Any]:
     ]
     within = [share for share in shares if share <= cap]
     return {
-        "coverage": _four_digits(len(within) / len(records)) if records else None,
-        "median_share_of_lines": _four_digits(median(within)) if within else None,
+        "coverage": round(len(within) / len(records), 4) if records else None,
+        "median_share_of_lines": round(median(within), 4) if within else None,
     }
-
-
-def _four_digits(value: float) -> float:
-    return round(value, 4)
 
 
 _INTRODUCTION = """\
@@ -119,11 +114,22 @@ def data_card(
         f"which {statistics['syntax_errors']:,} do not parse. The search ran {statistics['runs']:,} variants in "
         f"{statistics['seconds'] / 3600:.1f} hours of one worker.\n",
     ]
-    parts += _asked_section(statistics["asked"])
+    asked = statistics["asked"]
+    if asked["programs"]:
+        parts.append(
+            f"For {asked['programs']:,} failing programs a language model was asked for fixes too "
+            f"({', '.join(asked['models'])}): {asked['answers']:,} answers, {asked['prompt_tokens']:,} tokens read and "
+            f"{asked['completion_tokens']:,} written. What it answered counts only where tests passed with it.\n"
+        )
     rows = {"all": statistics["without_syntax_errors"], **statistics["by_benchmark"]}
     parts += ["## By benchmark\n", "Failing programs that parse.\n", _figures_table("benchmark", rows)]
     parts += ["## By model\n", _figures_table("model", statistics["by_model"])]
-    parts += ["## Coverage, if larger patches gave no label\n", _coverage_table(statistics["coverage_by_share"])]
+    coverage = [
+        (_percent(float(cap)), _percent(figures["coverage"]), _percent(figures["median_share_of_lines"]))
+        for cap, figures in statistics["coverage_by_share"].items()
+    ]
+    head = ("lines touched at most", "coverage", "median of lines touched")
+    parts += ["## Coverage, if larger patches gave no label\n", _table(head, coverage)]
     parts += ["## Problems\n", _table(("benchmark", "licence"), sorted(problem_licences.items()))]
     origins = Counter(str(record["origin"]).partition(":")[0] or "not given" for record in records)
     rows_of_origins = [(name, f"{count:,}", sample_licences.get(name, "")) for name, count in origins.most_common()]
@@ -131,46 +137,20 @@ def data_card(
     return "\n".join(parts)
 
 
-def _asked_section(asked: dict[str, Any]) -> list[str]:
-    if not asked["programs"]:
-        return []
-    return [
-        f"For {asked['programs']:,} failing programs a language model was asked for fixes too "
-        f"({', '.join(asked['models'])}): {asked['answers']:,} answers, {asked['prompt_tokens']:,} tokens read and "
-        f"{asked['completion_tokens']:,} written. What it answered counts only where tests passed with it.\n"
-    ]
-
-
 def _figures_table(name: str, rows: dict[str, dict[str, Any]]) -> str:
     head = (name, "failing", "patched", "coverage", "lines touched", "tokens touched", "hunks")
-    return (
-        _table(
-            head,
-            [
-                (
-                    key,
-                    f"{figures['failing']:,}",
-                    f"{figures['patched']:,}",
-                    _percent(figures["coverage"]),
-                    _percent(figures["median_share_of_lines"]),
-                    _percent(figures["median_share_of_tokens"]),
-                    "" if figures["median_hunks"] is None else f"{figures['median_hunks']:g}",
-                )
-                for key, figures in rows.items()
-            ],
+    cells = [
+        (
+            key,
+            f"{figures['failing']:,}",
+            f"{figures['patched']:,}",
+            *(_percent(figures[share]) for share in ("coverage", "median_share_of_lines", "median_share_of_tokens")),
+            "" if figures["median_hunks"] is None else f"{figures['median_hunks']:g}",
         )
-        + "\nLines and tokens touched, and hunks: medians over the patched programs, of what the model wrote.\n"
-    )
-
-
-def _coverage_table(rows: dict[str, dict[str, Any]]) -> str:
-    return _table(
-        ("lines touched at most", "coverage", "median of lines touched"),
-        [
-            (_percent(float(cap)), _percent(figures["coverage"]), _percent(figures["median_share_of_lines"]))
-            for cap, figures in rows.items()
-        ],
-    )
+        for key, figures in rows.items()
+    ]
+    words = "Lines and tokens touched, and hunks: medians over the patched programs, of what the model wrote."
+    return f"{_table(head, cells)}\n{words}\n"
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -215,11 +195,11 @@ def write_release(
         ordered.append(record if has_label else {**record, "edited": None})
     statistics = statistics_of(ordered, max_share)
     shards = _write_shards(folder, ordered)
-    replace_file(folder / "statistics.json", (json.dumps(statistics, indent=1) + "\n").encode())
+    write_whole(folder / "statistics.json", (json.dumps(statistics, indent=1) + "\n").encode(), SHARED)
     card = data_card(statistics, ordered, problem_licences, sample_licences)
-    replace_file(folder / "README.md", card.encode())
+    write_whole(folder / "README.md", card.encode(), SHARED)
     index = {"format_version": 1, "shards": shards, "outcomes": outcomes}
-    replace_file(folder / "index.json", (json.dumps(index, indent=1) + "\n").encode())
+    write_whole(folder / "index.json", (json.dumps(index, indent=1) + "\n").encode(), SHARED)
     return Release(folder, statistics)
 
 
@@ -229,17 +209,10 @@ def _write_shards(folder: Path, records: list[dict[str, Any]]) -> list[dict[str,
     while chosen := list(islice(waiting, _SHARD_RECORDS)):
         data = lzma.compress("".join(json.dumps(record) + "\n" for record in chosen).encode())
         name = f"patches-{len(shards):05}.jsonl.xz"
-        replace_file(folder / name, data)
+        write_whole(folder / name, data, SHARED)
         shards.append({"name": name, "records": len(chosen), "sha256": sha256(data).hexdigest()})
     names = {shard["name"] for shard in shards}
     for path in folder.glob("patches-*.jsonl.xz"):
         if path.name not in names:
             path.unlink()
     return shards
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
