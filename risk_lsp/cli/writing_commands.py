@@ -22,7 +22,7 @@ from risk_lsp.repair.chat import ChatProvider, HostedChat
 from risk_lsp.repair.embedded import EmbeddedProvider
 from risk_lsp.repair.execution import Execution
 from risk_lsp.repair.model_questions import WorkerModel
-from risk_lsp.repair.orchestration import Provider, TwoProviders, repair, words_of_model
+from risk_lsp.repair.orchestration import Provider, TwoProviders, repair
 from risk_lsp.repair.test_plan import TestPlan, find_tests
 from risk_lsp.repair.tree import TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult, unified_diff
@@ -212,7 +212,7 @@ def _report(result: RepairResult, path: Path, text: str) -> None:
         write_all(sys.stdout, unified_diff(text, best.text, path.as_posix()))
         asked = f"{percent(best.span_risk_before)} -> {percent(best.span_risk_after)}"
         print(f"{best.source}; risk of what was asked about: {asked}", file=sys.stderr)
-        if said := words_of_model(best):
+        if said := best.words_of_model:
             print(printable(said), file=sys.stderr)
     cost = result.cost
     print(f"{result.status}: {printable(result.message)}", file=sys.stderr)

@@ -31,7 +31,6 @@ from risk_lsp.repair.workbench import (
     replacements_between,
 )
 from risk_lsp.risk.presentation import document_risk, percent
-from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.text.document import Span
 
 _OFFERS = 3
@@ -68,18 +67,6 @@ class TwoProviders:
         bench.reserve = 0.0
         if all(node.verdict is not None and not node.verdict.passed for node in bench.tree.programs[1:]):
             await self._second.search(bench)
-
-
-_MOST_WORDS = 600
-
-
-def words_of_model(offer: Offer) -> str:
-    """What a model said is wrong, in one line that says whose words they are; "" where none did."""
-    if offer.feedback is None:
-        return ""
-    words = " ".join(offer.feedback.text.split())
-    cut = words if len(words) <= _MOST_WORDS else words[: _MOST_WORDS - 3] + "..."
-    return f'{offer.feedback.source} says: "{cut}"'
 
 
 async def repair(
@@ -175,6 +162,7 @@ async def _offer(bench: Workbench, node: ProgramNode, made: str) -> Offer:
     span = request.span or Span(0, len(request.text))
     # Where a span is after edits; a span that an edit touches grows to hold what was put there.
     start = span.start + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.end <= span.start)
+    start = min(start, len(made))  # which an edit over the whole span may have left behind
     end = span.end + sum(len(edit.text) - (edit.end - edit.start) for edit in edits if edit.start <= span.end)
     moved = Span(start, max(start, end))
     parent = None if node.parent is None else bench.tree.nodes[node.parent]
@@ -183,8 +171,8 @@ async def _offer(bench: Workbench, node: ProgramNode, made: str) -> Offer:
         made,
         document_risk(before),
         document_risk(after),
-        _risk_of(before, span),
-        _risk_of(after, moved),
+        before.probability(*span),
+        after.probability(*moved),
         node.verdict,
         node.source,
         parent if isinstance(parent, FeedbackNode) else None,
@@ -229,7 +217,3 @@ def _nothing(bench: Workbench, tests: Tests | None) -> tuple[str, str]:
 def _size(text: str, made: str) -> tuple[int, int]:
     edits = replacements_between(text, made)
     return changed_lines(text, made), sum(edit.end - edit.start + len(edit.text) for edit in edits)
-
-
-def _risk_of(risk: SpanRisk, span: Span) -> float:
-    return risk.probability(min(span.start, risk.text_length), min(span.end, risk.text_length))

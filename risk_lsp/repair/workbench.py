@@ -60,6 +60,7 @@ class RepairRequest:
 
 
 Status = Literal["repaired", "suggested", "passing", "not found"]
+_MOST_WORDS = 600  # characters of a model's words
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,15 @@ class Offer:
     verdict: NodeVerdict | None
     source: str
     feedback: FeedbackNode | None = None
+
+    @property
+    def words_of_model(self) -> str:
+        """What a model said is wrong, in one line that says whose words they are; "" where none did."""
+        if self.feedback is None:
+            return ""
+        words = " ".join(self.feedback.text.split())
+        cut = words if len(words) <= _MOST_WORDS else words[: _MOST_WORDS - 3] + "..."
+        return f'{self.feedback.source} says: "{cut}"'
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from textwrap import wrap
 from typing import Literal, get_args
 
 from risk_lsp.errors import BadInput
@@ -17,6 +18,8 @@ EXTENTS: tuple[Extent, ...] = get_args(Extent)
 
 _BLANK = re.compile(r"[ \t\f]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
+_INDENTED = re.compile(r"\s*\n([ \t]*)\S")
+_COMMENT_WIDTH = 80
 
 
 def extent_at(text: str, place: int, language_id: str) -> Extent:
@@ -93,6 +96,17 @@ def first_indentation(text: str, place: int) -> str:
     blanks = line[: len(line) - len(line.lstrip())]
     deeper = ("\t" if "\n\t" in text else "    ") if content.endswith(":") else ""
     return f"\n{blanks}{deeper}".removesuffix(" ")
+
+
+def hint_comment(text: str, where: Span, hint: str) -> str:
+    """A hint as a comment that opens a Python body at the span `where`, with a line break before it."""
+    inside = _INDENTED.match(text, where.start, where.end)
+    if inside is not None:  # what is there instead of a body
+        margin = inside[1]
+    else:
+        line = text[: where.start].rpartition("\n")[2]
+        margin = line[: len(line) - len(line.lstrip())] + ("    " if line.rstrip().endswith(":") else "")
+    return "".join(f"\n{margin}# {line}" for line in wrap(" ".join(hint.split()), _COMMENT_WIDTH))
 
 
 def written_from(text: str, place: int) -> int:

@@ -16,7 +16,7 @@ from risk_lsp.errors import RepairError
 from risk_lsp.repair.chat import ChatProvider, EditorChat, HostedChat
 from risk_lsp.repair.embedded import EmbeddedProvider
 from risk_lsp.repair.model_questions import WorkerModel
-from risk_lsp.repair.orchestration import Provider, TwoProviders, repair, words_of_model
+from risk_lsp.repair.orchestration import Provider, TwoProviders, repair
 from risk_lsp.repair.test_plan import TestPlan
 from risk_lsp.repair.tree import RepairTree, TreeStore
 from risk_lsp.repair.workbench import Budget, RepairRequest, RepairResult
@@ -62,7 +62,7 @@ async def carry_out(job: RepairJob, state: State, messenger: Messenger, folder: 
     words = f"risk-lsp: {result.message}; {result.hint}"
     if judge.plan is None:
         words = f"{words} (nothing was run: {judge.why_none})"
-    if result.offers and (said := words_of_model(result.offers[0])):
+    if result.offers and (said := result.offers[0].words_of_model):
         words = f"{words}. {said}"
     if hint and settings.repair_provider == "embedded" and not settings.repair_adapter:
         words = f"{words} ({_HINT_UNREAD})"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Coroutine
 from dataclasses import replace
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from lsprotocol import types
@@ -23,7 +21,7 @@ from risk_lsp.server.wire.messenger import CONFIRM_PREVIEW, PREVIEW, WorkDonePro
 from risk_lsp.server.writing.inline_completion import accept
 from risk_lsp.server.writing.suggestions import Suggestion
 from risk_lsp.text.document import Part, Span
-from risk_lsp.text.extents import body_place
+from risk_lsp.text.extents import body_place, hint_comment
 
 if TYPE_CHECKING:
     from risk_lsp.server.session import Session
@@ -34,8 +32,6 @@ _SECONDS = 55.0  # less than a question to the worker may take
 _SECONDS_TO_HEAR = 2.0
 _LINES = 12  # about as many make a whole bar
 _ANNOTATION = "body"
-_COMMENT_WIDTH = 80
-_INDENTED = re.compile(r"\s*\n([ \t]*)\S")
 
 
 def write_body(session: Session, uri: str, place: types.Range, token: int | str | None) -> Any:
@@ -114,17 +110,6 @@ async def _write_once_told(
         progress.end("cancelled")
         raise
     return await _await_outcome(session, part, where, writing, progress)
-
-
-def hint_comment(text: str, where: Span, hint: str) -> str:
-    """A hint as a comment that opens a body, with a line break before it."""
-    inside = _INDENTED.match(text, where.start, where.end)
-    if inside is not None:  # what is there instead of a body
-        margin = inside[1]
-    else:
-        line = text[: where.start].rpartition("\n")[2]
-        margin = line[: len(line) - len(line.lstrip())] + ("    " if line.rstrip().endswith(":") else "")
-    return "".join(f"\n{margin}# {line}" for line in wrap(" ".join(hint.split()), _COMMENT_WIDTH))
 
 
 def _begin(

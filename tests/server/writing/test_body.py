@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from risk_lsp.server.writing.body import hint_comment
 from risk_lsp.text.document import Span
+from risk_lsp.text.extents import hint_comment
 from tests.server.lsp_client import CAPABILITIES, ResponseError
 from tests.server.person import CANCELLED, Person, at_line
 
