@@ -7,7 +7,6 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Set
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -16,8 +15,6 @@ import numpy as np
 
 from risk_lsp.report.check import CheckResult, FileReport, LineRisk, likeliest_first
 from risk_lsp.report.wording import NAME, Tool, above, caveat, reasons
-from risk_lsp.risk.presentation import FunctionRisk, Standing
-from risk_lsp.text.document import Span
 
 FORMAT_VERSION = 1
 
@@ -61,7 +58,17 @@ def _file(report: FileReport) -> dict[str, Any]:
         "changed": None if report.changed is None else (np.flatnonzero(report.changed) + 1).tolist(),
         "worth_reading": [_line(report, line) for line in report.worth_reading],
         "findings": [_line(report, line) for line in report.findings],
-        "functions": [_function(report, function, standing) for function, standing in report.functions],
+        "functions": [
+            {
+                "kind": function.node.kind,
+                "name": function.node.name,
+                "first_line": report.lines.line_of(function.node.span.start) + 1,
+                "last_line": report.lines.line_of(max(function.node.span.start, function.node.span.end - 1)) + 1,
+                "probability": round_probability(function.probability),
+                **standing.to_json(),
+            }
+            for function, standing in report.functions
+        ],
     }
 
 
@@ -75,18 +82,6 @@ def _line(report: FileReport, line: LineRisk) -> dict[str, Any]:
         **line.standing.to_json(),
         "tokens": [{"start": word.start, "end": word.end} for word in line.words],
         "reference": line.reference,
-    }
-
-
-def _function(report: FileReport, function: FunctionRisk, standing: Standing) -> dict[str, Any]:
-    span = function.node.span
-    return {
-        "kind": function.node.kind,
-        "name": function.node.name,
-        "first_line": report.lines.line_of(span.start) + 1,
-        "last_line": report.lines.line_of(max(span.start, span.end - 1)) + 1,
-        "probability": round_probability(function.probability),
-        **standing.to_json(),
     }
 
 
@@ -112,6 +107,14 @@ def sarif_report(result: CheckResult, tool: Tool, root: Path) -> str:
     """
     likeliest = likeliest_first(result.reports, lambda report: report.findings)[:MOST_RESULTS]
     kept = {id(line) for _, line in likeliest}
+    results = []
+    for report in result.reports:
+        seen: Counter[str] = Counter()
+        for line in sorted(report.findings, key=lambda each: each.line):
+            content = report.text[line.span.start : line.span.end]
+            if id(line) in kept:
+                results.append(_result(report, line, _artifact(report.path, root), f"{content}\0{seen[content]}"))
+            seen[content] += 1
     bundle = {"bundle": tool.bundle, "probeHash": tool.probe_hash, "weightsHash": tool.weights_hash}
     run = {
         "tool": {"driver": {"name": NAME, "version": tool.version, "rules": [_RULE], "properties": bundle}},
@@ -119,7 +122,7 @@ def sarif_report(result: CheckResult, tool: Tool, root: Path) -> str:
         "newlineSequences": ["\r\n", "\n", "\r"],
         "originalUriBaseIds": {"SRCROOT": {"uri": root.resolve().as_uri() + "/"}},
         "invocations": [_invocation(result, root)],
-        "results": [each for report in result.reports for each in _results(report, root, kept)],
+        "results": results,
         "properties": {"threshold": result.threshold},
     }
     log = {
@@ -131,41 +134,36 @@ def sarif_report(result: CheckResult, tool: Tool, root: Path) -> str:
 
 
 def _invocation(result: CheckResult, root: Path) -> dict[str, Any]:
-    notifications = [
-        *(_notification("error", str(failure.error), _artifact(failure.path, root)) for failure in result.failures),
-        *(
-            _notification("note", f"passed over: {file.reason}", _artifact(file.path, root))
-            for file in result.passed_over
-        ),
+    told: list[tuple[str, str, Path | None]] = [
+        *(("error", str(failure.error), failure.path) for failure in result.failures),
+        *(("note", f"passed over: {file.reason}", file.path) for file in result.passed_over),
     ]
     findings = sum(len(report.findings) for report in result.reports)
     if findings > MOST_RESULTS:
         words = f"{findings:,} lines are above the threshold; the {MOST_RESULTS:,} likeliest are listed"
-        notifications.append(_notification("warning", words))
+        told.append(("warning", words, None))
+    notifications: list[dict[str, Any]] = []
+    for level, text, path in told:
+        notifications.append({"level": level, "message": {"text": text}})
+        if path is not None:
+            place = {"physicalLocation": {"artifactLocation": _artifact(path, root)}}
+            notifications[-1]["locations"] = [place]
     return {"executionSuccessful": not result.failures, "toolExecutionNotifications": notifications}
-
-
-def _notification(level: str, text: str, artifact: dict[str, Any] | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = {"level": level, "message": {"text": text}}
-    if artifact is not None:
-        found["locations"] = [{"physicalLocation": {"artifactLocation": artifact}}]
-    return found
-
-
-def _results(report: FileReport, root: Path, kept: Set[int]) -> list[dict[str, Any]]:
-    seen: Counter[str] = Counter()
-    results = []
-    for line in sorted(report.findings, key=lambda each: each.line):
-        content = report.text[line.span.start : line.span.end]
-        if id(line) in kept:
-            results.append(_result(report, line, _artifact(report.path, root), f"{content}\0{seen[content]}"))
-        seen[content] += 1
-    return results
 
 
 def _result(report: FileReport, line: LineRisk, artifact: dict[str, Any], identity: str) -> dict[str, Any]:
     """`identity` tells the line from the file's others, wherever edits elsewhere move it."""
-    region = {**_region(report, line.span), "snippet": {"text": report.text[line.span.start : line.span.end]}}
+    start, length = line.span.start, line.span.end - line.span.start
+    column = start - report.lines.start(line.line) + 1
+    region = {
+        "startLine": line.line + 1,
+        "startColumn": column,
+        "endLine": line.line + 1,
+        "endColumn": column + length,
+        "charOffset": start,
+        "charLength": length,
+        "snippet": {"text": report.text[start : line.span.end]},
+    }
     message = line.standing.sentence(line.probability)
     return {
         "ruleId": RULE_ID,
@@ -176,19 +174,6 @@ def _result(report: FileReport, line: LineRisk, artifact: dict[str, Any], identi
         "rank": round(100 * line.probability, 2),
         "partialFingerprints": {"lineContent/v1": hashlib.sha256(identity.encode("utf-8")).hexdigest()[:32]},
         "properties": {"probability": round(line.probability, 4), **line.standing.to_json()},
-    }
-
-
-def _region(report: FileReport, span: Span) -> dict[str, int]:
-    line = report.lines.line_of(span.start)
-    column = span.start - report.lines.start(line) + 1
-    return {
-        "startLine": line + 1,
-        "startColumn": column,
-        "endLine": line + 1,
-        "endColumn": column + span.end - span.start,
-        "charOffset": span.start,
-        "charLength": span.end - span.start,
     }
 
 
