@@ -178,11 +178,10 @@ def _result(report: FileReport, line: LineRisk, artifact: dict[str, Any], identi
 
 
 def _artifact(path: Path, root: Path) -> dict[str, Any]:
-    resolved = path.resolve()
-    if resolved.is_relative_to(root.resolve()):
-        name = resolved.relative_to(root.resolve()).as_posix()
-        return {"uri": quote_from_bytes(os.fsencode(name)), "uriBaseId": "SRCROOT"}
-    return {"uri": resolved.as_uri()}
+    name = _name(path, root)
+    if Path(name).is_absolute():
+        return {"uri": Path(name).as_uri()}
+    return {"uri": quote_from_bytes(os.fsencode(name)), "uriBaseId": "SRCROOT"}
 
 
 LIMIT = 10  # GitHub shows so many notices of one step, and drops the others
@@ -212,9 +211,9 @@ def github_report(result: CheckResult, root: Path) -> str:
 
 
 def _name(path: Path, root: Path) -> str:
-    absolute, top = os.path.realpath(path), os.path.realpath(root)
-    inside = Path(absolute).is_relative_to(top)
-    return Path(absolute).relative_to(top).as_posix() if inside else absolute
+    """Relative to the root if the file is below it, else absolute."""
+    resolved, top = path.resolve(), root.resolve()
+    return resolved.relative_to(top).as_posix() if resolved.is_relative_to(top) else str(resolved)
 
 
 def _data(text: str) -> str:

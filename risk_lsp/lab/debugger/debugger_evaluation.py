@@ -14,7 +14,8 @@ import numpy as np
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.debugger.debugging_data import Examiner, Mistake
 from risk_lsp.lab.debugger.dialogue import ChatFormat, LocalRespondent, kind_of, repair_question, situation_of
-from risk_lsp.lab.evaluation.pass_rates import band, pass_at_k
+from risk_lsp.lab.evaluation.pass_rates import pass_at_k
+from risk_lsp.lab.evaluation.problem_bootstrap import band
 from risk_lsp.lab.json_lines import read_appended
 from risk_lsp.lab.patches.program_writers import HostedWriter
 from risk_lsp.lab.patches.sample_command import SamplingOptions, WantedProgram, sample_record

@@ -76,23 +76,16 @@ def run_evaluate(args: argparse.Namespace) -> int:
         if (value := getattr(args, name)) is not None and value < 1:
             raise BadInput(f"--{name.replace('_', '-')} must be 1 or more", "leave it out for the default")
     args.all_parts = args.parts is None
-    args.parts = _parts(args.parts, bugs=args.bugs is not None)
+    possible = [name for name in PARTS if args.bugs is not None or name != "real-bugs"]
+    wanted = possible if args.all_parts else [name.strip() for name in args.parts.split(",")]
+    if unknown := [name for name in wanted if name not in PARTS]:
+        raise BadInput(f"--parts: there is no part {unknown[0]!r}", "the parts are " + ", ".join(PARTS))
+    if "real-bugs" in wanted and args.bugs is None:
+        raise BadInput("--parts asks for real bugs, and none are given", "name the folder of the pairs with --bugs")
+    args.parts = [name for name in PARTS if name in wanted]  # in the order of the report
     evaluate(args, sys.stderr)
     print(args.out / "evaluation.md")
     return 0
-
-
-def _parts(given: str | None, *, bugs: bool) -> list[str]:
-    """The names of the parts to measure, in the order of the report."""
-    if given is None:
-        return [name for name in PARTS if bugs or name != "real-bugs"]
-    wanted = [name.strip() for name in given.split(",")]
-    unknown = [name for name in wanted if name not in PARTS]
-    if unknown:
-        raise BadInput(f"--parts: there is no part {unknown[0]!r}", "the parts are " + ", ".join(PARTS))
-    if "real-bugs" in wanted and not bugs:
-        raise BadInput("--parts asks for real bugs, and none are given", "name the folder of the pairs with --bugs")
-    return [name for name in PARTS if name in wanted]
 
 
 def add_personal_arguments(parser: argparse.ArgumentParser) -> None:

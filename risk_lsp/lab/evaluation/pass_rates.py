@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.lab.evaluation.problem_bootstrap import RatePoint, band
 from risk_lsp.repair.tree import FeedbackNode, ProgramNode, RepairTree, TreeStore
 
 
@@ -118,39 +119,12 @@ def pass_at_t(
     generator = np.random.default_rng(seed)
     points = []
     for shape in shapes:
-        outcomes = np.array(
-            [[draw_tree(tree, shape, generator) for _ in range(draws)] for tree in trees], dtype=np.float64
-        )
+        drawn = [[draw_tree(tree, shape, generator) for _ in range(draws)] for tree in trees]
+        outcomes = np.array(drawn, dtype=np.float64)
         rates, costs = outcomes[:, :, 0].mean(axis=1), outcomes[:, :, 1].mean(axis=1)
         low, high = band(rates, resamples, generator)
         points.append(PassAtT(shape, float(costs.mean()), float(rates.mean()), low, high))
     return sorted(points, key=lambda point: point.cost)
-
-
-def band(values: NDArray[np.float64], resamples: int, generator: np.random.Generator) -> tuple[float, float]:
-    """The 2.5% and 97.5% points of the mean when tasks are resampled."""
-    chosen = generator.integers(len(values), size=(resamples, len(values)))
-    low, high = np.quantile(values[chosen].mean(axis=1), (0.025, 0.975))
-    return float(low), float(high)
-
-
-# Cost, rate, and the ends of the rate's band.
-RatePoint = tuple[float, float, float, float]
-
-
-def rate_by_cost(
-    first_pass: Sequence[float], at: Sequence[float], *, resamples: int = 1000, seed: int = 0
-) -> list[RatePoint]:
-    """(cost, share of tasks solved within it, low, high) at each cost of `at`; infinity for a task never solved."""
-    firsts = np.asarray(first_pass, dtype=np.float64)
-    if not len(firsts):
-        raise BadInput("no tasks", "give at least one")
-    generator = np.random.default_rng(seed)
-    rows = []
-    for cost in at:
-        solved = (firsts <= cost).astype(np.float64)
-        rows.append((float(cost), float(solved.mean()), *band(solved, resamples, generator)))
-    return rows
 
 
 def plot_rates(
@@ -210,8 +184,7 @@ def frozen_tree(tree: RepairTree) -> FrozenTree | None:
         if node.parent != root.id:
             continue
         if isinstance(node, FeedbackNode):
-            repairs = tuple(_repair(child) for child in tree.programs if child.parent == node.id)
-            if repairs:
+            if repairs := tuple(_repair(child) for child in tree.programs if child.parent == node.id):
                 feedbacks.append(FrozenFeedback(float(node.cost.tokens), repairs))
         else:
             feedbacks.append(FrozenFeedback(0.0, (_repair(node),)))

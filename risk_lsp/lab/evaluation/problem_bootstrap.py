@@ -7,12 +7,13 @@ introduction to the bootstrap (1993), chapter 13). Sums are kept by problem, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.metrics import (
     FloatArray,
     IntArray,
@@ -135,6 +136,32 @@ def interval_figures(statistic: FloatArray) -> list[float | None]:
 def four_digits(value: float) -> float | None:
     """A figure as reports keep it; None for one that the records leave undefined, for JSON has no NaN."""
     return None if math.isnan(value) else round(float(value), 4)
+
+
+def band(values: FloatArray, resamples: int, generator: np.random.Generator) -> tuple[float, float]:
+    """The 2.5% and 97.5% points of the mean when tasks are resampled."""
+    chosen = generator.integers(len(values), size=(resamples, len(values)))
+    low, high = np.quantile(values[chosen].mean(axis=1), (0.025, 0.975))
+    return float(low), float(high)
+
+
+# Cost, rate, and the ends of the rate's band.
+RatePoint = tuple[float, float, float, float]
+
+
+def rate_by_cost(
+    first_pass: Sequence[float], at: Sequence[float], *, resamples: int = 1000, seed: int = 0
+) -> list[RatePoint]:
+    """(cost, share of tasks solved within it, low, high) at each cost of `at`; infinity for a task never solved."""
+    firsts = np.asarray(first_pass, dtype=np.float64)
+    if not len(firsts):
+        raise BadInput("no tasks", "give at least one")
+    generator = np.random.default_rng(seed)
+    rows = []
+    for cost in at:
+        solved = (firsts <= cost).astype(np.float64)
+        rows.append((float(cost), float(solved.mean()), *band(solved, resamples, generator)))
+    return rows
 
 
 def _divide(top: FloatArray, bottom: FloatArray) -> FloatArray:

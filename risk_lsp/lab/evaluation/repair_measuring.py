@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from risk_lsp.edits.candidates import Candidate, candidates, cuts_code_off
 from risk_lsp.errors import BadInput
-from risk_lsp.lab.evaluation.pass_rates import band, plot_rates, rate_by_cost
+from risk_lsp.lab.evaluation.pass_rates import plot_rates
+from risk_lsp.lab.evaluation.problem_bootstrap import band, rate_by_cost
 from risk_lsp.lab.json_lines import read_appended, read_objects
 from risk_lsp.lab.patches.programs import Sample, end_of_given, problems_by_id, read_samples
 from risk_lsp.lab.task_pool import RayCluster, ThisProcess

@@ -17,7 +17,6 @@ from risk_lsp.lab.evaluation.pass_rates import (
     Shape,
     draw_tree,
     pass_at_t,
-    rate_by_cost,
 )
 
 GOOD, BAD = FrozenRepair(True, 7.0), FrozenRepair(False, 5.0)
@@ -131,12 +130,6 @@ def test_tasks_that_always_or_never_pass_have_no_band() -> None:
     (point,) = pass_at_t([HOPELESS, HOPELESS], [Shape(1, 1, 1)], draws=10, resamples=50)
 
     assert (point.rate, point.low, point.high) == (0.0, 0.0, 0.0)
-
-
-def test_the_share_solved_within_a_cost() -> None:
-    rows = rate_by_cost([3, 10, float("inf"), 3], [1, 3, 10])
-
-    assert [(cost, rate) for cost, rate, _, _ in rows] == [(1, 0), (3, 0.5), (10, 0.75)]
 
 
 def test_a_tree_that_ends_at_a_failing_program_is_refused() -> None:

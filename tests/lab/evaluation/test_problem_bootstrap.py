@@ -17,7 +17,7 @@ from risk_lsp.lab.evaluation.metrics import (
     expected_calibration_error,
     program_aucs,
 )
-from risk_lsp.lab.evaluation.problem_bootstrap import Interval, ProblemBootstrap, interval_of
+from risk_lsp.lab.evaluation.problem_bootstrap import Interval, ProblemBootstrap, interval_of, rate_by_cost
 from tests.lab.evaluation.strategies import mean
 
 RECORDS, PROBLEMS, RESAMPLES, SEED = 400, 12, 20, 5
@@ -147,3 +147,9 @@ def test_a_statistic_without_a_value_has_none() -> None:
     found = ProblemBootstrap(np.array(["a", "b"]), np.ones(2), resamples=5).auc([0.1, 0.2], [False, False])
 
     assert np.isnan(interval_of(found)).all()
+
+
+def test_the_share_solved_within_a_cost() -> None:
+    rows = rate_by_cost([3, 10, float("inf"), 3], [1, 3, 10])
+
+    assert [(cost, rate) for cost, rate, _, _ in rows] == [(1, 0), (3, 0.5), (10, 0.75)]
