@@ -51,11 +51,6 @@ class RankingWeights:
         """From the JSON object that `scripts/fit_repair_ranking.py` writes."""
         return cls(dict(content["features"]), dict(content["operators"]), float(content["unknown"]))
 
-    def without_hazards(self) -> RankingWeights:
-        """The same weights without those of the probe, for comparison."""
-        kept = {name: 0.0 if name in HAZARD_FEATURES else weight for name, weight in self.features.items()}
-        return RankingWeights(kept, self.operators, self.unknown)
-
 
 @cache
 def fitted_weights() -> RankingWeights:
@@ -86,15 +81,27 @@ def features(text: str, found: Sequence[Candidate], risk: SpanRisk, preferences:
     """What the ranking knows of each candidate, float64[candidates, len(FEATURES)], columns as in FEATURES."""
     lines = LineIndex(text)
     kinds = Counter(candidate.edit.operator for candidate in found)
-    starts = np.array([candidate.edit.span.start for candidate in found])
-    ends = np.array([candidate.edit.span.end for candidate in found])
-    at = np.array([lines.line_of(int(start)) for start in starts])
-    last = np.array([lines.line_of(max(int(start), int(end) - 1)) for start, end in zip(starts, ends, strict=True)])
+    spans = [candidate.edit.span for candidate in found]
+    first_lines = [lines.line_of(span.start) for span in spans]
+    last_lines = [lines.line_of(max(span.start, span.end - 1)) for span in spans]
+    line_starts = [lines.start(line) for line in first_lines]
+    starts, ends = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+    # An insertion has no tokens of its own: the one before it and the one behind it count.
+    wide_starts = np.where(starts == ends, np.maximum(starts - 1, 0), starts)
+    wide_ends = np.where(starts == ends, np.minimum(ends + 1, len(text)), ends)
+    tokens = risk.token_probabilities()
+    firsts = np.searchsorted(risk.ends, wide_starts, side="right")
+    lasts = np.searchsorted(risk.starts, wide_ends, side="left")
+    hazards = [
+        [tokens[first:end].max(initial=0.0) for first, end in zip(firsts, lasts, strict=True)],
+        risk.probabilities(wide_starts, wide_ends),
+        risk.probabilities(line_starts, [lines.content_end(line) for line in first_lines]),
+    ]
     columns = np.zeros((len(found), len(FEATURES)))
-    columns[:, :3] = _hazards(text, risk, lines, starts, ends, at)
+    columns[:, :3] = np.log(np.maximum(np.transpose(hazards), _LEAST))
     columns[:, 3] = np.clip(preferences, -_FARTHEST_PREFERENCE, _FARTHEST_PREFERENCE / 2) / 4
     columns[:, 4] = preferences != 0
-    for row, (first, end) in enumerate(zip(at.tolist(), last.tolist(), strict=True)):
+    for row, (first, end) in enumerate(zip(first_lines, last_lines, strict=True)):
         # The highest suspicion, whether any line ran in what failed, whether an exception came from any.
         touched = range(first, end + 1)
         suspicion = max((evidence.suspicion.get(line, 0.0) for line in touched), default=0.0)
@@ -103,32 +110,10 @@ def features(text: str, found: Sequence[Candidate], risk: SpanRisk, preferences:
     columns[:, 9] = [np.log1p(len(candidate.edit.replacement)) for candidate in found]
     columns[:, 10] = [np.log(kinds[candidate.edit.operator]) for candidate in found]
     columns[:, 11] = [
-        lines.slice(lines.start(int(line)), int(start) + 6).lstrip().startswith("return")
-        for line, start in zip(at, starts, strict=True)
+        lines.slice(start, span.start + 6).lstrip().startswith("return")
+        for start, span in zip(line_starts, spans, strict=True)
     ]
     return columns
-
-
-def _hazards(
-    text: str, risk: SpanRisk, lines: LineIndex, starts: NDArray[Any], ends: NDArray[Any], at: NDArray[Any]
-) -> Floats:
-    """Logarithms: of the largest token's probability in the edit, of the edit's, and of its line's."""
-    length = len(text)
-    # An insertion has no tokens of its own: the one before it and the one behind it count.
-    wide_starts = np.where(starts == ends, np.maximum(starts - 1, 0), starts)
-    wide_ends = np.where(starts == ends, np.minimum(ends + 1, length), ends)
-    tokens = risk.token_probabilities()
-    first = np.searchsorted(risk.ends, wide_starts, side="right")
-    last = np.searchsorted(risk.starts, wide_ends, side="left")
-    largest = [tokens[one:two].max(initial=0.0) for one, two in zip(first, last, strict=True)]
-    line_starts = [lines.start(int(line)) for line in at]
-    line_ends = [lines.content_end(int(line)) for line in at]
-    columns = (
-        np.asarray(largest),
-        risk.probabilities(wide_starts, wide_ends),
-        risk.probabilities(line_starts, line_ends),
-    )
-    return np.stack([np.log(np.maximum(column, _LEAST)) for column in columns], axis=1)
 
 
 _BATCH_SECONDS = 1.5  # so long a batch may take: progress is shown, and cancelling noticed, in between
@@ -177,7 +162,11 @@ class EmbeddedProvider:
         request = bench.request
         text, given = request.text, request.given
         risk = await bench.risk()
-        region = None if request.span is None else whole_lines(text, request.span)
+        region = request.span
+        if region is not None:  # the whole lines that it touches
+            lines = LineIndex(text)
+            last = lines.line_of(max(region.start, region.end - 1))
+            region = Span(lines.start(lines.line_of(region.start)), lines.end(last))
         found = await asyncio.to_thread(candidates, text, given=given, within=region)
         if self._infills:
             found += await self._fill(bench, risk, region, {candidate.text for candidate in found})
@@ -228,9 +217,3 @@ class EmbeddedProvider:
         after = [document_risk(risk) for risk in risks]
         better = sorted((risk, index) for index, risk in enumerate(after) if risk < before)
         await bench.try_all([Proposal(likely[index].text, likely[index].edit.operator) for _, index in better])
-
-
-def whole_lines(text: str, span: Span) -> Span:
-    """A span grown to the ends of its lines."""
-    lines = LineIndex(text)
-    return Span(lines.start(lines.line_of(span.start)), lines.end(lines.line_of(max(span.start, span.end - 1))))

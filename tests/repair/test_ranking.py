@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from risk_lsp.edits.candidates import candidates
 from risk_lsp.probe.calibration import Calibration
-from risk_lsp.repair.embedded import FEATURES, RankingWeights, features, fitted_weights, masses
+from risk_lsp.repair.embedded import FEATURES, HAZARD_FEATURES, RankingWeights, features, fitted_weights, masses
 from risk_lsp.repair.harness import NO_EVIDENCE, Evidence
 from risk_lsp.risk.risk_map import RiskMap
 
@@ -71,7 +73,8 @@ def test_what_the_model_prefers_comes_earlier() -> None:
 
 
 def test_blinded_weights_do_not_see_the_probe() -> None:
-    weights = fitted_weights().without_hazards()
+    weights = fitted_weights()
+    weights = replace(weights, features=weights.features | dict.fromkeys(HAZARD_FEATURES, 0.0))
 
     here, there = (masses(TEXT, FOUND, risks(at, 2.0), NOTHING, NO_EVIDENCE, weights) for at in ("c + 1", "a - b"))
 

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -199,12 +199,13 @@ def _orders(
     return {
         "guided": by(weights),
         "uniform": shuffled,
-        "without the probe": by(weights.without_hazards()),
+        "without the probe": by(replace(weights, features=weights.features | _NO_HAZARDS)),
         "probe alone": by(_PROBE_ALONE),
     }
 
 
 # Nothing but the hazard of the tokens that an edit touches.
+_NO_HAZARDS = dict.fromkeys(HAZARD_FEATURES, 0.0)
 _PROBE_ALONE = RankingWeights(dict.fromkeys(HAZARD_FEATURES[:1], 1.0), {}, 0.0)
 
 
