@@ -9,9 +9,11 @@ import asyncio
 import contextlib
 import logging
 import os
+import select
 import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,9 +22,7 @@ from risk_lsp.server.wire.connection import (
     FramingError,
     MessageBuffer,
     Outbox,
-    accept_one,
     start_reading,
-    stdio_connection,
 )
 from risk_lsp.server.wire.handshake import Handshake, shake_hands
 
@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 # Seconds that a thread which parses a long text may keep the interpreter while a message waits. Python's own choice is
 # 5 ms, and one hover waits several times.
 _SWITCH_INTERVAL = 0.001
+_CHUNK = 1 << 16  # bytes that are read at once at most
 
 
 @dataclass(frozen=True)
@@ -79,26 +80,45 @@ def is_alive(process_id: int) -> bool:
 def run_stdio(options: ServerOptions, command: Sequence[str] | None = None) -> int:
     """Serve the client on standard input and output until it leaves; returns the exit status.
 
+    Whatever prints to standard output reaches standard error from here on: one stray line would garble the protocol.
     `command` starts the worker; the default is one that loads the bundle of the settings. The exit status is 0 after an
     orderly shutdown and 1 if the client goes away without one.
     """
     _set_up_logging(options.log_level)
-    return _serve(stdio_connection(), options, command, watch=True)
+    sys.stdout.flush()
+    source, sink = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+
+    def write(data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(sink, view) :]
+
+    connection = Connection(lambda: os.read(source, _CHUNK), write, _readiness(sink))
+    return _serve(connection, options, command, watch=True)
 
 
 def run_tcp(host: str, port: int, options: ServerOptions, command: Sequence[str] | None = None) -> int:
     """Serve the first client that connects, like `run_stdio`. The address is announced on standard error."""
     _set_up_logging(options.log_level)
-
-    def announce(host: str, port: int) -> None:
-        print(f"listening on {host}:{port}", file=sys.stderr, flush=True)
-
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        connection = accept_one(host, port, announce)
+        with socket.create_server((host, port), family=family) as listener:
+            address, own_port = listener.getsockname()[:2]  # port 0 means: any free one
+            print(f"listening on {address}:{own_port}", file=sys.stderr, flush=True)
+            client, _ = listener.accept()
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError as error:
         print(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port", file=sys.stderr)
         return 2
+    connection = Connection(lambda: client.recv(_CHUNK), client.sendall, _readiness(client.fileno()))
     return _serve(connection, options, command, watch=False)
+
+
+def _readiness(sink: int) -> Callable[[], bool]:
+    poll = select.poll()
+    poll.register(sink, select.POLLOUT)
+    return lambda: bool(poll.poll(0))
 
 
 def _serve(connection: Connection, options: ServerOptions, command: Sequence[str] | None, watch: bool) -> int:

@@ -1,14 +1,11 @@
-"""The byte stream to one client, over stdio or TCP, and the JSON messages in it, one by one."""
+"""The byte stream to one client, and the JSON messages in it, one by one."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-import os
 import select
-import socket
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +22,6 @@ SERVER_NOT_INITIALIZED = -32002
 
 HEADER_LIMIT = 16_384  # bytes; more than this without a blank line is not a header
 _SEPARATOR = b"\r\n\r\n"
-_CHUNK = 1 << 16
 _BYTES_AT_MOST = 64 * 2**20  # that wait to be written; a client so far behind is not there any more
 
 logger = logging.getLogger(__name__)
@@ -100,39 +96,6 @@ class Connection:
     read: Callable[[], bytes]
     write: Callable[[bytes], None]
     takes_some: Callable[[], bool]
-
-
-def stdio_connection() -> Connection:
-    """Take over standard input and output for the protocol.
-
-    From here on, whatever prints to standard output reaches standard error: one stray line would garble the protocol.
-    """
-    sys.stdout.flush()
-    source, sink = os.dup(0), os.dup(1)
-    os.dup2(2, 1)
-
-    def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(sink, view) :]
-
-    return Connection(lambda: os.read(source, _CHUNK), write, _readiness(sink))
-
-
-def accept_one(host: str, port: int, announce: Callable[[str, int], None]) -> Connection:
-    """Wait for one client; `announce` gets the address in use (port 0 means: any free one)."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as listener:
-        announce(*listener.getsockname()[:2])
-        client, _ = listener.accept()
-    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Connection(lambda: client.recv(_CHUNK), client.sendall, _readiness(client.fileno()))
-
-
-def _readiness(sink: int) -> Callable[[], bool]:
-    poll = select.poll()
-    poll.register(sink, select.POLLOUT)
-    return lambda: bool(poll.poll(0))
 
 
 def start_reading(
