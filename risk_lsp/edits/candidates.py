@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from risk_lsp.edits.expressions import surgical_edits
 from risk_lsp.edits.lexemes import read_code
-from risk_lsp.edits.slips import Edit, local_names, small_edits
+from risk_lsp.edits.renaming import local_names
+from risk_lsp.edits.slips import Edit, small_edits
 from risk_lsp.edits.statements import blocks_of, statement_edits
 from risk_lsp.text.document import LineIndex, Span
 from risk_lsp.text.structure import NodeSpans, syntax_tree

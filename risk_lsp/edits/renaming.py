@@ -68,6 +68,14 @@ def bound_names(program: str) -> set[str]:
     return {name for name in names - imported - {"self", "cls", "_"} if not name.startswith("__")}
 
 
+def local_names(scope: ast.AST) -> set[str]:
+    """Names that are assigned in a scope, or taken as parameters."""
+    names = {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
+    return names | {
+        node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    }
+
+
 def _plain_names(code: Code) -> set[str]:
     """Every name and keyword that stands by itself, not behind a dot."""
     names = set()

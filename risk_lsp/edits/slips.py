@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import pairwise, permutations
 from typing import NamedTuple
 
+from risk_lsp.edits.renaming import local_names
 from risk_lsp.text.document import Span
 from risk_lsp.text.structure import NodeSpans, syntax_tree
 
@@ -54,15 +55,8 @@ ARITHMETIC: dict[type[ast.operator], tuple[str, tuple[str, ...]]] = {
     ast.LShift: ("<<", (">>",)),
     ast.RShift: (">>", ("<<",)),
 }
-_TWINS = {"min": "max", "max": "min", "any": "all", "all": "any", "append": "extend", "extend": "append"}
-_TWINS |= {
-    "lower": "upper",
-    "upper": "lower",
-    "isupper": "islower",
-    "islower": "isupper",
-    "floor": "ceil",
-    "ceil": "floor",
-}
+_PAIRS = ("min max", "any all", "append extend", "lower upper", "isupper islower", "floor ceil")
+_TWINS = {name: twin for pair in _PAIRS for name, twin in permutations(pair.split())}
 _BUILTINS = frozenset(dir(builtins))
 
 
@@ -98,14 +92,6 @@ def operator_edits(
     at = start + gap.index(sign)
     for other in others:
         yield Edit(Span(at, at + len(sign)), other, name)
-
-
-def local_names(scope: ast.AST) -> set[str]:
-    """Names that are assigned in a scope, or taken as parameters."""
-    names = {node.arg for node in ast.walk(scope) if isinstance(node, ast.arg)}
-    return names | {
-        node.id for node in ast.walk(scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
 
 
 class _Walker:
@@ -156,7 +142,15 @@ class _Walker:
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
             yield Edit(Span(self._span(node).start, self._span(node.operand).start), "", "sign or negation dropped")
         elif isinstance(node, ast.Constant):
-            yield from self._constant(node)
+            value = node.value
+            others = ()
+            if isinstance(value, bool):
+                others = (str(not value),)
+            elif isinstance(value, int) and abs(value) < 10**6:
+                others = tuple(str(other) for other in {value + 1, value - 1, 0, 1, 2} - {value})
+            elif value in ("", " "):
+                others = ('" "' if value == "" else '""',)
+            yield from (Edit(self._span(node), other, "constant") for other in others)
         elif isinstance(node, ast.Call):
             yield from self._call(node)
         elif isinstance(node, ast.Attribute) and node.attr in _TWINS:
@@ -189,32 +183,17 @@ class _Walker:
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Break, ast.Continue, ast.Return)):
             yield from self._delete(node)
 
-    def _constant(self, node: ast.Constant) -> Iterator[Edit]:
-        span, value = self._span(node), node.value
-        if isinstance(value, bool):
-            yield Edit(span, str(not value), "constant")
-        elif isinstance(value, int) and abs(value) < 10**6:
-            for other in sorted({value + 1, value - 1, 0, 1, 2} - {value}):
-                yield Edit(span, str(other), "constant")
-        elif value == "":
-            yield Edit(span, '" "', "constant")
-        elif value == " ":
-            yield Edit(span, '""', "constant")
-
     def _call(self, node: ast.Call) -> Iterator[Edit]:
         for left, right in pairwise(node.args):
             if not isinstance(left, ast.Starred) and not isinstance(right, ast.Starred):
                 first, second = self._span(left), self._span(right)
                 swapped = self._source(second) + self._text[first.end : second.start] + self._source(first)
                 yield Edit(Span(first.start, second.end), swapped, "argument order")
-        if isinstance(node.func, ast.Name) and node.func.id == "range":
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name == "range":
             for argument in node.args[:2]:
                 yield from self._shift(argument)
-        if (
-            isinstance(node.func, ast.Name)
-            and node.func.id in ("sorted", "set", "list", "abs", "int")
-            and len(node.args) == 1
-        ):
+        if name in ("sorted", "set", "list", "abs", "int") and len(node.args) == 1:
             yield Edit(self._span(node), self._source(self._span(node.args[0])), "call dropped")
 
     def _shift(self, node: ast.expr) -> Iterator[Edit]:
@@ -227,12 +206,9 @@ class _Walker:
             yield Edit(Span(self._span(node.left).end, span.end), "", "bound shifted")
 
     def _delete(self, node: ast.stmt) -> Iterator[Edit]:
-        span = self._span(node)
-        line = self._places.lines.line_of(span.start)
-        start, end = (
-            self._places.lines.start(line),
-            self._places.lines.content_end(self._places.lines.line_of(max(span.start, span.end - 1))),
-        )
+        span, lines = self._span(node), self._places.lines
+        start = lines.start(lines.line_of(span.start))
+        end = lines.content_end(lines.line_of(max(span.start, span.end - 1)))
         if self._text[start : span.start].strip() or self._text[span.end : end].strip():
             return  # not alone on its lines
         yield Edit(span, "pass", "statement deleted")

@@ -8,7 +8,8 @@ import difflib
 from collections.abc import Iterator
 from itertools import combinations, pairwise
 
-from risk_lsp.edits.slips import Edit, local_names
+from risk_lsp.edits.renaming import local_names
+from risk_lsp.edits.slips import Edit
 from risk_lsp.text.document import Span
 from risk_lsp.text.structure import NodeSpans
 
