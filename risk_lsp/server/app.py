@@ -9,11 +9,10 @@ import asyncio
 import contextlib
 import logging
 import os
-import select
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,6 @@ logger = logging.getLogger(__name__)
 # Seconds that a thread which parses a long text may keep the interpreter while a message waits. Python's own choice is
 # 5 ms, and one hover waits several times.
 _SWITCH_INTERVAL = 0.001
-_CHUNK = 1 << 16  # bytes that are read at once at most
 
 
 @dataclass(frozen=True)
@@ -88,14 +86,7 @@ def run_stdio(options: ServerOptions, command: Sequence[str] | None = None) -> i
     sys.stdout.flush()
     source, sink = os.dup(0), os.dup(1)
     os.dup2(2, 1)
-
-    def write(data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(sink, view) :]
-
-    connection = Connection(lambda: os.read(source, _CHUNK), write, _readiness(sink))
-    return _serve(connection, options, command, watch=True)
+    return _serve(Connection(source, sink), options, command, watch=True)
 
 
 def run_tcp(host: str, port: int, options: ServerOptions, command: Sequence[str] | None = None) -> int:
@@ -111,14 +102,8 @@ def run_tcp(host: str, port: int, options: ServerOptions, command: Sequence[str]
     except OSError as error:
         print(f"cannot listen on {host}:{port}: {error.strerror or error}; choose another port", file=sys.stderr)
         return 2
-    connection = Connection(lambda: client.recv(_CHUNK), client.sendall, _readiness(client.fileno()))
-    return _serve(connection, options, command, watch=False)
-
-
-def _readiness(sink: int) -> Callable[[], bool]:
-    poll = select.poll()
-    poll.register(sink, select.POLLOUT)
-    return lambda: bool(poll.poll(0))
+    stream = client.detach()
+    return _serve(Connection(stream, stream), options, command, watch=False)
 
 
 def _serve(connection: Connection, options: ServerOptions, command: Sequence[str] | None, watch: bool) -> int:

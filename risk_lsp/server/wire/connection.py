@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import select
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
@@ -22,6 +22,7 @@ SERVER_NOT_INITIALIZED = -32002
 
 HEADER_LIMIT = 16_384  # bytes; more than this without a blank line is not a header
 _SEPARATOR = b"\r\n\r\n"
+_CHUNK = 1 << 16
 _BYTES_AT_MOST = 64 * 2**20  # that wait to be written; a client so far behind is not there any more
 
 logger = logging.getLogger(__name__)
@@ -86,16 +87,28 @@ def error_response(message_id: object, code: int, text: str) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": message_id, "error": {"code": code, "message": text}}
 
 
-@dataclass(frozen=True)
 class Connection:
-    """Blocking reads and writes. `read` returns b"" at the end of the stream; both raise OSError if it breaks.
+    """Blocking reads and writes of two open files, or of one socket. Both raise OSError if the connection breaks."""
 
-    `takes_some` says whether `write` would take `select.PIPE_BUF` bytes without blocking.
-    """
+    def __init__(self, source: int, sink: int) -> None:
+        self._source = source
+        self._sink = sink
+        self._poll = select.poll()
+        self._poll.register(sink, select.POLLOUT)
 
-    read: Callable[[], bytes]
-    write: Callable[[bytes], None]
-    takes_some: Callable[[], bool]
+    def read(self) -> bytes:
+        """What has arrived; b"" at the end of the stream."""
+        return os.read(self._source, _CHUNK)
+
+    def write(self, data: bytes) -> None:
+        """Write all of it."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._sink, view) :]
+
+    def takes_some(self) -> bool:
+        """Whether `write` would take `select.PIPE_BUF` bytes without blocking."""
+        return bool(self._poll.poll(0))
 
 
 def start_reading(
