@@ -92,13 +92,11 @@ def features(text: str, found: Sequence[Candidate], risk: SpanRisk, preferences:
     tokens = risk.token_probabilities()
     firsts = np.searchsorted(risk.ends, wide_starts, side="right")
     lasts = np.searchsorted(risk.starts, wide_ends, side="left")
-    hazards = [
-        [tokens[first:end].max(initial=0.0) for first, end in zip(firsts, lasts, strict=True)],
-        risk.probabilities(wide_starts, wide_ends),
-        risk.probabilities(line_starts, [lines.content_end(line) for line in first_lines]),
-    ]
     columns = np.zeros((len(found), len(FEATURES)))
-    columns[:, :3] = np.log(np.maximum(np.transpose(hazards), _LEAST))
+    columns[:, 0] = [tokens[first:end].max(initial=0.0) for first, end in zip(firsts, lasts, strict=True)]
+    columns[:, 1] = risk.probabilities(wide_starts, wide_ends)
+    columns[:, 2] = risk.probabilities(line_starts, [lines.content_end(line) for line in first_lines])
+    columns[:, :3] = np.log(np.maximum(columns[:, :3], _LEAST))
     columns[:, 3] = np.clip(preferences, -_FARTHEST_PREFERENCE, _FARTHEST_PREFERENCE / 2) / 4
     columns[:, 4] = preferences != 0
     for row, (first, end) in enumerate(zip(first_lines, last_lines, strict=True)):
