@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
@@ -59,6 +61,24 @@ class CommandRunner:
 
 async def _wait_for(answer: Awaitable[Any]) -> Any:
     return await answer
+
+
+_Result = TypeVar("_Result")
+
+
+async def aside(work: Callable[[], _Result]) -> _Result:
+    """The result of work that reads or fetches files, done in a thread that keeps no server from ending."""
+    done: Future[_Result] = Future()
+    done.set_running_or_notify_cancel()  # the work goes on where nobody waits for it any more
+
+    def run() -> None:
+        try:
+            done.set_result(work())
+        except Exception as error:
+            done.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 def analyse_now(session: Session, uri: str) -> None:

@@ -6,14 +6,13 @@ What reads and fetches models is imported by the first command that needs it, in
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 import time
-from collections.abc import Callable
+from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
@@ -21,6 +20,7 @@ from pygls.exceptions import JsonRpcRequestCancelled
 from risk_lsp.errors import BadInput, ModelError, RiskError, log_failure
 from risk_lsp.model.registry import CatalogueModel, catalogue_model
 from risk_lsp.probe.manifest import DEFAULT, bundle_path
+from risk_lsp.server.features.commands import aside
 from risk_lsp.server.wire.messenger import Messenger, WorkDoneProgress
 
 if TYPE_CHECKING:
@@ -29,33 +29,6 @@ if TYPE_CHECKING:
 
 NOT_NOW = "Not now"
 _SECONDS_BETWEEN_REPORTS = 0.2
-
-_Result = TypeVar("_Result")
-
-
-async def aside(work: Callable[[], _Result]) -> _Result:
-    """The result of work that reads or fetches files, done in a thread that keeps no server from ending."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[_Result] = loop.create_future()
-
-    def settle(settle_it: Callable[[Any], None], value: Any) -> None:
-        if not done.done():
-            settle_it(value)
-
-    def run() -> None:
-        try:
-            outcome: tuple[Callable[[Any], None], Any] = done.set_result, work()
-        except Exception as error:
-            outcome = done.set_exception, error
-        with contextlib.suppress(RuntimeError):  # the server has ended
-            loop.call_soon_threadsafe(settle, *outcome)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await done
-
-
-class _Unwanted(Exception):
-    """Nobody wants the model any more."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +98,7 @@ class ModelFetches:
         def show(done: int) -> None:
             nonlocal shown
             if is_unwanted.is_set():
-                raise _Unwanted
+                raise CancelledError
             if time.monotonic() - shown < _SECONDS_BETWEEN_REPORTS and done < wanted.size:
                 return
             shown = time.monotonic()

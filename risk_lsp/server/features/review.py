@@ -22,7 +22,7 @@ from risk_lsp.risk.changes import changes_since
 from risk_lsp.risk.presentation import percent
 from risk_lsp.risk.span_risk import SpanRisk
 from risk_lsp.server.features.code_actions import NOT_TRUSTED
-from risk_lsp.server.features.model_choice import aside
+from risk_lsp.server.features.commands import aside
 from risk_lsp.server.wire.convert import path_of
 from risk_lsp.server.wire.messenger import Messenger, WorkDoneProgress
 from risk_lsp.text.document import Document, PositionEncoding, to_position
