@@ -74,7 +74,7 @@ async def aside(work: Callable[[], _Result]) -> _Result:
     def run() -> None:
         try:
             done.set_result(work())
-        except Exception as error:
+        except BaseException as error:  # whatever it is, somebody waits
             done.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

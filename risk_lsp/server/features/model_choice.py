@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from concurrent.futures import CancelledError
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -98,7 +97,7 @@ class ModelFetches:
         def show(done: int) -> None:
             nonlocal shown
             if is_unwanted.is_set():
-                raise CancelledError
+                raise asyncio.CancelledError
             if time.monotonic() - shown < _SECONDS_BETWEEN_REPORTS and done < wanted.size:
                 return
             shown = time.monotonic()
