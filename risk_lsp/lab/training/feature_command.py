@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,6 @@ from risk_lsp.lab.training.labelled_programs import DATA_HELP, read_probe_data
 from risk_lsp.probe.manifest import bundle_path, read_manifest
 from risk_lsp.report.wording import ShownProgress, shown_progress
 from risk_lsp.text.normal_form import ModelText
-
-if TYPE_CHECKING:
-    from risk_lsp.model.code_model import CodeModel
 
 _TEXTS_OF_A_TASK = 64
 _TEXTS_OF_A_FILE = 512
@@ -121,7 +118,7 @@ def keep_features(
 @contextmanager
 def open_reader(args: argparse.Namespace) -> Iterator[Callable[[Sequence[str]], Iterator[TextFeatures]]]:
     """The model, and what has it read texts."""
-    from risk_lsp.lab.training.feature_store import read_features
+    from risk_lsp.lab.training.feature_store import feature_key, read_features
     from risk_lsp.lab.training.probe_fit_command import recipe_of
     from risk_lsp.probe.bundle import load_bundle
 
@@ -139,8 +136,3 @@ def open_reader(args: argparse.Namespace) -> Iterator[Callable[[Sequence[str]], 
         yield TextFeatures(feature_key(model, layers, statistics=statistics), list(texts), rows)
 
     yield read
-
-
-def feature_key(model: CodeModel, layers: Sequence[int], *, statistics: bool) -> str:
-    """The key by which `collect_features` keeps what a model gives."""
-    return f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"

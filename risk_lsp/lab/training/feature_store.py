@@ -120,6 +120,11 @@ def _read_texts(
         yield np.clip(rows, -_HALF_LIMIT, _HALF_LIMIT).astype(np.float16)
 
 
+def feature_key(model: CodeModel, layers: Sequence[int], *, statistics: bool) -> str:
+    """The key by which a cache keeps what a model gives."""
+    return f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"
+
+
 Floats = NDArray[np.float64]
 
 
@@ -250,8 +255,7 @@ def collect_features(
     given = [ModelText(program.text, reading) for program in programs]
     texts = [each.text for each in given]
     encodings = [model.encode(text) for text in texts]
-    key = f"{model.weights_hash} {model.tokenizer_hash} {model.dtype} {[*layers]} {statistics}"
-    kept = None if cache is None else FeatureCache(cache, key)
+    kept = None if cache is None else FeatureCache(cache, feature_key(model, layers, statistics=statistics))
     features = read_features(model, texts, encodings, layers, statistics=statistics, cache=kept)
     cut = [parts(text) for text in texts]
     layouts = [
