@@ -56,10 +56,12 @@ class ContestantResult(NamedTuple):
 
 
 def first_mistakes(mistakes: Iterable[Mistake]) -> list[Mistake]:
-    """One failing program of each problem, the first."""
+    """One failing program of each problem, the first; none of a problem that does not say what is asked."""
     found: dict[str, Mistake] = {}
     for mistake in mistakes:
-        found.setdefault(mistake.problem.group, mistake)
+        problem = mistake.problem
+        if any(words.strip() for words in (problem.prompt, problem.text, problem.starter)):
+            found.setdefault(problem.group, mistake)
     return list(found.values())
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from risk_lsp.cli.command_line import main
-from risk_lsp.lab.debugger.debugger_evaluation import ContestantResult, figures_of, table_of
+from risk_lsp.lab.debugger.debugger_evaluation import ContestantResult, figures_of, first_mistakes, table_of
+from risk_lsp.lab.debugger.debugging_data import Mistake
+from risk_lsp.sandbox.verdicts import Problem
 from tests.lab.debugger.debugging import RIGHT, WORDS, WRONG, problem, read_lines, write_lines
 from tests.model.conftest import save_family
 
@@ -54,6 +56,15 @@ def test_every_model_is_asked_in_every_way_about_one_program_of_each_problem(
     ]
     assert {row["problems"] for row in figures.values()} == {2}
     assert figures["sft: direct"]["gain@1"] == [0.0, 0.0, 0.0]  # the same model, with the same seeds
+
+
+def test_a_problem_that_does_not_say_what_is_asked_is_left_out() -> None:
+    said, unsaid = (
+        Mistake(Problem(**{**record(number)["problem"], "prompt": prompt}), WRONG, "it fails", ())
+        for number, prompt in ((0, "Write add(a, b)."), (1, " "))
+    )
+
+    assert first_mistakes([unsaid, said]) == [said]
 
 
 @pytest.mark.usefixtures("sandboxed")
