@@ -7,6 +7,7 @@ import json
 import math
 import os
 import sys
+import warnings
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -157,6 +158,8 @@ def run_train(args: argparse.Namespace) -> int:
     """Train; returns the exit code."""
     from risk_lsp.lab.debugger.debugging_data import read_mistakes
 
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when trl is first imported
+    warnings.filterwarnings("ignore", ".*is_gradient_checkpointing", FutureWarning)  # at every step, and not ours
     try:
         from risk_lsp.lab.debugger.adapters import AdapterOptions
         from risk_lsp.lab.debugger.fine_tuning import ReinforcementOptions, train_reinforced, train_supervised
