@@ -25,6 +25,7 @@ class Prompt(NamedTuple):
 
     over: where a text is over, as a length, or None where it goes on; asked after every token. The text is cut there.
     begins: what a text has to begin with; the likeliest tokens that do so are taken, else those of the text itself.
+    then_a_word: whether no blank may follow that, if one of the likeliest tokens is a word.
     """
 
     token_ids: NDArray[np.int64]
@@ -32,6 +33,7 @@ class Prompt(NamedTuple):
     max_tokens: int
     over: Callable[[str], int | None]
     begins: str = ""
+    then_a_word: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,16 +189,29 @@ class _Text:
     def restrict(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logits, without the tokens that would have the text begin otherwise than it has to."""
         begins = self._prompt.begins
-        if self.text.startswith(begins):
+        word = self._prompt.then_a_word
+        if self.text.startswith(begins) and not (word and self.text == begins):
             return logits
         likeliest = np.argpartition(-logits, min(_LOOKED_AT, len(logits)) - 1)[:_LOOKED_AT].tolist()
         texts = {token: self._text_with(token) for token in likeliest}
-        fitting = [token for token, text in texts.items() if text.startswith(begins) or begins.startswith(text)]
-        fitting = [token for token in fitting if len(texts[token]) > len(self.text)]
-        fitting = fitting or self._tokenizer.encode(begins[len(self.text) :]).token_ids[:1].tolist()
+        texts = {token: text for token, text in texts.items() if len(text) > len(self.text)}
+        fitting = [token for token, text in texts.items() if self._fits(text)]
+        if not fitting and self.text == begins:
+            return logits
+        stem = begins.removesuffix(" ") if word and self.text != begins.removesuffix(" ") else begins
+        fitting = fitting or self._tokenizer.encode(stem[len(self.text) :]).token_ids[:1].tolist()
         allowed = np.full_like(logits, -np.inf)
         allowed[fitting] = logits[fitting]
         return allowed
+
+    def _fits(self, text: str) -> bool:
+        """Whether a text can begin so. Where a word has to follow, the last blank is left to it: tokens have one."""
+        begins = self._prompt.begins
+        if not self._prompt.then_a_word:
+            return text.startswith(begins) or begins.startswith(text)
+        follows = text[len(begins) : len(begins) + 1]
+        is_word = text.startswith(begins) and bool(follows) and not follows.isspace()
+        return is_word or begins.removesuffix(" ").startswith(text)
 
     def _text_with(self, *tokens: int) -> str:
         return self._tokenizer.decode([*self._before, *self._ids, *tokens])[self._skipped :]

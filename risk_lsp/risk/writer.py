@@ -74,7 +74,7 @@ class Writer:
             return []
         run, decoding = self._reader.begin(around.token_ids)
         seeds = [None, *range(task.seed, task.seed + task.count - 1)]
-        prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, begins)
+        prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, begins, then_a_word=task.extent == "function")
         layers = self._engine.manifest.layers
 
         def tell(so_far: Continuation) -> None:
@@ -135,7 +135,7 @@ class Writer:
 def _worth_showing(found: Continuation, blanks: str, behind: str) -> str | None:
     """What is new of a text that begins with blanks; None for nothing, and for what stands there already."""
     text = found.text
-    if not found.ended and "\n" in text:  # the last line was cut short
+    if not found.ended and text.strip() and "\n" in text.lstrip():  # the last line of several was cut short
         text = text[: text.rindex("\n")]
     new = text[len(blanks) :].rstrip()
     if not text.startswith(blanks) or not new.strip():

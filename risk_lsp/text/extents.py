@@ -86,8 +86,7 @@ def body_place(text: str, offset: int) -> Span | None:
 
 def first_indentation(text: str, place: int) -> str:
     """What a body at a place begins with: a line end and its indentation behind a header or docstring, nothing on a
-    line of its own. Small models would go on behind the docstring, or at the margin. The last blank is left to the
-    word behind it.
+    line of its own. Small models would go on behind the docstring, or at the margin.
     """
     line = text[_line_start(text, place) : place]
     content = line.strip()
@@ -95,7 +94,7 @@ def first_indentation(text: str, place: int) -> str:
         return ""
     blanks = line[: len(line) - len(line.lstrip())]
     deeper = ("\t" if "\n\t" in text else "    ") if content.endswith(":") else ""
-    return f"\n{blanks}{deeper}".removesuffix(" ")
+    return f"\n{blanks}{deeper}"
 
 
 def hint_comment(text: str, where: Span, hint: str) -> str:

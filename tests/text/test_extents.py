@@ -148,14 +148,14 @@ def test_a_line_that_is_named_is_written_on_at_its_end() -> None:
 @pytest.mark.parametrize(
     ("text", "begins"),
     [
-        ("def f():", "\n   "),
-        ("class C:\n    def f(self):", "\n       "),
+        ("def f():", "\n    "),
+        ("class C:\n    def f(self):", "\n        "),
         ("class C:\n\tdef f(self):", "\n\t\t"),
-        ('def f():\n    """One."""', "\n   "),
+        ('def f():\n    """One."""', "\n    "),
         ('def f():\n\t"""One."""', "\n\t"),
         ("def f():\n", ""),
         ("def f():\n    ", ""),
     ],
 )
-def test_a_body_begins_on_a_line_of_its_own_whose_last_blank_is_the_next_word_s(text: str, begins: str) -> None:
+def test_a_body_begins_on_a_line_of_its_own_with_its_indentation(text: str, begins: str) -> None:
     assert first_indentation(text, len(text)) == begins

@@ -131,7 +131,7 @@ def test_the_page_says_where_problems_are_too_few() -> None:
 def test_a_run_goes_on_where_it_was_ended(data: Path, tmp_path: Path, sandboxed: None) -> None:
     bundle = save_tiny_bundle(tmp_path / "bundle", save_model(tmp_path / "model", context=512))
     command = ["evaluate", "writing", str(tmp_path / "out"), "--data", str(data), "--bundle", str(bundle)]
-    command += ["--samples", "2", "--max-tokens", "4", "--threads", "1"]
+    command += ["--samples", "2", "--max-tokens", "24", "--threads", "1"]
     assert main([*command, "--problems", "1"]) == 0
     store = tmp_path / "out" / "texts.jsonl"
     first = store.read_text("utf-8")
