@@ -188,18 +188,18 @@ class _Text:
 
     def restrict(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """The logits, without the tokens that would have the text begin otherwise than it has to."""
-        begins = self._prompt.begins
-        word = self._prompt.then_a_word
-        if self.text.startswith(begins) and not (word and self.text == begins):
+        begins, word = self._prompt.begins, self._prompt.then_a_word
+        if self.text.startswith(begins) and (len(self.text) > len(begins) or not word):
             return logits
         likeliest = np.argpartition(-logits, min(_LOOKED_AT, len(logits)) - 1)[:_LOOKED_AT].tolist()
         texts = {token: self._text_with(token) for token in likeliest}
-        texts = {token: text for token, text in texts.items() if len(text) > len(self.text)}
-        fitting = [token for token, text in texts.items() if self._fits(text)]
-        if not fitting and self.text == begins:
-            return logits
-        stem = begins.removesuffix(" ") if word and self.text != begins.removesuffix(" ") else begins
-        fitting = fitting or self._tokenizer.encode(stem[len(self.text) :]).token_ids[:1].tolist()
+        fitting = [token for token, text in texts.items() if len(text) > len(self.text) and self._fits(text)]
+        if not fitting:
+            stem = begins.removesuffix(" ") if word else begins
+            missing = (stem if len(self.text) < len(stem) else begins)[len(self.text) :]
+            if not missing:
+                return logits
+            fitting = self._tokenizer.encode(missing).token_ids[:1].tolist()
         allowed = np.full_like(logits, -np.inf)
         allowed[fitting] = logits[fitting]
         return allowed

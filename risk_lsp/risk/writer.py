@@ -56,7 +56,7 @@ class Writer:
         """
         text, start = task.text, written_from(task.text, task.start)
         blanks = text[start : task.start]
-        begins = blanks + (first_indentation(text, start) if task.extent == "function" else "")
+        first = first_indentation(text, start) if task.extent == "function" else ""
         end = EndOfWriting(text, start, task.start, task.extent, task.language_id)
         model = self._engine.model
         room = max(1, model.context - task.max_tokens - len(model.tokenizer.prefix) - 3)
@@ -74,7 +74,7 @@ class Writer:
             return []
         run, decoding = self._reader.begin(around.token_ids)
         seeds = [None, *range(task.seed, task.seed + task.count - 1)]
-        prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, begins, then_a_word=task.extent == "function")
+        prompt = Prompt(around.token_ids, seeds, task.max_tokens, end, blanks + first, then_a_word=bool(first))
         layers = self._engine.manifest.layers
 
         def tell(so_far: Continuation) -> None:
@@ -135,7 +135,7 @@ class Writer:
 def _worth_showing(found: Continuation, blanks: str, behind: str) -> str | None:
     """What is new of a text that begins with blanks; None for nothing, and for what stands there already."""
     text = found.text
-    if not found.ended and text.strip() and "\n" in text.lstrip():  # the last line of several was cut short
+    if not found.ended and "\n" in text.lstrip():  # the last line of several was cut short
         text = text[: text.rindex("\n")]
     new = text[len(blanks) :].rstrip()
     if not text.startswith(blanks) or not new.strip():

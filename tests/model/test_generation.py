@@ -159,10 +159,15 @@ def test_a_prompt_for_filling_in_needs_a_model_that_can(model: CodeModel) -> Non
 
 
 def begun(
-    model: CodeModel, max_tokens: int, *, begins: str = "", over: Callable[[str], int | None] = never
+    model: CodeModel,
+    max_tokens: int,
+    *,
+    begins: str = "",
+    then_a_word: bool = False,
+    over: Callable[[str], int | None] = never,
 ) -> list[Continuation]:
     """A greedy text and two drawn ones, with what happened at their tokens."""
-    prompt = Prompt(prompt_tokens(model, TEXT, max_tokens), (None, 1, 2), max_tokens, over, begins)
+    prompt = Prompt(prompt_tokens(model, TEXT, max_tokens), (None, 1, 2), max_tokens, over, begins, then_a_word)
     decoding = model.host.begin([prompt.token_ids], LAYERS)
     return continue_decoding(model, decoding, [prompt], temperature=1.0, layers=LAYERS)[0]
 
@@ -227,6 +232,15 @@ def test_a_text_begins_so_whatever_the_model_expects(model: CodeModel) -> None:
     found = begun(model, 12, begins="zq 7")
 
     assert all(text.text.startswith("zq 7") for text in found)
+
+
+@pytest.mark.parametrize("begins", ["\n    ", "\n\t", "\n        "])
+def test_behind_an_indentation_that_a_word_has_to_follow_there_is_no_further_blank(
+    model: CodeModel, begins: str
+) -> None:
+    for text in begun(model, 24, begins=begins, then_a_word=True):
+        assert text.text.startswith(begins)
+        assert not text.text[len(begins)].isspace()
 
 
 def test_writing_stops_when_nobody_waits(model: CodeModel) -> None:

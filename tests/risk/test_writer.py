@@ -148,3 +148,12 @@ def test_a_body_behind_a_docstring_begins_on_a_line_of_its_own(writing_model: Pa
     found = Writer(engine).write(WritingTask(text, len(text), len(text), "function", count=8, max_tokens=24))
     assert found
     assert all(re.match(r"\n    \S", each.text) for each in found)
+
+
+def test_on_a_line_of_its_own_the_model_indents_a_body_itself() -> None:
+    text = "def largest(numbers):\n"
+    engine = Engine.load(None, threads=1, whole_model=True)
+    found = Writer(engine).write(WritingTask(text, len(text), len(text), "function", count=3, max_tokens=24))
+
+    assert found
+    assert all(each.text[0].isspace() for each in found)
