@@ -46,6 +46,22 @@ def squares(folder: Path) -> Iterator[Work]:
         note(folder, "closed", str(os.getpid()))
 
 
+@contextmanager
+def squares_of_two_machines(folder: Path) -> Iterator[Work]:
+    """Gives squares. Each task waits until a process of a second machine has begun; after a minute it does not."""
+    import ray
+
+    note(folder, "machines", ray.get_runtime_context().get_node_id())
+
+    def work(number: int) -> Iterator[int]:
+        end = time.monotonic() + 60
+        while len(noted(folder, "machines")) < 2 and time.monotonic() < end:
+            time.sleep(0.05)
+        yield number * number
+
+    yield work
+
+
 def begun_on(folder: Path, machine: str) -> int:
     """How many tasks began on a machine."""
     return sum(line.startswith(machine) for line in noted(folder, "begun"))

@@ -21,7 +21,7 @@ from risk_lsp.lab.patches.labels import LABELS, read_labels
 from risk_lsp.lab.task_pool import RayCluster
 from tests.lab.evaluation.test_writing_study import TEST_GROUPS, problem
 from tests.lab.patches.building import build, write_inputs
-from tests.lab.pool_jobs import begun_on, noted, squares, squares_on_a_doomed_machine
+from tests.lab.pool_jobs import begun_on, noted, squares, squares_of_two_machines, squares_on_a_doomed_machine
 from tests.lab.training.makers import write_records
 from tests.repair.models import SUM
 from tests.sandbox.conftest import shared_sandbox
@@ -70,10 +70,11 @@ def test_tasks_run_on_all_machines_and_items_come_in_order(cluster: Any, second:
     said: list[str] = []
     pool = RayCluster(cluster.address)
 
-    found = list(pool.run(partial(squares, tmp_path), range(1, 21), in_order=True, say=said.append))
+    found = list(pool.run(partial(squares_of_two_machines, tmp_path), range(1, 21), in_order=True, say=said.append))
 
-    assert found == [item for number in range(1, 21) for item in (number, number * number)]
-    assert len(noted(tmp_path, "opened")) == 2  # a process of each machine, for all of its tasks
+    assert found == [number * number for number in range(1, 21)]
+    machines = noted(tmp_path, "machines")  # a process of each, for all of its tasks
+    assert len(machines) == len(set(machines)) == 2
     assert said == ["machines: 2, tasks at a time: 2"]
 
 
