@@ -257,6 +257,14 @@ def at_least_one(text: str) -> int:
     return number
 
 
+def at_least_zero(text: str) -> int:
+    """A whole number from 0; ArgumentTypeError for another."""
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is below 0")
+    return number
+
+
 def probability(text: str) -> float:
     """A number from 0 to 1; ArgumentTypeError for another."""
     number = float(text)

@@ -7,7 +7,7 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
-from risk_lsp.cli.command_line import OK, add_bundle_arguments, at_least_one
+from risk_lsp.cli.command_line import OK, add_bundle_arguments, at_least_one, at_least_zero
 from risk_lsp.errors import BadInput
 
 
@@ -63,6 +63,13 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory", type=at_least_one, default=2000, metavar="MB", help="what is remembered of texts (default 2000)"
     )
+    parser.add_argument(
+        "--batch-tokens",
+        type=at_least_zero,
+        metavar="N",
+        help="read short texts of several people in one run of the model, of at most N tokens; 0: each by itself "
+        "(default 2048 with a GPU, 0 without)",
+    )
     from risk_lsp.team.admission import PersonLimits
 
     limits = parser.add_argument_group("limits")
@@ -113,6 +120,7 @@ def run_host(args: argparse.Namespace) -> int:
             private_key=args.tls_key,
             without_tls=args.without_tls,
             request_seconds=args.request_seconds,
+            batch_tokens=args.batch_tokens,
         )
     )
 

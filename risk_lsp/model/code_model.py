@@ -17,7 +17,7 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model.host import Host, Run, load_host
 from risk_lsp.model.sources import Adapter, ModelFolder, hash_weights, locate_model
 from risk_lsp.model.tokenizer import Encoding, TextTokenizer, gguf_tokenizer, load_tokenizer
-from risk_lsp.model.window_runs import WindowMemory, WindowReader, WindowRows, kept_statistics
+from risk_lsp.model.window_runs import WindowMemory, WindowReading, kept_statistics
 
 # Enough to keep the device busy, and every core of it until near the end; more costs memory.
 _TOKENS_PER_CPU_BATCH = 8192
@@ -143,6 +143,40 @@ def _cut(token_ids: NDArray[Any], first: int, last: int, boundaries: Sequence[in
     )
 
 
+class KnownText:
+    """A text, given by its tokens, as far as it is known: `reading` reads what is missing."""
+
+    def __init__(self, empty: Activations, windows: Sequence[Window], reading: WindowReading) -> None:
+        self.encoding = empty.encoding
+        self._empty = empty  # with arrays of its own
+        self._windows = windows
+        self.reading = reading
+
+    def read(self, on_part: Callable[[Activations], None] = lambda _: None) -> Activations:
+        """Read what is missing. Where this is much, `on_part` sees the tokens that are known so far, a few times; their
+        rows are those of the result.
+        """
+        self.reading.read(lambda: on_part(self.activations()))
+        return self.activations()
+
+    def activations(self) -> Activations:
+        """Those of the tokens that are known, to float16."""
+        known = [
+            (window, rows) for window, rows in zip(self._windows, self.reading.rows, strict=True) if rows is not None
+        ]
+        found = self._empty
+        if len(known) < len(self._windows):
+            found = found.some(np.concatenate([np.arange(window.keep, window.end) for window, _ in known]))
+        first = 0
+        for window, rows in known:
+            part = slice(first, first + window.end - window.keep)
+            found.values[part] = rows.values
+            if found.log_probabilities is not None and found.entropies is not None:
+                found.log_probabilities[part], found.entropies[part] = rows.log_probabilities, rows.entropies
+            first = part.stop
+        return found
+
+
 class _Piece(NamedTuple):
     """One window of one of the texts of a call."""
 
@@ -265,7 +299,7 @@ class CodeModel:
             self.on_run(done, every)
         return results
 
-    def reread(
+    def recall(
         self,
         encoding: Encoding,
         layers: Sequence[int],
@@ -274,12 +308,10 @@ class CodeModel:
         boundaries: Sequence[int] = (),
         statistics: bool = False,
         at: int = 0,
-        on_part: Callable[[Activations], None] = lambda _: None,
-    ) -> Activations:
-        """As `read`, to float16, but what `memory` holds of an earlier version of the text is not computed again.
+    ) -> KnownText:
+        """What `memory` holds of an earlier version of a text; what is missing can be read, to float16.
 
-        The surroundings of token `at` are read first. Where much has to be read, `on_part` sees the tokens that are
-        known so far, a few times; their rows are those of the result.
+        boundaries, statistics: as for `read`. The surroundings of token `at` are read first. Raises ModelError.
         """
         self._check([encoding], layers, statistics)
         prefix = len(self.tokenizer.prefix)
@@ -287,11 +319,9 @@ class CodeModel:
         sequences = [
             (self._sequence(_Piece(0, window), [encoding]), window.keep - window.start + prefix) for window in windows
         ]
-        empty = self._empty(encoding, tuple(layers), statistics)
-        reader = WindowReader(self.host, memory, empty.layers, statistics=statistics)
         first = bisect_right(windows, at, key=lambda window: window.end)
-        rows = reader.read(sequences, first, lambda found: on_part(_gather(empty, windows, found)))
-        return _gather(empty, windows, rows)
+        reading = WindowReading(self.host, memory, tuple(layers), sequences, statistics=statistics, first=first)
+        return KnownText(self._empty(encoding, tuple(layers), statistics), windows, reading)
 
     def _check(self, encodings: Sequence[Encoding], layers: Sequence[int], statistics: bool) -> None:
         top = self.host.top_layer
@@ -331,22 +361,6 @@ class CodeModel:
             result.log_probabilities[keep:end], result.entropies[keep:end] = kept_statistics(
                 self.host, run.final, sequence, keep + shift
             )
-
-
-def _gather(empty: Activations, windows: Sequence[Window], rows: Sequence[WindowRows | None]) -> Activations:
-    """A result for a text with empty arrays of its own: for all of its tokens, or for some of them."""
-    known = [(window, each) for window, each in zip(windows, rows, strict=True) if each is not None]
-    if len(known) < len(windows):
-        tokens = np.concatenate([np.arange(window.keep, window.end) for window, _ in known])
-        empty = empty.some(tokens)
-    first = 0
-    for window, each in known:
-        part = slice(first, first + window.end - window.keep)
-        empty.values[part] = each.values
-        if empty.log_probabilities is not None and empty.entropies is not None:
-            empty.log_probabilities[part], empty.entropies[part] = each.log_probabilities, each.entropies
-        first = part.stop
-    return empty
 
 
 def _batches(pieces: Sequence[_Piece], tokens: int) -> Iterator[list[_Piece]]:

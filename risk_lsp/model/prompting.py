@@ -146,8 +146,9 @@ class PromptReader:
         shared = 0 if before is None else min(before.shared_with(token_ids), len(token_ids) - 1)
         past = host.new_past() if before is None or before.past is None else before.past.first(shared)
         runs = [
-            host.extend(token_ids[first : first + _AT_ONCE], past, self._layers, to_end=True)
+            run
             for first in range(shared, len(token_ids) - _AT_ONCE, _AT_ONCE)
+            for run in host.extend([token_ids[first : first + _AT_ONCE]], [past], self._layers, to_end=True)
         ]
         done = shared + _AT_ONCE * len(runs)
         decoding = host.begin_behind(token_ids[done:], past, self._layers)

@@ -271,8 +271,6 @@ def round_to_half(values: NDArray[np.float32]) -> NDArray[Any]:
 _AT_ONCE = 4  # windows of one run: enough to keep all cores busy
 _FEW = 4  # windows of which keys and values are worth keeping: an edit touches no more
 
-PartCallback = Callable[[Sequence["WindowRows | None"]], None]
-
 
 class ResumableHost(Host, Protocol):
     """A host that can continue an earlier run with further tokens, if the model allows it."""
@@ -283,8 +281,12 @@ class ResumableHost(Host, Protocol):
         """Room for the keys and values of a run that starts at the first token."""
         ...
 
-    def extend(self, token_ids: NDArray[Any], past: Any, layers: Sequence[int], *, to_end: bool) -> Run:
-        """Run the tokens that follow `past`, which this host made and which grows by them."""
+    def extend(
+        self, sequences: Sequence[NDArray[Any]], pasts: Sequence[Any], layers: Sequence[int], *, to_end: bool
+    ) -> list[Run]:
+        """Run tokens that follow pasts, several texts together: int64[tokens] each, at least one. Each past, which
+        this host made, grows by its tokens.
+        """
         ...
 
     def begin_behind(self, token_ids: NDArray[Any], past: Any, layers: Sequence[int]) -> Decoding:
@@ -296,75 +298,106 @@ class ResumableHost(Host, Protocol):
         ...
 
 
-class WindowReader:
-    """Reads rows of windows from a host, at the same layers each time."""
+class WindowReading:
+    """The windows of one text, each given as its tokens and the index of the first that is kept, as a host reads them.
 
-    def __init__(self, host: Host, memory: WindowMemory, layers: tuple[int, ...], *, statistics: bool) -> None:
+    `rows` has those of each window, None for one that `memory` does not know and that was not read yet. Window `first`
+    and those around it are read first.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        memory: WindowMemory,
+        layers: tuple[int, ...],
+        windows: Sequence[tuple[NDArray[np.int64], int]],
+        *,
+        statistics: bool,
+        first: int = 0,
+    ) -> None:
         self._host = host
         self._memory = memory
         self._layers = layers
         self._statistics = statistics
-
-    def read(
-        self, windows: Sequence[tuple[NDArray[np.int64], int]], first: int = 0, on_part: PartCallback = lambda _: None
-    ) -> list[WindowRows]:
-        """The kept rows of windows, each given as its tokens and the index of the first that is kept.
-
-        Window `first` and those around it are read first. Where many have to be run, `on_part` sees what is known when
-        the first of them were, and each time that twice as many were: few times, however long the text.
-        """
-        keys = [
-            blake2b(repr((keep, self._layers, self._statistics)).encode() + tokens.tobytes(), digest_size=16).digest()
+        self._windows = windows
+        self._keys = [
+            blake2b(repr((keep, layers, statistics)).encode() + tokens.tobytes(), digest_size=16).digest()
             for tokens, keep in windows
         ]
-        found = [self._memory.recall(key) for key in keys]
-        missing = [index for index, rows in enumerate(found) if rows is None]
-        missing.sort(key=lambda index: abs(index - first))
-        ran, due = 0, _AT_ONCE
-        resumable = self._resumable()
-        few = resumable is not None and len(missing) <= _FEW
-        size = 1 if few else _AT_ONCE
-        for place in range(0, len(missing), size):
-            stop_if_unwanted()
-            part = missing[place : place + size]
-            wanted = [windows[index] for index in part]
-            if few and resumable:
-                fresh = [self._gone_on(resumable, *wanted[0])]
-            else:
-                self._memory.tokens_run += sum(len(tokens) for tokens, _ in wanted)
-                runs = self._host.run([tokens for tokens, _ in wanted], self._layers, to_end=self._statistics)
-                both = zip(runs, wanted, strict=True)
-                fresh = [self._rows(run.residuals, run.final, tokens, keep, 0) for run, (tokens, keep) in both]
-            for index, rows in zip(part, fresh, strict=True):
-                found[index] = rows
-                # At once, so that what was done before a cancellation need not be done again.
-                self._memory.remember(keys[index], rows)
-            ran += len(part)
-            if ran >= due and len(missing) - ran >= _AT_ONCE:
-                due = 2 * ran
-                on_part(found)
-        return [rows for rows in found if rows is not None]
+        self.rows = [memory.recall(key) for key in self._keys]
+        self._missing = [index for index, rows in enumerate(self.rows) if rows is None]
+        self._missing.sort(key=lambda index: abs(index - first))
+        # Without a block to run, there is nothing to go on from.
+        runs_blocks = statistics or max(layers, default=0) > 0
+        self._goes_on = runs_blocks and len(self._missing) <= _FEW and bool(getattr(host, "can_go_on", False))
 
-    def _resumable(self) -> ResumableHost | None:
-        """The host if it can continue earlier runs of these layers; None if it cannot, or no block has to run."""
-        host: Any = self._host
-        return (
-            host
-            if getattr(host, "can_go_on", False) and (self._statistics or max(self._layers, default=0) > 0)
-            else None
-        )
+    @property
+    def tokens_left(self) -> int:
+        """How many tokens the host has to run."""
+        return sum(len(self._windows[index][0]) - self._known(index)[1] for index in self._missing)
 
-    def _gone_on(self, host: ResumableHost, tokens: NDArray[np.int64], keep: int) -> WindowRows:
-        """The rows of a window; of its tokens only those are run that an earlier window does not share from its start
-        on.
+    def read(self, on_part: Callable[[], None] = lambda: None) -> None:
+        """Read what is missing.
+
+        Where many windows have to be run, `on_part` is called when the first of them were, and each time that
+        twice as many were: few times, however long the text.
         """
+        ran, due = 0, _AT_ONCE
+        while self._missing:
+            ran += self._read_next([self])
+            if ran >= due and len(self._missing) >= _AT_ONCE:
+                due = 2 * ran
+                on_part()
+
+    @staticmethod
+    def read_together(readings: Sequence[WindowReading]) -> None:
+        """Read what several texts miss, at the same layers of the same host, each into its own memory."""
+        while left := [each for each in readings if each._missing]:
+            WindowReading._read_next(left)
+
+    @staticmethod
+    def _read_next(readings: Sequence[WindowReading]) -> int:
+        """Run the host once for the next missing windows of each text; returns how many windows these are.
+
+        Of a text that goes on from what is kept of it, it is one.
+        """
+        stop_if_unwanted()
+        behind, alone = [], []
+        for each in readings:
+            if each._goes_on:
+                behind += [(each, index, *each._known(index)) for index in each._missing[:1]]
+            else:
+                alone += [(each, index) for index in each._missing[:_AT_ONCE]]
+        host: Any = readings[0]._host
+        layers, to_end = readings[0]._layers, readings[0]._statistics
+        if behind:
+            pasts = [
+                host.new_past() if before is None else before.past.first(shared) for _, _, before, shared in behind
+            ]
+            tokens = [each._windows[index][0][shared:] for each, index, _, shared in behind]
+            runs = host.extend(tokens, pasts, layers, to_end=to_end)
+            for (each, index, before, shared), past, run in zip(behind, pasts, runs, strict=True):
+                each._go_on(index, before, shared, past, run)
+        if alone:
+            runs = host.run([each._windows[index][0] for each, index in alone], layers, to_end=to_end)
+            for (each, index), run in zip(alone, runs, strict=True):
+                window, keep = each._windows[index]
+                each._keep(index, each._rows(run.residuals, run.final, window, keep, 0), len(window))
+        return len(behind) + len(alone)
+
+    def _known(self, index: int) -> tuple[Resumable | None, int]:
+        """The earlier window that shares the most first tokens with a window, and how many of them need no run."""
+        if not self._goes_on:
+            return None, 0
+        tokens, keep = self._windows[index]
         known = self._memory.resumable(tokens, keep, self._layers, statistics=self._statistics)
-        before, shared = known if known is not None else (None, 0)
         # At least one token is run, or there would be nothing to keep.
-        shared = min(shared, len(tokens) - 1)
-        past = host.new_past() if before is None else before.past.first(shared)
-        self._memory.tokens_run += len(tokens) - shared
-        run = host.extend(tokens[shared:], past, self._layers, to_end=self._statistics)
+        return (None, 0) if known is None else (known[0], min(known[1], len(tokens) - 1))
+
+    def _go_on(self, index: int, before: Resumable | None, shared: int, past: Past, run: Run) -> None:
+        """Keep the rows of a window of which the first `shared` tokens were known, and itself to go on from."""
+        tokens, keep = self._windows[index]
+        host: Any = self._host
         final = run.final
         if before is not None and before.final is not None:
             final = host.join(before.final[:shared], run.final)
@@ -372,7 +405,14 @@ class WindowReader:
         if before is not None and shared > keep:
             rows = _join_rows(before.rows, rows, shared - keep)
         self._memory.offer(Resumable(tokens, keep, self._layers, past, rows, final), before)
-        return rows
+        self._keep(index, rows, len(tokens) - shared)
+
+    def _keep(self, index: int, rows: WindowRows, tokens_run: int) -> None:
+        self._memory.tokens_run += tokens_run
+        self.rows[index] = rows
+        self._missing.remove(index)
+        # At once, so that what was done before a cancellation need not be done again.
+        self._memory.remember(self._keys[index], rows)
 
     def _rows(
         self, residuals: dict[int, NDArray[Any]], final: Any, tokens: NDArray[np.int64], keep: int, ran_from: int

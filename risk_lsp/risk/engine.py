@@ -29,7 +29,7 @@ from risk_lsp.text.structure import statement_starts
 from risk_lsp.worker.messages import Message, pack, read_message
 
 if TYPE_CHECKING:
-    from risk_lsp.model.code_model import Activations
+    from risk_lsp.model.code_model import Activations, KnownText
     from risk_lsp.model.tokenizer import Encoding
     from risk_lsp.model.window_runs import WindowMemory
     from risk_lsp.probe.bundle import Bundle
@@ -243,19 +243,22 @@ class Engine:
         The surroundings of the character `at` are read first. While a long text is read, `on_part` sees what is known
         so far, a few times.
         """
-        model, manifest = self.model, self.manifest
+        given, known = self.recall(text, language_id, memory, at=at)
+        return self.risk(given, known.read(lambda part: on_part(self.partial_risk(given, part, known.encoding))))
+
+    def recall(self, text: str, language_id: str, memory: WindowMemory, *, at: int = 0) -> tuple[ModelText, KnownText]:
+        """What the model reads of a text, and what `memory` holds of earlier versions of it, as `rescore` needs it."""
         given = self.model_text(text, language_id)
-        encoding = model.encode(given.text)
-        activations = model.reread(
+        encoding = self.model.encode(given.text)
+        known = self.model.recall(
             encoding,
-            manifest.layers,
+            self.manifest.layers,
             memory,
             boundaries=self._boundaries(given, encoding),
-            statistics=manifest.statistics,
+            statistics=self.manifest.statistics,
             at=int(encoding.tokens_at([given.span_in_text(Span(at, at)).start])[0]),
-            on_part=lambda known: on_part(self.partial_risk(given, known, encoding)),
         )
-        return self.risk(given, activations)
+        return given, known
 
     def score_many(self, texts: Sequence[str], language_id: str = "python") -> list[SpanRisk]:
         """The risks of many texts, in order; texts of similar length share a run of the model."""

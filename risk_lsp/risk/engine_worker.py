@@ -132,7 +132,7 @@ class _Worker:
             scorer = self._load(self._messages.get().fields["options"])
             description = scorer.describe()
         except Exception as error:
-            self._write(pack(Message("failed", _explain(error))))
+            self._write(pack(Message("failed", explain(error))))
             return 1
         self._write(pack(Message("ready", {"description": description})))
         while True:
@@ -160,8 +160,7 @@ class _Worker:
                     header, arrays = scorer.score(text, language_id, at, send_part)
             frame = pack(Message("result", {"id": request_id, "header": header}, arrays))
         except Exception as error:
-            refused = isinstance(error, BadInput)
-            frame = pack(Message("error", {"id": request_id, **_explain(error), "refused": refused}))
+            frame = pack(Message("error", {"id": request_id, **explain(error)}))
         self._cancelled.discard(request_id)
         self._write(frame)
 
@@ -181,19 +180,22 @@ def _exit_with_parent(parent: int) -> None:
     os._exit(1)
 
 
-def _explain(error: Exception) -> dict[str, str]:
-    """`message` and `hint` of an error. One that is not meant for people is reduced to its type and place.
+def explain(error: Exception) -> dict[str, Any]:
+    """`message` and `hint` of an error, and whether the text is at fault: `refused`.
 
-    The text of such an error may quote the user's source or paths, which belong neither in messages nor in logs.
+    One that is not meant for people is reduced to its type and place.
+
+    The text of the latter may quote the user's source or paths, which belong neither in messages nor in logs.
     """
     if isinstance(error, RiskError):
-        return {"message": error.message, "hint": error.hint}
+        return {"message": error.message, "hint": error.hint, "refused": isinstance(error, BadInput)}
     frames = [(str(frame.f_globals.get("__name__")), line) for frame, line in traceback.walk_tb(error.__traceback__)]
     places = [f"{name}, line {line}" for name, line in frames]
     print(f"{type(error).__name__} at: {'; '.join(places)}", file=sys.stderr, flush=True)
     ours = [place for place in places if place.startswith("risk_lsp.")]
     where = (ours or places or ["an unknown place"])[-1]
-    return {"message": f"the worker met a {type(error).__name__} in {where}", "hint": "the log has the whole trace"}
+    message = f"the worker met a {type(error).__name__} in {where}"
+    return {"message": message, "hint": "the log has the whole trace", "refused": False}
 
 
 _WHOLE_BLOCK = re.compile(r"```[^\n]*\n.*?^[ \t]*```", re.DOTALL | re.MULTILINE)  # nothing is asked behind it

@@ -14,11 +14,12 @@ import re
 import secrets
 import time
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from risk_lsp.errors import BadInput, RiskError
 from risk_lsp.files import write_whole
@@ -191,20 +192,50 @@ class Allowance:
         self._tokens.take(tokens)
 
 
+@dataclass(frozen=True, eq=False)
+class Ride:
+    """A turn of a person who has the model (`drives`), or of one who is taken along in another's turn.
+
+    `wish`: what the person asks, None if it takes no company. `outcome`: what the driver leaves for those who ride: an
+    answer, or LeftOut if there is none.
+    """
+
+    person: str
+    wish: Any
+    drives: bool
+    outcome: asyncio.Future[Any]
+
+    def leave(self) -> None:
+        """Nobody waits for the outcome any more."""
+        if not self.outcome.cancel() and not self.outcome.cancelled():
+            self.outcome.exception()  # which would be logged as one that nobody saw
+
+
+class LeftOut(Exception):
+    """Who was taken along has to wait for another turn; `may_ride`: this can be one of another person again."""
+
+    def __init__(self, *, may_ride: bool) -> None:
+        self.may_ride = may_ride
+
+
 class Turns:
     """Lets one request at a time reach the model, such that people who wait get equal time of it.
 
     The next is of the person who had the least time (start-time fair queueing, Goyal, Vin and Cheng, IEEE/ACM
     Transactions on Networking 5, 1997): who was idle starts at the time of the person served last, and has no claim to
     what was missed. Of one person's requests the newest is the next, as it is of the text that the person is at.
+
+    Whoever has a turn can take others along; its time is then shared by all.
     """
 
     def __init__(self, limits: PersonLimits) -> None:
         self._limits = limits
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._waiting: dict[str, deque[_Waiting]] = {}
         self._served: defaultdict[str, float] = defaultdict(float)  # seconds of the model, by person
         self._clock = 0.0  # where who comes anew begins: the time of the person served last
         self._is_taken = False
+        self._riders: list[Ride] = []  # of this turn
+        self._parts: dict[str, float] = {}  # of this turn's time, by person
         self._usual_seconds = _GUESSED_SECONDS
 
     @property
@@ -225,33 +256,66 @@ class Turns:
         return any(self._served[other] < self._served[person] + seconds for other in self._waiting if other != person)
 
     @asynccontextmanager
-    async def turn(self, person: str) -> AsyncIterator[None]:
-        """Wait for the person's turn, and keep it. Raises TooMuch if too many wait already."""
+    async def turn(self, person: str, wish: Any = None) -> AsyncIterator[Ride]:
+        """Wait for the person's turn, and keep it. Raises TooMuch if too many wait already.
+
+        A request with a `wish` may be taken along in another's turn, and has to wait for the outcome then.
+        """
         self.check(person)
-        await self._wait(person)
+        ride = await self._wait(person, wish)
+        if not ride.drives:
+            try:
+                yield ride
+            finally:
+                ride.leave()
+            return
+        self._riders, self._parts = [], {person: 1.0}
         began = time.monotonic()
         try:
-            yield
+            yield ride
         finally:
             seconds = time.monotonic() - began
-            self._served[person] += seconds
+            for rider in self._riders:
+                if not rider.outcome.done():
+                    rider.outcome.set_exception(LeftOut(may_ride=False))
+            for each, part in self._parts.items():
+                self._served[each] += seconds * part
             self._usual_seconds += 0.1 * (seconds - self._usual_seconds)
             self._is_taken = False
             if not self._waiting:  # what was used while nobody waited is held against nobody
                 self._clock = max(self._served.values())
             self._call_next()
 
-    async def _wait(self, person: str) -> None:
+    def take_along(self, driver: Ride, most: int) -> list[Ride]:
+        """Let others ride: at most so many, one request of each, first of those who had the least time."""
+        others = [person for person in self._waiting if person != driver.person]
+        for person in sorted(others, key=lambda each: self._served[each]):
+            waiting = self._waiting[person][-1]
+            if len(self._riders) < most and waiting.wish is not None and not waiting.called.done():
+                ride = waiting.call(drives=False)
+                self._drop(person, waiting)
+                self._riders.append(ride)
+        self.split({each.person: 1.0 for each in (driver, *self._riders)})
+        return list(self._riders)
+
+    def split(self, weights: Mapping[str, float]) -> None:
+        """Have these people bear this turn's time, in proportion."""
+        total = sum(weights.values())
+        self._parts = {person: weight / total for person, weight in weights.items()}
+
+    async def _wait(self, person: str, wish: Any) -> Ride:
         if person not in self._waiting:
             self._served[person] = max(self._served[person], self._clock)
-        called: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(person, deque()).append(called)
+        waiting = _Waiting(person, wish)
+        self._waiting.setdefault(person, deque()).append(waiting)
         self._call_next()
         try:
-            await called
+            return await waiting.called
         except asyncio.CancelledError:
-            if called.cancelled():
-                self._drop(person, called)
+            if waiting.called.cancelled():
+                self._drop(person, waiting)
+            elif not (ride := waiting.called.result()).drives:
+                ride.leave()
             else:  # called, and given up before it began
                 self._is_taken = False
                 self._call_next()
@@ -260,17 +324,32 @@ class Turns:
     def _call_next(self) -> None:
         while not self._is_taken and self._waiting:
             person = min(self._waiting, key=lambda each: self._served[each])
-            called = self._waiting[person][-1]
-            self._drop(person, called)
-            if not called.done():
+            waiting = self._waiting[person][-1]
+            self._drop(person, waiting)
+            if not waiting.called.done():
                 self._clock = self._served[person]
                 self._is_taken = True
-                called.set_result(None)
+                waiting.call(drives=True)
 
-    def _drop(self, person: str, called: asyncio.Future[None]) -> None:
+    def _drop(self, person: str, waiting: _Waiting) -> None:
         queue = self._waiting.get(person)
-        if queue is None or called not in queue:
+        if queue is None or waiting not in queue:
             return
-        queue.remove(called)
+        queue.remove(waiting)
         if not queue:
             del self._waiting[person]
+
+
+class _Waiting:
+    """A request that waits to be called."""
+
+    def __init__(self, person: str, wish: Any) -> None:
+        self._person = person
+        self.wish = wish
+        self.called: asyncio.Future[Ride] = asyncio.get_running_loop().create_future()
+
+    def call(self, *, drives: bool) -> Ride:
+        """End the wait."""
+        ride = Ride(self._person, self.wish, drives, self.called.get_loop().create_future())
+        self.called.set_result(ride)
+        return ride

@@ -36,8 +36,8 @@ _LONGEST_HEAD = 1 << 14
 class HostOptions:
     """Where a host listens, what it loads, and who may ask.
 
-    `worker`: options of the worker's `load`. `request_seconds`: that the head of a request may take to arrive, and its
-    body once more.
+    `worker`: options of the worker's `load`. `batch_tokens`: as for TeamHost. `request_seconds`: that the head of a
+    request may take to arrive, and its body once more.
     """
 
     host: str
@@ -49,6 +49,7 @@ class HostOptions:
     private_key: Path | None = None
     without_tls: bool = False
     request_seconds: int = 20
+    batch_tokens: int | None = None
 
 
 class _PunctualProtocol(H11Protocol):
@@ -119,6 +120,7 @@ def run_team_host(options: HostOptions) -> int:
         options.limits,
         writes=bool(options.worker.get("writes", False)),
         request_seconds=options.request_seconds,
+        batch_tokens=options.batch_tokens,
     ).application()
     server = uvicorn.Server(
         uvicorn.Config(

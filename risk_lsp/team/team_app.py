@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.applications import Starlette
@@ -17,7 +17,18 @@ from starlette.routing import Route
 
 from risk_lsp import __version__
 from risk_lsp.errors import BadInput, RiskError, WorkerError, log_failure
-from risk_lsp.team.admission import METRICS, PERSON, Allowance, Holder, KeyRing, PersonLimits, TooMuch, Turns
+from risk_lsp.team.admission import (
+    METRICS,
+    PERSON,
+    Allowance,
+    Holder,
+    KeyRing,
+    LeftOut,
+    PersonLimits,
+    Ride,
+    TooMuch,
+    Turns,
+)
 from risk_lsp.team.host_requests import (
     OtherVersion,
     PersonTexts,
@@ -25,11 +36,14 @@ from risk_lsp.team.host_requests import (
     parse_question,
     parse_score,
 )
+from risk_lsp.team.team_worker import answers_in
 from risk_lsp.worker.messages import Message, PartCallback, ScoredArrays, pack
 from risk_lsp.worker.supervisor import Supervisor, WorkerState
 
 ANSWER_TYPE = "application/vnd.risk-lsp.frame"
 _FIRST_SHARE = 0.3  # seconds that a score has before it may have to wait for others
+_MOST_RIDERS = 15  # others whose texts are looked at for one shared run
+_GPU_BATCH_TOKENS = 2048
 _SUPERSEDED = ("a newer version of this document came meanwhile", "its answer is the one to wait for")
 _GONE = 499  # nobody reads it: the client has closed the connection
 
@@ -51,6 +65,7 @@ class Figures:
         self.seconds = Histogram("request_seconds", "From a whole request to its answer.", ["path"], **new)
         self.model_seconds = Counter("model_seconds", "Seconds that the model was in use.", **new)
         self.tokens = Counter("tokens", "Tokens of the texts that were scored.", **new)
+        self.shared = Counter("shared_scores", "Scores whose texts shared runs of the model with others.", **new)
         self.restarts = Counter("worker_restarts", "How often the model's process had to be started again.", **new)
         Gauge("waiting", "Requests that wait for the model.", **new).set_function(lambda: turns.waiting)
 
@@ -59,6 +74,8 @@ class TeamHost:
     """Answers the requests of several people with one model. Texts are kept in memory alone, each person's apart.
 
     `writes`: whether the model may be asked to write. `request_seconds`: that a request's body may take to arrive.
+    `batch_tokens`: how many tokens texts of several people may have the model run together, 0 if each text is to be
+    read by itself; None leaves that to the model's device.
     """
 
     def __init__(
@@ -69,12 +86,14 @@ class TeamHost:
         *,
         writes: bool = False,
         request_seconds: float = 20.0,
+        batch_tokens: int | None = None,
     ) -> None:
         self._supervisor = supervisor
         self._keys = keys
         self._limits = limits
         self._writes = writes
         self._request_seconds = request_seconds
+        self._batch_tokens = batch_tokens
         self._turns = Turns(limits)
         self._figures = Figures(self._turns)
         self._texts: defaultdict[str, PersonTexts] = defaultdict(lambda: PersonTexts(limits))
@@ -222,25 +241,86 @@ class TeamHost:
 
         A score that takes long lets people go first who had less time: it is broken off, and asked again in its next
         turn. The worker remembers the windows that it has read by then. Each turn is twice as long as the one before
-        it, so that something is read in the end on any machine.
+        it, so that something is read in the end on any machine. Scores that wait, too, ride along where that is asked
+        for; a run that they share is short, and not broken off.
         """
         share = _FIRST_SHARE if question == "score" else None
+        wish = parameters if question == "score" and self._tokens_of_batch() else None
         while True:
-            async with self._turns.turn(person):
+            async with self._turns.turn(person, wish) as ride:
+                if not ride.drives:
+                    try:
+                        scored: ScoredArrays = await ride.outcome
+                    except LeftOut as left:
+                        wish = wish if left.may_ride else None
+                        continue
+                    return scored
                 began = time.monotonic()
-                job = asyncio.ensure_future(self._supervisor.ask(question, parameters, on_part))
+                riders = [] if wish is None else self._turns.take_along(ride, _MOST_RIDERS)
+                job = asyncio.ensure_future(
+                    self._drive(ride, riders, on_part)
+                    if riders
+                    else self._supervisor.ask(question, parameters, on_part)
+                )
                 try:
                     while not (await asyncio.wait({job}, timeout=share))[0]:
-                        if self._turns.is_due(person, time.monotonic() - began):
+                        if not _is_awaited(riders) and self._turns.is_due(person, time.monotonic() - began):
                             break
                     else:
                         return job.result()
+                except LeftOut:
+                    pass
                 finally:
-                    if not job.done():
+                    if not job.done() and _is_awaited(riders):  # by them alone: this request is given up
+                        job.add_done_callback(lambda done: done.cancelled() or done.exception())
+                        await asyncio.wait({job})
+                    elif not job.done():
                         job.cancel()
                         await self._idle.wait()
                     self._figures.model_seconds.inc(time.monotonic() - began)
+            wish = None  # the text is long, or a run that it shared failed
             share = None if share is None else 2 * share
+
+    async def _drive(self, driver: Ride, riders: Sequence[Ride], on_part: PartCallback) -> ScoredArrays:
+        """The driver's answer, from runs that those share who ride along; they get theirs.
+
+        Raises LeftOut if the model's process fails: each text is then to be read by itself.
+        """
+        most, every = self._tokens_of_batch(), (driver, *riders)
+
+        def follow(part: ScoredArrays) -> None:
+            if "left" not in part.header:
+                on_part(part)
+                return
+            tokens_left: dict[int, int] = dict(part.header["left"])
+            self._turns.split({each.person: 1.0 for index, each in enumerate(every) if index not in tokens_left})
+            for index, tokens in tokens_left.items():
+                if not every[index].outcome.done():
+                    every[index].outcome.set_exception(LeftOut(may_ride=tokens <= most))
+
+        parameters = {"asked": [each.wish for each in every], "most_tokens": most}
+        try:
+            scored = await self._supervisor.ask("scores", parameters, follow)
+        except WorkerError as error:
+            raise LeftOut(may_ride=False) from error
+        answers = answers_in(scored)
+        self._figures.shared.inc(scored.header["shared"])
+        self._turns.split({every[index].person: tokens + 1.0 for index, (tokens, _) in answers.items()})
+        for index, (_, answer) in answers.items():
+            outcome = every[index].outcome
+            if outcome.done():
+                continue
+            if isinstance(answer, RiskError):
+                outcome.set_exception(answer)
+            else:
+                outcome.set_result(answer)
+        return cast("ScoredArrays", driver.outcome.result())
+
+    def _tokens_of_batch(self) -> int:
+        """How many tokens a shared run may have; 0 if there is to be none."""
+        if self._batch_tokens is None:
+            return 0 if self._supervisor.description.get("device", "cpu") == "cpu" else _GPU_BATCH_TOKENS
+        return self._batch_tokens
 
     def _newest(
         self, person: str, document: str, work: Coroutine[Any, Any, ScoredArrays]
@@ -269,6 +349,10 @@ class TeamHost:
             self._idle.clear()
         else:
             self._idle.set()
+
+
+def _is_awaited(riders: Sequence[Ride]) -> bool:
+    return any(not each.outcome.done() for each in riders)
 
 
 async def _respond(request: Request, job: asyncio.Future[ScoredArrays], parts: asyncio.Queue[ScoredArrays]) -> Response:

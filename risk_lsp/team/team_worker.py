@@ -1,18 +1,27 @@
-"""The worker process of a team's host: it remembers each person's texts apart, and in memory alone."""
+"""The worker process of a team's host: it remembers each person's texts apart, and in memory alone.
+
+Texts of several people can share runs of the model.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from risk_lsp.model.window_runs import WindowMemory
+from risk_lsp.errors import BadInput, RiskError, WorkerError
+from risk_lsp.model.window_runs import WindowMemory, WindowReading, stop_if_unwanted
 from risk_lsp.risk.engine import Engine
-from risk_lsp.risk.engine_worker import Answer, EngineScorer, run_worker, warm_engine
+from risk_lsp.risk.engine_worker import Answer, EngineScorer, explain, run_worker, warm_engine
+from risk_lsp.worker.messages import ScoredArrays
+
+if TYPE_CHECKING:
+    from risk_lsp.model.code_model import KnownText
+    from risk_lsp.risk.span_risk import PartialRisk, SpanRisk
+    from risk_lsp.text.normal_form import ModelText
 
 TEAM_WORKER_COMMAND = (sys.executable, "-m", "risk_lsp.team.team_worker")
 
@@ -38,19 +47,70 @@ class TeamScorer(EngineScorer):
     ) -> Answer:
         """As `EngineScorer.answer`; the question `score` has `owner`, `text`, `language_id` and `at`.
 
-        Its hazards are float16[tokens]: no probability moves by more than .0002.
+        Its hazards are float16[tokens]: no probability moves by more than .0002. The question `scores` has several of
+        these as `asked`, and `most_tokens`; see `_score_together`.
         """
-        if question != "score":
-            return super().answer(question, parameters, on_part)
-        risks = self._engine.rescore(
-            parameters["text"],
-            parameters["language_id"],
-            self._memory_of(parameters["owner"]),
-            at=parameters["at"],
-            on_part=lambda part: on_part(_in_half(*part.to_arrays())),
-        )
+        if question == "score":
+            return self._score(parameters, on_part)
+        if question == "scores":
+            return self._score_together(parameters["asked"], parameters["most_tokens"], on_part)
+        return super().answer(question, parameters, on_part)
+
+    def _score(self, asked: dict[str, Any], on_part: Callable[[Answer], None]) -> Answer:
+        given, known = self._recall(asked)
+        activations = known.read(lambda part: on_part(_in_half(self._engine.partial_risk(given, part, known.encoding))))
         self._forget()
-        return _in_half(*risks.to_arrays())
+        return _in_half(self._engine.risk(given, activations))
+
+    def _score_together(
+        self, asked: Sequence[dict[str, Any]], most_tokens: int, on_part: Callable[[Answer], None]
+    ) -> Answer:
+        """The answer to the first of several questions `score`, and to those that can share its runs of the model.
+
+        Together they have at most `most_tokens` to run. Those that do not fit are told first, in a part: `left` has
+        their indices, and how many tokens each has to run. If reading them together fails, they are read one by one, so
+        that a text harms no other. `answers_in` takes the answer apart.
+        """
+        texts: dict[int, tuple[ModelText, KnownText]] = {}
+        tokens: dict[int, int] = {}  # to be run, of the texts that take part
+        left = []
+        for index, each in enumerate(asked):
+            try:
+                given, known = self._recall(each)
+            except Exception:  # asked alone, it says why
+                tokens[index] = 0
+                continue
+            count = known.reading.tokens_left
+            if index and sum(tokens.values()) + count > most_tokens:
+                left.append([index, count])
+            else:
+                texts[index], tokens[index] = (given, known), count
+        if left:
+            on_part(({"left": left}, {}))
+        found: dict[int, Answer] = {}
+        if len(texts) > 1:
+            try:
+                WindowReading.read_together([known.reading for _, known in texts.values()])
+                for index, (given, known) in texts.items():
+                    found[index] = _in_half(self._engine.risk(given, known.activations()))
+            except Exception:
+                stop_if_unwanted()
+                found = {}
+        shared = len(found)
+        for index in tokens.keys() - found.keys():
+            try:
+                found[index] = self._score(asked[index], on_part if len(tokens) == 1 else lambda _: None)
+            except Exception as error:
+                stop_if_unwanted()
+                found[index] = {"error": explain(error)}, {}
+        self._forget()
+        headers = [[index, tokens[index], header] for index, (header, _) in found.items()]
+        arrays = {f"{index}.{name}": each for index, (_, own) in found.items() for name, each in own.items()}
+        return {"scores": headers, "shared": shared}, arrays
+
+    def _recall(self, asked: dict[str, Any]) -> tuple[ModelText, KnownText]:
+        memory = self._memory_of(asked["owner"])
+        return self._engine.recall(asked["text"], asked["language_id"], memory, at=asked["at"])
 
     def _memory_of(self, owner: str) -> WindowMemory:
         memory = self._memories.setdefault(owner, WindowMemory(min(_BYTES_OF_ONE, self._most_bytes)))
@@ -62,7 +122,30 @@ class TeamScorer(EngineScorer):
             self._memories.popitem(last=False)
 
 
-def _in_half(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Answer:
+class SharedAnswer(NamedTuple):
+    """What one of several questions came to: tokens that the model ran for it, and the answer, or why there is none."""
+
+    tokens: int
+    answer: ScoredArrays | RiskError
+
+
+def answers_in(scored: ScoredArrays) -> dict[int, SharedAnswer]:
+    """The answers to the question `scores`, by the index of what was asked."""
+    found = {}
+    for index, tokens, header in scored.header["scores"]:
+        prefix = f"{index}."
+        own = {name.removeprefix(prefix): each for name, each in scored.arrays.items() if name.startswith(prefix)}
+        error = header.get("error")
+        if error is None:
+            found[index] = SharedAnswer(tokens, ScoredArrays(header, own))
+        else:
+            kind = BadInput if error["refused"] else WorkerError
+            found[index] = SharedAnswer(tokens, kind(error["message"], error["hint"]))
+    return found
+
+
+def _in_half(risks: SpanRisk | PartialRisk) -> Answer:
+    header, arrays = risks.to_arrays()
     return header, {**arrays, "hazards": np.minimum(arrays["hazards"], _LARGEST_HALF).astype(np.float16)}
 
 

@@ -79,8 +79,8 @@ def test_tokens_that_follow_what_was_run_get_what_they_get_in_one_run(model_fold
     whole = host.run([TOKENS], (1, 3), to_end=True)[0]
     past = host.new_past()
 
-    first = host.extend(TOKENS[:cut], past, (1, 3), to_end=True)
-    second = host.extend(TOKENS[cut:], past, (1, 3), to_end=True)
+    (first,) = host.extend([TOKENS[:cut]], [past], (1, 3), to_end=True)
+    (second,) = host.extend([TOKENS[cut:]], [past], (1, 3), to_end=True)
 
     np.testing.assert_allclose(np.concatenate([first.final, second.final]), whole.final, atol=1e-5)
     for layer in (1, 3):
@@ -88,15 +88,32 @@ def test_tokens_that_follow_what_was_run_get_what_they_get_in_one_run(model_fold
         np.testing.assert_allclose(together, whole.residuals[layer], atol=1e-5)
 
 
+def test_texts_that_follow_pasts_of_their_own_get_together_what_they_get_alone(model_folder: ModelFolder) -> None:
+    host = load(model_folder("Qwen3"))
+    texts, cuts = [TOKENS, TOKENS[10:30], TOKENS[20:]], [50, 0, 7]
+    pasts = [host.new_past() for _ in texts]
+    for text, cut, past in zip(texts, cuts, pasts, strict=True):
+        if cut:
+            host.extend([text[:cut]], [past], (3,), to_end=True)
+
+    runs = host.extend([text[cut:] for text, cut in zip(texts, cuts, strict=True)], pasts, (3,), to_end=True)
+
+    for text, cut, past, run in zip(texts, cuts, pasts, runs, strict=True):
+        alone = host.run([text], (3,), to_end=True)[0]
+        assert len(past[0]) == len(text)
+        np.testing.assert_allclose(run.residuals[3], alone.residuals[3][cut:], atol=1e-5)
+        np.testing.assert_allclose(run.final, alone.final[cut:], atol=1e-5)
+
+
 def test_what_was_run_can_be_cut_back_and_followed_by_something_else(model_folder: ModelFolder) -> None:
     host = load(model_folder("Qwen3"))
     past = host.new_past()
-    host.extend(TOKENS, past, (), to_end=True)
+    host.extend([TOKENS], [past], (), to_end=True)
     for each in past:
         each.crop(20)
     other = np.concatenate([TOKENS[:20], TOKENS[40:]])
 
-    followed = host.extend(other[20:], past, (), to_end=True)
+    (followed,) = host.extend([other[20:]], [past], (), to_end=True)
 
     np.testing.assert_allclose(followed.final, host.run([other], (), to_end=True)[0].final[20:], atol=1e-5)
 

@@ -52,7 +52,7 @@ def test_what_follows_an_edit_runs_on_the_threads_that_are_allowed(
 
     monkeypatch.setattr(Block, "run", noted)
     for text in ("first = 1\n", "first = 1\nsecond = 2\n"):
-        model.reread(model.encode(text), [1], memory)
+        model.recall(model.encode(text), [1], memory).read()
 
     assert set(seen) == {1}
 

@@ -130,16 +130,36 @@ def test_tokens_that_follow_what_was_run_get_what_they_get_in_one_run(
     host = load(model_folder("Qwen3"), dtype=dtype)
     past = host.new_past()
 
-    host.extend(TOKENS[:cut], past, [3], to_end=False)
+    host.extend([TOKENS[:cut]], [past], [3], to_end=False)
     kept = past.first(cut)
-    rest = host.extend(TOKENS[cut:], past, [3], to_end=False)
-    again = host.extend(TOKENS[cut:], kept, [3], to_end=False)
+    (rest,) = host.extend([TOKENS[cut:]], [past], [3], to_end=False)
+    (again,) = host.extend([TOKENS[cut:]], [kept], [3], to_end=False)
 
     (whole,) = host.run([TOKENS], [3], to_end=False)
     expected = whole.residuals[3][cut:]
     tolerance = 1e-4 if dtype == "float32" else 0.03 * np.abs(expected).max()
     np.testing.assert_allclose(rest.residuals[3], expected, atol=tolerance)
     np.testing.assert_array_equal(again.residuals[3], rest.residuals[3])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_texts_that_follow_pasts_of_their_own_get_together_what_they_get_alone(
+    model_folder: ModelFolder, dtype: str
+) -> None:
+    host = load(model_folder("Qwen3"), dtype=dtype)
+    texts, cuts = [TOKENS, TOKENS[40:90], TOKENS[200:]], [270, 0, 64]
+    pasts = [host.new_past() for _ in texts]
+    for text, cut, past in zip(texts, cuts, pasts, strict=True):
+        if cut:
+            host.extend([text[:cut]], [past], [3], to_end=True)
+
+    runs = host.extend([text[cut:] for text, cut in zip(texts, cuts, strict=True)], pasts, [3], to_end=True)
+
+    assert [len(past) for past in pasts] == [len(text) for text in texts]
+    for text, cut, run in zip(texts, cuts, runs, strict=True):
+        expected = host.run([text], [3], to_end=True)[0].residuals[3][cut:]
+        tolerance = 1e-4 if dtype == "float32" else 0.03 * np.abs(expected).max()
+        np.testing.assert_allclose(run.residuals[3], expected, atol=tolerance)
 
 
 def test_rows_that_outgrow_their_room_go_on_as_if_alone(model_folder: ModelFolder) -> None:

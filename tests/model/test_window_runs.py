@@ -38,20 +38,20 @@ def model(request: pytest.FixtureRequest, model_folder: Callable[..., Path], run
 def tokens_run(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tokens each run of numpy's decoder takes, as they happen."""
     counts: list[int] = []
-    run = NumpyHost._extend_past
+    run = NumpyHost._extend_pasts
 
-    def counted(host: NumpyHost, token_ids: Any, *args: Any, **options: Any) -> Any:
-        counts.append(len(token_ids))
-        return run(host, token_ids, *args, **options)
+    def counted(host: NumpyHost, sequences: Any, *args: Any, **options: Any) -> Any:
+        counts.append(sum(map(len, sequences)))
+        return run(host, sequences, *args, **options)
 
-    monkeypatch.setattr(NumpyHost, "_extend_past", counted)
+    monkeypatch.setattr(NumpyHost, "_extend_pasts", counted)
     return counts
 
 
 def read(model: CodeModel, text: str, memory: WindowMemory) -> Activations:
     encoding = model.encode(text)
     boundaries = encoding.tokens_at(_line_starts(text)).tolist()
-    return model.reread(encoding, LAYERS, memory, boundaries=boundaries, statistics=True)
+    return model.recall(encoding, LAYERS, memory, boundaries=boundaries, statistics=True).read()
 
 
 def _line_starts(text: str) -> list[int]:
@@ -126,11 +126,11 @@ def test_a_model_whose_past_cannot_be_cut_is_run_again(
 
 def test_where_no_block_runs_positions_are_those_of_the_whole(model_folder: Callable[..., Path]) -> None:
     model, memory = CodeModel.load(model_folder("GPT2")), WindowMemory(PLENTY)
-    model.reread(model.encode("total = 0\nvalue"), (0,), memory)
+    model.recall(model.encode("total = 0\nvalue"), (0,), memory).read()
     longer = model.encode("total = 0\nvalue = 1")
 
     np.testing.assert_allclose(
-        model.reread(longer, (0,), memory).values, model.read(longer, (0,)).values, rtol=2e-3, atol=2e-3
+        model.recall(longer, (0,), memory).read().values, model.read(longer, (0,)).values, rtol=2e-3, atol=2e-3
     )
 
 
@@ -139,7 +139,7 @@ def test_statistics_can_be_had_without_any_layer(model: CodeModel, sample: str) 
     for text in (sample, sample + "x = 1\n"):
         encoding = model.encode(text)
 
-        again = model.reread(encoding, (), memory, statistics=True)
+        again = model.recall(encoding, (), memory, statistics=True).read()
 
         expected = model.read(encoding, (), statistics=True)
         assert again.values.shape == (len(encoding), 0, model.width)
@@ -235,14 +235,14 @@ def test_reading_with_a_memory_is_reading_rounded_to_half_precision(model: CodeM
     encoding = model.encode(sample)
     exact = model.read(encoding, LAYERS, statistics=True)
 
-    assert_same(model.reread(encoding, LAYERS, WindowMemory(PLENTY), statistics=True), exact)
+    assert_same(model.recall(encoding, LAYERS, WindowMemory(PLENTY), statistics=True).read(), exact)
 
 
 def test_layers_and_statistics_are_remembered_apart(model: CodeModel, sample: str) -> None:
     memory, encoding = WindowMemory(PLENTY), model.encode(sample)
-    model.reread(encoding, (1,), memory)
+    model.recall(encoding, (1,), memory).read()
 
-    other = model.reread(encoding, (2,), memory, statistics=True)
+    other = model.recall(encoding, (2,), memory, statistics=True).read()
 
     np.testing.assert_allclose(other.values, model.read(encoding, (2,)).values, rtol=2e-3, atol=2e-3)
     assert other.entropies is not None and other.entropies.any()
@@ -297,7 +297,8 @@ def read_in_parts(
     encoding = model.encode(text)
     at = round(place * len(encoding))
     boundaries = encoding.tokens_at(_line_starts(text)).tolist()
-    whole = model.reread(encoding, LAYERS, memory, boundaries=boundaries, statistics=True, at=at, on_part=parts.append)
+    known = model.recall(encoding, LAYERS, memory, boundaries=boundaries, statistics=True, at=at)
+    whole = known.read(parts.append)
     return parts, whole
 
 

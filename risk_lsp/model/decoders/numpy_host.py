@@ -34,11 +34,10 @@ class KeyValues:
 
     def extend(self, keys: Floats, values: Floats) -> tuple[Floats, Floats]:
         """Add keys and values of the next tokens; returns those of all tokens so far."""
-        if self.keys is not None and self.values is not None:
-            keys = np.concatenate([self.keys, keys], axis=1)
-            values = np.concatenate([self.values, values], axis=1)
-        self.keys, self.values = keys, values
-        return keys, values
+        # Copies, too, where nothing was kept: what is kept of one text holds no memory of the others of a run.
+        self.keys = keys.copy() if self.keys is None else np.concatenate([self.keys, keys], axis=1)
+        self.values = values.copy() if self.values is None else np.concatenate([self.values, values], axis=1)
+        return self.keys, self.values
 
     def crop(self, tokens: int) -> None:
         """Forget all but the first `tokens`."""
@@ -92,18 +91,18 @@ class Block:
         self._query_norm = join("self_attn.q_norm") if shape.normalised_queries else None
         self._key_norm = join("self_attn.k_norm") if shape.normalised_queries else None
 
-    def run(self, hidden: Floats, angles: tuple[Floats, Floats], past: KeyValues) -> Floats:
-        """The residual stream float32[tokens, width] after this block; `past` grows by these tokens."""
-        found = self._attend(*self._project(hidden, angles), past)
-        return self._feed_forward(hidden + _linear(found, self._out, self._out_bias))
+    def run(
+        self, hidden: Floats, angles: tuple[Floats, Floats], pasts: Sequence[KeyValues], ends: Sequence[int]
+    ) -> Floats:
+        """The residual stream float32[tokens, width] after this block, of texts one behind another that end at `ends`.
 
-    def step(self, hidden: Floats, angles: tuple[Floats, Floats], pasts: Sequence[KeyValues]) -> Floats:
-        """The same for the next token of each of several texts: row i follows `pasts[i]`, which grows by it."""
+        Each text's tokens follow its past, which grows by them.
+        """
         queries, keys, values = self._project(hidden, angles)
-        rows = [slice(row, row + 1) for row in range(len(pasts))]
+        texts = [slice(first, last) for first, last in pairwise([0, *ends])]
         found = [
-            self._attend(queries[row], keys[:, row], values[:, row], past)
-            for row, past in zip(rows, pasts, strict=True)
+            self._attend(queries[text], keys[:, text], values[:, text], past)
+            for text, past in zip(texts, pasts, strict=True)
         ]
         return self._feed_forward(hidden + _linear(np.concatenate(found), self._out, self._out_bias))
 
@@ -236,7 +235,7 @@ class NumpyHost:
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:
         """Run int64[tokens] each, up to the highest of `layers`, or up to the final norm if `to_end`."""
         return self._threads.map(
-            lambda sequence: self._extend_past(sequence, self.new_past(), layers, to_end=to_end), sequences
+            lambda sequence: self._extend_pasts([sequence], [self.new_past()], layers, to_end=to_end)[0], sequences
         )
 
     def new_past(self) -> NumpyPast:
@@ -247,44 +246,57 @@ class NumpyHost:
         """Rows of `final` of two runs as those of one."""
         return np.concatenate([first, second])
 
-    def extend(self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool) -> Run:
-        """Run the tokens that follow `past`, to which their keys and values are added."""
+    def extend(
+        self, sequences: Sequence[NDArray[Any]], pasts: Sequence[NumpyPast], layers: Sequence[int], *, to_end: bool
+    ) -> list[Run]:
+        """Run the tokens that follow pasts, to which their keys and values are added, all texts in one pass."""
         with self._threads.together():
-            return self._extend_past(token_ids, past, layers, to_end=to_end)
+            return self._extend_pasts(sequences, pasts, layers, to_end=to_end)
 
-    def _extend_past(
-        self, token_ids: NDArray[Any], past: list[KeyValues], layers: Sequence[int], *, to_end: bool
-    ) -> Run:
+    def _extend_pasts(
+        self, sequences: Sequence[NDArray[Any]], pasts: Sequence[NumpyPast], layers: Sequence[int], *, to_end: bool
+    ) -> list[Run]:
         last = self.top_layer if to_end else max(layers, default=-1)
-        first = len(past[0]) if past else 0
+        lengths = [len(sequence) for sequence in sequences]
+        firsts = [len(past[0]) if past else 0 for past in pasts]
+        places = np.concatenate(
+            [np.arange(first, first + length) for first, length in zip(firsts, lengths, strict=True)]
+        )
+        ends = np.cumsum(lengths).tolist()
+        token_ids = np.concatenate(sequences)
         hidden = self._embeddings[token_ids] if last >= 0 else np.zeros((len(token_ids), self.width), np.float32)
-        angles = self._cosines[first : first + len(token_ids)], self._sines[first : first + len(token_ids)]
+        angles = self._cosines[places], self._sines[places]
         residuals = {0: hidden} if 0 in layers else {}
         for number, block in enumerate(self._blocks[: max(last, 0)], start=1):
             stop_if_unwanted()
-            hidden = block.run(hidden, angles, past[number - 1])
+            hidden = block.run(hidden, angles, [past[number - 1] for past in pasts], ends)
             if number in layers:
                 residuals[number] = hidden
-        if not to_end or self._norm is None:
-            return Run(residuals, None)
-        return Run(residuals, rms_norm(hidden, self._norm, self._shape.epsilon))
+        final = rms_norm(hidden, self._norm, self._shape.epsilon) if to_end and self._norm is not None else None
+        if len(sequences) == 1:
+            return [Run(residuals, final)]
+        texts = [slice(first, last) for first, last in pairwise([0, *ends])]
+        return [
+            Run({layer: each[text] for layer, each in residuals.items()}, None if final is None else final[text].copy())
+            for text in texts
+        ]
 
     def begin(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int] = ()) -> NumpyDecoding:
         """Run int64[tokens] each, at least one, such that more tokens can follow."""
         pasts = [self.new_past() for _ in sequences]
         runs = self._threads.map(
-            lambda pair: self._extend_past(pair[0], pair[1], layers, to_end=True),
+            lambda pair: self._extend_pasts([pair[0]], [pair[1]], layers, to_end=True)[0],
             list(zip(sequences, pasts, strict=True)),
         )
         return NumpyDecoding(self, self._threads, pasts, runs, layers)
 
     def begin_behind(self, token_ids: NDArray[Any], past: NumpyPast, layers: Sequence[int]) -> NumpyDecoding:
         """Run the tokens that follow `past`, which grows by them, such that more tokens can follow."""
-        run = self.extend(token_ids, past, layers, to_end=True)
-        return NumpyDecoding(self, self._threads, [past], [run], layers)
+        runs = self.extend([token_ids], [past], layers, to_end=True)
+        return NumpyDecoding(self, self._threads, [past], runs, layers)
 
     def step(
-        self, token_ids: NDArray[Any], pasts: Sequence[Sequence[KeyValues]], layers: Sequence[int]
+        self, token_ids: NDArray[Any], pasts: Sequence[NumpyPast], layers: Sequence[int]
     ) -> tuple[Floats, dict[int, Floats]]:
         """Logits float32[texts, vocabulary] behind one more token of each of several texts, and its residual streams
         float32[texts, width] at `layers`.
@@ -294,8 +306,9 @@ class NumpyHost:
         angles = self._cosines[places], self._sines[places]
         hidden = self._embeddings[token_ids]
         residuals = {0: hidden} if 0 in layers else {}
+        ends = range(1, len(pasts) + 1)
         for number, block in enumerate(self._blocks, start=1):
-            hidden = block.step(hidden, angles, [past[number - 1] for past in pasts])
+            hidden = block.run(hidden, angles, [past[number - 1] for past in pasts], ends)
             if number in layers:
                 residuals[number] = hidden
         return self.logits(rms_norm(hidden, self._norm, self._shape.epsilon)), residuals

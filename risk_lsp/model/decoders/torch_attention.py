@@ -92,31 +92,38 @@ class TorchPast:
         if block in self._blocks:
             known_keys, known_values = self._blocks[block]
             keys, values = torch.cat([known_keys, keys], dim=1), torch.cat([known_values, values], dim=1)
-        self._blocks[block] = keys.contiguous(), values.contiguous()
+        else:  # with one head there is nothing to reorder, and no copy: other texts' rows would be kept with it
+            keys, values = (each.clone(memory_format=torch.contiguous_format) for each in (keys, values))
+        self._blocks[block] = keys, values
         return self._blocks[block]
 
 
-class BehindPast:
-    """The next `length` tokens of one text, whose keys and values are added to those kept of it."""
+class BehindPasts:
+    """The next `lengths` tokens of texts, one behind another. Their keys and values are added to those kept of each."""
 
-    def __init__(self, past: TorchPast, length: int) -> None:
-        self._past = past
-        before = len(past)
-        self._length = length
-        # Token i sees all before it: the mask of a square that lacks its first rows.
-        self._mask = torch.ones(length, before + length, dtype=torch.bool).tril(before) if before else None
+    def __init__(self, pasts: Sequence[TorchPast], lengths: Sequence[int]) -> None:
+        self._texts: list[tuple[TorchPast, int, Tensor | None]] = []
+        for past, length in zip(pasts, lengths, strict=True):
+            before = len(past)
+            # Token i sees all before it: the mask of a square that lacks its first rows.
+            mask = torch.ones(length, before + length, dtype=torch.bool).tril(before) if before else None
+            self._texts.append((past, length, mask))
 
     def __call__(self, block: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         found = torch.zeros_like(queries)
-        all_keys, all_values = self._past.extend(block, keys[: self._length], values[: self._length])
-        given = queries[: self._length]
-        if self._mask is None:
-            found[: self._length] = _causal(given, all_keys.transpose(0, 1), all_values.transpose(0, 1))
-        else:
-            given = given.transpose(0, 1)[None]
-            found[: self._length] = scaled_dot_product_attention(
-                given, all_keys[None], all_values[None], attn_mask=self._mask.to(queries.device), enable_gqa=True
-            )[0].transpose(0, 1)
+        first = 0
+        for past, length, mask in self._texts:
+            part = slice(first, first + length)
+            all_keys, all_values = past.extend(block, keys[part], values[part])
+            given = queries[part]
+            if mask is None:
+                found[part] = _causal(given, all_keys.transpose(0, 1), all_values.transpose(0, 1))
+            else:
+                given = given.transpose(0, 1)[None]
+                found[part] = scaled_dot_product_attention(
+                    given, all_keys[None], all_values[None], attn_mask=mask.to(queries.device), enable_gqa=True
+                )[0].transpose(0, 1)
+            first = part.stop
         return found.flatten(1)
 
 

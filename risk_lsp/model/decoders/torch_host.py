@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.decoders.torch_attention import BehindPast, GrowingRows, TorchPast, WholeTexts
+from risk_lsp.model.decoders.torch_attention import BehindPasts, GrowingRows, TorchPast, WholeTexts
 from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, TorchHead, rms_norm, rotations
 from risk_lsp.model.decoders.torch_weights import (
     AdaptedWeights,
@@ -93,10 +93,21 @@ class TorchHost:
         return TorchPast()
 
     @torch.inference_mode()
-    def extend(self, token_ids: NDArray[Any], past: TorchPast, layers: Sequence[int], *, to_end: bool) -> Run:
-        """Run the tokens that follow `past`, to which their keys and values are added."""
-        places = torch.arange(len(past), len(past) + len(token_ids))
-        return Run(*self._forward(token_ids, places, BehindPast(past, len(token_ids)), layers, to_end=to_end))
+    def extend(
+        self, sequences: Sequence[NDArray[Any]], pasts: Sequence[TorchPast], layers: Sequence[int], *, to_end: bool
+    ) -> list[Run]:
+        """Run the tokens that follow pasts, to which their keys and values are added, all texts in one pass."""
+        lengths = [len(sequence) for sequence in sequences]
+        places = torch.cat(
+            [torch.arange(len(past), len(past) + length) for past, length in zip(pasts, lengths, strict=True)]
+        )
+        attention = BehindPasts(pasts, lengths)
+        residuals, final = self._forward(np.concatenate(sequences), places, attention, layers, to_end=to_end)
+        if len(sequences) == 1:
+            return [Run(residuals, final)]
+        # A copy for each: what is kept of one text holds no memory of the others.
+        runs = _runs(residuals, final, lengths)
+        return [Run(run.residuals, None if run.final is None else run.final.clone()) for run in runs]
 
     @torch.inference_mode()
     def join(self, first: Tensor, second: Tensor) -> Tensor:
@@ -135,8 +146,8 @@ class TorchHost:
     @torch.inference_mode()
     def begin_behind(self, token_ids: NDArray[Any], past: TorchPast, layers: Sequence[int]) -> TorchDecoding:
         """Run the tokens that follow `past`, which grows by them, such that more tokens can follow."""
-        run = self.extend(token_ids, past, layers, to_end=True)
-        return TorchDecoding(self, GrowingRows.behind(past, self._device), [run], layers)
+        runs = self.extend([token_ids], [past], layers, to_end=True)
+        return TorchDecoding(self, GrowingRows.behind(past, self._device), runs, layers)
 
     @torch.inference_mode()
     def step(

@@ -77,13 +77,25 @@ class TransformersHost:
         return TransformersPast(self._base.config)
 
     @torch.inference_mode()
-    def extend(self, token_ids: NDArray[Any], past: TransformersPast, layers: Sequence[int], *, to_end: bool) -> Run:
-        """Run the tokens that follow `past`, which grows by them."""
+    def extend(
+        self,
+        sequences: Sequence[NDArray[Any]],
+        pasts: Sequence[TransformersPast],
+        layers: Sequence[int],
+        *,
+        to_end: bool,
+    ) -> list[Run]:
+        """Run the tokens that follow pasts, which grow by them; one text after the other, as lengths differ."""
         if not layers and not to_end:
-            return Run({}, None)
-        given = _pad([token_ids])
-        residuals, final = self._forward(given, layers, to_end=to_end, use_cache=True, past_key_values=past.cache)
-        return Run({layer: each[0].numpy() for layer, each in residuals.items()}, None if final is None else final[0])
+            return [Run({}, None) for _ in sequences]
+        runs = []
+        for token_ids, past in zip(sequences, pasts, strict=True):
+            found, final = self._forward(
+                _pad([token_ids]), layers, to_end=to_end, use_cache=True, past_key_values=past.cache
+            )
+            residuals = {layer: each[0].numpy() for layer, each in found.items()}
+            runs.append(Run(residuals, None if final is None else final[0]))
+        return runs
 
     def join(self, first: Tensor, second: Tensor) -> Tensor:
         """Rows of `final` of two runs as those of one."""
