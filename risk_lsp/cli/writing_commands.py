@@ -272,7 +272,7 @@ def add_generate_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp generate`."""
     parser.add_argument("target", metavar="FILE:LINE", help="a line; of a function without a body, the body is written")
     parser.add_argument("--samples", type=at_least_one, default=1, metavar="N", help="texts to choose from (1)")
-    parser.add_argument("--pick", default="lowest-risk", choices=PICKS, help="which of them (default: lowest-risk)")
+    parser.add_argument("--pick", default="likeliest", choices=PICKS, help="which of them (default: likeliest)")
     parser.add_argument(
         "--tests", metavar="CMD", help="run all with these tests, on a copy of the workspace in a sandbox"
     )

@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -222,7 +222,7 @@ def _key(problem: Problem, program: str) -> str:
     return sha256(f"{problem.tests}\0{program}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
-RANDOM, LOWEST_RISK = "one at random", "the lowest risk"
+RANDOM, LOWEST_RISK, _LIKELIEST = "one at random", "the lowest risk", "the likeliest, word by word"
 # Of the drawn texts, the one that this is the largest for.
 _SCORES: dict[str, Callable[[DrawnText], float]] = {
     LOWEST_RISK: lambda text: -text.probability,
@@ -232,16 +232,25 @@ _SCORES: dict[str, Callable[[DrawnText], float]] = {
 
 
 def figures_of(found: Sequence[DrawnProblem], passed: Sequence[Sequence[bool]], resamples: int) -> dict[str, Any]:
-    """Pass rates by what picks, and how good the numbers are, each as [estimate, low, high] (95%, over problems)."""
+    """Pass rates by what picks, and how good the numbers are, each as [estimate, low, high] (95%, over problems).
+
+    `tokens`: the mean length of the texts that were picked.
+    """
     rates: dict[str, FloatArray] = {
         "the first": np.array([verdicts[1] for verdicts in passed], float),
         RANDOM: np.array([np.mean(verdicts[1:]) for verdicts in passed], float),
     }
+    tokens = {
+        "the first": _mean_tokens(problem.drawn[:1] for problem in found),
+        RANDOM: _mean_tokens(problem.drawn for problem in found),
+        _LIKELIEST: _mean_tokens([problem.likeliest] for problem in found),
+    }
     for name, score in _SCORES.items():
         picks = [_pick(problem.drawn, score) for problem in found]
         rates[name] = np.array([verdicts[1 + pick] for verdicts, pick in zip(passed, picks, strict=True)], float)
+        tokens[name] = _mean_tokens([problem.drawn[pick]] for problem, pick in zip(found, picks, strict=True))
     rates["any of them that passes"] = np.array([any(verdicts[1:]) for verdicts in passed], float)
-    rates["the likeliest, word by word"] = np.array([verdicts[0] for verdicts in passed], float)
+    rates[_LIKELIEST] = np.array([verdicts[0] for verdicts in passed], float)
     names = np.array([problem.task_id for problem in found], np.str_)
     problems = ProblemBootstrap(names, np.ones(len(names)), resamples=resamples)
 
@@ -260,10 +269,16 @@ def figures_of(found: Sequence[DrawnProblem], passed: Sequence[Sequence[bool]], 
         "texts": len(texts),
         "mixed": sum(any(verdicts[1:]) and not all(verdicts[1:]) for verdicts in passed),
         "pass_rates": {
-            name: {"rate": mean(rate), "over_random": mean(rate - rates[RANDOM])} for name, rate in rates.items()
+            name: {"rate": mean(rate), "over_random": mean(rate - rates[RANDOM]), "tokens": tokens.get(name)}
+            for name, rate in rates.items()
         },
         "numbers": _accuracy(texts, resamples),
     }
+
+
+def _mean_tokens(texts: Iterable[Sequence[DrawnText]]) -> float:
+    """The mean over problems of the mean length of the texts of each."""
+    return float(np.mean([np.mean([text.tokens for text in each]) for each in texts]))
 
 
 def _pick(texts: Sequence[DrawnText], score: Callable[[DrawnText], float]) -> int:
@@ -296,7 +311,12 @@ def study_markdown(figures: Mapping[str, Any]) -> str:
     options, numbers, rates = figures["options"], figures["numbers"], figures["pass_rates"]
     counts = ", ".join(f"{name} {count}" for name, count in figures["benchmarks"].items())
     picks = [
-        [name, interval_text(rate["rate"]), "" if name == RANDOM else interval_text(rate["over_random"])]
+        [
+            name,
+            interval_text(rate["rate"]),
+            "" if name == RANDOM else interval_text(rate["over_random"]),
+            "" if rate["tokens"] is None else f"{rate['tokens']:.0f}",
+        ]
         for name, rate in rates.items()
     ]
     orders = [
@@ -312,7 +332,7 @@ In {figures["mixed"]} of the problems some texts pass and some fail: elsewhere p
 
 {_verdict(rates[LOWEST_RISK]["over_random"])}
 
-{markdown_table(["picked", "pass rate", "above one at random"], picks)}
+{markdown_table(["picked", "pass rate", "above one at random", "tokens"], picks)}
 
 ## The numbers of the texts
 

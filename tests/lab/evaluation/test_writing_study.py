@@ -94,6 +94,14 @@ def test_each_way_of_picking_has_its_rate() -> None:
     assert figures["mixed"] == 2
 
 
+def test_the_length_of_what_is_picked_stands_beside_its_rate() -> None:
+    found = [drawn("a", text("x", 0.5, tokens=8), text("y", 0.1, tokens=2))]
+    figures = figures_of(found, [[False, True, False]], resamples=50)
+
+    assert figures["pass_rates"]["the lowest risk"]["tokens"] == 2.0
+    assert figures["pass_rates"]["one at random"]["tokens"] == 5.0
+
+
 def test_nothing_is_picked_that_was_not_written() -> None:
     found = [drawn("a", text("", 1.0, 0.0, 0), text("y", 0.4)), drawn("b", text("x", 0.2), text("y", 0.4))]
     figures = figures_of(found, [[False, False, True], [False, False, True]], resamples=50)
