@@ -9,8 +9,8 @@ export const config = {
   statusBarProbability: () => get('statusBar.probability', true),
   /** The server's own setting. */
   inlineCompletion: () => get('inlineCompletion', false),
-  /** Seconds; the server's own setting. */
-  quietPeriod: () => get('debounce', 0.7),
+  /** Seconds, of the folder that a document is in; the server's own setting. */
+  quietPeriod: (document: Uri) => get('debounce', 0.7, document),
   languages: () => get<string[]>('languages', ['python']),
   serverCommand: () => get<string[]>('server.command', []),
   serverInterpreter: () => get('server.interpreter', ''),
@@ -24,8 +24,8 @@ export async function set(name: string, value: unknown): Promise<void> {
   await configuration.update(name, value, target);
 }
 
-function get<T>(name: string, fallback: T): T {
-  return workspace.getConfiguration(SECTION).get<T>(name) ?? fallback;
+function get<T>(name: string, fallback: T, document?: Uri): T {
+  return workspace.getConfiguration(SECTION, document).get<T>(name) ?? fallback;
 }
 
 interface Property {

@@ -1,5 +1,5 @@
-// node drive.mjs ROOT HOST_TESTS_VSIX: everything that is checked in a real VS Code, in a trusted workspace and in one
-// that is not. CHECKS names some of the groups below to run instead of all: CHECKS="writing choosing".
+// node drive.mjs ROOT HOST_TESTS_VSIX: everything that is checked in a real VS Code, in a trusted workspace, in one that
+// is not, and in one of two folders. CHECKS names some of the groups below to run instead of all: CHECKS="writing choosing".
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { askingChecks } from './asking.mjs';
@@ -9,6 +9,7 @@ import { Endpoint } from './lib/endpoint.mjs';
 import { makeFolders } from './lib/folders.mjs';
 import { install, scripted, session } from './lib/session.mjs';
 import { locatingChecks } from './locating.mjs';
+import { multiRootChecks } from './multiRoot.mjs';
 import { personChecks } from './person.mjs';
 import { realModelChecks } from './realModel.mjs';
 import { repairChecks } from './repairing.mjs';
@@ -49,6 +50,10 @@ try {
     await session(run, { ...untrusted, machine: { 'riskLsp.server.command': command } }, (window) =>
       untrustedChecks(window, run.folders, command),
     );
+  }
+  if (!chosen || chosen.includes('multiRoot')) {
+    const workspace = join(run.folders.multiRoot, 'two.code-workspace');
+    await session(run, { suite: 'multiRoot', workspace, file: join('low', 'low.py') }, (window) => multiRootChecks(window));
   }
 } finally {
   endpoint.stop();

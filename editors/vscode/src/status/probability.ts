@@ -81,8 +81,8 @@ export class ProbabilityItem implements Disposable {
   }
 
   private soon(): void {
-    const uri = window.activeTextEditor?.document.uri.toString();
-    const left = uri === undefined ? 0 : this.quiet.left(uri, Date.now(), 1000 * config.quietPeriod());
+    const uri = window.activeTextEditor?.document.uri;
+    const left = uri ? this.quiet.left(uri.toString(), Date.now(), 1000 * config.quietPeriod(uri)) : 0;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => void this.update(), DEBOUNCE_MS + left);
   }

@@ -20,9 +20,10 @@ exports.until = async (what, look) => {
   }
 };
 
-exports.open = async (name) => {
-  const folder = vscode.workspace.workspaceFolders[0].uri.fsPath;
-  const document = await vscode.workspace.openTextDocument(path.join(folder, name));
+exports.open = (name) => exports.openIn(vscode.workspace.workspaceFolders[0], name);
+
+exports.openIn = async (folder, name) => {
+  const document = await vscode.workspace.openTextDocument(vscode.Uri.joinPath(folder.uri, name));
   const editor = await vscode.window.showTextDocument(document);
   editor.selection = new vscode.Selection(0, 0, 0, 0);
   return document;

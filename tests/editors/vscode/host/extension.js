@@ -4,7 +4,12 @@ const { renameSync, writeFileSync } = require('node:fs');
 const vscode = require('vscode');
 const { offerModel } = require('./model.js');
 const { followSettings } = require('./settings.js');
-const suites = { trusted: require('./suite.js').suite, untrusted: require('./untrusted.js').suite, none: [] };
+const suites = {
+  trusted: require('./suite.js').suite,
+  untrusted: require('./untrusted.js').suite,
+  multiRoot: require('./multiRoot.js').suite,
+  none: [],
+};
 
 /** So many failures are enough to see that something is broken; each waits for long. */
 const ENOUGH = 3;

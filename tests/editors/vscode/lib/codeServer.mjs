@@ -3,7 +3,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { until } from './checks.mjs';
 
 export class CodeServer {
@@ -51,11 +51,12 @@ export class CodeServer {
     );
   }
 
-  /** Address of the workspace with a file open. */
+  /** Address of the workspace, a folder or a file that lists folders, with a file open: a path below the same folder. */
   url(file) {
-    const path = join(this.workspace, file);
+    const isList = this.workspace.endsWith('.code-workspace');
+    const path = join(isList ? dirname(this.workspace) : this.workspace, file);
     const payload = JSON.stringify([['openFile', `vscode-remote://127.0.0.1:${this.port}${path}`]]);
-    const query = new URLSearchParams({ folder: this.workspace, payload });
+    const query = new URLSearchParams({ [isList ? 'workspace' : 'folder']: this.workspace, payload });
     return `http://127.0.0.1:${this.port}/?${query}`;
   }
 

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { SAMPLES, STRANGERS } from './samples.mjs';
+import { SAMPLES, STRANGERS, TWO_FOLDERS } from './samples.mjs';
 
 const SETTINGS = {
   'workbench.startupEditor': 'none',
@@ -41,6 +41,7 @@ export function makeFolders(root) {
     extensions: join(home, 'extensions'),
     workspace: join(home, 'workspace'),
     stranger: join(home, 'stranger'),
+    multiRoot: join(home, 'multi-root'),
     scripted: join(home, 'scripted'),
     programs: join(home, 'programs'),
   };
@@ -49,6 +50,7 @@ export function makeFolders(root) {
   }
   fill(folders.workspace, SAMPLES);
   fill(folders.stranger, STRANGERS);
+  fill(folders.multiRoot, TWO_FOLDERS);
   chmodSync(join(folders.stranger, '.venv', 'bin', 'risk-lsp'), 0o755);
   watchSandbox(folders);
   copyFileSync(join(root, 'examples', 'interval_merging.py'), join(folders.workspace, 'interval_merging.py'));

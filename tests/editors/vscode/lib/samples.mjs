@@ -84,3 +84,15 @@ pathlib.Path.home().joinpath("a-program-of-the-workspace-has-run").touch()
   'trusted.py': FAULTY,
   '.venv/bin/risk-lsp': '#!/bin/sh\ntouch "$HOME/a-program-of-the-workspace-has-run"\n',
 };
+
+/** A workspace of two folders with the same program and settings of their own, and a third folder that may be added. */
+const PROGRAM = 'a = "BUG"\nb = "MAYBE"\nc = "BUG"\n';
+export const TWO_FOLDERS = {
+  'two.code-workspace': JSON.stringify({ folders: [{ path: 'low' }, { path: 'few' }] }),
+  'low/low.py': PROGRAM,
+  'low/.vscode/settings.json': JSON.stringify({ 'riskLsp.threshold': 0.2 }),
+  'few/few.py': PROGRAM,
+  'few/.vscode/settings.json': JSON.stringify({ 'riskLsp.maxDiagnostics': 1 }),
+  'third/third.py': PROGRAM,
+  'third/.vscode/settings.json': JSON.stringify({ 'riskLsp.threshold': 0.2 }),
+};
