@@ -102,7 +102,7 @@ def add_personal_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--per-group", type=at_least_one, default=3, help="passing and failing programs of a problem (default 3 each)"
     )
-    parser.add_argument("--runs", type=at_least_one, default=40, help="runs of each person and source (default 40)")
+    parser.add_argument("--runs", type=at_least_one, default=200, help="runs of each person and source (default 200)")
     parser.add_argument("--threads", type=int)
 
 

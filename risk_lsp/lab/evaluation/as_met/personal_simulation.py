@@ -1,8 +1,9 @@
 """Simulated people with a known shift: what the update of a person's level is worth after so many lines.
 
-A person accepts programs of one source in random order, each as often as its weight says, and edits the lines that a
-fix touches, more or fewer of them as their shift says. The update learns from the programs of two thirds of the
-problems and is judged on the others, whose lines the same person edits.
+A person accepts programs of one source in random order, each of them once, and edits the lines that a fix touches, more
+or fewer of them as their shift says. The update learns from the programs of two thirds of the problems and is judged on
+the others, whose lines the same person edits. A source is judged after so many lines only if its programs have as many:
+the same program a second time is no new evidence, and no person's records are made of a few programs over and over.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import BundleColumn, line_table, passage_of
 from risk_lsp.lab.evaluation.as_met.conditions import source_of
 from risk_lsp.lab.evaluation.metrics import brier_skill_score, expected_calibration_error
@@ -94,7 +96,10 @@ class RunFigures(NamedTuple):
 def one_run(
     programs: Sequence[ReadProgram], factor: float, counts: Sequence[int], prior: LevelPrior, seed: int
 ) -> list[RunFigures]:
-    """One person with programs of one source: what the update is worth after each of the rising counts of lines."""
+    """One person with programs of one source: what the update is worth after each of the rising counts of lines.
+
+    Ends before a count that the programs it learns from do not reach.
+    """
     draw = np.random.default_rng(seed)
     groups = draw.permutation(sorted({program.group for program in programs}))
     judged_groups = set(groups[: max(1, round(_JUDGED * len(groups)))].tolist())
@@ -107,7 +112,7 @@ def one_run(
     edited = as_edited_by(ReadProgram("", 1.0, numbers, touched), math.log(factor), draw).edited
     weights = np.concatenate([np.full(len(each.edited), each.weight) for each in judged])
     found = []
-    for count in counts:
+    for count in (count for count in counts if count <= so_far[-1]):
         learnt = learnt_shift(regions[: int(np.searchsorted(so_far, count)) + 1], 0.0, prior)
         after = learnt.probability(numbers)
         found.append(
@@ -124,26 +129,39 @@ def one_run(
 def _accept_programs(
     programs: Sequence[ReadProgram], level: float, lines: int, draw: np.random.Generator
 ) -> Iterator[SettledRegion]:
-    """Programs in random order, each as often as its weight says, until there are so many lines."""
+    """Programs in random order until there are so many lines; one with twice the weight is twice as likely next."""
     weights = np.array([program.weight for program in programs])
     left = lines
-    while left > 0:
-        program = as_edited_by(programs[int(draw.choice(len(programs), p=weights / weights.sum()))], level, draw)
+    for place in draw.choice(len(programs), len(programs), replace=False, p=weights / weights.sum()).tolist():
+        if left <= 0:
+            return
+        program = as_edited_by(programs[place], level, draw)
         fates = tuple(Fate.EDITED if edited else Fate.KEPT for edited in program.edited.tolist())
         yield SettledRegion(0.0, program.probabilities, fates)
         left -= len(fates)
 
 
-def simulate(
-    sources: Sources, prior: LevelPrior, *, factors: Sequence[float], counts: Sequence[int], runs: int
-) -> NDArray[np.float64]:
-    """The figures of all runs, float64[sources, factors, runs, counts, 4] in the order of RunFigures."""
-    return np.array(
-        [
-            [[one_run(programs, factor, counts, prior, seed) for seed in range(runs)] for factor in factors]
-            for programs in sources.values()
-        ]
-    )
+class Simulation(NamedTuple):
+    """`figures` float64[sources, FACTORS, runs, counts, 4] of all runs, in the order of RunFigures, after `counts` of
+    lines: those of LINES that one source reaches in every run. NaN where another source does not.
+    """
+
+    counts: tuple[int, ...]
+    figures: Floats
+
+
+def simulate(sources: Sources, prior: LevelPrior, runs: int) -> Simulation:
+    """People of all FACTORS with each source, so many runs each. Raises BadInput if no source has enough lines."""
+    figures = np.full((len(sources), len(FACTORS), runs, len(LINES), 4), np.nan)
+    for place, programs in enumerate(sources.values()):
+        found = [[one_run(programs, factor, LINES, prior, seed) for seed in range(runs)] for factor in FACTORS]
+        reached = min(len(run) for of_factor in found for run in of_factor)
+        kept = np.array([[run[:reached] for run in of_factor] for of_factor in found])
+        figures[place, :, :, :reached] = kept.reshape(len(FACTORS), runs, reached, 4)
+    some = int((~np.isnan(figures[:, 0, 0, :, 0])).any(axis=0).sum())
+    if not some:
+        raise BadInput(f"no source has {LINES[0]} lines to learn from", "name more labelled programs with --data")
+    return Simulation(LINES[:some], figures[:, :, :, :some])
 
 
 NEVER = 1e9  # weight of lines from which the slope would be learnt
@@ -162,9 +180,9 @@ def chosen_prior(sources: Sources, runs: int) -> LevelPrior:
     """
 
     def merit_of(prior: LevelPrior) -> tuple[float, float]:
-        found = simulate(sources, prior, factors=FACTORS, counts=LINES, runs=runs)
-        worse = float((found[..., 1] - found[..., 0]).mean(axis=(0, 2)).max())
-        return min(0.0, _WORSE_BY - worse), float(found[..., 3].mean())
+        figures = simulate(sources, prior, runs).figures
+        worse = float(np.nanmean(figures[..., 1] - figures[..., 0], axis=(0, 2)).max())
+        return min(0.0, _WORSE_BY - worse), float(np.nanmean(figures[..., 3]))
 
     level = max(LEVELS, key=merit_of)
     slopes = [replace(level, slope_deviation=deviation, slope_from=start) for deviation, start in SLOPES]
@@ -191,8 +209,8 @@ class SpreadOverRuns:
         return f"{_short(self.mean)} ({_short(self.low)} to {_short(self.high)})"
 
 
-def _short(value: float) -> str:
-    return f"{value:.3f}".replace("0.", ".", 1)
+def _short(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}".replace("0.", ".", 1)
 
 
 def attack_rows(prior: LevelPrior) -> list[tuple[str, float]]:
@@ -214,18 +232,19 @@ def attack_rows(prior: LevelPrior) -> list[tuple[str, float]]:
 
 def report(sources: Sources, chosen_on: Sequence[str], prior: LevelPrior, runs: int) -> str:
     """The tables as Markdown, over sources that had no part in choosing the prior."""
-    found = simulate(sources, prior, factors=FACTORS, counts=LINES, runs=runs)
+    counts, figures = simulate(sources, prior, runs)
     rows = [
-        "| odds of the person | lines | ECE before | ECE after | BSS before | BSS after |",
-        "|---|---|---|---|---|---|",
+        "| odds of the person | lines | sources | ECE before | ECE after | BSS before | BSS after |",
+        "|---|---|---|---|---|---|---|",
     ]
-    for (place, factor), (column, count) in itertools.product(enumerate(FACTORS), enumerate(LINES)):
-        cells = [SpreadOverRuns.of(found[:, place, :, column, figure]).text() for figure in range(4)]
-        rows.append(f"| x {factor:g} | {count:,} | " + " | ".join(cells) + " |")
-    worse = found[..., 1] - found[..., 0]
-    alike = worse[:, FACTORS.index(1.0)]
+    for (place, factor), (column, count) in itertools.product(enumerate(FACTORS), enumerate(counts)):
+        reaching = figures[~np.isnan(figures[:, place, 0, column, 0]), place, :, column]
+        cells = [SpreadOverRuns.of(reaching[..., figure]).text() for figure in range(4)]
+        rows.append(f"| x {factor:g} | {count:,} | {len(reaching)} | " + " | ".join(cells) + " |")
+    worse = (figures[..., 1] - figures[..., 0]).mean(axis=2)
+    alike = np.nanmean(worse[:, FACTORS.index(1.0)], axis=0)
     names = list(sources)
-    worst = np.unravel_index(worse.mean(axis=2).argmax(), worse.mean(axis=2).shape)
+    worst = np.unravel_index(np.nanargmax(worse), worse.shape)
     attacks = ["| taught | odds are multiplied by |", "|---|---|"]
     attacks += [f"| {words} | {factor:.2f} |" for words, factor in attack_rows(prior)]
     values = {name: value for name, value in vars(prior).items() if name != "half_life"}  # here all is of one day
@@ -236,10 +255,10 @@ def report(sources: Sources, chosen_on: Sequence[str], prior: LevelPrior, runs: 
             "",
             *rows,
             "",
-            f"ECE grows for people like everybody by {_short(float(alike.mean(axis=(0, 1)).max()))} on average after"
-            " the worst of these counts, and at most, over all sources, people and counts, by"
-            f" {_short(float(worse.mean(axis=2).max()))} ({names[worst[0]]}, x {FACTORS[worst[1]]:g},"
-            f" {LINES[worst[2]]:,} lines).",
+            f"ECE grows for people like everybody by {_short(float(alike.max()))} on average after the worst of these"
+            f" counts, and at most, over the {np.isfinite(worse).sum()} rows of a source, a person and a count, by"
+            f" {_short(float(worse[worst]), 4)}"
+            f" ({names[worst[0]]}, x {FACTORS[worst[1]]:g}, {counts[worst[2]]:,} lines).",
             "",
             *attacks,
         ]

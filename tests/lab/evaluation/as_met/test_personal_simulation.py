@@ -9,14 +9,17 @@ import numpy as np
 import pytest
 
 from risk_lsp.cli.command_line import main
+from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met import personal_simulation
 from risk_lsp.lab.evaluation.as_met.personal_simulation import (
     FACTORS,
     ReadProgram,
     as_edited_by,
     attack_rows,
+    chosen_prior,
     one_run,
     report,
+    simulate,
 )
 from risk_lsp.personal.level_update import LevelPrior
 from tests.lab.training.makers import toy_programs, write_labelled
@@ -64,10 +67,33 @@ def test_no_attack_leaves_the_limits() -> None:
     assert all(0.2499 <= factor <= 4.001 for _, factor in attack_rows(LevelPrior()))
 
 
-def test_the_report_has_a_row_for_each_person_and_count() -> None:
-    found = report({"one": programs(60), "other": programs(60)}, ["third"], LevelPrior(), runs=2)
-    assert sum(line.startswith("| x ") for line in found.splitlines()) == len(FACTORS) * 4
-    assert "chosen on third. Judged on one, other, 2 runs each." in found
+def test_a_person_accepts_no_program_twice() -> None:
+    found = one_run(programs(60), 1.0, [50, 200, 1_000], LevelPrior(), 0)
+    assert len(found) == 2, "40 programs of 8 lines teach"
+
+
+def test_a_source_is_judged_up_to_the_lines_that_it_has() -> None:
+    found = simulate({"few": programs(60), "many": programs(300)}, LevelPrior(), runs=2)
+    assert found.counts == (50, 200, 1_000)
+    assert not np.isnan(found.figures[1]).any()
+    assert np.isnan(found.figures[0, :, :, 2]).all()
+
+
+def test_no_source_with_enough_lines_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="no source has 50 lines to learn from"):
+        simulate({"few": programs(6)}, LevelPrior(), runs=1)
+
+
+def test_the_report_has_a_row_for_each_person_and_count_with_the_number_of_sources() -> None:
+    found = report({"few": programs(60), "many": programs(300)}, ["third"], LevelPrior(), runs=2)
+    rows = [line.split(" | ")[1:3] for line in found.splitlines() if line.startswith("| x ")]
+    assert rows == [["50", "2"], ["200", "2"], ["1,000", "1"]] * len(FACTORS)
+    assert "chosen on third. Judged on few, many, 2 runs each." in found
+    assert "over the 25 rows of a source, a person and a count" in found
+
+
+def test_the_prior_is_chosen_where_a_source_has_few_lines() -> None:
+    assert chosen_prior({"few": programs(60)}, runs=1).level_deviation in {0.3, 0.5, 0.7, 1.0}
 
 
 def test_sources_that_are_not_there_are_named(
