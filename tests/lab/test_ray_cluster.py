@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from risk_lsp.lab.task_pool import RayCluster
 from tests.lab.evaluation.test_writing_study import TEST_GROUPS, problem
 from tests.lab.patches.building import build, write_inputs
 from tests.lab.pool_jobs import begun_on, noted, squares, squares_of_two_machines, squares_on_a_doomed_machine
-from tests.lab.training.makers import write_records
+from tests.lab.training.makers import toy_programs, write_labelled, write_records
 from tests.repair.models import SUM
 from tests.sandbox.conftest import shared_sandbox
 
@@ -219,6 +220,32 @@ def test_repairs_measured_on_a_cluster_give_the_same_figures(cluster: Any, secon
     here, there = (tmp_path / name / "figures.json" for name in ("here", "there"))
     assert there.read_bytes() == here.read_bytes()
     assert json.loads(here.read_text())["humanevalfix"]["repaired"] == 2
+
+
+def test_an_evaluation_whose_probes_are_fitted_on_a_cluster_gives_the_same_figures_and_goes_on(
+    cluster: Any, second: Any, tmp_path: Path, model_folder: Path
+) -> None:
+    data, bundle = tmp_path / "programs.jsonl", tmp_path / "bundle"
+    benchmarks = ("one", "two")
+    programs = [replace(each, benchmark=benchmarks[int(each.group.split("/")[1]) % 2]) for each in toy_programs(40)]
+    write_labelled(programs, data)
+    fit = ("--model", model_folder, "--data", data, "--rate", "1e-3", "--injected", "8", "--threads", "1")
+    assert main(["probe", "fit", str(bundle), *map(str, fit)]) == 0
+
+    def evaluate(place: str, *more: str) -> bytes:
+        folder = tmp_path / place
+        given = ("--data", data, "--bundle", bundle, "--cache", folder / "cache", "--threads", "1", "--quick")
+        assert main(["evaluate", str(folder / "out"), *map(str, given), "--parts", "folds", *more]) == 0
+        return (folder / "out" / "evaluation.json").read_bytes()
+
+    here, there = evaluate("here"), evaluate("there", "--ray", cluster.address)
+
+    assert there == here
+    kept = {
+        place: sorted(path.name for path in (tmp_path / place).glob("cache/folds/*")) for place in ("here", "there")
+    }
+    assert len(kept["here"]) == 4 and kept["here"] == kept["there"]
+    assert evaluate("there", "--ray", f"{LOOPBACK}:1") == here  # no cluster is there, and none is needed
 
 
 @pytest.mark.usefixtures("shared_sandbox")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +103,10 @@ def test_what_an_earlier_prompt_shares_is_not_run_again(model: CodeModel, monkey
     ran: list[int] = []
     extend = model.host.extend  # type: ignore[attr-defined]  # this host can go on
 
-    def counted(token_ids: NDArray[np.int64], *rest: Any, **more: Any) -> Run:
-        ran.append(len(token_ids))
-        run: Run = extend(token_ids, *rest, **more)
-        return run
+    def counted(sequences: Sequence[NDArray[np.int64]], *rest: Any, **more: Any) -> list[Run]:
+        ran.extend(map(len, sequences))
+        runs: list[Run] = extend(sequences, *rest, **more)
+        return runs
 
     monkeypatch.setattr(model.host, "extend", counted)
     tokens = model.encode(PROGRAM[:500]).token_ids.astype(np.int64)

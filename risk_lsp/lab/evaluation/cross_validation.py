@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from risk_lsp.lab.evaluation.figures import BASE_RATE, PROBE, TRIVIAL, LevelRecords, level_records
@@ -15,6 +18,7 @@ from risk_lsp.lab.evaluation.reliability import RescaledScores, rescale
 from risk_lsp.lab.evaluation.rivals import fit_logistic, trivial_feature_table
 from risk_lsp.lab.evaluation.study import Floats, FoldFit, FoldStore, Study
 from risk_lsp.lab.span_tables import Level, shared_weights
+from risk_lsp.lab.task_pool import TaskPool
 from risk_lsp.lab.training.feature_store import WeightedPrograms
 from risk_lsp.lab.training.fit_calibration import (
     fit_calibration,
@@ -74,16 +78,47 @@ def benchmark_folds(study: Study) -> Iterator[Fold]:
             yield Fold(name, mask)
 
 
+def fit_folds(
+    study: Study, folds: Sequence[Fold], recipe: Recipe, store: FoldStore, pool: TaskPool
+) -> dict[str, FoldFit]:
+    """The fit of each fold by its name. What the store holds is not fitted again; the others are kept as they come.
+
+    In another process a fit has as many threads as torch has here.
+    """
+    fits = {fold.name: fit for fold in folds if (fit := store.get(fold.name)) is not None}
+    missing = [(fold.name, _Roles.of(study, fold)) for fold in folds if fold.name not in fits]
+    if not missing:
+        return fits
+    job = partial(_open_fits, study, recipe, torch.get_num_threads())
+    for name, fit in pool.run(job, missing, say=partial(print, file=sys.stderr, flush=True)):
+        store.keep(name, fit)
+        fits[name] = fit
+        losses = [round(loss, 3) for loss in fit.validation_losses]
+        print(f"{name}: validation loss after each epoch {losses}", file=sys.stderr, flush=True)
+    return fits
+
+
+@contextmanager
+def _open_fits(
+    study: Study, recipe: Recipe, threads: int
+) -> Iterator[Callable[[tuple[str, _Roles]], list[tuple[str, FoldFit]]]]:
+    torch.set_num_threads(threads)
+
+    def fit(task: tuple[str, _Roles]) -> list[tuple[str, FoldFit]]:
+        name, roles = task
+        return [(name, fitted_probe(study, roles.training, roles.calibration, recipe))]
+
+    yield fit
+
+
 def judge_folds(
     study: Study,
-    folds: list[Fold],
-    recipe: Recipe,
+    folds: Sequence[Fold],
+    fits: Mapping[str, FoldFit],
     unfitted: Mapping[str, Mapping[Level, Floats]],
-    store: FoldStore,
 ) -> HeldOutScores:
-    """Fit, rescale and score fold by fold. `unfitted` are the scores of techniques that learn nothing; NaN is none.
-
-    What the store holds is not fitted again.
+    """Rescale and score fold by fold, with the probes of `fit_folds`. `unfitted` are the scores of techniques that
+    learn nothing; NaN is none.
     """
     names = [BASE_RATE, TRIVIAL, *unfitted, PROBE]
     raw: Scores = {level: {name: np.zeros(len(table)) for name in names} for level, table in study.tables.items()}
@@ -95,16 +130,10 @@ def judge_folds(
     trivial = {level: trivial_feature_table(study.texts, table) for level, table in study.tables.items()}
     for fold in folds:
         roles = _Roles.of(study, fold)
-        fit = store.get(fold.name)
-        if fit is None:
-            fit = fitted_probe(study, roles.training, roles.calibration, recipe)
-            store.keep(fold.name, fit)
-        losses = [round(loss, 3) for loss in fit.validation_losses]
-        print(f"{fold.name}: validation loss after each epoch {losses}", file=sys.stderr, flush=True)
         for level, table in study.tables.items():
             found = {name: scores[level] for name, scores in unfitted.items()}
             found[TRIVIAL] = _trivial_scores(study, level, trivial[level], roles.training)
-            found[PROBE] = span_probabilities(study, level, fit)
+            found[PROBE] = span_probabilities(study, level, fits[fold.name])
             edited, weights = _label_spans(study, level, roles.training)
             rate = base_rate(edited, weights) if weights.any() else 0.0
             found[BASE_RATE] = np.full(len(table), rate)

@@ -26,7 +26,14 @@ from risk_lsp.lab.evaluation.as_met.report_parts import (
     parts_markdown,
     with_part,
 )
-from risk_lsp.lab.evaluation.cross_validation import HeldOutScores, benchmark_folds, judge_folds, problem_folds
+from risk_lsp.lab.evaluation.cross_validation import (
+    Fold,
+    HeldOutScores,
+    benchmark_folds,
+    fit_folds,
+    judge_folds,
+    problem_folds,
+)
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
     TRIVIAL,
@@ -38,8 +45,9 @@ from risk_lsp.lab.evaluation.figures import (
 from risk_lsp.lab.evaluation.reliability import plot_reliability, reliability_table
 from risk_lsp.lab.evaluation.report_markdown import evaluation_markdown
 from risk_lsp.lab.evaluation.rivals import Scores, ask_about, black_box_scores, read_answers
-from risk_lsp.lab.evaluation.study import FoldStore, Study, read_study, score_programs
+from risk_lsp.lab.evaluation.study import FoldFit, FoldStore, Study, read_study, score_programs
 from risk_lsp.lab.span_tables import LEVELS, Level
+from risk_lsp.lab.task_pool import RayCluster, TaskPool, ThisProcess
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled_programs import NATURAL, WRITTEN, ProbeData, read_ids, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_of
@@ -55,14 +63,15 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
 
     Figures of parts that are not asked for now stay as evaluation.json has them, and so do those of other bundles.
     """
-    if args.threads is not None:
-        torch.set_num_threads(args.threads)  # the model may run without torch, and sets others then
+    if args.threads is not None or args.ray is not None:
+        torch.set_num_threads(args.threads or 1)  # the model may run without torch, and sets others then
     args.out.mkdir(parents=True, exist_ok=True)
     found = _read_earlier(args.out / "evaluation.json")
     only = read_ids(args.only) if args.only else None
     data = read_probe_data(args.data, args.per_group, kinds=NATURAL, only=only).where(lambda _: True)
     resamples = _QUICK_RESAMPLES if args.quick else args.resamples
-    bench = Bench(data, args.bugs, args.texts, args.cache, resamples)
+    pool = ThisProcess() if args.ray is None else RayCluster(args.ray, cpus=args.threads or 1)
+    bench = Bench(data, args.bugs, args.texts, args.cache, resamples, pool)
     for number, bundle in enumerate(args.bundle or [None]):
         engine = Engine.load(
             bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=not args.no_rival
@@ -78,7 +87,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
                     )
                 if part == SIDE_BY_SIDE:
                     written = data.where(lambda program: program.kind in WRITTEN)
-                    folds = _folds(engine, written, recipe(), args, resamples, messages)
+                    folds = _folds(engine, written, recipe(), args, resamples, pool, messages)
                     found |= folds if number == 0 else {}
                     measured = _side_by_side(engine.manifest.name, folds)
                 else:
@@ -118,14 +127,24 @@ def _recipe(engine: Engine, args: argparse.Namespace) -> Recipe:
 
 
 def _folds(
-    engine: Engine, data: ProbeData, recipe: Recipe, args: argparse.Namespace, resamples: int, messages: TextIO
+    engine: Engine,
+    data: ProbeData,
+    recipe: Recipe,
+    args: argparse.Namespace,
+    resamples: int,
+    pool: TaskPool,
+    messages: TextIO,
 ) -> dict[str, Any]:
     """A bundle's recipe and its rivals on problems and benchmarks that were held out, and the bundle as it ships."""
     study = read_study(engine, data, recipe, args.cache)
     answers = _answers(study, args, messages)
     unfitted, about = black_box_scores(study, args.samples, answers, args.reflect_model)
     store = FoldStore(args.cache and args.cache / "folds", study, engine.model.weights_hash, recipe)
-    by_problem = judge_folds(study, problem_folds(study, 2 if args.quick else 5), recipe, unfitted, store)
+    by_fold = problem_folds(study, 2 if args.quick else 5)
+    several = len({program.benchmark for program in study.data.programs}) > 1
+    by_benchmark = list(benchmark_folds(study)) if several else []
+    fits = fit_folds(study, [*by_fold, *by_benchmark], recipe, store, pool)
+    by_problem = judge_folds(study, by_fold, fits, unfitted)
     return {
         "bundle": engine.manifest.name,
         "recipe": engine.manifest.command,
@@ -134,7 +153,7 @@ def _folds(
         **about,
         "five_folds": _figures(by_problem, resamples),
         "unread": _figures(_only(by_problem, [split_of(group) != "train" for group in data.groups]), resamples),
-        **_benchmarks_out(study, recipe, unfitted, store, resamples),
+        **_benchmarks_out(study, by_benchmark, fits, unfitted, resamples),
         "shipped": _figures_by_level(
             statistics_by_level(
                 score_programs(engine, data.of("calibration")),
@@ -179,13 +198,15 @@ def _answers(study: Study, args: argparse.Namespace, messages: TextIO) -> list[d
     return read_answers(programs, args.reflect_model, path)
 
 
-def _benchmarks_out(study: Study, recipe: Recipe, unfitted: Scores, store: FoldStore, resamples: int) -> dict[str, Any]:
+def _benchmarks_out(
+    study: Study, folds: list[Fold], fits: Mapping[str, FoldFit], unfitted: Scores, resamples: int
+) -> dict[str, Any]:
     """The figures of each benchmark held out, and their means; each benchmark draws resamples of its own."""
-    if len({program.benchmark for program in study.data.programs}) < 2:
+    if not folds:
         return {"benchmarks_out": {}, "benchmarks_mean": {}}
     found = {
-        fold.name: _statistics(judge_folds(study, [fold], recipe, unfitted, store), resamples, seed)
-        for seed, fold in enumerate(benchmark_folds(study))
+        fold.name: _statistics(judge_folds(study, [fold], fits, unfitted), resamples, seed)
+        for seed, fold in enumerate(folds)
     }
     everywhere = [level for level in LEVELS if all(level in statistics for statistics in found.values())]
     return {

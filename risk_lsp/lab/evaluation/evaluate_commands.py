@@ -61,6 +61,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resamples", type=int, default=500, metavar="N", help="of the bootstrap (default 500)")
     parser.add_argument("--no-rival", action="store_true", help=NO_RIVAL_HELP)
     parser.add_argument("--quick", action="store_true", help="two folds and three epochs: to see that it runs")
+    add_ray_argument(parser)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--threads", type=int)

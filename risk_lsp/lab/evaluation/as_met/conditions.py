@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput
 from risk_lsp.lab.evaluation.as_met.columns import LENGTH, Column, Passage, by_length, line_table, passage_of
-from risk_lsp.lab.evaluation.cross_validation import FEWEST_EDITED, Fold, HeldOutScores, judge_folds
+from risk_lsp.lab.evaluation.cross_validation import FEWEST_EDITED, Fold, HeldOutScores, fit_folds, judge_folds
 from risk_lsp.lab.evaluation.figures import (
     PROBE,
     TRIVIAL,
@@ -32,6 +32,7 @@ from risk_lsp.lab.evaluation.figures import (
 from risk_lsp.lab.evaluation.study import FoldStore, read_study
 from risk_lsp.lab.patches.labels import with_intent
 from risk_lsp.lab.span_tables import Level, SpanTable
+from risk_lsp.lab.task_pool import TaskPool
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled_programs import LabelledProgram, ProbeData
 from risk_lsp.risk.engine import Engine
@@ -227,14 +228,22 @@ def source_of(program: LabelledProgram) -> str:
 
 
 def measure_sources(
-    engine: Engine, data: ProbeData, recipe: Recipe, *, copies: int, cache: Path | None, resamples: int
+    engine: Engine,
+    data: ProbeData,
+    recipe: Recipe,
+    *,
+    copies: int,
+    cache: Path | None,
+    resamples: int,
+    pool: TaskPool,
 ) -> dict[str, dict[str, Any]]:
     """The figures that `measures_of` names, by column, and there for each source and for the mean over sources.
 
     A probe is neither fitted to nor calibrated on programs of the source that it is judged on, nor on others of the
     same problems. The means are also given over copies that show what was asked and over copies that do not, `copies`
     programs of a source at most. A source of less than FEWEST_PROBLEMS problems, or of less than FEWEST_EDITED programs
-    with a known fix, is learnt from and not judged. BadInput for fewer than two sources that are large enough.
+    with a known fix, is learnt from and not judged. The fits run in `pool`.
+    BadInput for fewer than two sources that are large enough.
     """
     sources = np.array([source_of(program) for program in data.programs], dtype=np.str_)
     large = [
@@ -254,8 +263,10 @@ def measure_sources(
     lengths: Mapping[Level, Any] = {level: by_length(table.end - table.start) for level, table in study.tables.items()}
     parts: dict[str, list[dict[Level, LevelStatistics]]] = {name: [] for name in (LABELLED, ASKED, BARE)}
     rows: dict[str, dict[str, Any]] = {}
-    for seed, source in enumerate(judged_sources):
-        judged = judge_folds(study, [source_fold(whole, conditions, source)], recipe, {LENGTH: lengths}, store)
+    folds = [source_fold(whole, conditions, source) for source in judged_sources]
+    fits = fit_folds(study, folds, recipe, store, pool)
+    for seed, (source, fold) in enumerate(zip(judged_sources, folds, strict=True)):
+        judged = judge_folds(study, [fold], fits, {LENGTH: lengths})
         for condition, found in parts.items():
             figures = _statistics(judged, conditions == condition, resamples, seed)
             if len(figures) == len(_LEVELS):

@@ -26,6 +26,7 @@ from risk_lsp.lab.evaluation.as_met.invariance import changed_pairs, measure_inv
 from risk_lsp.lab.evaluation.as_met.real_bugs import measure_real_bugs, read_real_bugs
 from risk_lsp.lab.evaluation.as_met.well_kept import Shelf, measure_well_kept, read_shelf
 from risk_lsp.lab.evaluation.report_markdown import interval_text, markdown_table
+from risk_lsp.lab.task_pool import TaskPool
 from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled_programs import ProbeData
 from risk_lsp.risk.engine import Engine
@@ -44,6 +45,7 @@ class Bench:
     """What the parts measure with. `most`: programs, files, or bugs of a source, that a part reads at most.
 
     `data`: labelled programs; `bugs`: the folder with pairs of a bug and its fix. What is made of these is made once.
+    `pool`: where probes are fitted.
     """
 
     data: ProbeData
@@ -51,6 +53,7 @@ class Bench:
     most: int
     cache: Path | None
     resamples: int
+    pool: TaskPool
 
     @cached_property
     def rivals(self) -> list[Column]:
@@ -98,7 +101,13 @@ def with_part(known: Mapping[str, Any] | None, measured: Mapping[str, Any]) -> d
 
 def _sources(engine: Engine, bench: Bench, recipe: Recipe) -> dict[str, Any]:
     columns = measure_sources(
-        engine, bench.data, recipe, copies=bench.most, cache=bench.cache, resamples=bench.resamples
+        engine,
+        bench.data,
+        recipe,
+        copies=bench.most,
+        cache=bench.cache,
+        resamples=bench.resamples,
+        pool=bench.pool,
     )
     programs: dict[str, int] = {}
     for program in bench.data.programs:
