@@ -59,8 +59,8 @@ class PlannedModel:
 
 
 MODELS = (
-    PlannedModel("built-in", 5e6, 14.0, 2 * 256 + 2, 6152, 1769),
-    PlannedModel("qwen2.5-coder-0.5b", 0.36e9, 7.3, 2 * 896 + 2, 358, 52),
+    PlannedModel("built-in", 5e6, 14.0, 2 * 256 + 2, 8153, 1405),
+    PlannedModel("qwen2.5-coder-0.5b", 0.36e9, 7.3, 2 * 896 + 2, 420, 216),
     PlannedModel("a 7B model", 7.6e9, 7.3, 2 * 3584 + 2),
 )
 
