@@ -334,7 +334,7 @@ class WindowReading:
     @property
     def tokens_left(self) -> int:
         """How many tokens the host has to run."""
-        return sum(len(self._windows[index][0]) - self._known(index)[1] for index in self._missing)
+        return sum(len(self._windows[index][0]) - self._find_past(index)[1] for index in self._missing)
 
     def read(self, on_part: Callable[[], None] = lambda: None) -> None:
         """Read what is missing.
@@ -365,7 +365,7 @@ class WindowReading:
         behind, alone = [], []
         for each in readings:
             if each._goes_on:
-                behind += [(each, index, *each._known(index)) for index in each._missing[:1]]
+                behind += [(each, index, *each._find_past(index)) for index in each._missing[:1]]
             else:
                 alone += [(each, index) for index in each._missing[:_AT_ONCE]]
         host: Any = readings[0]._host
@@ -385,7 +385,7 @@ class WindowReading:
                 each._keep(index, each._rows(run.residuals, run.final, window, keep, 0), len(window))
         return len(behind) + len(alone)
 
-    def _known(self, index: int) -> tuple[Resumable | None, int]:
+    def _find_past(self, index: int) -> tuple[Resumable | None, int]:
         """The earlier window that shares the most first tokens with a window, and how many of them need no run."""
         if not self._goes_on:
             return None, 0
