@@ -13,7 +13,7 @@ same run and the same number type, multiplies 1,024 tokens with matrices of the 
 weights and between tokens are counted, those of tokens that windows share, too.
 
 What a machine allows of writing is the smaller of two: a step reads all weights from memory once, however many rows it
-writes; each row multiplies each weight once. Prints Markdown.
+writes; each row multiplies each weight once. Both are measured before each time that is written. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -77,32 +77,39 @@ def reading(path: Path, layers: int | None, threads: int, rounds: int) -> Iterat
 
 
 def writing(path: Path, threads: int, rounds: int) -> Iterator[Figure]:
-    """Tokens that are written in one second, all rows together, each behind 200 tokens of its own."""
+    """Tokens that are written in one second, all rows together, each behind 200 tokens of its own and what it wrote."""
     model = CodeModel.load(path, threads=threads)
     shape = decoder_shape(locate_model(path).config)
     assert shape is not None, f"{path} is run by transformers, not by a decoder of this project"
     token_ids = model.encode(program(400)).token_ids.astype(np.int64)
     weights = shape.layers * sum(map(math.prod, _matrices(shape))) + shape.vocabulary * shape.width
     width = 2 if model.dtype == "bfloat16" else 4
-    bandwidth = [_bytes_each_second(threads) for _ in range(rounds)]
-    rates = [_product_flops(shape) / each for each in timed(_products(model, shape), rounds)]
-    steps, row_rate = float(np.median(bandwidth)) / (width * weights), float(np.median(rates)) / (2 * weights)
-    yield Figure("reading memory", "GB/s", tuple(each / 1e9 for each in bandwidth), larger_is_better=True)
+    products = _products(model, shape)
+    bandwidths: list[float] = []
     for rows in _ROWS:
-        prompts = [token_ids[first : first + _PROMPT] for first in range(0, 7 * rows, 7)]
-        speeds = tuple(_written_each_second(model, prompts) for _ in range(rounds))
+        write_more = _open_writing(model, [token_ids[first : first + _PROMPT] for first in range(0, 7 * rows, 7)])
+        speeds: list[float] = []
+        shares: dict[str, list[float]] = {"memory": [], "matrix products": []}
+        for _ in range(rounds):  # one after the other, as others may use the machine for a while
+            bandwidths.append(_bytes_each_second(threads))
+            row_rate = _product_flops(shape) / timed(products, 1)[0] / (2 * weights)
+            speeds.append(rows * _WRITTEN / seconds_of(write_more))
+            by_memory = rows * bandwidths[-1] / (width * weights)
+            shares["memory" if by_memory < row_rate else "matrix products"].append(
+                100 * speeds[-1] / min(by_memory, row_rate)
+            )
         name = f"{_label(path)}, {model.dtype}: writing, {rows} {'row' if rows == 1 else 'rows'}"
-        yield Figure(name, "tokens/s", speeds, larger_is_better=True)
-        allowed = min(rows * steps, row_rate)
-        by = "memory" if rows * steps < row_rate else "matrix products"
-        shares = tuple(100 * each / allowed for each in speeds)
+        yield Figure(name, "tokens/s", tuple(speeds), larger_is_better=True)
+        by = max(shares, key=lambda each: len(shares[each]))
         bar = 60 if width * weights > _BYTES_READ else None  # a cache that holds all weights allows more than memory
         allows = f"{name}, share of what {by} allow{'s' * (by == 'memory')}"
-        yield Figure(allows, "%", shares, bar, larger_is_better=True)
+        yield Figure(allows, "%", tuple(each for some in shares.values() for each in some), bar, larger_is_better=True)
+    yield Figure("reading memory", "GB/s", tuple(each / 1e9 for each in bandwidths), larger_is_better=True)
     yield Figure(f"{_label(path)}, {model.dtype}: memory with the head", "MB", (_kilobytes("VmRSS") / 1e3,))
 
 
-def _written_each_second(model: CodeModel, prompts: Sequence[NDArray[np.int64]]) -> float:
+def _open_writing(model: CodeModel, prompts: Sequence[NDArray[np.int64]]) -> Callable[[], None]:
+    """What goes on with all prompts by as many tokens, each time it is called."""
     decoding = model.host.begin(prompts)
     rows = list(range(len(prompts)))
 
@@ -110,15 +117,15 @@ def _written_each_second(model: CodeModel, prompts: Sequence[NDArray[np.int64]])
         for _ in range(_WRITTEN):
             decoding.advance(rows, decoding.logits.argmax(axis=1))
 
-    return len(prompts) * _WRITTEN / seconds_of(write)
+    return write
 
 
 def _bytes_each_second(threads: int) -> float:
-    """How much of the memory is read in one second, by so many threads, each its own part."""
+    """How much of the memory is read in one second, by so many threads, each its own part; the best of three times."""
     parts = np.array_split(np.ones(_BYTES_READ // 4, np.float32), threads)
     with ThreadPoolExecutor(threads) as pool:
         # A product of a vector with itself reads it once, and holds no lock.
-        seconds = seconds_of(lambda: [*pool.map(lambda part: part @ part, parts)])
+        seconds = min(seconds_of(lambda: [*pool.map(lambda part: part @ part, parts)]) for _ in range(3))
     return _BYTES_READ / seconds
 
 

@@ -179,8 +179,9 @@ class GrowingRows:
         """Attention of the next token of each row to all before it."""
         assert self._mask is not None  # `begin_step` came before
         known = self._of(block, keys)
+        ends = self.lengths[:, None, None, None].expand(len(keys), keys.shape[1], 1, keys.shape[2])
         for each, given in zip(known, (keys, values), strict=True):
-            each[torch.arange(len(given), device=given.device), :, self.lengths] = given
+            each.scatter_(2, ends, given[:, :, None])
         seen, heads = self._mask.shape[-1], keys.shape[1]
         # Query heads that share a key head stand together, so that one product serves them all.
         grouped = queries.view(len(queries), heads, -1, queries.shape[-1])
