@@ -19,10 +19,13 @@ from safetensors.numpy import save
 
 from risk_lsp.errors import BundleError, ModelError
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.decoders import vllm_host
 from risk_lsp.model.decoders.vllm_host import VllmAddress, VllmHost, serve_command
 from risk_lsp.model.sources import locate_model
 from risk_lsp.probe.bundle import load_bundle
 from risk_lsp.risk.engine import Engine
+from risk_lsp.risk.risk_map import RiskMap
+from risk_lsp.risk.span_risk import SpanRisk
 from tests.model.vllm_servers import (
     CONTEXT,
     LAYERS,
@@ -82,6 +85,14 @@ def states_file(tokens: Any, hidden: NDArray[Any], dtype: Any = np.float32) -> b
     return save({"token_ids": np.asarray(tokens, np.int64), "hidden_states": hidden.astype(dtype)})
 
 
+def largest_move(mine: SpanRisk, theirs: SpanRisk | RiskMap) -> float:
+    """How much a span's probability moves at most: that of a token, of what begins there, and of what ends there."""
+    count = len(mine.starts)
+    pairs = [pair for each in range(count) for pair in ((each, each), (0, each), (each, count - 1))]
+    starts, ends = [int(mine.starts[first]) for first, _ in pairs], [int(mine.ends[last]) for _, last in pairs]
+    return float(np.abs(mine.probabilities(starts, ends) - theirs.probabilities(starts, ends)).max())
+
+
 def hint_of(vllm: StandIn, model: Path) -> str:
     """What a failed connection is told to do."""
     with pytest.raises(ModelError) as failure:
@@ -102,8 +113,7 @@ def test_probabilities_are_the_local_ones_within_a_thousandth(
 ) -> None:
     served = Engine.load(served_bundle, vllm=VllmAddress(vllm.url, vllm.folder))
     for text in TEXTS:
-        moved = local.score(text).token_probabilities() - served.score(text).token_probabilities()
-        assert np.abs(moved).max() < 0.001
+        assert largest_move(local.score(text), served.score(text)) < 0.001
 
 
 def test_no_file_is_left_and_no_text_shares_a_beginning(vllm: StandIn, served_model: Path) -> None:
@@ -269,6 +279,37 @@ def test_a_file_that_never_comes_is_said_at_once(vllm: StandIn, served_model: Pa
     assert list(vllm.folder.iterdir()) == []
 
 
+def test_a_server_that_does_not_answer_in_time_is_said(
+    vllm: StandIn, served_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_host, "_PATIENCE", 1.0)
+    model = connect(vllm, served_model)
+    vllm.seconds = 2.0
+    with pytest.raises(ModelError, match=r"does not answer within 1 s \(see its log\)"):
+        model.read(model.encode(SHORT), LAYERS)
+
+
+def test_a_file_that_is_not_written_in_time_is_said(
+    vllm: StandIn, served_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vllm_host, "_PATIENCE", 1.0)
+    model = connect(vllm, served_model)
+    vllm.seconds_to_write = 2.0
+    with pytest.raises(ModelError, match="did not write its hidden states: not within 1 s"):
+        model.read(model.encode(SHORT), LAYERS)
+
+
+def test_a_file_that_came_too_late_is_removed_by_a_later_request(
+    vllm: StandIn, served_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = connect(vllm, served_model)
+    late = vllm.folder / "late.safetensors"
+    late.write_bytes(b"")
+    monkeypatch.setattr(vllm_host, "_FORGOTTEN_AFTER", -1.0)
+    model.read(model.encode(SHORT), LAYERS)
+    assert not late.exists()
+
+
 BAD_ANSWERS: dict[str, Any] = {
     "a list": [],
     "no path": {"choices": []},
@@ -335,7 +376,7 @@ def test_a_teams_host_answers_with_the_local_numbers(
         assert ask_host(host, SHORT).status_code == 503
         vllm.status = 200
         assert ask_host(host, SHORT).status_code == 200
-    assert np.abs(local.score(LONG).token_probabilities() - theirs.token_probabilities()).max() < 0.001
+    assert largest_move(local.score(LONG), theirs) < 0.001
 
 
 @pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no Python with vLLM")
@@ -346,8 +387,8 @@ def test_a_real_vllm_gives_the_local_numbers(
     with real_vllm(os.environ[VARIABLE], served_model, states) as url:
         served = Engine.load(served_bundle, vllm=VllmAddress(url, states))
         for mine, theirs in zip(local.score_many(texts), served.score_many(texts), strict=True):
-            assert np.abs(mine.token_probabilities() - theirs.token_probabilities()).max() < 0.001
+            assert largest_move(mine, theirs) < 0.001
         with running_host(tmp_path, served_bundle, "--vllm", url, "--vllm-folder", str(states)) as host:
             answered = risks_in(ask_host(host, LONG))
-    assert np.abs(local.score(LONG).token_probabilities() - answered.token_probabilities()).max() < 0.001
+    assert largest_move(local.score(LONG), answered) < 0.001
     assert list(states.iterdir()) == []

@@ -40,7 +40,6 @@ WARM_UP = "def warm_up():\n    return 1\n"  # what a worker reads once it has lo
 SHORT = "def area(width, height):\n    if width < 0:\n        return None\n    return width * height\n"
 LONG = SAMPLE * 2  # several windows
 TEXTS = (WARM_UP, SHORT, LONG)
-_SECONDS_TO_WRITE = 0.02
 _PATIENCE = 300.0
 
 
@@ -77,8 +76,9 @@ class StandIn:
     """A server on this machine that replays a record.
 
     `models` is what it says it serves. `status`, if not 200, is its answer to every text; `answer` is, where there is
-    one, its JSON in the place of the recorded one; `content` are the bytes of every file instead of the recorded ones;
-    without `writes` no file comes. `asked` are the bodies of the requests for texts, `keys` the headers with a key.
+    one, its JSON in the place of the recorded one; it takes `seconds`. The file comes `seconds_to_write` later, with
+    `content` in the place of the recorded bytes, and never without `writes`. `asked` are the bodies of the requests for
+    texts, `keys` the headers with a key.
     """
 
     def __init__(self, folder: Path, model: Path) -> None:
@@ -87,6 +87,7 @@ class StandIn:
         self.models: dict[str, Any] = record["models"]
         self.models["data"][0]["root"] = str(model)
         self.status, self.writes = 200, True
+        self.seconds, self.seconds_to_write = 0.0, 0.02
         self.answer: Any = None
         self.content: bytes | None = None
         self.asked: list[dict[str, Any]] = []
@@ -104,6 +105,7 @@ class StandIn:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 stand_in.asked.append(body)
+                time.sleep(stand_in.seconds)
                 self.reply(*stand_in.complete(body))
 
             def reply(self, status: int, value: Any) -> None:
@@ -112,7 +114,8 @@ class StandIn:
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
-                self.wfile.write(content)
+                with contextlib.suppress(BrokenPipeError):  # nobody waits any more
+                    self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -141,7 +144,7 @@ class StandIn:
         return 200, answer if self.answer is None else self.answer
 
     def _write(self, file: Path, content: bytes, lock: int) -> None:
-        time.sleep(_SECONDS_TO_WRITE)
+        time.sleep(self.seconds_to_write)
         if self.writes:
             file.write_bytes(content)
         os.close(lock)

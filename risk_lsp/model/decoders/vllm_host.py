@@ -14,7 +14,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -32,10 +32,10 @@ from risk_lsp.model.window_runs import stop_if_unwanted
 from risk_lsp.settings import is_this_machine
 
 KEY_VARIABLE = "RISK_LSP_VLLM_KEY"
-_PATIENCE = 60.0  # seconds for an answer, and then for its file
+_PATIENCE = 120.0  # seconds for an answer, and then for its file
 _SECONDS_BETWEEN_LOOKS = 0.001
 _AT_ONCE = 16  # texts; the server runs together what it is asked together
-_FORGOTTEN_AFTER = 2 * _PATIENCE  # seconds: nobody waits for a file that is older
+_FORGOTTEN_AFTER = 2 * _PATIENCE  # seconds from the last write: nobody waits for a file that is older
 _LONGEST_ANSWER = 1 << 20  # bytes
 _LONGEST_WINDOW = 1024
 _NO_TENSOR = ParsedTensor("", np.zeros(0))
@@ -119,6 +119,7 @@ class VllmHost:
         if not layers:
             return [Run({}, None) for _ in sequences]
         stop_if_unwanted()
+        self._prepare_folder()
         states = list(self._pool.map(self._read, sequences))
         return [Run({layer: each[:, self._layers.index(layer)] for layer in layers}, None) for each in states]
 
@@ -148,7 +149,7 @@ class VllmHost:
         self.context = int(sizes[3])
 
     def _prepare_folder(self) -> None:
-        """Have a folder that nobody else can read, without what an earlier host left in it."""
+        """Have a folder that nobody else can read, without what was left in it."""
         folder = self._address.folder
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -161,9 +162,11 @@ class VllmHost:
             raise ModelError(f"{folder} cannot be used: {error.strerror}", "name another by --vllm-folder") from None
 
     def _sweep(self) -> None:
+        """Remove what was written for requests that nobody waits for any more."""
         for file in self._address.folder.iterdir():
-            if file.suffix in (".safetensors", ".lock") and time.time() - file.stat().st_mtime > _FORGOTTEN_AFTER:
-                file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if file.suffix in (".safetensors", ".lock") and time.time() - file.stat().st_mtime > _FORGOTTEN_AFTER:
+                    file.unlink()
 
     def _find_served(self) -> dict[str, Any]:
         """What the server says about the model with the name that is asked for."""
@@ -252,6 +255,10 @@ class VllmHost:
             connection.request(method, path, None if question is None else json.dumps(question), headers)
             response = connection.getresponse()
             status, body = response.status, response.read(_LONGEST_ANSWER)
+        except TimeoutError:
+            raise ModelError(
+                f"vLLM at {self._address.url} does not answer within {_PATIENCE:.0f} s", "see its log"
+            ) from None
         except (OSError, HTTPException) as error:
             raise ModelError(
                 f"no vLLM answers at {self._address.url}: {first_line(error)}", f"start it by: {self._command}"
