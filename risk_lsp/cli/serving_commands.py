@@ -70,6 +70,16 @@ def add_host_arguments(parser: argparse.ArgumentParser) -> None:
         help="read short texts of several people in one run of the model, of at most N tokens; 0: each by itself "
         "(default 2048 with a GPU, 0 without)",
     )
+    parser.add_argument(
+        "--vllm", metavar="URL", help="a vLLM server on this machine that runs the bundle's model: see docs/team.md"
+    )
+    parser.add_argument(
+        "--vllm-folder",
+        type=Path,
+        default="/dev/shm/risk-lsp-vllm",
+        metavar="FOLDER",
+        help="where vLLM writes hidden states for this host: in memory (default /dev/shm/risk-lsp-vllm)",
+    )
     from risk_lsp.team.admission import PersonLimits
 
     limits = parser.add_argument_group("limits")
@@ -107,6 +117,8 @@ def run_host(args: argparse.Namespace) -> int:
         "offline": not args.online,
         "writes": args.writes,
         "cache_bytes": args.memory * 1_000_000,
+        "vllm": args.vllm,
+        "vllm_folder": str(args.vllm_folder.absolute()),
     }
     limits = PersonLimits(**{item.name: getattr(args, f"most_{item.name}") for item in fields(PersonLimits)})
     return run_team_host(

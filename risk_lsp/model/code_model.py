@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -18,6 +18,9 @@ from risk_lsp.model.host import Host, Run, load_host
 from risk_lsp.model.sources import Adapter, ModelFolder, hash_weights, locate_model
 from risk_lsp.model.tokenizer import Encoding, TextTokenizer, gguf_tokenizer, load_tokenizer
 from risk_lsp.model.window_runs import WindowMemory, WindowReading, kept_statistics
+
+if TYPE_CHECKING:
+    from risk_lsp.model.decoders.vllm_host import VllmAddress
 
 # Enough to keep the device busy, and every core of it until near the end; more costs memory.
 _TOKENS_PER_CPU_BATCH = 8192
@@ -230,6 +233,26 @@ class CodeModel:
         tokenizer = load_tokenizer(folder.path, folder.name) if folder.gguf is None else gguf_tokenizer(folder.gguf)
         host = load_host(folder, device=device, dtype=dtype, top_layer=top_layer, threads=threads)
         return cls(folder, host, tokenizer)
+
+    @classmethod
+    def connect(
+        cls,
+        source: str | Path,
+        layers: Sequence[int],
+        vllm: VllmAddress,
+        *,
+        revision: str | None = None,
+        offline: bool = True,
+    ) -> CodeModel:
+        """A model that a vLLM server runs, which gives `layers`. `source`, `revision`, `offline` are as for `load`.
+
+        Tokenizer and settings are read here, and no weights. Raises ModelError.
+        """
+        from risk_lsp.model.decoders.vllm_host import VllmHost
+
+        folder = locate_model(source, revision=revision, offline=offline)
+        host = VllmHost(vllm, folder, layers)
+        return cls(folder, host, load_tokenizer(folder.path, folder.name))
 
     def with_adapter(self, adapter: Adapter) -> CodeModel:
         """The whole model with an adapter on top, in memory of its own. Raises ModelError for one of another model."""

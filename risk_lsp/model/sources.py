@@ -205,6 +205,35 @@ _READERS: dict[str, Callable[[bytes], NDArray[Any]]] = {
 }
 
 
+class ParsedTensor(NamedTuple):
+    """A tensor of a safetensors file: the name of its type there, such as "BF16", and its numbers."""
+
+    kind: str
+    values: NDArray[Any]
+
+
+def parse_tensors(data: bytes) -> dict[str, ParsedTensor]:
+    """The tensors of a safetensors file by name: float32, or int64 for whole numbers of that type.
+
+    Raises ValueError for a damaged file, and for numbers of another type.
+    """
+    try:
+        tensors = _tensors(data)
+    except SafetensorError as error:
+        raise ValueError(first_line(error)) from None
+    found = {}
+    for name, tensor in tensors:
+        kind, shape = tensor["dtype"], tensor["shape"]
+        if kind == "I64":
+            values: NDArray[Any] = np.frombuffer(tensor["data"], "<i8")
+        elif kind in ("F32", "F16", "BF16"):
+            values = _READERS[kind](tensor["data"]).astype(np.float32, copy=False)
+        else:
+            raise ValueError(f"{name} is of type {kind}")
+        found[name] = ParsedTensor(kind, values.reshape(shape))
+    return found
+
+
 def weight_files(folder: ModelFolder) -> list[Path]:
     """The safetensors files of a checked model folder, in order."""
     whole = folder.path / "model.safetensors"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from risk_lsp.probe.calibration import is_familiarity
 from risk_lsp.probe.layout import LOOKS
 from risk_lsp.probe.manifest import Manifest, ModelIdentity, read_manifest
 from risk_lsp.probe.token_hazards import LOOKS_TENSOR, ProbeReader, feature_count, head_shapes, uses_layout
+
+if TYPE_CHECKING:
+    from risk_lsp.model.decoders.vllm_host import VllmAddress
 
 PROBE_FILE = "probe.safetensors"
 _PICKLES = ("*.pkl", "*.pickle", "*.pt", "*.pth", "*.bin", "*.ckpt", "*.joblib", "*.npy", "*.npz")
@@ -42,10 +45,12 @@ def load_bundle(
     offline: bool = True,
     threads: int | None = None,
     whole_model: bool = False,
+    vllm: VllmAddress | None = None,
 ) -> Bundle:
     """Load a bundle. BundleError when a part is missing, damaged, unsafe or belongs to another model or tokenizer.
 
-    Layers that the probe does not need are left out unless `whole_model`, which token statistics take.
+    Layers that the probe does not need are left out unless `whole_model`, which token statistics take. With `vllm` that
+    server runs the model, of which nothing but these layers can be had then.
     """
     manifest = read_manifest(path)
     for pattern in _PICKLES:
@@ -55,15 +60,24 @@ def load_bundle(
                 "a bundle holds JSON and safetensors only",
             )
     reader = load_probe(path, manifest, threads)
-    model = CodeModel.load(
-        _host_source(path, manifest.host),
-        revision=manifest.host.revision,
-        device=device,
-        dtype=dtype,
-        offline=offline,
-        top_layer=None if whole_model or manifest.statistics else max(manifest.layers),
-        threads=threads,
-    )
+    source, revision = _host_source(path, manifest.host), manifest.host.revision
+    if vllm is not None:
+        if manifest.statistics or whole_model:
+            raise BundleError(
+                f"{path} cannot be used with vLLM, which gives no token statistics and no text",
+                "fit the probe with --no-statistics, and leave out --writes",
+            )
+        model = CodeModel.connect(source, manifest.layers, vllm, revision=revision, offline=offline)
+    else:
+        model = CodeModel.load(
+            source,
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            offline=offline,
+            top_layer=None if whole_model or manifest.statistics else max(manifest.layers),
+            threads=threads,
+        )
     # The store has checked the hash, without reading a file again that it has read before.
     _require_same_model(
         path, manifest, model, manifest.host.weights_hash if manifest.host.kind == "store" else model.weights_hash

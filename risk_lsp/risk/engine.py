@@ -30,6 +30,7 @@ from risk_lsp.worker.messages import Message, pack, read_message
 
 if TYPE_CHECKING:
     from risk_lsp.model.code_model import Activations, KnownText
+    from risk_lsp.model.decoders.vllm_host import VllmAddress
     from risk_lsp.model.tokenizer import Encoding
     from risk_lsp.model.window_runs import WindowMemory
     from risk_lsp.probe.bundle import Bundle
@@ -188,19 +189,20 @@ class Engine:
         offline: bool = True,
         threads: int | None = None,
         whole_model: bool = False,
+        vllm: VllmAddress | None = None,
     ) -> Engine:
         """Load a bundle, by default the embedded one. Raises BundleError or ModelError.
 
-        With `whole_model` token statistics can be read even if the bundle's probe does without them.
+        With `whole_model` token statistics can be read even if the bundle's probe does without them. `vllm` is as for
+        `load_bundle`.
         """
         # Read when torch is first imported: threads that wait sleep, and do not spin against the editor.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         from risk_lsp.probe.bundle import load_bundle
 
         path = bundle_path or default_bundle_path()
-        return cls(
-            load_bundle(path, device=device, dtype=dtype, offline=offline, threads=threads, whole_model=whole_model)
-        )
+        options: dict[str, Any] = {"device": device, "dtype": dtype, "offline": offline, "threads": threads}
+        return cls(load_bundle(path, whole_model=whole_model, vllm=vllm, **options))
 
     def describe(self) -> dict[str, Any]:
         """The bundle in a few words, as JSON: name, hash of the probe, model, device, layers, figures, reference table,

@@ -329,7 +329,15 @@ class EngineScorer:
 
 
 def warm_engine(options: dict[str, Any]) -> Engine:
-    """Load the bundle that the options name and run it once, so that the first document does not wait."""
+    """Load the bundle that the options name and run it once, so that the first document does not wait.
+
+    With the options `vllm` and `vllm_folder` a vLLM server runs the model.
+    """
+    vllm = None
+    if options.get("vllm") is not None:
+        from risk_lsp.model.decoders.vllm_host import KEY_VARIABLE, VllmAddress
+
+        vllm = VllmAddress(options["vllm"], Path(options["vllm_folder"]), os.environ.get(KEY_VARIABLE))
     engine = Engine.load(
         bundle_path(options.get("bundle")),
         device=options.get("device", "auto"),
@@ -337,6 +345,7 @@ def warm_engine(options: dict[str, Any]) -> Engine:
         offline=options.get("offline", True),
         threads=options.get("threads"),
         whole_model=options.get("writes", False),
+        vllm=vllm,
     )
     engine.score("def warm_up():\n    return 1\n")
     return engine

@@ -86,7 +86,7 @@ def save_tiny_bundle(
     """A bundle with a random probe and its model inside, or with the host that `host` makes."""
     model = CodeModel.load(model_folder)
     layout = uses_layout(architecture)
-    head = random_head(architecture, feature_count(len(layers), WIDTH, statistics=statistics, layout=layout))
+    head = random_head(architecture, feature_count(len(layers), model.width, statistics=statistics, layout=layout))
     shutil.copytree(model_folder, folder / "model")
     hashes = (model.weights_hash, model.tokenizer_hash)
     manifest = Manifest(
@@ -96,7 +96,7 @@ def save_tiny_bundle(
         host=ModelIdentity("bundled", "model", *hashes) if host is None else host(model),
         layers=layers,
         statistics=statistics,
-        width=WIDTH,
+        width=model.width,
         architecture=architecture,
         hidden=HIDDEN,
         reading=reading,
