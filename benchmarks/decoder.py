@@ -72,8 +72,8 @@ def reading(path: Path, layers: int | None, threads: int, rounds: int) -> Iterat
     work = _pass_flops(shape, top, windows)
     shares = tuple(100 * work / each / float(np.median(rates)) for each in passed)
     yield Figure(f"{name}: full pass, share of that rate", "%", shares, 55, larger_is_better=True)
-    yield Figure(f"{name}: memory after it", "MB", (_kilobytes("VmRSS") / 1e3,), 1200)
-    yield Figure(f"{name}: memory at most, while it was loaded too", "MB", (_kilobytes("VmHWM") / 1e3,))
+    yield Figure(f"{name}: memory after it", "MB", (kilobytes("VmRSS") / 1e3,), 1200)
+    yield Figure(f"{name}: memory at most, while it was loaded too", "MB", (kilobytes("VmHWM") / 1e3,))
 
 
 def writing(path: Path, threads: int, rounds: int) -> Iterator[Figure]:
@@ -83,7 +83,7 @@ def writing(path: Path, threads: int, rounds: int) -> Iterator[Figure]:
     assert shape is not None, f"{path} is run by transformers, not by a decoder of this project"
     token_ids = model.encode(program(400)).token_ids.astype(np.int64)
     weights = shape.layers * sum(map(math.prod, _matrices(shape))) + shape.vocabulary * shape.width
-    width = 2 if model.dtype == "bfloat16" else 4
+    width = 4 if model.dtype == "float32" else 2
     products = _products(model, shape)
     bandwidths: list[float] = []
     for rows in _ROWS:
@@ -105,7 +105,7 @@ def writing(path: Path, threads: int, rounds: int) -> Iterator[Figure]:
         allows = f"{name}, share of what {by} allow{'s' * (by == 'memory')}"
         yield Figure(allows, "%", tuple(each for some in shares.values() for each in some), bar, larger_is_better=True)
     yield Figure("reading memory", "GB/s", tuple(each / 1e9 for each in bandwidths), larger_is_better=True)
-    yield Figure(f"{_label(path)}, {model.dtype}: memory with the head", "MB", (_kilobytes("VmRSS") / 1e3,))
+    yield Figure(f"{_label(path)}, {model.dtype}: memory with the head", "MB", (kilobytes("VmRSS") / 1e3,))
 
 
 def _open_writing(model: CodeModel, prompts: Sequence[NDArray[np.int64]]) -> Callable[[], None]:
@@ -148,7 +148,9 @@ def _products(model: CodeModel, shape: DecoderShape) -> Callable[[], object]:
         return lambda: [tokens @ weights.T for tokens, weights in pairs]
     import torch
 
-    kind = getattr(torch, model.dtype)
+    from risk_lsp.model.decoders.torch_weights import product_type
+
+    kind = product_type(getattr(torch, model.dtype), torch.device(model.device))
     tensors = [tuple(torch.from_numpy(each).to(kind) for each in pair) for pair in pairs]
     return lambda: [torch.nn.functional.linear(tokens, weights) for tokens, weights in tensors]
 
@@ -168,7 +170,7 @@ def _label(path: Path) -> str:
     return "built-in" if path == default_bundle_path() / "model" else path.name
 
 
-def _kilobytes(name: str) -> int:
+def kilobytes(name: str) -> int:
     status = Path("/proc/self/status").read_text("ascii").splitlines()
     return next(int(line.split()[1]) for line in status if line.startswith(f"{name}:"))
 

@@ -225,8 +225,9 @@ class CodeModel:
 
         Only safetensors, GGUF and classes that transformers ships are loaded. Nothing is fetched unless `source` is a
         hub id and `offline` is off. `device` is "auto" or a torch device; `dtype` is "float32", "bfloat16", "float16"
-        or "auto": bfloat16 where the device computes faster in it, else float32. Small plain decoders run without torch
-        where that is left open. With `top_layer` the blocks above it and the output head are not loaded, and token
+        or "auto": bfloat16 where the device computes faster in it, else float16 for plain decoders on processors that
+        compute in float32 with such weights, else float32. Small plain decoders run without torch where that is left
+        open. With `top_layer` the blocks above it and the output head are not loaded, and token
         statistics are not available. `threads` sets how many cores the model may use. Raises ModelError.
         """
         folder = locate_model(source, revision=revision, offline=offline)

@@ -12,15 +12,21 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from risk_lsp.errors import ModelError, WorkerError
+from risk_lsp.model.decoders import torch_weights
 from risk_lsp.model.decoders.numpy_host import NumpyHost
-from risk_lsp.model.decoders.torch_block import TorchBlock
+from risk_lsp.model.decoders.torch_block import Linear, TorchBlock
 from risk_lsp.model.decoders.torch_host import TorchHost
+from risk_lsp.model.decoders.torch_weights import fast_number_type, product_type
 from risk_lsp.model.host import load_host
 from risk_lsp.model.sources import SCALES, locate_model
 from risk_lsp.model.window_runs import cancellable
 
 ModelFolder = Callable[..., Path]
 TOKENS = np.random.default_rng(5).integers(0, 320, 300)
+CPU = torch.device("cpu")
+widening = pytest.mark.skipif(
+    product_type(torch.float16, CPU) != torch.float32, reason="torch has no products of float32 with float16 here"
+)
 
 
 def load(folder: Path, **options: Any) -> TorchHost:
@@ -83,6 +89,54 @@ def test_bfloat16_stays_close_to_float32_in_texts_of_any_length(model_folder: Mo
         assert difference < 0.03 * np.linalg.norm(expected.residuals[3])
 
 
+@widening
+@pytest.mark.parametrize("family", ["Llama", "Qwen2", "Qwen3"])
+def test_weights_kept_in_float16_move_little(model_folder: ModelFolder, family: str) -> None:
+    exact, kept = (load(model_folder(family), dtype=dtype) for dtype in ("float32", "float16"))
+    sequences = [TOKENS[:length] for length in (1, 31, 64, 65, 200)]
+
+    pairs = zip(exact.run(sequences, [3], to_end=True), kept.run(sequences, [3], to_end=True), strict=True)
+
+    assert kept.dtype == "float16"
+    for expected, found in pairs:
+        assert found.residuals[3].dtype == np.float32
+        difference = np.linalg.norm(found.residuals[3] - expected.residuals[3])
+        assert difference < 0.001 * np.linalg.norm(expected.residuals[3])
+        logits = exact.logits(expected.final)
+        assert np.abs(kept.logits(found.final) - logits).max() < 0.003 * np.abs(logits).max()
+
+
+@widening
+def test_only_weights_are_rounded_to_float16() -> None:
+    weight, rows, bias = torch.rand(70, 50) - 0.5, 1e6 * torch.rand(9, 50), 1e6 * torch.rand(70)
+    halves = weight.half()
+
+    found = Linear(halves, bias)(rows)
+
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, torch.nn.functional.linear(rows, halves.float(), bias), rtol=1e-5, atol=1.0)
+
+
+@widening
+@pytest.mark.parametrize(("seconds_of_bfloat16", "chosen"), [(0.5, torch.bfloat16), (0.9, torch.float16)])
+def test_weights_are_kept_in_float16_unless_products_in_bfloat16_are_clearly_faster(
+    monkeypatch: pytest.MonkeyPatch, seconds_of_bfloat16: float, chosen: torch.dtype
+) -> None:
+    seconds = {torch.bfloat16: seconds_of_bfloat16, torch.float32: 1.0}
+    monkeypatch.setattr(torch_weights, "_seconds_of_a_product", lambda device, kind: seconds[kind])
+
+    assert fast_number_type.__wrapped__(CPU) == chosen
+
+
+def test_without_products_for_float16_weights_they_are_kept_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch_weights, "_widens_halves", lambda: False)
+    monkeypatch.setattr(torch_weights, "_seconds_of_a_product", lambda device, kind: 1.0)
+
+    assert fast_number_type.__wrapped__(CPU) == torch.float32
+    assert product_type(torch.float16, CPU) == torch.float16
+    assert product_type(torch.float16, torch.device("cuda")) == torch.float16
+
+
 def test_residual_streams_are_float32_whatever_the_weights_are(model_folder: ModelFolder) -> None:
     (run,) = load(model_folder("Llama"), dtype="bfloat16").run([TOKENS[:9]], [1], to_end=False)
 
@@ -123,7 +177,7 @@ def test_texts_that_fill_several_batches_get_what_they_get_alone(model_folder: M
 
 
 @pytest.mark.parametrize("cut", [1, 31, 32, 150, 299])
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", pytest.param("float16", marks=widening)])
 def test_tokens_that_follow_what_was_run_get_what_they_get_in_one_run(
     model_folder: ModelFolder, cut: int, dtype: str
 ) -> None:
@@ -137,12 +191,12 @@ def test_tokens_that_follow_what_was_run_get_what_they_get_in_one_run(
 
     (whole,) = host.run([TOKENS], [3], to_end=False)
     expected = whole.residuals[3][cut:]
-    tolerance = 1e-4 if dtype == "float32" else 0.03 * np.abs(expected).max()
+    tolerance = 1e-4 if dtype != "bfloat16" else 0.03 * np.abs(expected).max()
     np.testing.assert_allclose(rest.residuals[3], expected, atol=tolerance)
     np.testing.assert_array_equal(again.residuals[3], rest.residuals[3])
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", pytest.param("float16", marks=widening)])
 def test_texts_that_follow_pasts_of_their_own_get_together_what_they_get_alone(
     model_folder: ModelFolder, dtype: str
 ) -> None:
@@ -158,7 +212,7 @@ def test_texts_that_follow_pasts_of_their_own_get_together_what_they_get_alone(
     assert [len(past) for past in pasts] == [len(text) for text in texts]
     for text, cut, run in zip(texts, cuts, runs, strict=True):
         expected = host.run([text], [3], to_end=True)[0].residuals[3][cut:]
-        tolerance = 1e-4 if dtype == "float32" else 0.03 * np.abs(expected).max()
+        tolerance = 1e-4 if dtype != "bfloat16" else 0.03 * np.abs(expected).max()
         np.testing.assert_allclose(run.residuals[3], expected, atol=tolerance)
 
 

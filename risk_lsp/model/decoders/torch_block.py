@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from risk_lsp.model.decoders.torch_weights import Weights
+from risk_lsp.model.decoders.torch_weights import Weights, product_type
 from risk_lsp.model.host import DecoderShape
 
 _ROWS_AT_ONCE = 1024  # of a product: more are no faster, and what they give no longer fits in the cache
@@ -26,7 +26,7 @@ class Attention(Protocol):
 class TorchBlock:
     """Attention and a gated feed-forward layer, each behind an RMS norm and added to the residual stream.
 
-    Products are computed in the weights' number type, norms and the residual stream in float32.
+    Products are computed in the `product_type` of the weights, norms and the residual stream in float32.
     """
 
     def __init__(
@@ -49,7 +49,8 @@ class TorchBlock:
             return join(name, kind=torch.float32)
 
         def linear(*names: str, biased: bool) -> Linear:
-            return Linear(join(*names), join(*names, part="bias") if biased else None)
+            kind = product_type(dtype, device)
+            return Linear(join(*names), join(*names, part="bias", kind=kind) if biased else None)
 
         self._attention_norm = norm("input_layernorm")
         self._feed_forward_norm = norm("post_attention_layernorm")
@@ -124,27 +125,41 @@ _ROWS_OF_A_BATCH = 256  # for which the layout is chosen; it serves other number
 class Linear:
     """Maps [rows, columns] to [rows, outputs] by a weight [outputs, columns] and a bias, if there is one.
 
-    On processors the weight is kept in the blocks that oneDNN computes with, or it would be reordered for each product.
-    That costs half of the time where rows are few.
+    On processors the weight is kept in the blocks that oneDNN or, of float16, FBGEMM computes with, or it would be
+    reordered for each product. That costs half of the time where rows are few. `dtype` is that of rows, products and
+    bias.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None = None) -> None:
         self.outputs, self.columns = weight.shape
-        self.dtype = weight.dtype
-        on_cpu = weight.device.type == "cpu"
-        packed = on_cpu and hasattr(_onednn(), "_linear_pointwise") and torch._C._has_mkldnn
-        if packed and self.dtype != torch.float32:
-            packed = self.dtype == torch.bfloat16 and bool(_onednn()._is_mkldnn_bf16_supported())
-        self._packed = packed
-        self._weight = _onednn()._reorder_linear_weight(weight, _ROWS_OF_A_BATCH) if self._packed else weight
+        self.dtype = product_type(weight.dtype, weight.device)
         self._bias = bias
+        self._widens = self.dtype != weight.dtype
+        self._packed = not self._widens and _is_packed(weight)
+        if self._widens:
+            self._weight: Any = torch.ops.quantized.linear_prepack_fp16(weight.float(), bias)
+        else:
+            self._weight = _onednn()._reorder_linear_weight(weight, _ROWS_OF_A_BATCH) if self._packed else weight
 
     def __call__(self, rows: Tensor) -> Tensor:
-        """The products of contiguous rows in the weight's number type."""
-        if not self._packed:
-            return functional.linear(rows, self._weight, self._bias)
-        found: Tensor = _onednn()._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
+        """The products of contiguous rows."""
+        found: Tensor
+        if self._widens:
+            found = torch.ops.quantized.linear_dynamic_fp16(rows, self._weight)
+        elif self._packed:
+            found = _onednn()._linear_pointwise(rows, self._weight, self._bias, "none", [], "")
+        else:
+            found = functional.linear(rows, self._weight, self._bias)
         return found
+
+
+def _is_packed(weight: Tensor) -> bool:
+    """Whether oneDNN is there and takes a weight of this number type."""
+    if weight.device.type != "cpu" or not hasattr(_onednn(), "_linear_pointwise") or not torch._C._has_mkldnn:
+        return False
+    if weight.dtype == torch.bfloat16:
+        return bool(_onednn()._is_mkldnn_bf16_supported())
+    return weight.dtype == torch.float32
 
 
 def _onednn() -> Any:

@@ -23,6 +23,7 @@ from risk_lsp.model.decoders.torch_weights import (
     fast_number_type,
     number_type,
     open_weights,
+    product_type,
     torch_device,
 )
 from risk_lsp.model.host import DecoderShape, Run
@@ -52,7 +53,7 @@ class TorchHost:
         self._shape = shape
         self._weights = weights
         self._device = device
-        self._dtype = dtype
+        self._products = product_type(dtype, device)
         self.device = str(device)
         self.dtype = str(dtype).removeprefix("torch.")
         self.layer_count = shape.layers
@@ -175,7 +176,7 @@ class TorchHost:
         last = self.top_layer if to_end else max(layers, default=-1)
         if last < 0 or not count:
             empty = np.zeros((count, self.width), np.float32)
-            return dict.fromkeys(layers, empty), torch.from_numpy(empty).to(self._dtype) if to_end else None
+            return dict.fromkeys(layers, empty), torch.from_numpy(empty).to(self._products) if to_end else None
         added = -count % rounded_to
         ids = torch.nn.functional.pad(torch.from_numpy(token_ids.astype(np.int64)), (0, added))
         places = torch.nn.functional.pad(places.to(self._device), (0, added))
@@ -191,7 +192,7 @@ class TorchHost:
                     residuals[number] = _copy_out(hidden, count)
         if not to_end or self._norm is None:
             return residuals, None
-        return residuals, rms_norm(hidden[:count], self._norm, self._shape.epsilon).to(self._dtype)
+        return residuals, rms_norm(hidden[:count], self._norm, self._shape.epsilon).to(self._products)
 
     def _loaded_head(self) -> TorchHead:
         if self._head is None:

@@ -47,11 +47,34 @@ def number_type(name: str, device: torch.device) -> torch.dtype:
 
 @cache
 def fast_number_type(device: torch.device) -> torch.dtype:
-    """bfloat16 where products in it are clearly faster than in float32 (AMX, AVX-512 BF16, tensor cores)."""
+    """The number type of weights with which a device is fastest, of those that move no number that a person would see.
+
+    bfloat16 where products in it are clearly faster than in float32 (AMX, AVX-512 BF16, tensor cores); else float16 on
+    processors that compute in float32 with weights kept in it; else float32.
+    """
     if device.type == "cuda":
         return torch.bfloat16
     seconds = {kind: _seconds_of_a_product(device, kind) for kind in (torch.bfloat16, torch.float32)}
-    return torch.bfloat16 if seconds[torch.float32] > _WORTH * seconds[torch.bfloat16] else torch.float32
+    if seconds[torch.float32] > _WORTH * seconds[torch.bfloat16]:
+        return torch.bfloat16
+    return torch.float16 if product_type(torch.float16, device) == torch.float32 else torch.float32
+
+
+def product_type(kind: torch.dtype, device: torch.device) -> torch.dtype:
+    """The number type in which products with weights of this one are computed: float32 with float16 on processors
+    for which FBGEMM has kernels, which widen weights as they are read; else the same.
+    """
+    return torch.float32 if kind == torch.float16 and device.type == "cpu" and _widens_halves() else kind
+
+
+@cache
+def _widens_halves() -> bool:
+    rows = torch.ones(1, 1)
+    try:
+        weight = torch.ops.quantized.linear_prepack_fp16(rows, None)
+        return float(torch.ops.quantized.linear_dynamic_fp16(rows, weight)) == 1
+    except (AttributeError, RuntimeError):  # torch was built without it, or the processor lacks AVX2
+        return False
 
 
 @torch.inference_mode()
