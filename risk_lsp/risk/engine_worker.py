@@ -134,6 +134,7 @@ class _Worker:
         except Exception as error:
             self._write(pack(Message("failed", explain(error))))
             return 1
+        give_back_free_memory()  # what reading the weights left behind
         self._write(pack(Message("ready", {"description": description})))
         while True:
             try:
