@@ -189,11 +189,6 @@ class LoadRefused(Exception):
         self.error = error
 
 
-# Where weights lie in large pages, what reads all of them for few tokens is up to a quarter faster. Other systems and
-# other C libraries pass over it.
-_LARGE_PAGES = "glibc.malloc.hugetlb=1"
-
-
 class WorkerProcess:
     """A running child with pipes, leader of its own process group. Make one with `start`."""
 
@@ -218,7 +213,6 @@ class WorkerProcess:
                 limit=_STREAM_BUFFER,
                 cwd=_FOLDER,
                 start_new_session=True,
-                env={"GLIBC_TUNABLES": _LARGE_PAGES, **os.environ},
             )
         except OSError as error:
             raise LoadRefused(WorkerError(f"{command[0]} cannot be started", "check the installation")) from error
