@@ -38,11 +38,11 @@ from risk_lsp.probe.layout import LAYOUT
 from risk_lsp.probe.token_hazards import STATISTICS
 
 _SHOWN = {
-    "AUC": "line AUC",
-    "within": "line AUC within failing programs",
-    "BSS": "line BSS raw",
-    "ECE": "line ECE raw",
-    "programs": "program AUC",
+    "AUC": "line_auc",
+    "within": "within_auc",
+    "BSS": "line_bss_raw",
+    "ECE": "line_ece_raw",
+    "programs": "program_auc",
 }
 
 
@@ -104,11 +104,11 @@ def _columns_of(known: Sequence[int], wanted: Sequence[int], width: int, count: 
 
 
 def _shown(measures: dict[str, Any]) -> dict[str, Any]:
-    return {short: measures[measure] for short, measure in _SHOWN.items() if measure in measures}
+    return {short: measures[measure] for short, measure in _SHOWN.items()}
 
 
 def _line_of(row: dict[str, Any]) -> str:
-    cells = ["{:.3f} ({:.3f}-{:.3f})".format(*row[short]) if short in row else "" for short in _SHOWN]
+    cells = ["{:.3f} ({:.3f}-{:.3f})".format(*row[short]) for short in _SHOWN]
     return f"| {row['layers']} | {' | '.join(cells)} |"
 
 
