@@ -76,7 +76,7 @@ def test_the_benchmark_of_decoders_measures_a_gguf_file(tmp_path: Path) -> None:
 
     assert [figure.unit for figure in found] == [
         *("tokens/s", "GFLOP/s", "%", "MB", "MB"),
-        *("GB/s", *(3 * ("tokens/s", "%")), "MB"),
+        *(*(3 * ("tokens/s", "%")), "GB/s", "MB"),
     ]
     assert all(figure.median > 0 for figure in found)
     assert "2 of 3 layers" in found[0].name
