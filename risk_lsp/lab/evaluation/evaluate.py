@@ -61,7 +61,8 @@ _FITTED_AGAIN = (SIDE_BY_SIDE, SOURCES)
 def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     """Write evaluation.md, evaluation.json and images/ below `args.out`.
 
-    Figures of parts that are not asked for now stay as evaluation.json has them, and so do those of other bundles.
+    Figures of parts that are not asked for now stay as evaluation.json has them, and so do those of other bundles. The
+    tables of the folds are the first bundle's; without rivals, tables that are there stay.
     """
     if args.threads is not None or args.ray is not None:
         torch.set_num_threads(args.threads or 1)  # the model may run without torch, and sets others then
@@ -72,6 +73,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     resamples = _QUICK_RESAMPLES if args.quick else args.resamples
     pool = ThisProcess() if args.ray is None else RayCluster(args.ray, cpus=args.threads or 1)
     bench = Bench(data, args.bugs, args.texts, args.cache, resamples, pool)
+    tables = not (args.no_rival and "five_folds" in found)
     for number, bundle in enumerate(args.bundle or [None]):
         engine = Engine.load(
             bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=not args.no_rival
@@ -87,8 +89,9 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
                     )
                 if part == SIDE_BY_SIDE:
                     written = data.where(lambda program: program.kind in WRITTEN)
-                    folds = _folds(engine, written, recipe(), args, resamples, pool, messages)
-                    found |= folds if number == 0 else {}
+                    folds, by_problem = _folds(engine, written, recipe(), args, resamples, pool, messages)
+                    if tables and number == 0:
+                        found |= {**folds, "plots": _plots(by_problem, args.out), "command": _command(args)}
                     measured = _side_by_side(engine.manifest.name, folds)
                 else:
                     measured = measure_part(part, engine, bench, recipe)
@@ -97,8 +100,7 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
                     raise
                 print(f"left out {part}: {error.message}", file=messages)
                 continue
-            if part == SIDE_BY_SIDE or "command" not in found:
-                found["command"] = _command(args)
+            found.setdefault("command", _command(args))
             found["parts"][part] = with_part(found["parts"].get(part), measured) | {"command": _command(args)}
             text = json.dumps(found, indent=1, allow_nan=False) + "\n"
             write_whole(args.out / "evaluation.json", text.encode(), SHARED)
@@ -134,8 +136,11 @@ def _folds(
     resamples: int,
     pool: TaskPool,
     messages: TextIO,
-) -> dict[str, Any]:
-    """A bundle's recipe and its rivals on problems and benchmarks that were held out, and the bundle as it ships."""
+) -> tuple[dict[str, Any], HeldOutScores]:
+    """A bundle's recipe and its rivals on problems and benchmarks that were held out, and the bundle as it ships.
+
+    Gives the figures, and the scores of the problems that were held out.
+    """
     study = read_study(engine, data, recipe, args.cache)
     answers = _answers(study, args, messages)
     unfitted, about = black_box_scores(study, args.samples, answers, args.reflect_model)
@@ -145,7 +150,7 @@ def _folds(
     by_benchmark = list(benchmark_folds(study)) if several else []
     fits = fit_folds(study, [*by_fold, *by_benchmark], recipe, store, pool)
     by_problem = judge_folds(study, by_fold, fits, unfitted)
-    return {
+    figures = {
         "bundle": engine.manifest.name,
         "recipe": engine.manifest.command,
         "members": recipe.options.members,
@@ -162,8 +167,8 @@ def _folds(
             )
         ),
         "attempts": json.loads(args.attempts.read_text("utf-8")) if args.attempts else [],
-        "plots": _plots(by_problem, args.out),
     }
+    return figures, by_problem
 
 
 def _side_by_side(bundle: str, folds: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch.nn import functional
 from risk_lsp.model.decoders.torch_weights import Weights, product_type
 from risk_lsp.model.host import DecoderShape
 
-_ROWS_AT_ONCE = 1024  # of a product: more are no faster, and what they give no longer fits in the cache
+_ROWS_AT_ONCE = 512  # of a product: more are no faster, and what they give takes memory
 
 
 class Attention(Protocol):

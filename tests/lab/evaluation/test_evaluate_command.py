@@ -251,6 +251,16 @@ def test_a_probe_without_statistics_is_measured_without_the_models_head_where_no
     assert techniques["without"]["probe"] == techniques["with"]["probe"]
 
 
+def test_a_run_without_rivals_leaves_the_tables_that_have_them(made: Made) -> None:
+    folder = shutil.copytree(made.folder, made.folder.parent / "kept")
+
+    assert evaluate(folder, made.folder.parent / "cache", "--no-rival", "--members", "2") == 0
+
+    after, before = Made(folder, []).found, made.found
+    assert {**after, "parts": None} == {**before, "parts": None}
+    assert after["parts"]["folds"]["columns"]["bundle"] != before["parts"]["folds"]["columns"]["bundle"]
+
+
 def test_no_seeds_at_all_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", str(tmp_path), "--data", str(tmp_path), "--members", "0"]) == 2
     assert "--members" in capsys.readouterr().err
