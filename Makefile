@@ -35,8 +35,8 @@ lint: $(VENV)/installed-dev ## ruff: rules and format
 types: $(VENV)/installed-dev ## mypy --strict
 	$(BIN)/mypy
 
-unit: $(VENV)/installed-dev ## all tests
-	$(BIN)/pytest
+unit: $(VENV)/installed-dev ## all tests, two files at a time
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels and the programs in DATA; `make patches CHECK=yes` runs every patch again (hours)
 

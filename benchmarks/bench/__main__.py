@@ -1,7 +1,7 @@
 """Measure everything in one run: `python -m benchmarks.bench [--quick] [--only PART ...] [--out FOLDER]`.
 
-Prints Markdown. What is written at the cursor is measured with the precise model, too, where that was fetched
-(`risk-lsp models`).
+Prints Markdown. What a person who types sees, and what is written at the cursor, is measured with the precise model,
+too, where that was fetched (`risk-lsp models`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 PRECISE = "qwen2.5-coder-0.5b"
-PARTS = ("start", "engine", "typing", "writing", "model")
+PARTS = ("start", "engine", "typing", "reading", "writing", "model")
 
 
 def measure(parts: Sequence[str], *, quick: bool) -> Iterator[Figure]:
@@ -67,9 +67,11 @@ def measure(parts: Sequence[str], *, quick: bool) -> Iterator[Figure]:
         yield from over_stdio.changes(1000 if quick else 20_000, 50 if quick else 300)
         yield from over_stdio.hover_while_busy(1000 if quick else 5000, 1 if quick else 5)
         yield from over_stdio.first_lines(500 if quick else 4000, min(repeat, 3))
-    if "writing" in parts:
-        is_here = any(model.name == PRECISE and model.path.exists() for model in ModelStore().models())
-        for bundle in ("built-in", PRECISE) if is_here else ("built-in",):
+    is_here = any(model.name == PRECISE and model.path.exists() for model in ModelStore().models())
+    for bundle in ("built-in", PRECISE) if is_here else ("built-in",):
+        if "reading" in parts:
+            yield from over_stdio.reading(1 if quick else 3, bundle, 500 if quick else 2000)
+        if "writing" in parts:
             yield from over_stdio.writing(2 if quick else 20, bundle)
     if "typing" in parts:
         yield from over_stdio.memory_after_editing(20 if quick else 900)

@@ -91,6 +91,44 @@ def first_lines(lines: int, repeat: int) -> Iterator[Figure]:
     yield Figure(f"all numbers of {lines:,} lines, from opening", "s", tuple(whole))
 
 
+def reading(repeat: int, bundle: str, lines: int) -> Iterator[Figure]:
+    """What a person who types sees of a bundle: the first numbers of 200 lines, those of a line that was edited in a
+    file of `lines` lines, and what its worker takes, at rest and right after an edit."""
+    first, rest, edited, busy = [], [], [], []
+    for _ in range(repeat):
+        with Client({"bundle": bundle}) as client:
+            client.open("x = 1\n", _OTHER)
+            client.diagnostics(1, _OTHER)  # the model is loaded
+            started = time.perf_counter()
+            client.open(program(200))
+            client.diagnostics(1)
+            first.append(time.perf_counter() - started)
+            client.lines()
+            time.sleep(2)  # what is free is given back in a pause
+            rest.append(client.memory()[1])
+            for version in range(2, 6):
+                client.insert(version, 40 * version, 0, "#")
+                client.lines()
+                busy.append(client.memory()[1])
+    with Client({"bundle": bundle, "maxCharacters": 1_000_000, "debounce": 5}) as client:
+        text = program(lines)
+        client.open(text)
+        client.lines()
+        assigned = [(number, line.index(" = ")) for number, line in enumerate(text.splitlines()) if " = " in line]
+        for version in range(2, 2 + 4 * repeat):
+            # Twice in a place: its first edit has the model run more than those that follow.
+            line, character = assigned[version // 2 * 37 % len(assigned)]
+            started = time.perf_counter()
+            client.insert(version, line, character, "x")
+            client.diagnostics(version)
+            edited.append(time.perf_counter() - started)
+            client.lines()
+    yield Figure(f"first numbers of 200 lines, from opening, {bundle}", "s", tuple(first), 6)
+    yield Figure(f"numbers after an edit in {lines:,} lines, {bundle}", "s", tuple(edited), 0.5)
+    yield Figure(f"memory of the worker, 200 lines open, {bundle}", "MB", tuple(rest), 1200)
+    yield Figure(f"memory of the worker right after an edit, {bundle}", "MB", tuple(busy), 1200)
+
+
 def writing(repeat: int, bundle: str) -> Iterator[Figure]:
     """What the model writes at the cursor: how long until it is shown, until its numbers are once it is accepted, and
     until a keystroke has ended it; and how long until the body of a function is ended. Each time in a document of its

@@ -173,6 +173,6 @@ def test_a_million_random_spans_of_two_thousand_tokens_take_well_under_a_second(
 
 def _seconds(action: object) -> float:
     assert callable(action)
-    before = time.perf_counter()
+    before = time.process_time()
     action()
-    return time.perf_counter() - before
+    return time.process_time() - before

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from textwrap import dedent
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -202,9 +202,9 @@ def test_deep_nesting_is_walked_without_recursion(program: str) -> None:
 
 def test_two_megabytes_are_parsed_in_seconds() -> None:
     program = "def f(a):\n    if a:\n        return a + 'é'\n    x = [1, 2, (3, 4)]\n" * 30_000
-    start = perf_counter()
+    start = process_time()
     assert len(parse_structure(program, "python").functions) == 30_000
-    assert perf_counter() - start < 20
+    assert process_time() - start < 20
 
 
 def test_a_function_that_ends_with_a_comment_ends_before_the_line_end() -> None:

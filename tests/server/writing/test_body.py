@@ -201,7 +201,7 @@ async def test_a_preview_that_is_cancelled_goes_at_once(previewing: tuple[Person
         lambda message: message.get("method") == "riskLsp/preview" and message["params"]["text"] is None
     )
 
-    assert time.monotonic() - started < 0.5, "on a busy machine; `make bench` measures it"
+    assert time.monotonic() - started < 2, "on a busy machine; `make bench` measures it"
     with pytest.raises(ResponseError) as refused:
         await person.result_of(request)
     assert refused.value.code == CANCELLED
