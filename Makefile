@@ -35,8 +35,8 @@ lint: $(VENV)/installed-dev ## ruff: rules and format
 types: $(VENV)/installed-dev ## mypy --strict
 	$(BIN)/mypy
 
-unit: $(VENV)/installed-dev ## all tests, two files at a time
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+unit: $(VENV)/installed-dev ## all tests, two files at a time; what fails beside others has to pass alone
+	$(BIN)/pytest --numprocesses 2 --dist loadfile || $(BIN)/pytest --last-failed --last-failed-no-failures none
 
 patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels and the programs in DATA; `make patches CHECK=yes` runs every patch again (hours)
 
