@@ -110,7 +110,7 @@ def reading(repeat: int, bundle: str, lines: int) -> Iterator[Figure]:
                 client.insert(version, 40 * version, 0, "#")
                 client.lines()
                 busy.append(client.memory()[1])
-    with Client({"bundle": bundle, "maxCharacters": 1_000_000, "debounce": 5}) as client:
+    with Client({"bundle": bundle, "maxCharacters": 1_000_000, "debounce": 0}) as client:
         text = program(lines)
         client.open(text)
         client.lines()
