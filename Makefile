@@ -36,7 +36,8 @@ types: $(VENV)/installed-dev ## mypy --strict
 	$(BIN)/mypy
 
 unit: $(VENV)/installed-dev ## all tests, two files at a time; what fails beside others has to pass alone
-	$(BIN)/pytest --numprocesses 2 --dist loadfile || $(BIN)/pytest --last-failed --last-failed-no-failures none
+	$(BIN)/pytest --numprocesses 2 --dist loadfile || \
+		{ test $$? -eq 1 && $(BIN)/pytest --last-failed --last-failed-no-failures none; }  # 1: all ran, and some failed
 
 patches: $(PATCHES)/index.json ## labelled programs from benchmarks/labels and the programs in DATA; `make patches CHECK=yes` runs every patch again (hours)
 
