@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks.bench.hosts import other_engines
 from risk_lsp.lab.training.labelled_programs import DATA_HELP, read_probe_data
-from risk_lsp.model.window_runs import WindowMemory
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import document_risk, line_risks
 from risk_lsp.risk.span_risk import SpanRisk

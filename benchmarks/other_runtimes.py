@@ -39,7 +39,8 @@ from benchmarks.bench.figures import seconds_of
 from benchmarks.bench.programs import program
 from risk_lsp.errors import first_line
 from risk_lsp.model.code_model import Activations
-from risk_lsp.model.window_runs import WindowMemory, available_cores
+from risk_lsp.model.cores import available_cores
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import line_risks
 

@@ -16,7 +16,8 @@ from statistics import median
 import numpy as np
 
 from benchmarks.bench.programs import program
-from risk_lsp.model.window_runs import WindowMemory, WindowReading
+from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.model.window_runs import WindowReading
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.span_risk import SpanRisk
@@ -44,7 +45,7 @@ def main() -> None:
     def together(texts: list[str]) -> list[SpanRisk]:
         recalled = [engine.recall(each, "python", WindowMemory(_PLENTY)) for each in texts]
         WindowReading.read_together([known.reading for _, known in recalled])
-        return [engine.risk(given, known.activations()) for given, known in recalled]
+        return [engine.risk(given, known.tokens()) for given, known in recalled]
 
     def seconds(read: Callable[[list[str]], list[SpanRisk]], texts: list[str]) -> float:
         began = clock()

@@ -43,10 +43,10 @@ from benchmarks.bench.programs import program
 from benchmarks.decoder import kilobytes
 from benchmarks.other_runtimes import Cost, cost_of
 from risk_lsp.model import code_model
+from risk_lsp.model.cores import available_cores
 from risk_lsp.model.gguf_config import tensor_names
 from risk_lsp.model.host import DecoderShape, Host, Run, decoder_shape, load_host
 from risk_lsp.model.sources import ModelFolder
-from risk_lsp.model.window_runs import available_cores
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import line_risks

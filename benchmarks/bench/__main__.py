@@ -17,8 +17,8 @@ from pathlib import Path
 from benchmarks.bench.figures import Figure, markdown
 from benchmarks.bench.profile import profile_markdown, time_by_part
 from risk_lsp import __version__
+from risk_lsp.model.cores import available_cores
 from risk_lsp.model.store import ModelStore
-from risk_lsp.model.window_runs import available_cores
 
 
 def main() -> int:

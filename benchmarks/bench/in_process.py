@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.bench.figures import Figure, seconds_of, timed
 from benchmarks.bench.programs import program
 from risk_lsp.model.host import Run
-from risk_lsp.model.window_runs import WindowMemory
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.probe.manifest import default_bundle_path
 from risk_lsp.report.score import score_file

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from benchmarks.bench.figures import Figure, seconds_of, timed
 from benchmarks.bench.programs import program
-from risk_lsp.model.window_runs import WindowMemory
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.probe.manifest import default_bundle_path
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import line_risks

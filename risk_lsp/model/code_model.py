@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,8 @@ from risk_lsp.errors import ModelError
 from risk_lsp.model.host import Host, Run, load_host
 from risk_lsp.model.sources import Adapter, ModelFolder, hash_weights, locate_model
 from risk_lsp.model.tokenizer import Encoding, TextTokenizer, gguf_tokenizer, load_tokenizer
-from risk_lsp.model.window_runs import WindowMemory, WindowReading, kept_statistics
+from risk_lsp.model.window_memory import WindowMemory, WindowRows
+from risk_lsp.model.window_runs import WindowReading, kept_statistics
 
 if TYPE_CHECKING:
     from risk_lsp.model.decoders.vllm_host import VllmAddress
@@ -51,6 +52,21 @@ class Activations:
     log_probabilities: NDArray[np.float32] | None = None
     entropies: NDArray[np.float32] | None = None
 
+    @property
+    def is_certain(self) -> NDArray[np.bool_]:
+        """bool[n]: on."""
+        return np.ones(len(self.encoding), dtype=np.bool_)
+
+    def rows(self, tokens: slice) -> Activations:
+        """Those tokens alone, in arrays that share their memory with these."""
+        encoding = Encoding(self.encoding.token_ids[tokens], self.encoding.starts[tokens], self.encoding.ends[tokens])
+        log_probabilities = None if self.log_probabilities is None else self.log_probabilities[tokens]
+        entropies = None if self.entropies is None else self.entropies[tokens]
+        return Activations(encoding, self.layers, self.values[tokens], log_probabilities, entropies)
+
+    def origin(self, tokens: slice) -> None:
+        """Nothing tells these rows from others but their numbers."""
+
     def some(self, tokens: NDArray[np.integer]) -> Activations:
         """Those tokens alone, given by rising indices, in arrays of their own."""
         log_probabilities = None if self.log_probabilities is None else self.log_probabilities[tokens]
@@ -75,6 +91,14 @@ class Activations:
             np.concatenate(log_probabilities) if log_probabilities else None,
             np.concatenate(entropies) if entropies else None,
         )
+
+
+def empty_activations(encoding: Encoding, layers: tuple[int, ...], width: int, *, statistics: bool) -> Activations:
+    """Those of tokens of which nothing is known yet: 0 everywhere."""
+    count = len(encoding)
+    log_probabilities, entropies = (np.zeros(count, dtype=np.float32) if statistics else None for _ in range(2))
+    values = np.zeros((count, len(layers), width), dtype=np.float32)
+    return Activations(encoding, layers, values, log_probabilities, entropies)
 
 
 _LOOKED_AT = 12  # tokens from a boundary on that decide whether a text is cut there
@@ -146,38 +170,112 @@ def _cut(token_ids: NDArray[Any], first: int, last: int, boundaries: Sequence[in
     )
 
 
+class _Stretch(NamedTuple):
+    """Neighbouring tokens [first, last) of a KnownText's `encoding`, and their rows.
+
+    origin: what tells these tokens and all that stands before them in their window from all others; None if they were
+    run, or are yet to be, as part of an unfinished window.
+    """
+
+    first: int
+    last: int
+    rows: WindowRows
+    origin: Hashable
+
+
+class KnownTokens:
+    """Those tokens of a text of which rows are known: `encoding`; to float16.
+
+    `is_certain`, bool[tokens], is off where the rows are those of the same tokens in an earlier version of the text.
+    """
+
+    def __init__(
+        self, text: Encoding, layers: tuple[int, ...], width: int, windows: Sequence[Window], reading: WindowReading
+    ) -> None:
+        self._layers, self._width, self._statistics = layers, width, reading.statistics
+        self._stretches: list[_Stretch] = []
+        found: list[NDArray[np.intp]] = []
+        certain: list[NDArray[np.bool_]] = []
+        count = 0
+        for window, key, known, outdated, read in zip(
+            windows,
+            reading.keys,
+            reading.rows,
+            reading.outdated,
+            map(reading.is_read, range(len(windows))),
+            strict=True,
+        ):
+            size = 0 if known is None else len(known.values)
+            left = window.end - window.keep - size
+            later = (
+                None if outdated is None or not left else outdated.some(slice(-min(left, len(outdated.values)), None))
+            )
+            for rows, is_certain in ((known, True), (later, False)):
+                if rows is None or not len(rows.values):
+                    continue
+                first = window.keep if is_certain else window.end - len(rows.values)
+                found.append(np.arange(first, first + len(rows.values)))
+                certain.append(np.full(len(rows.values), is_certain))
+                self._stretches.append(_Stretch(count, count + len(rows.values), rows, key if read else None))
+                count += len(rows.values)
+        self.encoding = text if count == len(text) else text.some(np.concatenate([np.zeros(0, np.intp), *found]))
+        self.is_certain = np.concatenate([np.zeros(0, np.bool_), *certain])
+        self._firsts = [each.first for each in self._stretches]
+
+    def rows(self, tokens: slice = slice(None)) -> Activations:
+        """Those of some tokens, which are given from start to stop."""
+        start, stop, _ = tokens.indices(len(self.encoding))
+        found = empty_activations(
+            self.encoding.some(np.arange(start, stop)), self._layers, self._width, statistics=self._statistics
+        )
+        for each in self._within(start, stop):
+            first, last = max(start, each.first), min(stop, each.last)
+            here, rows = (
+                slice(first - start, last - start),
+                each.rows.some(slice(first - each.first, last - each.first)),
+            )
+            found.values[here] = rows.values
+            if found.log_probabilities is not None and found.entropies is not None:
+                found.log_probabilities[here], found.entropies[here] = rows.log_probabilities, rows.entropies
+        return found
+
+    def origin(self, tokens: slice) -> Hashable:
+        """What tells the rows of some tokens, given from start to stop, from all others; None if nothing does yet."""
+        start, stop, _ = tokens.indices(len(self.encoding))
+        stretches = self._within(start, stop)
+        if any(each.origin is None for each in stretches):
+            return None
+        return tuple(
+            (each.origin, max(start, each.first) - each.first, min(stop, each.last) - each.first) for each in stretches
+        )
+
+    def _within(self, start: int, stop: int) -> Sequence[_Stretch]:
+        if start >= stop:
+            return ()
+        return self._stretches[bisect_right(self._firsts, start) - 1 : bisect_left(self._firsts, stop)]
+
+
 class KnownText:
     """A text, given by its tokens, as far as it is known: `reading` reads what is missing."""
 
-    def __init__(self, empty: Activations, windows: Sequence[Window], reading: WindowReading) -> None:
-        self.encoding = empty.encoding
-        self._empty = empty  # with arrays of its own
+    def __init__(
+        self, encoding: Encoding, layers: tuple[int, ...], width: int, windows: Sequence[Window], reading: WindowReading
+    ) -> None:
+        self.encoding = encoding
+        self._layers, self._width = layers, width
         self._windows = windows
         self.reading = reading
 
-    def read(self, on_part: Callable[[Activations], None] = lambda _: None) -> Activations:
-        """Read what is missing. Where this is much, `on_part` sees the tokens that are known so far, a few times; their
-        rows are those of the result.
+    def read(self, on_part: Callable[[KnownTokens], None] = lambda _: None) -> KnownTokens:
+        """Read what is missing. Where this is much, `on_part` sees the tokens that are known so far, a few times; the
+        rows of those that are certain are those of the result.
         """
-        self.reading.read(lambda: on_part(self.activations()))
-        return self.activations()
+        self.reading.read(lambda: on_part(self.tokens()))
+        return self.tokens()
 
-    def activations(self) -> Activations:
-        """Those of the tokens that are known, to float16."""
-        known = [
-            (window, rows) for window, rows in zip(self._windows, self.reading.rows, strict=True) if rows is not None
-        ]
-        found = self._empty
-        if len(known) < len(self._windows):
-            found = found.some(np.concatenate([np.arange(window.keep, window.end) for window, _ in known]))
-        first = 0
-        for window, rows in known:
-            part = slice(first, first + window.end - window.keep)
-            found.values[part] = rows.values
-            if found.log_probabilities is not None and found.entropies is not None:
-                found.log_probabilities[part], found.entropies[part] = rows.log_probabilities, rows.entropies
-            first = part.stop
-        return found
+    def tokens(self) -> KnownTokens:
+        """Those that are known."""
+        return KnownTokens(self.encoding, self._layers, self._width, self._windows, self.reading)
 
 
 class _Piece(NamedTuple):
@@ -304,7 +402,9 @@ class CodeModel:
         All results are held in memory: texts x tokens x layers x width floats.
         """
         self._check(encodings, layers, statistics)
-        results = [self._empty(encoding, tuple(layers), statistics) for encoding in encodings]
+        results = [
+            empty_activations(encoding, tuple(layers), self.width, statistics=statistics) for encoding in encodings
+        ]
         pieces = [
             _Piece(index, window)
             for index, encoding in enumerate(encodings)
@@ -332,10 +432,12 @@ class CodeModel:
         boundaries: Sequence[int] = (),
         statistics: bool = False,
         at: int = 0,
+        until: int = 0,
     ) -> KnownText:
         """What `memory` holds of an earlier version of a text; what is missing can be read, to float16.
 
-        boundaries, statistics: as for `read`. The surroundings of token `at` are read first. Raises ModelError.
+        boundaries, statistics: as for `read`. The surroundings of token `at` are read first; where an edit is read
+        in steps, the first of them ends before token `until`. Raises ModelError.
         """
         self._check([encoding], layers, statistics)
         prefix = len(self.tokenizer.prefix)
@@ -343,9 +445,14 @@ class CodeModel:
         sequences = [
             (self._sequence(_Piece(0, window), [encoding]), window.keep - window.start + prefix) for window in windows
         ]
-        first = bisect_right(windows, at, key=lambda window: window.end)
-        reading = WindowReading(self.host, memory, tuple(layers), sequences, statistics=statistics, first=first)
-        return KnownText(self._empty(encoding, tuple(layers), statistics), windows, reading)
+        first = min(bisect_right(windows, at, key=lambda window: window.end), max(0, len(windows) - 1))
+        reading = WindowReading(
+            *(self.host, memory, tuple(layers), sequences),
+            statistics=statistics,
+            first=first,
+            until=until - windows[first].start + prefix if windows else 0,
+        )
+        return KnownText(encoding, tuple(layers), self.width, windows, reading)
 
     def _check(self, encodings: Sequence[Encoding], layers: Sequence[int], statistics: bool) -> None:
         top = self.host.top_layer
@@ -359,16 +466,6 @@ class CodeModel:
                     f"the tokenizer of {self.name} has tokens its model does not know",
                     "tokenizer.json and the weights must belong to the same model",
                 )
-
-    def _empty(self, encoding: Encoding, layers: tuple[int, ...], statistics: bool) -> Activations:
-        count = len(encoding)
-        return Activations(
-            encoding,
-            layers,
-            np.zeros((count, len(layers), self.width), dtype=np.float32),
-            np.zeros(count, dtype=np.float32) if statistics else None,
-            np.zeros(count, dtype=np.float32) if statistics else None,
-        )
 
     def _sequence(self, piece: _Piece, encodings: Sequence[Encoding]) -> NDArray[np.int64]:
         """int64[tokens]: what the model expects before a text, and a window of it."""

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.cores import stop_if_unwanted
 from risk_lsp.model.host import Decoding
 from risk_lsp.model.sources import Adapter
 from risk_lsp.model.tokenizer import Encoding, TextTokenizer
-from risk_lsp.model.window_runs import stop_if_unwanted
 
 _LOOKED_AT = 64  # likeliest tokens, where a text has to begin in a certain way
 _TAIL = 4  # tokens of the prompt that are decoded with what follows: some tokenizers drop a text's first space

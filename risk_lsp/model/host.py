@@ -48,6 +48,9 @@ class Decoding(Protocol):
         ...
 
 
+WINDOWS_AT_ONCE = 4  # enough to keep all cores busy, or a GPU
+
+
 class Host(Protocol):
     """A loaded decoder. Not for use from two threads at once."""
 
@@ -58,6 +61,7 @@ class Host(Protocol):
     width: int
     vocabulary_size: int
     context: int  # tokens the model can take at once
+    windows_at_once: int  # of one text in a run: more are no faster; 1 where one takes long enough to be read in steps
     has_head: bool  # whether the final norm and the output head were loaded: `statistics` and `logits` need them
 
     def run(self, sequences: Sequence[NDArray[Any]], layers: Sequence[int], *, to_end: bool) -> list[Run]:

@@ -1,4 +1,4 @@
-"""Reads the windows of a text on several cores, with a memory of those of its earlier versions.
+"""Reads the windows of a text, with a memory of those of its earlier versions.
 
 The rows of a known window are recalled. Only the tokens behind the unchanged beginning of an edited window are run.
 Reading ends between two windows once nobody waits for the result.
@@ -6,269 +6,19 @@ Reading ends between two windows once nobody waits for the result.
 
 from __future__ import annotations
 
-import os
-import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar, copy_context
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
-from risk_lsp.errors import WorkerError
+from risk_lsp.model.cores import stop_if_unwanted
 from risk_lsp.model.host import Decoding, Host, Run
+from risk_lsp.model.window_memory import KnownWindow, Past, Resumable, WindowMemory, WindowRows, round_to_half
 
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-
-
-class Threads:
-    """Runs numpy's work on `count` cores: on one item by the free ones, or on several items with one core each."""
-
-    def __init__(self, count: int | None) -> None:
-        self.count = count or available_cores()
-        self._controller = ThreadpoolController()
-        self._pool = ThreadPoolExecutor(self.count)
-
-    def map(self, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-        """`work` on each item, in order; one item has all free cores for itself."""
-        if len(items) == 1:
-            with self.together():
-                return [work(items[0])]
-        return self.map_alone(work, items)
-
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """Matrix products run on all free cores as long as this lasts.
-
-        The threads of a product wait for each other without giving their cores away: where other processes hold these,
-        two threads take many times as long as one.
-        """
-        with self._controller.limit(limits=min(self.count, free_cores()), user_api="blas"):
-            yield
-
-    def map_alone(self, work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result]:
-        """`work` on each item, in order, with one thread each, even a single one.
-
-        Small matrix products gain nothing from more threads, and lose much where the cores are busy.
-        """
-        with self._controller.limit(limits=1, user_api="blas"):
-            if len(items) == 1:
-                return [work(items[0])]
-            contexts = [copy_context() for _ in items]  # work in a pool is cancelled like work that is not
-            return list(self._pool.map(lambda context, item: context.run(work, item), contexts, items))
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-_LOOKS, _SECONDS_BETWEEN_LOOKS = 3, 0.001  # what runs for a moment only, such as the editor, is not seen by all of them
-_SECONDS_KNOWN = 0.5
-
-
-class _FreeCores:
-    """Cores of the machine on which nothing else runs, at least 1; all where the system does not say."""
-
-    def __init__(self) -> None:
-        self._looked_at = -_SECONDS_KNOWN
-        self._free = os.cpu_count() or 1
-
-    def __call__(self) -> int:
-        if time.monotonic() - self._looked_at >= _SECONDS_KNOWN:
-            with suppress(OSError, ValueError, IndexError):
-                self._free = max(1, (os.cpu_count() or 1) - self._others())
-            self._looked_at = time.monotonic()
-        return self._free
-
-    def _others(self) -> int:
-        """Threads of other processes that run or wait for a core: as many as every look sees.
-
-        Threads of this process are not counted: those of a product go on waiting for the next one for a while.
-        """
-        found = []
-        for _ in range(_LOOKS):
-            running, _, _ = Path("/proc/loadavg").read_text("ascii").split()[3].partition("/")
-            found.append(int(running) - sum(map(_is_running, Path("/proc/self/task").iterdir())))
-            time.sleep(_SECONDS_BETWEEN_LOOKS)
-        return min(found)
-
-
-def _is_running(thread: Path) -> bool:
-    """Whether a thread, as a folder of /proc, has or waits for a core; one that has ended meanwhile does not."""
-    try:
-        return (thread / "stat").read_text("ascii", errors="replace").rpartition(")")[2].split()[0] == "R"
-    except (OSError, IndexError):
-        return False
-
-
-free_cores = _FreeCores()
-
-
-_unwanted: ContextVar[Callable[[], bool]] = ContextVar("unwanted", default=lambda: False)
-
-
-@contextmanager
-def cancellable(unwanted: Callable[[], bool]) -> Iterator[None]:
-    """Let `stop_if_unwanted` ask `unwanted` as long as this lasts."""
-    token = _unwanted.set(unwanted)
-    try:
-        yield
-    finally:
-        _unwanted.reset(token)
-
-
-def stop_if_unwanted() -> None:
-    """Call between two steps of long work. Raises WorkerError once nobody waits for the result."""
-    if _unwanted.get()():
-        raise WorkerError("the request was cancelled", "ask again if it is still wanted")
-
-
-_LARGEST_HALF = 60_000.0  # float16 ends at 65,504
-_RESUMABLE = 6  # windows whose keys and values are kept: those that were edited last
-
-
-class Past(Protocol):
-    """What a host keeps of tokens it ran, so that others can follow."""
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        ...
-
-    def first(self, tokens: int) -> Past:
-        """That of the first `tokens` tokens, which can be gone on from by itself."""
-        ...
-
-
-@dataclass(frozen=True)
-class WindowRows:
-    """The kept rows of one window: values [kept, layers, width], and statistics float32[kept] if they were asked for.
-
-    Values are float16 where they fit; what is computed and what is remembered are rounded alike, so that a result does
-    not depend on what was read before.
-    """
-
-    values: NDArray[Any]
-    log_probabilities: NDArray[np.float32] | None
-    entropies: NDArray[np.float32] | None
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        arrays = (self.values, self.log_probabilities, self.entropies)
-        return sum(array.nbytes for array in arrays if array is not None)
-
-
-@dataclass(frozen=True)
-class Resumable:
-    """A window that other tokens can follow: its tokens, what its blocks keep of them, rows, and normalised outputs."""
-
-    token_ids: NDArray[np.int64]
-    keep: int
-    layers: tuple[int, ...]
-    past: Past
-    rows: WindowRows
-    final: Any  # as Run has it
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.past.size + self.rows.size + (0 if self.final is None else int(self.final.nbytes))
-
-    def shared_with(self, token_ids: NDArray[np.int64]) -> int:
-        """How many tokens both begin with."""
-        length = min(len(self.token_ids), len(token_ids))
-        differ = np.flatnonzero(self.token_ids[:length] != token_ids[:length])
-        return int(differ[0]) if len(differ) else length
-
-
-class WindowMemory:
-    """Rows of windows by their tokens, and the last edited windows to go on from: together at most `most_bytes`.
-
-    The window edited last is kept before anything else, those edited before it where they leave half of the room to the
-    rows; of rows, those that were not asked for the longest go first.
-
-    Not for use from two threads at once.
-    """
-
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._rows_bytes = 0
-        self.tokens_run = 0  # by the model, as long as this memory is used
-        self._rows: OrderedDict[bytes, WindowRows] = OrderedDict()
-        self._resumable: deque[Resumable] = deque(maxlen=_RESUMABLE)
-
-    def recall(self, key: bytes) -> WindowRows | None:
-        """The rows of that window if they are still known."""
-        rows = self._rows.get(key)
-        if rows is not None:
-            self._rows.move_to_end(key)
-        return rows
-
-    def remember(self, key: bytes, rows: WindowRows) -> None:
-        """Keep the rows of a window."""
-        if key in self._rows:
-            return
-        self._rows[key] = rows
-        self._rows_bytes += rows.size
-        self._forget()
-
-    def resumable(
-        self, token_ids: NDArray[np.int64], keep: int, layers: tuple[int, ...], *, statistics: bool
-    ) -> tuple[Resumable, int] | None:
-        """The window that shares the most first tokens with this one, and how many; None if none shares any."""
-        found = [
-            (window, window.shared_with(token_ids))
-            for window in self._resumable
-            if window.keep == keep and window.layers == layers and (window.final is not None) == statistics
-        ]
-        best = max(found, key=lambda each: each[1], default=None)
-        return best if best is not None and best[1] > 0 else None
-
-    def offer(self, window: Resumable, instead_of: Resumable | None) -> None:
-        """Keep a window that later ones can continue from, in the place of the one that it continued itself."""
-        if instead_of is not None:
-            self._resumable = deque(
-                (each for each in self._resumable if each is not instead_of), maxlen=self._resumable.maxlen
-            )
-        self._resumable.append(window)
-        self._forget()
-
-    @property
-    def size(self) -> int:
-        """Bytes, those that a window and its rows share counted twice."""
-        return self._rows_bytes + self._resumable_bytes()
-
-    def _forget(self) -> None:
-        while len(self._resumable) > 1 and 2 * self._resumable_bytes() > self._most_bytes:
-            self._resumable.popleft()
-        if self._resumable_bytes() > self._most_bytes:
-            self._resumable.clear()
-        while self._rows and self.size > self._most_bytes:
-            self._rows_bytes -= self._rows.popitem(last=False)[1].size
-
-    def _resumable_bytes(self) -> int:
-        return sum(each.size for each in self._resumable)
-
-
-def round_to_half(values: NDArray[np.float32]) -> NDArray[Any]:
-    """In float16, unless a value does not fit."""
-    fits = values.size == 0 or float(np.abs(values).max()) < _LARGEST_HALF
-    return values.astype(np.float16) if fits else values
-
-
-_AT_ONCE = 4  # windows of one run: enough to keep all cores busy
+_STEP = 256  # tokens of a window that takes long
+_FEW_TOKENS = 64  # which are not worth a step of their own
 _FEW = 4  # windows of which keys and values are worth keeping: an edit touches no more
 
 
@@ -301,8 +51,11 @@ class ResumableHost(Host, Protocol):
 class WindowReading:
     """The windows of one text, each given as its tokens and the index of the first that is kept, as a host reads them.
 
-    `rows` has those of each window, None for one that `memory` does not know and that was not read yet. Window `first`
-    and those around it are read first.
+    `rows` has those of the first tokens that each window keeps: of all once it is read, of those that an edit left as
+    they were before that, None where there are none. `outdated` has rows of the last tokens of windows that are not
+    read yet, as they were when something else stood before them; None where there are none.
+
+    Window `first` and those around it are read first, and of a few that an edit touched its tokens before `until`.
     """
 
     def __init__(
@@ -314,22 +67,36 @@ class WindowReading:
         *,
         statistics: bool,
         first: int = 0,
+        until: int = 0,
     ) -> None:
         self._host = host
         self._memory = memory
         self._layers = layers
-        self._statistics = statistics
+        self.statistics = statistics
         self._windows = windows
-        self._keys = [
+        self._first, self._until = first, until
+        self.keys = [
             blake2b(repr((keep, layers, statistics)).encode() + tokens.tobytes(), digest_size=16).digest()
             for tokens, keep in windows
         ]
-        self.rows = [memory.recall(key) for key in self._keys]
+        self.rows = [memory.recall(key) for key in self.keys]
+        self.outdated: list[WindowRows | None] = [None] * len(windows)
         self._missing = [index for index, rows in enumerate(self.rows) if rows is None]
         self._missing.sort(key=lambda index: abs(index - first))
+        self._is_edit = len(self._missing) <= _FEW
         # Without a block to run, there is nothing to go on from.
-        runs_blocks = statistics or max(layers, default=0) > 0
-        self._goes_on = runs_blocks and len(self._missing) <= _FEW and bool(getattr(host, "can_go_on", False))
+        self._begun: Resumable | None = None  # of window _missing[0], where it is read in steps
+        self._goes_on = (statistics or max(layers, default=0) > 0) and bool(getattr(host, "can_go_on", False))
+        self._at_once = host.windows_at_once
+        for index in self._missing if self._is_edit else ():
+            tokens, keep = windows[index]
+            before = memory.similar(tokens, layers, statistics=statistics)
+            if before is not None:
+                self.rows[index], self.outdated[index] = before.first_rows(tokens, keep), before.last_rows(tokens)
+
+    def is_read(self, index: int) -> bool:
+        """Whether all rows of a window are known."""
+        return index not in self._missing
 
     @property
     def tokens_left(self) -> int:
@@ -339,13 +106,17 @@ class WindowReading:
     def read(self, on_part: Callable[[], None] = lambda: None) -> None:
         """Read what is missing.
 
-        Where many windows have to be run, `on_part` is called when the first of them were, and each time that
-        twice as many were: few times, however long the text.
+        Where much has to be run, `on_part` is called when the first windows were, and each time that twice as many
+        were: few times, however long the text. Where one window takes long, it is called as well when the tokens before
+        `until` were run.
         """
-        ran, due = 0, _AT_ONCE
+        ran, due = 0, self._at_once
         while self._missing:
-            ran += self._read_next([self])
-            if ran >= due and len(self._missing) >= _AT_ONCE:
+            read = self._read_next([self])
+            ran += read
+            if self._begun is not None and len(self._begun.token_ids) == self._until:
+                on_part()
+            elif read and ran >= due and len(self._missing) >= self._at_once:
                 due = 2 * ran
                 on_part()
 
@@ -357,72 +128,107 @@ class WindowReading:
 
     @staticmethod
     def _read_next(readings: Sequence[WindowReading]) -> int:
-        """Run the host once for the next missing windows of each text; returns how many windows these are.
+        """Run the host once for the next missing windows of each text; returns how many windows were read to their end.
 
-        Of a text that goes on from what is kept of it, it is one.
+        Of a text that goes on from what is kept of it, it is at most one.
         """
         stop_if_unwanted()
         behind, alone = [], []
         for each in readings:
-            if each._goes_on:
-                behind += [(each, index, *each._find_past(index)) for index in each._missing[:1]]
+            if each._is_resumed(each._missing[0]):
+                behind.append((each, each._missing[0], *each._find_past(each._missing[0])))
             else:
-                alone += [(each, index) for index in each._missing[:_AT_ONCE]]
+                alone += [(each, index) for index in each._missing[: each._at_once]]
         host: Any = readings[0]._host
-        layers, to_end = readings[0]._layers, readings[0]._statistics
+        layers, to_end = readings[0]._layers, readings[0].statistics
+        read = len(alone)
         if behind:
             pasts = [
                 host.new_past() if before is None else before.past.first(shared) for _, _, before, shared in behind
             ]
-            tokens = [each._windows[index][0][shared:] for each, index, _, shared in behind]
+            ends = [each._end_of_step(index, shared) for each, index, _, shared in behind]
+            tokens = [
+                each._windows[index][0][shared:end] for (each, index, _, shared), end in zip(behind, ends, strict=True)
+            ]
             runs = host.extend(tokens, pasts, layers, to_end=to_end)
-            for (each, index, before, shared), past, run in zip(behind, pasts, runs, strict=True):
-                each._go_on(index, before, shared, past, run)
+            for (each, index, before, shared), end, past, run in zip(behind, ends, pasts, runs, strict=True):
+                each._go_on(index, before, shared, end, past, run)
+                read += each.is_read(index)
         if alone:
             runs = host.run([each._windows[index][0] for each, index in alone], layers, to_end=to_end)
             for (each, index), run in zip(alone, runs, strict=True):
                 window, keep = each._windows[index]
-                each._keep(index, each._rows(run.residuals, run.final, window, keep, 0), len(window))
-        return len(behind) + len(alone)
+                each._memory.tokens_run += len(window)
+                each._keep(index, each._rows(run.residuals, run.final, window, keep, 0))
+        return read
+
+    def _is_resumed(self, index: int) -> bool:
+        """Whether keys and values of a window are kept: those of few windows, and of the one that is edited next."""
+        return self._goes_on and (self._is_edit or (self._at_once == 1 and index == self._first))
 
     def _find_past(self, index: int) -> tuple[Resumable | None, int]:
-        """The earlier window that shares the most first tokens with a window, and how many of them need no run."""
-        if not self._goes_on:
+        """What shares the most first tokens with a window, and how many of these need no run."""
+        if not self._is_resumed(index):
             return None, 0
+        if self._begun is not None and index == self._missing[0]:
+            return self._begun, len(self._begun.token_ids)
         tokens, keep = self._windows[index]
-        known = self._memory.resumable(tokens, keep, self._layers, statistics=self._statistics)
+        known = self._memory.resumable(tokens, keep, self._layers, statistics=self.statistics)
         # At least one token is run, or there would be nothing to keep.
         return (None, 0) if known is None else (known[0], min(known[1], len(tokens) - 1))
 
-    def _go_on(self, index: int, before: Resumable | None, shared: int, past: Past, run: Run) -> None:
-        """Keep the rows of a window of which the first `shared` tokens were known, and itself to go on from."""
+    def _end_of_step(self, index: int, shared: int) -> int:
+        """Up to where a window, of which `shared` tokens are known, is run next.
+
+        Where one window takes long, that is in steps: what was done before a cancellation need not be done again.
+        """
+        end = len(self._windows[index][0])
+        if self._at_once > 1:
+            return end
+        outdated = self.outdated[index]
+        if index == self._first and shared < self._until and outdated is not None:
+            behind = end - self._until
+            if _FEW_TOKENS < behind <= len(outdated.values):  # something is known of all that is left for later
+                end = self._until
+        return min(end, shared + _STEP)
+
+    def _go_on(self, index: int, before: Resumable | None, shared: int, end: int, past: Past, run: Run) -> None:
+        """Keep rows of the first `end` tokens of a window, of which `shared` were known, and these to go on from."""
         tokens, keep = self._windows[index]
         host: Any = self._host
         final = run.final
         if before is not None and before.final is not None:
             final = host.join(before.final[:shared], run.final)
-        rows = self._rows(run.residuals, final, tokens, keep, shared)
+        rows = self._rows(run.residuals, final, tokens[:end], keep, shared)
         if before is not None and shared > keep:
             rows = _join_rows(before.rows, rows, shared - keep)
-        self._memory.offer(Resumable(tokens, keep, self._layers, past, rows, final), before)
-        self._keep(index, rows, len(tokens) - shared)
+        self._memory.tokens_run += end - shared
+        window = Resumable(tokens[:end], keep, self._layers, past, rows, final)
+        self._memory.offer(window, before)
+        self._begun = window if end < len(tokens) else None
+        if end == len(tokens):
+            self._keep(index, rows)
+            return
+        known = self.rows[index]
+        if end > keep and (known is None or len(known.values) < len(rows.values)):
+            self.rows[index] = rows
 
-    def _keep(self, index: int, rows: WindowRows, tokens_run: int) -> None:
-        self._memory.tokens_run += tokens_run
-        self.rows[index] = rows
+    def _keep(self, index: int, rows: WindowRows) -> None:
+        self.rows[index], self.outdated[index] = rows, None
         self._missing.remove(index)
+        tokens, keep = self._windows[index]
         # At once, so that what was done before a cancellation need not be done again.
-        self._memory.remember(self._keys[index], rows)
+        self._memory.remember(self.keys[index], KnownWindow(tokens, keep, self._layers, rows))
 
     def _rows(
         self, residuals: dict[int, NDArray[Any]], final: Any, tokens: NDArray[np.int64], keep: int, ran_from: int
     ) -> WindowRows:
         """Rows of the tokens from `keep` on, without those before `ran_from`, the token that `residuals` begin with."""
-        first = max(keep, ran_from)
+        first = min(max(keep, ran_from), len(tokens))
         values = np.empty((len(tokens) - first, len(self._layers), self._host.width), dtype=np.float32)
         for column, layer in enumerate(self._layers):
             values[:, column] = residuals[layer][first - ran_from :]
-        if not self._statistics:
+        if not self.statistics:
             return WindowRows(round_to_half(values), None, None)
         log_probabilities, entropies = kept_statistics(self._host, final, tokens, first)
         return WindowRows(round_to_half(values), log_probabilities, entropies)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BundleError, ModelError
-from risk_lsp.model.window_runs import Threads
+from risk_lsp.model.cores import Threads
 from risk_lsp.probe.calibration import Familiarity
 from risk_lsp.probe.layout import LAYOUT, OFF_LINE, TokenLayout, token_layout, weigh_lines
 from risk_lsp.text.document import Span
@@ -18,6 +18,7 @@ from risk_lsp.text.structure import sections
 if TYPE_CHECKING:
     from risk_lsp.model.code_model import Activations
     from risk_lsp.model.tokenizer import Encoding
+    from risk_lsp.model.window_memory import WindowMemory
     from risk_lsp.probe.manifest import Manifest  # which imports the architectures from here
 
 STATISTICS = 3  # surprisal, entropy, and how much more surprising the token was than the model expected
@@ -32,7 +33,6 @@ def token_features(
     activations: Activations,
     *,
     statistics: bool,
-    tokens: slice = slice(None),
     before: Sequence[NDArray[np.float32]] = (),
 ) -> NDArray[np.float32]:
     """float32[tokens, features]: the layers side by side, then surprisal, entropy and their difference in nats.
@@ -40,14 +40,14 @@ def token_features(
     `before` are columns of the same tokens that come first. Raises ModelError if a number is not finite (a damaged
     model, or one run in too narrow a type).
     """
-    values = activations.values[tokens]
+    values = activations.values
     parts = [*before, values.reshape(len(values), values.shape[1] * values.shape[2])]
     if statistics:
         if activations.log_probabilities is None or activations.entropies is None:
             raise ModelError(
                 "the probe wants token statistics that the model was not asked for", "read with statistics=True"
             )
-        surprisal, entropy = -activations.log_probabilities[tokens], activations.entropies[tokens]
+        surprisal, entropy = -activations.log_probabilities, activations.entropies
         parts.append(np.stack([surprisal, entropy, surprisal - entropy], axis=1))
     features = np.concatenate(parts, axis=1, dtype=np.float32)
     if not np.isfinite(features).all():
@@ -257,6 +257,21 @@ class ProbeReader:
 _TOKENS_AT_ONCE = 2_048  # by each thread; bounds what is held of a long text
 
 
+class TokenRows(Protocol):
+    """Tokens of a text and what happened at them inside the model."""
+
+    @property
+    def encoding(self) -> Encoding: ...
+
+    def rows(self, tokens: slice) -> Activations:
+        """Those tokens alone, which are given from start to stop."""
+        ...
+
+    def origin(self, tokens: slice) -> Hashable:
+        """What tells the rows of these tokens from all others; None if nothing does."""
+        ...
+
+
 class TokenReading(NamedTuple):
     """`values`: hazards float32[n]; `novelty`: None where the bundle has no table of it."""
 
@@ -264,36 +279,74 @@ class TokenReading(NamedTuple):
     novelty: float | None
 
 
+class _PartReading(NamedTuple):
+    """Hazards float32[n] of the tokens of one part of a text, and the sum of their features."""
+
+    values: NDArray[np.float32]
+    sums: NDArray[np.float32]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.values.nbytes + self.sums.nbytes
+
+
 def read_tokens(
     reader: ProbeReader,
     text: str,
-    activations: Activations,
+    tokens: TokenRows,
     manifest: Manifest,
     whole: Encoding | None = None,
     parts_of: Callable[[str], list[Span]] = sections,
+    memory: WindowMemory | None = None,
 ) -> TokenReading:
     """Run the probe over the tokens of one text (all, or those of its encoding `whole` that are known), in float32.
 
-    The parts of the text, `parts_of` it, are read each by itself.
+    The parts of the text, `parts_of` it, are read each by itself. Parts that `memory` knows from another reading are
+    not read again.
     """
-    encoding = activations.encoding
+    encoding, parts = tokens.encoding, parts_of(text)
+    counts = _token_counts(parts, encoding)
+    of_whole = counts if whole is None else _token_counts(parts, whole)
 
-    def read(parts: Sequence[Span]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Values of the tokens of these parts, and the sum of their features."""
-        standardised, layout = _standardise_parts(reader, text, parts, activations, statistics=manifest.statistics)
+    def read(group: range) -> list[_PartReading]:
+        """The tokens of neighbouring parts."""
+        own = parts[group.start : group.stop]
+        standardised, layout = _standardise_parts(reader, text, own, tokens, statistics=manifest.statistics)
         found = reader.hazards(standardised, layout)
-        totals = np.bincount(layout.part, found, len(parts)).astype(np.float64)
-        if whole is not None:  # the tokens that are not known are taken to be like those that are
-            known = np.bincount(layout.part, minlength=len(parts))
-            totals = totals * (_token_counts(parts, whole) / np.maximum(known, 1))
-        belief = reader.belief(standardised, layout, len(parts))
+        totals = np.bincount(layout.part, found, len(own)).astype(np.float64)
+        # The tokens that are not known are taken to be like those that are.
+        known = counts[group.start : group.stop]
+        totals = totals * (of_whole[group.start : group.stop] / np.maximum(known, 1))
+        belief = reader.belief(standardised, layout, len(own))
         values = (found * manifest.calibration.factor(totals, belief)[layout.part]).astype(np.float32)
-        return values, standardised[:, _layout_width(reader) :].sum(axis=0, dtype=np.float64)
+        borders = np.cumsum(known)[:-1]
+        return [
+            _PartReading(each, seen.sum(axis=0, dtype=np.float64).astype(np.float32))
+            for each, seen in zip(
+                np.split(values, borders), np.split(standardised[:, _layout_width(reader) :], borders), strict=True
+            )
+        ]
 
-    results = reader.threads.map_alone(read, list(_together(parts_of(text), encoding)))
-    means = np.sum([sums for _, sums in results], axis=0) / max(1, len(encoding))
+    keys: list[Hashable] = [None] * len(parts)
+    found: list[_PartReading | None] = [None] * len(parts)
+    if memory is not None:
+        ends = np.cumsum(counts).tolist()
+        for index, (part, count, end) in enumerate(zip(parts, counts.tolist(), ends, strict=True)):
+            origin = tokens.origin(slice(end - count, end)) if count == of_whole[index] else None
+            if origin is not None:
+                keys[index] = text[part.start : part.end], origin
+                found[index] = memory.recall_made(keys[index])
+    groups = list(_together([each is None for each in found], counts))
+    for group, results in zip(groups, reader.threads.map_alone(read, groups), strict=True):
+        for index, result in zip(group, results, strict=True):
+            found[index] = result
+            if memory is not None and keys[index] is not None:
+                memory.remember_made(keys[index], result, result.size + len(parts[index]))
+    readings = [each for each in found if each is not None]
+    means = np.stack([each.sums for each in readings]).sum(axis=0, dtype=np.float64) / max(1, len(encoding))
     novelty = novelty_of(novelty_distance(means[None].astype(np.float32)), manifest.novelty)
-    return TokenReading(np.concatenate([values for values, _ in results]), novelty)
+    return TokenReading(np.concatenate([each.values for each in readings]), novelty)
 
 
 def text_distance(reader: ProbeReader, text: str, activations: Activations, *, statistics: bool) -> float:
@@ -302,14 +355,22 @@ def text_distance(reader: ProbeReader, text: str, activations: Activations, *, s
     return novelty_distance(standardised[:, _layout_width(reader) :])
 
 
-def _together(parts: Sequence[Span], encoding: Encoding) -> Iterator[Sequence[Span]]:
-    """Parts that are read at once: as many as bound what is held in memory, or one that has more tokens."""
-    ends = np.cumsum(_token_counts(parts, encoding))
-    first, before = 0, 0
-    while first < len(parts):
+def _together(are_read: Sequence[bool], counts: NDArray[np.int64]) -> Iterator[range]:
+    """Neighbouring parts that are read at once: as many as bound what is held in memory, or one that has more tokens.
+
+    counts: int64[parts], the tokens of each.
+    """
+    ends = np.cumsum(counts)
+    first = 0
+    while first < len(counts):
+        if not are_read[first]:
+            first += 1
+            continue
+        before = int(ends[first] - counts[first])
         last = max(first + 1, int(np.searchsorted(ends, before + _TOKENS_AT_ONCE, side="right")))
-        yield parts[first:last]
-        first, before = last, int(ends[last - 1])
+        last = next((index for index in range(first, last) if not are_read[index]), last)
+        yield range(first, last)
+        first = last
 
 
 def _token_counts(parts: Sequence[Span], encoding: Encoding) -> NDArray[np.int64]:
@@ -323,14 +384,14 @@ def _layout_width(reader: ProbeReader) -> int:
 
 
 def _standardise_parts(
-    reader: ProbeReader, text: str, parts: Sequence[Span], activations: Activations, *, statistics: bool
+    reader: ProbeReader, text: str, parts: Sequence[Span], tokens: TokenRows, *, statistics: bool
 ) -> tuple[NDArray[np.float32], TokenLayout]:
     """Standardised features of the tokens of neighbouring parts of a text, and where the tokens stand in these."""
-    encoding = activations.encoding
+    encoding = tokens.encoding
     start, end = parts[0].start, parts[-1].end
     inside = slice(*np.searchsorted(encoding.starts, (start, end)).tolist())
     moved = [Span(part.start - start, part.end - start) for part in parts]
     layout = token_layout(text[start:end], encoding.starts[inside] - start, encoding.ends[inside] - start, moved)
     columns = [layout.columns] if uses_layout(reader.architecture) else []
-    features = token_features(activations, statistics=statistics, tokens=inside, before=columns)
+    features = token_features(tokens.rows(inside), statistics=statistics, before=columns)
     return reader.standardise(features), layout

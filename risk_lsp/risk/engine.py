@@ -29,12 +29,12 @@ from risk_lsp.text.structure import statement_starts
 from risk_lsp.worker.messages import Message, pack, read_message
 
 if TYPE_CHECKING:
-    from risk_lsp.model.code_model import Activations, KnownText
+    from risk_lsp.model.code_model import Activations, KnownText, KnownTokens
     from risk_lsp.model.decoders.vllm_host import VllmAddress
     from risk_lsp.model.tokenizer import Encoding
-    from risk_lsp.model.window_runs import WindowMemory
+    from risk_lsp.model.window_memory import WindowMemory
     from risk_lsp.probe.bundle import Bundle
-    from risk_lsp.probe.token_hazards import TokenReading
+    from risk_lsp.probe.token_hazards import TokenReading, TokenRows
 
 
 MOST_BYTES = 200_000_000
@@ -246,19 +246,26 @@ class Engine:
         so far, a few times.
         """
         given, known = self.recall(text, language_id, memory, at=at)
-        return self.risk(given, known.read(lambda part: on_part(self.partial_risk(given, part, known.encoding))))
+        found = known.read(lambda part: on_part(self.partial_risk(given, part, known.encoding, memory)))
+        return self.risk(given, found, memory)
 
     def recall(self, text: str, language_id: str, memory: WindowMemory, *, at: int = 0) -> tuple[ModelText, KnownText]:
         """What the model reads of a text, and what `memory` holds of earlier versions of it, as `rescore` needs it."""
         given = self.model_text(text, language_id)
         encoding = self.model.encode(given.text)
+        place = given.span_in_text(Span(at, at)).start
+        line_end = given.text.find("\n", place) + 1 or len(given.text)
+        # A line is read with the one behind it, which the cursor often went on to.
+        next_end = given.text.find("\n", line_end) + 1 or len(given.text)
+        token, behind = encoding.tokens_at([place, next_end]).tolist()
         known = self.model.recall(
             encoding,
             self.manifest.layers,
             memory,
             boundaries=self._boundaries(given, encoding),
             statistics=self.manifest.statistics,
-            at=int(encoding.tokens_at([given.span_in_text(Span(at, at)).start])[0]),
+            at=token,
+            until=behind,
         )
         return given, known
 
@@ -291,23 +298,37 @@ class Engine:
         starts: list[int] = encoding.tokens_at(statement_starts(given.text, given.language_id)).tolist()
         return starts
 
-    def risk(self, given: ModelText, activations: Activations) -> SpanRisk:
-        """The risks of a text whose activations (at the bundle's layers) are known."""
+    def risk(self, given: ModelText, tokens: TokenRows, memory: WindowMemory | None = None) -> SpanRisk:
+        """The risks of a text of whose tokens the rows (at the bundle's layers) are known.
+
+        What the probe makes of its parts is kept in `memory`, and found there.
+        """
         from risk_lsp.probe.token_hazards import read_tokens
 
-        return self._risk(given, activations, read_tokens(self._reader, given.text, activations, self.manifest))
+        reading = read_tokens(self._reader, given.text, tokens, self.manifest, memory=memory)
+        return self._risk(given, tokens.encoding, reading)
 
-    def partial_risk(self, given: ModelText, known: Activations, whole: Encoding) -> PartialRisk:
-        """The risks of some of a text's tokens; those of the others are taken to be like them."""
+    def partial_risk(
+        self,
+        given: ModelText,
+        known: KnownTokens | Activations,
+        whole: Encoding,
+        memory: WindowMemory | None = None,
+    ) -> PartialRisk:
+        """The risks of some of a text's tokens; those of the others are taken to be like them.
+
+        memory: as for `risk`.
+        """
         from risk_lsp.probe.token_hazards import read_tokens
 
-        reading = read_tokens(self._reader, given.text, known, self.manifest, whole)
+        reading = read_tokens(self._reader, given.text, known, self.manifest, whole, memory=memory)
         # How unlike others the text is can be said of the whole alone.
-        risks = self._risk(given, known, reading._replace(novelty=None))
-        tokens = spans_of_tokens(known.encoding.starts, known.encoding.ends)
+        risks = self._risk(given, known.encoding, reading._replace(novelty=None))
+        certain = known.is_certain
+        tokens = spans_of_tokens(known.encoding.starts[certain], known.encoding.ends[certain])
         return PartialRisk(risks, given.stretches_in_document(tokens))
 
-    def _risk(self, given: ModelText, activations: Activations, reading: TokenReading) -> SpanRisk:
-        starts, ends = given.spans_in_document(activations.encoding.starts, activations.encoding.ends)
+    def _risk(self, given: ModelText, encoding: Encoding, reading: TokenReading) -> SpanRisk:
+        starts, ends = given.spans_in_document(encoding.starts, encoding.ends)
         calibration = self.manifest.calibration
         return RiskMap(len(given.document), starts, ends, reading.values, calibration, novelty=reading.novelty)

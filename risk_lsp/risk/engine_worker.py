@@ -20,8 +20,9 @@ import psutil
 from numpy.typing import NDArray
 
 from risk_lsp.errors import BadInput, RiskError
+from risk_lsp.model.cores import cancellable, stop_if_unwanted
 from risk_lsp.model.infilling import Infiller, preferences
-from risk_lsp.model.window_runs import WindowMemory, cancellable, stop_if_unwanted
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.probe.manifest import bundle_path
 from risk_lsp.risk.engine import DiskCache, Engine, cache_folder, key_prefix, text_key
 from risk_lsp.risk.span_risk import SpanRisk, WritingTask, texts_to_arrays

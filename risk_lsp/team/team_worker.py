@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from risk_lsp.errors import BadInput, RiskError, WorkerError
-from risk_lsp.model.window_runs import WindowMemory, WindowReading, stop_if_unwanted
+from risk_lsp.model.cores import stop_if_unwanted
+from risk_lsp.model.window_memory import WindowMemory
+from risk_lsp.model.window_runs import WindowReading
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import Answer, EngineScorer, explain, run_worker, warm_engine
 from risk_lsp.worker.messages import ScoredArrays
@@ -58,9 +60,13 @@ class TeamScorer(EngineScorer):
 
     def _score(self, asked: dict[str, Any], on_part: Callable[[Answer], None]) -> Answer:
         given, known = self._recall(asked)
-        activations = known.read(lambda part: on_part(_in_half(self._engine.partial_risk(given, part, known.encoding))))
+        memory = self._memory_of(asked["owner"])
+        found = known.read(
+            lambda part: on_part(_in_half(self._engine.partial_risk(given, part, known.encoding, memory)))
+        )
+        risk = self._engine.risk(given, found, memory)
         self._forget()
-        return _in_half(self._engine.risk(given, activations))
+        return _in_half(risk)
 
     def _score_together(
         self, asked: Sequence[dict[str, Any]], most_tokens: int, on_part: Callable[[Answer], None]
@@ -92,7 +98,9 @@ class TeamScorer(EngineScorer):
             try:
                 WindowReading.read_together([known.reading for _, known in texts.values()])
                 for index, (given, known) in texts.items():
-                    found[index] = _in_half(self._engine.risk(given, known.activations()))
+                    found[index] = _in_half(
+                        self._engine.risk(given, known.tokens(), self._memory_of(asked[index]["owner"]))
+                    )
             except Exception:
                 stop_if_unwanted()
                 found = {}

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from risk_lsp.model import window_runs
+from risk_lsp.model import cores
 from risk_lsp.model.code_model import CodeModel
+from risk_lsp.model.cores import Threads, free_cores
 from risk_lsp.model.decoders.numpy_host import Block
-from risk_lsp.model.window_runs import Threads, WindowMemory, free_cores
+from risk_lsp.model.window_memory import WindowMemory
 
 
 def blas_threads(_: object) -> int:
@@ -30,19 +31,19 @@ def blas_threads(_: object) -> int:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_one_item_has_the_threads_that_are_allowed(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window_runs, "free_cores", lambda: 8)
+    monkeypatch.setattr(cores, "free_cores", lambda: 8)
     assert Threads(count).map(blas_threads, [0]) == [count]
 
 
 def test_one_item_has_no_more_threads_than_cores_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(window_runs, "free_cores", lambda: 1)
+    monkeypatch.setattr(cores, "free_cores", lambda: 1)
     assert Threads(2).map(blas_threads, [0]) == [1]
 
 
 def test_what_follows_an_edit_runs_on_the_threads_that_are_allowed(
     model_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window_runs, "free_cores", lambda: 8)
+    monkeypatch.setattr(cores, "free_cores", lambda: 8)
     model, memory = CodeModel.load(model_folder("Llama"), threads=1), WindowMemory(1 << 20)
     seen, run = [], Block.run
 
@@ -108,7 +109,7 @@ def test_threads_of_this_process_take_no_core_away_from_it() -> None:
         thread.start()
     try:
         time.sleep(0.5)
-        assert window_runs._FreeCores()._others() < count
+        assert cores._FreeCores()._others() < count
     finally:
         end.set()
         for thread in threads:

@@ -12,6 +12,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from risk_lsp.errors import ModelError, WorkerError
+from risk_lsp.model.cores import cancellable
 from risk_lsp.model.decoders import torch_weights
 from risk_lsp.model.decoders.numpy_host import NumpyHost
 from risk_lsp.model.decoders.torch_block import Linear, TorchBlock
@@ -19,7 +20,6 @@ from risk_lsp.model.decoders.torch_host import TorchHost
 from risk_lsp.model.decoders.torch_weights import fast_number_type, product_type
 from risk_lsp.model.host import load_host
 from risk_lsp.model.sources import SCALES, locate_model
-from risk_lsp.model.window_runs import cancellable
 
 ModelFolder = Callable[..., Path]
 TOKENS = np.random.default_rng(5).integers(0, 320, 300)

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from risk_lsp.errors import WorkerError
-from risk_lsp.model.code_model import Activations, CodeModel
+from risk_lsp.model import window_runs
+from risk_lsp.model.code_model import Activations, CodeModel, KnownText, KnownTokens
+from risk_lsp.model.cores import cancellable
 from risk_lsp.model.decoders.numpy_host import NumpyHost
-from risk_lsp.model.window_runs import WindowMemory, cancellable
+from risk_lsp.model.window_memory import WindowMemory
 
 RunBy = Callable[[str], None]
 LAYERS = (1, 3)
@@ -27,11 +29,27 @@ SLIDING = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers":
 
 
 @pytest.fixture(params=["Qwen3, run by numpy", "Qwen3, run by torch", "GPT2"])
-def model(request: pytest.FixtureRequest, model_folder: Callable[..., Path], run_by: RunBy) -> CodeModel:
-    """One that numpy runs, one that torch runs, and one that transformers runs."""
+def model(
+    request: pytest.FixtureRequest, model_folder: Callable[..., Path], run_by: RunBy, small_steps: None
+) -> CodeModel:
+    """One that numpy runs, one that torch runs, in steps, and one that transformers runs."""
     family, _, library = request.param.partition(", run by ")
     run_by(library)
     return CodeModel.load(model_folder(family))
+
+
+@pytest.fixture
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows that take long are read in steps so small that the test's have several."""
+    monkeypatch.setattr(window_runs, "_STEP", 16)
+    monkeypatch.setattr(window_runs, "_FEW_TOKENS", 4)
+
+
+@pytest.fixture
+def slow_model(model_folder: Callable[..., Path], run_by: RunBy, small_steps: None) -> CodeModel:
+    """One whose windows are read in steps."""
+    run_by("torch")
+    return CodeModel.load(model_folder("Qwen3", max_position_embeddings=256))
 
 
 @pytest.fixture
@@ -51,7 +69,7 @@ def tokens_run(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def read(model: CodeModel, text: str, memory: WindowMemory) -> Activations:
     encoding = model.encode(text)
     boundaries = encoding.tokens_at(_line_starts(text)).tolist()
-    return model.recall(encoding, LAYERS, memory, boundaries=boundaries, statistics=True).read()
+    return model.recall(encoding, LAYERS, memory, boundaries=boundaries, statistics=True).read().rows()
 
 
 def _line_starts(text: str) -> list[int]:
@@ -130,7 +148,7 @@ def test_where_no_block_runs_positions_are_those_of_the_whole(model_folder: Call
     longer = model.encode("total = 0\nvalue = 1")
 
     np.testing.assert_allclose(
-        model.recall(longer, (0,), memory).read().values, model.read(longer, (0,)).values, rtol=2e-3, atol=2e-3
+        model.recall(longer, (0,), memory).read().rows().values, model.read(longer, (0,)).values, rtol=2e-3, atol=2e-3
     )
 
 
@@ -139,7 +157,7 @@ def test_statistics_can_be_had_without_any_layer(model: CodeModel, sample: str) 
     for text in (sample, sample + "x = 1\n"):
         encoding = model.encode(text)
 
-        again = model.recall(encoding, (), memory, statistics=True).read()
+        again = model.recall(encoding, (), memory, statistics=True).read().rows()
 
         expected = model.read(encoding, (), statistics=True)
         assert again.values.shape == (len(encoding), 0, model.width)
@@ -235,14 +253,14 @@ def test_reading_with_a_memory_is_reading_rounded_to_half_precision(model: CodeM
     encoding = model.encode(sample)
     exact = model.read(encoding, LAYERS, statistics=True)
 
-    assert_same(model.recall(encoding, LAYERS, WindowMemory(PLENTY), statistics=True).read(), exact)
+    assert_same(model.recall(encoding, LAYERS, WindowMemory(PLENTY), statistics=True).read().rows(), exact)
 
 
 def test_layers_and_statistics_are_remembered_apart(model: CodeModel, sample: str) -> None:
     memory, encoding = WindowMemory(PLENTY), model.encode(sample)
     model.recall(encoding, (1,), memory).read()
 
-    other = model.recall(encoding, (2,), memory, statistics=True).read()
+    other = model.recall(encoding, (2,), memory, statistics=True).read().rows()
 
     np.testing.assert_allclose(other.values, model.read(encoding, (2,)).values, rtol=2e-3, atol=2e-3)
     assert other.entropies is not None and other.entropies.any()
@@ -283,6 +301,80 @@ def test_an_edit_that_touches_few_windows_has_no_parts(model: CodeModel, sample:
     assert parts == []
 
 
+def put_in_the_middle(model: CodeModel, text: str, written: str, memory: WindowMemory) -> tuple[KnownText, int, int]:
+    """Letters are put before the " = " in the middle of a text: what is known of it then, the token with the first of
+    them, and the first token of the line after the next."""
+    place = text.index(" = ", len(text) // 2)
+    after = text[:place] + written + text[place:]
+    encoding = model.encode(after)
+    until = after.index("\n", after.index("\n", place) + 1) + 1
+    at, behind = encoding.tokens_at([place, until]).tolist()
+    boundaries = encoding.tokens_at(_line_starts(after)).tolist()
+    known = model.recall(encoding, LAYERS, memory, boundaries=boundaries, statistics=True, at=at, until=behind)
+    return known, at, behind
+
+
+LINES = "".join(f"name{number} = {number}\n" for number in range(60))
+
+
+def test_where_windows_take_long_an_edited_line_is_known_before_the_rest_of_its_window(slow_model: CodeModel) -> None:
+    memory = WindowMemory(PLENTY)
+    read(slow_model, LINES, memory)
+    known, at, until = put_in_the_middle(slow_model, LINES, "x", memory)
+    before, parts = memory.tokens_run, list[tuple[int, KnownTokens]]()
+
+    whole = known.read(lambda part: parts.append((memory.tokens_run - before, part)))
+
+    ran, first = parts[0]
+    certain = np.isin(np.arange(len(whole.encoding)), whole.encoding.tokens_at(first.encoding.starts[first.is_certain]))
+    assert certain[at:until].all()
+    assert ran < 2 / 3 * (memory.tokens_run - before)
+    assert whole.is_certain.all()
+    assert_same(first.rows().some(np.flatnonzero(first.is_certain)), whole.rows().some(np.flatnonzero(certain)))
+
+
+def test_tokens_behind_an_edit_have_their_rows_of_before_it_until_they_are_read(slow_model: CodeModel) -> None:
+    memory = WindowMemory(PLENTY)
+    encoding = slow_model.encode(LINES)
+    before = read(slow_model, LINES, memory)
+    known, _, until = put_in_the_middle(slow_model, LINES, "x", memory)
+    parts: list[KnownTokens] = []
+
+    known.read(parts.append)
+
+    first = parts[0]
+    assert len(first.encoding) == len(known.encoding), "there is something of every token"
+    behind = np.flatnonzero(~first.is_certain)
+    assert len(behind) and behind[0] >= until
+    np.testing.assert_array_equal(first.encoding.token_ids[behind], encoding.token_ids[behind - len(first.encoding)])
+    np.testing.assert_array_equal(
+        first.rows().values[behind], before.values[behind - len(first.encoding)].astype(np.float16)
+    )
+
+
+def test_a_second_edit_of_a_line_runs_what_stands_behind_it_alone(slow_model: CodeModel) -> None:
+    memory, parts = WindowMemory(PLENTY), list[int]()
+    read(slow_model, LINES, memory)
+    put_in_the_middle(slow_model, LINES, "x", memory)[0].read()
+    known, at, until = put_in_the_middle(slow_model, LINES, "xx", memory)
+    before = memory.tokens_run
+
+    known.read(lambda _: parts.append(memory.tokens_run - before))
+
+    assert parts[0] <= until - at + 2
+
+
+def test_steps_that_were_made_before_a_cancellation_are_not_made_again(slow_model: CodeModel) -> None:
+    memory = WindowMemory(PLENTY)
+    with cancellable(lambda: memory.tokens_run > 16), pytest.raises(WorkerError, match="cancelled"):
+        read(slow_model, LINES[:100], memory)
+    assert 16 < memory.tokens_run < len(slow_model.encode(LINES[:100]))
+
+    read(slow_model, LINES[:100], memory)
+
+    assert memory.tokens_run == len(slow_model.encode(LINES[:100]))
+
+
 def _common_start(one: NDArray[Any], other: NDArray[Any]) -> int:
     length = min(len(one), len(other))
     differ = np.flatnonzero(one[:length] != other[:length])
@@ -298,8 +390,8 @@ def read_in_parts(
     at = round(place * len(encoding))
     boundaries = encoding.tokens_at(_line_starts(text)).tolist()
     known = model.recall(encoding, LAYERS, memory, boundaries=boundaries, statistics=True, at=at)
-    whole = known.read(parts.append)
-    return parts, whole
+    whole = known.read(lambda part: parts.append(part.rows()))
+    return parts, whole.rows()
 
 
 def test_cancelled_reading_ends_and_what_was_read_by_then_is_not_read_again(

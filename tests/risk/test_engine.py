@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from risk_lsp.model.decoders.numpy_host import Block
-from risk_lsp.model.window_runs import WindowMemory
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.probe.calibration import Calibration, Priors
 from risk_lsp.probe.manifest import read_manifest
 from risk_lsp.probe.token_hazards import ProbeReader
@@ -220,6 +220,28 @@ def test_what_is_known_of_a_long_text_early_is_what_it_is_in_the_end(engine: Eng
         known, final = part.risks.token_probabilities(), whole.token_probabilities()[tokens]
         np.testing.assert_allclose(known, final, atol=tolerance)
     assert within_any([Span(len(text) // 2, len(text) // 2 + 1)], parts[0].known).all()
+
+
+def test_after_an_edit_the_probe_reads_no_part_again_whose_rows_are_as_they_were(engine: Engine) -> None:
+    text, memory = (
+        "".join(f"def first{number}(x):\n    return x + {number}\n\n\n" for number in range(60)),
+        WindowMemory(1 << 24),
+    )
+    read, hazards = list[int](), ProbeReader.hazards
+
+    def counted(reader: ProbeReader, standardised: Any, layout: Any) -> Any:
+        read.append(len(standardised))
+        return hazards(reader, standardised, layout)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ProbeReader, "hazards", counted)
+        engine.rescore(text, "python", memory)
+        whole, read[:] = sum(read), []
+        again = engine.rescore(text + "x = 1\n", "python", memory, at=len(text))
+
+    assert 0 < sum(read) < whole / 4
+    assert_same_risks(again, engine.score(text + "x = 1\n"))
+    assert again.novelty == pytest.approx(engine.score(text + "x = 1\n").novelty, abs=1e-3)
 
 
 def test_a_part_comes_back_from_its_arrays(engine: Engine) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from risk_lsp.model.window_runs import WindowMemory
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.risk.engine import DiskCache, Engine
 from risk_lsp.risk.engine_worker import EngineScorer
 from risk_lsp.risk.risk_map import RiskMap

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from risk_lsp.model.window_runs import WindowMemory
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.probe.token_hazards import ARCHITECTURES
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import code_line_risks, document_risk, function_risks, line_risks

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from risk_lsp.model.window_runs import WindowMemory
+from risk_lsp.model.window_memory import WindowMemory
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.engine_worker import Answer, EngineScorer, run_worker
 

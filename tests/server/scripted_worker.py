@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from risk_lsp.errors import BadInput, BundleError
-from risk_lsp.model.window_runs import stop_if_unwanted
+from risk_lsp.model.cores import stop_if_unwanted
 from risk_lsp.probe.calibration import Calibration
 from risk_lsp.risk.engine_worker import Answer, run_worker
 from risk_lsp.risk.risk_map import RiskMap

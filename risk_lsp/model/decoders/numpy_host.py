@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.host import DecoderShape, Run
-from risk_lsp.model.window_runs import Threads, stop_if_unwanted
+from risk_lsp.model.cores import Threads, stop_if_unwanted
+from risk_lsp.model.host import WINDOWS_AT_ONCE, DecoderShape, Run
 
 _QUERIES_AT_ONCE = 64  # of the square of causal attention, little more than the needed half is computed
 _ROWS_AT_ONCE = 256  # of the feed-forward layer, whose many columns then stay in the cache
@@ -210,6 +210,7 @@ class NumpyHost:
     device = "cpu"
     dtype = "float32"
     can_go_on = True  # behind any tokens that were run before
+    windows_at_once = WINDOWS_AT_ONCE
 
     def __init__(
         self, shape: DecoderShape, weights: Mapping[str, Floats], name: str, top_layer: int | None, threads: int | None

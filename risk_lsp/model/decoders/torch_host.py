@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from risk_lsp.errors import ModelError
+from risk_lsp.model.cores import free_cores, stop_if_unwanted
 from risk_lsp.model.decoders.torch_attention import BehindPasts, GrowingRows, TorchPast, WholeTexts
 from risk_lsp.model.decoders.torch_block import Attention, TorchBlock, TorchHead, rms_norm, rotations
 from risk_lsp.model.decoders.torch_weights import (
@@ -26,9 +27,8 @@ from risk_lsp.model.decoders.torch_weights import (
     product_type,
     torch_device,
 )
-from risk_lsp.model.host import DecoderShape, Run
+from risk_lsp.model.host import WINDOWS_AT_ONCE, DecoderShape, Run
 from risk_lsp.model.sources import Adapter, ModelFolder
-from risk_lsp.model.window_runs import free_cores, stop_if_unwanted
 
 _TOKENS_AT_ONCE = 1024  # of a batch: what they give each other still fits in the cache
 _ROUNDED_TO = 32  # so that few shapes of products occur, for each of which kernels are made
@@ -56,6 +56,8 @@ class TorchHost:
         self._products = product_type(dtype, device)
         self.device = str(device)
         self.dtype = str(dtype).removeprefix("torch.")
+        # All cores work on one window together.
+        self.windows_at_once = 1 if device.type == "cpu" else WINDOWS_AT_ONCE
         self.layer_count = shape.layers
         self.top_layer = shape.layers if top_layer is None else top_layer
         if not 0 <= self.top_layer <= shape.layers:

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from transformers.cache_utils import DynamicCache, DynamicLayer
 
 from risk_lsp.errors import ModelError, first_line
+from risk_lsp.model.cores import stop_if_unwanted
 from risk_lsp.model.decoders.torch_weights import number_type, torch_device
-from risk_lsp.model.host import Run
+from risk_lsp.model.host import WINDOWS_AT_ONCE, Run
 from risk_lsp.model.sources import ModelFolder
-from risk_lsp.model.window_runs import stop_if_unwanted
 
 _DEFAULT_CONTEXT = 2048
 
@@ -157,6 +157,8 @@ class _TapsFilled(Exception):
 
 class TransformersHost:
     """The loaded model. Not for use from two threads at once."""
+
+    windows_at_once = WINDOWS_AT_ONCE
 
     def __init__(self, model: Any, layer_count: int, device: torch.device) -> None:
         text_config = model.config.get_text_config()

@@ -26,9 +26,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError, first_line
-from risk_lsp.model.host import Run
+from risk_lsp.model.cores import stop_if_unwanted
+from risk_lsp.model.host import WINDOWS_AT_ONCE, Run
 from risk_lsp.model.sources import ModelFolder, ParsedTensor, hash_weights, parse_tensors
-from risk_lsp.model.window_runs import stop_if_unwanted
 from risk_lsp.settings import is_this_machine
 
 KEY_VARIABLE = "RISK_LSP_VLLM_KEY"
@@ -90,6 +90,7 @@ class VllmHost:
 
     has_head = False
     can_go_on = False
+    windows_at_once = WINDOWS_AT_ONCE
     device = "vllm"
 
     def __init__(self, address: VllmAddress, model: ModelFolder, layers: Sequence[int]) -> None:
