@@ -73,7 +73,11 @@ export function realModelChecks(window, folders, root) {
       await window.openFile('mean.py');
       await window.page.keyboard.press('Control+End');
       await window.page.keyboard.type(' / ');
-      await until('ghost text', async () => (await window.besideGhost()) !== '');
+      await until('ghost text', async () => {
+        await window.command('Trigger Inline Suggestion'); // what was asked while the model was loaded got nothing
+        await window.page.waitForTimeout(2_000);
+        return (await window.besideGhost()) !== '';
+      });
       await window.screenshot('writing-light', { clip: { ...EDITOR, height: 110 } });
       await window.page.keyboard.press('Tab');
       await until('the text', async () => (await window.ghostText()) === '');
