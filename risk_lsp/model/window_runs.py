@@ -88,11 +88,14 @@ class WindowReading:
         self._begun: Resumable | None = None  # of window _missing[0], where it is read in steps
         self._goes_on = (statistics or max(layers, default=0) > 0) and bool(getattr(host, "can_go_on", False))
         self._at_once = host.windows_at_once
+        self._is_edited = False  # window `first`: most of it is known from an earlier version
         for index in self._missing if self._is_edit else ():
             tokens, keep = windows[index]
             before = memory.similar(tokens, layers, statistics=statistics)
             if before is not None:
                 self.rows[index], self.outdated[index] = before.first_rows(tokens, keep), before.last_rows(tokens)
+                known = sum(len(rows.values) for rows in (self.rows[index], self.outdated[index]) if rows is not None)
+                self._is_edited |= index == first and known > (len(tokens) - keep) / 2
 
     def is_read(self, index: int) -> bool:
         """Whether all rows of a window are known."""
@@ -185,11 +188,8 @@ class WindowReading:
         end = len(self._windows[index][0])
         if self._at_once > 1:
             return end
-        outdated = self.outdated[index]
-        if index == self._first and shared < self._until and outdated is not None:
-            behind = end - self._until
-            if _FEW_TOKENS < behind <= len(outdated.values):  # something is known of all that is left for later
-                end = self._until
+        if index == self._first and self._is_edited and shared < self._until < end - _FEW_TOKENS:
+            end = self._until
         return min(end, shared + _STEP)
 
     def _go_on(self, index: int, before: Resumable | None, shared: int, end: int, past: Past, run: Run) -> None:
