@@ -254,10 +254,7 @@ class Engine:
         given = self.model_text(text, language_id)
         encoding = self.model.encode(given.text)
         place = given.span_in_text(Span(at, at)).start
-        line_end = given.text.find("\n", place) + 1 or len(given.text)
-        # A line is read with the one behind it, which the cursor often went on to.
-        next_end = given.text.find("\n", line_end) + 1 or len(given.text)
-        token, behind = encoding.tokens_at([place, next_end]).tolist()
+        token, behind = encoding.tokens_at([place, given.text.find("\n", place) + 1 or len(given.text)]).tolist()
         known = self.model.recall(
             encoding,
             self.manifest.layers,

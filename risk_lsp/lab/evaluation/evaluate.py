@@ -52,6 +52,7 @@ from risk_lsp.lab.training.fit_probe import Recipe
 from risk_lsp.lab.training.labelled_programs import NATURAL, WRITTEN, ProbeData, read_ids, read_probe_data
 from risk_lsp.lab.training.probe_fit_command import recipe_of
 from risk_lsp.lab.training.training_documents import split_of
+from risk_lsp.probe.manifest import BUILT_IN, bundle_path
 from risk_lsp.risk.engine import Engine
 
 _QUICK_RESAMPLES = 20
@@ -74,9 +75,13 @@ def evaluate(args: argparse.Namespace, messages: TextIO) -> None:
     pool = ThisProcess() if args.ray is None else RayCluster(args.ray, cpus=args.threads or 1)
     bench = Bench(data, args.bugs, args.texts, args.cache, resamples, pool)
     tables = not (args.no_rival and "five_folds" in found)
-    for number, bundle in enumerate(args.bundle or [None]):
+    for number, bundle in enumerate(args.bundle or [BUILT_IN]):
         engine = Engine.load(
-            bundle, device=args.device, dtype=args.dtype, threads=args.threads, whole_model=not args.no_rival
+            bundle_path(bundle),
+            device=args.device,
+            dtype=args.dtype,
+            threads=args.threads,
+            whole_model=not args.no_rival,
         )
         recipe = partial(_recipe, engine, args)
         for part in args.parts:
@@ -306,7 +311,7 @@ def _weigh_records(judged: HeldOutScores, level: Level, technique: str) -> tuple
 def _command(args: argparse.Namespace) -> str:
     """The command without the places of this machine's files."""
     parts = [f"--per-group {args.per_group}", f"--resamples {args.resamples}", f"--parts {','.join(args.parts)}"]
-    parts += [f"--bundle {bundle.name}" for bundle in args.bundle or []]
+    parts += [f"--bundle {Path(bundle).name}" for bundle in args.bundle or []]
     parts += [f"--texts {args.texts}"]
     parts += ["--bugs ..."] if args.bugs else []
     parts += [f"--members {args.members}"] if args.members else []

@@ -20,7 +20,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder for evaluation.md, evaluation.json and images/")
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
     parser.add_argument(
-        "--bundle", type=Path, metavar="PATH", action="append", help="each has a column (default: the built-in one)"
+        "--bundle", metavar="PATH", action="append", help="each has a column (default: the built-in one)"
     )
     parser.add_argument(
         "--parts",
@@ -92,7 +92,7 @@ def run_evaluate(args: argparse.Namespace) -> int:
 def add_personal_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of `risk-lsp evaluate personal`."""
     parser.add_argument("--data", type=Path, required=True, help=DATA_HELP)
-    parser.add_argument("--bundle", type=Path, help="the bundle (default: the built-in one)")
+    parser.add_argument("--bundle", metavar="PATH", help="the bundle (default: the built-in one)")
     parser.add_argument(
         "--choose-on",
         nargs="*",
@@ -112,11 +112,11 @@ def run_personal(args: argparse.Namespace) -> int:
     from risk_lsp.lab.evaluation.as_met.personal_simulation import chosen_prior, read_by_source, report
     from risk_lsp.lab.training.labelled_programs import read_probe_data
     from risk_lsp.personal.level_update import LevelPrior
-    from risk_lsp.probe.manifest import default_bundle_path
+    from risk_lsp.probe.manifest import BUILT_IN, bundle_path
     from risk_lsp.risk.engine import Engine
 
     data = read_probe_data(args.data, args.per_group).of("test")
-    sources = read_by_source(Engine.load(args.bundle or default_bundle_path(), threads=args.threads), data)
+    sources = read_by_source(Engine.load(bundle_path(args.bundle or BUILT_IN), threads=args.threads), data)
     unknown = sorted(set(args.choose_on) - set(sources))
     if unknown or set(args.choose_on) == set(sources):
         raise BadInput(

@@ -93,9 +93,9 @@ def test_problems_that_ask_in_words_show_the_tests(tmp_path: Path) -> None:
 
 
 def test_a_pickle_that_names_code_is_refused(tmp_path: Path) -> None:
-    hidden = base64.b64encode(zlib.compress(pickle.dumps(print))).decode()
+    hidden = base64.b64encode(zlib.compress(pickle.dumps(len))).decode()
 
-    with pytest.raises(BadInput, match=r"problems.jsonl:1: its tests cannot be read: .* it names builtins.print"):
+    with pytest.raises(BadInput, match=r"problems.jsonl:1: its tests cannot be read: .* it names builtins.len"):
         read(tmp_path, {**STDIO, "private_test_cases": hidden})
 
 
