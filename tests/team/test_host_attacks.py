@@ -308,9 +308,11 @@ def test_more_requests_than_may_wait_are_429_with_a_time_to_come_back(strict_hos
 
 def test_too_many_requests_in_a_minute_are_429_for_their_sender_alone(strict_host: RunningHost) -> None:
     with strict_host.client("ben") as greedy, strict_host.client("anna") as modest:
-        answers = [greedy.post("/v1/score", content=b"{}") for _ in range(30)]
-        assert answers[-1].status_code == 429
-        assert int(answers[-1].headers["retry-after"]) >= 1
+        refused = [
+            each for each in (greedy.post("/v1/score", content=b"{}") for _ in range(30)) if each.status_code == 429
+        ]
+        assert refused
+        assert int(refused[0].headers["retry-after"]) >= 1
         assert modest.post("/v1/score", json=whole(PROGRAM, 1, "modest")).status_code == 200
 
 
