@@ -37,11 +37,12 @@ from numpy.typing import NDArray
 from benchmarks.bench.__main__ import machine
 from benchmarks.bench.figures import Figure, markdown, seconds_of, timed
 from benchmarks.bench.programs import program
-from risk_lsp.model.code_model import CodeModel, plan_windows
+from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.cores import available_cores
 from risk_lsp.model.host import DecoderShape, decoder_shape
 from risk_lsp.model.sources import locate_model
 from risk_lsp.model.store import ModelStore
+from risk_lsp.model.window_runs import plan_windows
 from risk_lsp.probe.manifest import default_bundle_path
 
 _TOKENS = 2000

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from risk_lsp.model.code_model import Activations, CodeModel, plan_windows
+from risk_lsp.model.code_model import Activations, CodeModel
 from risk_lsp.model.host import Decoding
 from risk_lsp.model.tokenizer import Encoding, TextTokenizer
 from risk_lsp.model.window_memory import Past
-from risk_lsp.model.window_runs import ResumableHost
+from risk_lsp.model.window_runs import ResumableHost, plan_windows
 from risk_lsp.text.structure import statement_starts
 
 # The special tokens of a text rearranged as prefix, suffix, middle, as families of models name them.

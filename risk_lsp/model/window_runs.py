@@ -1,4 +1,4 @@
-"""Reads the windows of a text, with a memory of those of its earlier versions.
+"""Cuts a text into windows, and reads these with a memory of those of its earlier versions.
 
 The rows of a known window are recalled. Only the tokens behind the unchanged beginning of an edited window are run.
 Reading ends between two windows once nobody waits for the result.
@@ -6,9 +6,11 @@ Reading ends between two windows once nobody waits for the result.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,75 @@ from numpy.typing import NDArray
 from risk_lsp.model.cores import stop_if_unwanted
 from risk_lsp.model.host import Decoding, Host, Run
 from risk_lsp.model.window_memory import KnownWindow, Past, Resumable, WindowMemory, WindowRows, round_to_half
+
+_LOOKED_AT = 12  # tokens from a boundary on that decide whether a text is cut there
+
+
+class Window(NamedTuple):
+    """Run the tokens [start, end) and keep the rows of [keep, end); indices into the whole text's tokens."""
+
+    start: int
+    keep: int
+    end: int
+
+
+class Shares(NamedTuple):
+    """How windows divide the context, in shares of it: left context from least to most, kept tokens from least to most.
+
+    Less left context makes an edit of a long text cheaper.
+    """
+
+    left_least: float = 1 / 4
+    left_most: float = 3 / 8
+    kept_least: float = 1 / 4
+    kept_most: float = 5 / 8
+
+
+def plan_windows(
+    token_ids: NDArray[Any], context: int, boundaries: Sequence[int] = (), shares: Shares | None = None
+) -> list[Window]:
+    """Windows of at most `context` tokens that keep every token exactly once, in order.
+
+    Every kept token has at least `left_least` of the context to its left within its window, wherever the text has that
+    many. `boundaries` are the sorted token indices at which statements start: windows keep from one of them, and start
+    at one of them, where that leaves enough to keep and enough left context.
+
+    Where a text is cut depends on what stands there (content-defined chunking), not on how far from its beginning that
+    is: an edit moves the cuts near it, and the windows further down hold what they held before.
+    """
+    count = len(token_ids)
+    if context < 1:
+        raise ValueError(f"cannot plan windows for {count} tokens in a context of {context}")
+    if count == 0:
+        return []
+    if count <= context:
+        return [Window(0, 0, count)]
+    left_least, left_most, kept_least, kept_most = (int(context * share) for share in shares or Shares())
+    kept_least, kept_most = max(1, kept_least), max(1, kept_most)
+    windows = [Window(0, 0, _cut(token_ids, max(1, context // 2), context, boundaries))]
+    while (keep := windows[-1].end) < count:
+        end = count if count - keep <= kept_most else _cut(token_ids, keep + kept_least, keep + kept_most, boundaries)
+        # The first boundary that leaves enough left context, else as much of that as there may be.
+        start = max(0, keep - left_most)
+        index = bisect_left(boundaries, start)
+        if index < len(boundaries) and boundaries[index] <= keep - left_least:
+            start = boundaries[index]
+        windows.append(Window(start, keep, end))
+    return windows
+
+
+def _cut(token_ids: NDArray[Any], first: int, last: int, boundaries: Sequence[int]) -> int:
+    """The boundary in [first, last] whose text has the lowest checksum; `last` where there is none."""
+    near = boundaries[bisect_left(boundaries, first) : bisect_right(boundaries, last)]
+    return min(
+        near,
+        key=lambda place: (
+            crc32(np.ascontiguousarray(token_ids[place : place + _LOOKED_AT], dtype="<i4").tobytes()),
+            place,
+        ),
+        default=last,
+    )
+
 
 _STEP = 256  # tokens of a window that takes long
 _FEW_TOKENS = 64  # which are not worth a step of their own
@@ -83,13 +154,13 @@ class WindowReading:
         self.outdated: list[WindowRows | None] = [None] * len(windows)
         self._missing = [index for index, rows in enumerate(self.rows) if rows is None]
         self._missing.sort(key=lambda index: abs(index - first))
-        self._is_edit = len(self._missing) <= _FEW
-        # Without a block to run, there is nothing to go on from.
+        self._are_few = len(self._missing) <= _FEW
         self._begun: Resumable | None = None  # of window _missing[0], where it is read in steps
+        # Without a block to run, there is nothing to go on from.
         self._goes_on = (statistics or max(layers, default=0) > 0) and bool(getattr(host, "can_go_on", False))
         self._at_once = host.windows_at_once
         self._is_edited = False  # window `first`: most of it is known from an earlier version
-        for index in self._missing if self._is_edit else ():
+        for index in self._missing if self._are_few else ():
             tokens, keep = windows[index]
             before = memory.similar(tokens, layers, statistics=statistics)
             if before is not None:
@@ -167,7 +238,7 @@ class WindowReading:
 
     def _is_resumed(self, index: int) -> bool:
         """Whether keys and values of a window are kept: those of few windows, and of the one that is edited next."""
-        return self._goes_on and (self._is_edit or (self._at_once == 1 and index == self._first))
+        return self._goes_on and (self._are_few or (self._at_once == 1 and index == self._first))
 
     def _find_past(self, index: int) -> tuple[Resumable | None, int]:
         """What shares the most first tokens with a window, and how many of these need no run."""

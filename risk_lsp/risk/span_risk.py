@@ -80,7 +80,10 @@ WORKER_COMMAND = (sys.executable, "-m", "risk_lsp.risk.engine_worker")
 
 @dataclass(frozen=True)
 class PartialRisk:
-    """`risks` hold for spans within one of `known`, which are in order and apart; elsewhere they know of no token."""
+    """`risks` hold for spans within one of `known`, which are in order and apart.
+
+    Elsewhere they know of no token, or what was known before an edit.
+    """
 
     risks: SpanRisk
     known: tuple[Span, ...]

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from risk_lsp.errors import ModelError
-from risk_lsp.model.code_model import CodeModel, plan_windows
+from risk_lsp.model.code_model import CodeModel
 from risk_lsp.model.decoders.transformers_host import TransformersHost, token_statistics
 from risk_lsp.model.host import Run
 from risk_lsp.model.tokenizer import Encoding
+from risk_lsp.model.window_runs import plan_windows
 
 ModelFolder = Callable[..., Path]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from risk_lsp.model.code_model import Window, plan_windows
+from risk_lsp.model.window_runs import Window, plan_windows
 
 Case = tuple[NDArray[np.int32], int, list[int]]
 
