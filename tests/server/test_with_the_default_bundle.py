@@ -70,6 +70,22 @@ async def test_in_a_long_program_lines_near_the_last_edit_are_shown_before_all_a
     assert len(published) > 1
 
 
+async def test_where_torch_runs_the_model_an_edited_line_is_shown_before_the_rest_of_its_surroundings(
+    client: LspClient,
+) -> None:
+    options = {"threshold": 0.0, "maxDiagnostics": 1000, "dtype": "float16"}
+    await client.initialize("emacs30-eglot", initializationOptions=options)
+    client.open(URI, TEXT * 40)
+    await client.request("riskLsp/lines", {"uri": URI})
+    place = {"line": 7 * 20 + 5, "character": 21}  # behind `best = number`
+    client.change(URI, 2, {"range": {"start": place, "end": place}, "text": " - 1"})
+    first = {each["range"]["start"]["line"]: each["data"]["probability"] for each in await client.diagnostics(URI, 2)}
+    whole = (await client.request("riskLsp/lines", {"uri": URI}))["lines"]
+    versions = [each["version"] for each in client.all_of("textDocument/publishDiagnostics")]
+    assert versions.count(2) > 1
+    assert first[place["line"]] == pytest.approx(whole[place["line"]], abs=0.02)
+
+
 def _peak_megabytes(process: int) -> float:
     status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) / 1000 for line in status.splitlines() if line.startswith("VmHWM"))
