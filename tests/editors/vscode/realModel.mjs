@@ -90,8 +90,15 @@ export function realModelChecks(window, folders, root) {
       await until('the settings', () => settingsAreChanged(folders));
       await window.openFile('vowels.py');
       await window.goToLine(1);
-      await window.codeAction('Write the body');
-      await until('the finished text', async () => (await window.previewRows())[0]?.text.includes('Tab accepts'), 120_000);
+      let askedAt = 0;
+      await until('the finished text', async () => {
+        const [header] = await window.previewRows();
+        if (header === undefined && Date.now() - askedAt > 30_000) { // what was asked while a model left its place got nothing
+          askedAt = Date.now();
+          await window.codeAction('Write the body');
+        }
+        return header?.text.includes('Tab accepts');
+      });
       await window.screenshot('body-light', { clip: { ...EDITOR, width: 1_000, height: 110 } });
       await window.page.keyboard.press('Escape');
       await until('it to go', async () => (await window.previewRows()).length === 0);
