@@ -53,7 +53,7 @@ class Activations:
 
     @property
     def is_certain(self) -> NDArray[np.bool_]:
-        """bool[n]: on."""
+        """bool[n]: all are."""
         return np.ones(len(self.encoding), dtype=np.bool_)
 
     def rows(self, tokens: slice) -> Activations:

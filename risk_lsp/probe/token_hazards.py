@@ -342,7 +342,7 @@ def read_tokens(
         for index, result in zip(group, results, strict=True):
             found[index] = result
             if memory is not None and keys[index] is not None:
-                memory.remember_made(keys[index], result, result.size + len(parts[index]))
+                memory.remember_made(keys[index], result, result.size + parts[index].end - parts[index].start)
     readings = [each for each in found if each is not None]
     means = np.stack([each.sums for each in readings]).sum(axis=0, dtype=np.float64) / max(1, len(encoding))
     novelty = novelty_of(novelty_distance(means[None].astype(np.float32)), manifest.novelty)
