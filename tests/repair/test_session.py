@@ -230,9 +230,13 @@ SLEEPY = SUM.replace(EXAMPLE, f"    >>> import os\n    >>> _ = os.system('sleep 
 
 @dataclass(frozen=True)
 class MortalTests(TestPlan):
-    """Tests whose sandbox is killed, with all that is in it, once a program sleeps that is run in one stage."""
+    """Tests whose sandbox is killed, with all that is in it, once a program sleeps that is run in one stage.
+
+    What ran before, such as a host that other tests share, is spared.
+    """
 
     stage: str = ""
+    spared: set[int] = field(default_factory=descendants)
     runs: list[str] = field(default_factory=list)
     killers: list[Thread] = field(default_factory=list)
     killed: list[int] = field(default_factory=list)
@@ -258,7 +262,7 @@ class MortalTests(TestPlan):
         end = time.monotonic() + 60
         while time.monotonic() < end and not any(map(sleeps, descendants())):
             time.sleep(0.01)
-        for process in descendants():
+        for process in descendants() - self.spared:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
                 self.killed.append(process)
