@@ -70,12 +70,12 @@ class KnownWindow:
 
     def first_rows(self, token_ids: NDArray[np.int64], keep: int) -> WindowRows | None:
         """Rows of the tokens from `keep` on of another window, as far as both have the same tokens up to there."""
-        end = equal_first(self.token_ids, token_ids)
+        end = _equal_first(self.token_ids, token_ids)
         return self.rows.some(slice(keep - self.keep, end - self.keep)) if self.keep <= keep < end else None
 
     def last_rows(self, token_ids: NDArray[np.int64]) -> WindowRows | None:
         """Rows of as many last tokens as another window ends with, whatever stands before them there."""
-        count = min(len(self.rows.values), equal_first(self.token_ids[::-1], token_ids[::-1]))
+        count = min(len(self.rows.values), _equal_first(self.token_ids[::-1], token_ids[::-1]))
         return self.rows.some(slice(len(self.rows.values) - count, None)) if count else None
 
 
@@ -96,7 +96,7 @@ class Resumable:
         return self.past.size + self.rows.size + (0 if self.final is None else int(self.final.nbytes))
 
 
-def equal_first(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
+def _equal_first(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
     """How many tokens both begin with."""
     length = min(len(first), len(second))
     differ = np.flatnonzero(first[:length] != second[:length])
@@ -144,8 +144,8 @@ class WindowMemory:
         most, found = 0, None
         for window in self._windows.values():
             if window.layers == layers and (window.rows.entropies is not None) == statistics:
-                last = equal_first(window.token_ids[::-1], token_ids[::-1])
-                shared = equal_first(window.token_ids, token_ids) + last
+                last = _equal_first(window.token_ids[::-1], token_ids[::-1])
+                shared = _equal_first(window.token_ids, token_ids) + last
                 most, found = (shared, window) if shared > most else (most, found)
         return found
 
@@ -154,7 +154,7 @@ class WindowMemory:
     ) -> tuple[Resumable, int] | None:
         """The window that shares the most first tokens with this one, and how many; None if none shares any."""
         found = [
-            (window, equal_first(window.token_ids, token_ids))
+            (window, _equal_first(window.token_ids, token_ids))
             for window in self._resumable
             if window.keep == keep and window.layers == layers and (window.final is not None) == statistics
         ]
