@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeAlias
@@ -72,6 +73,7 @@ class _Watch:
     """What is known and planned for one open document."""
 
     due: float = 0.0
+    patience: float = 0.0  # seconds that an edit waits at least
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     scoring: asyncio.Task[Outcome] | None = None
@@ -141,7 +143,7 @@ class Analyzer:
         watch.crashes = 0
         if watch.scoring is not None:
             watch.scoring.cancel()  # of an older text: nobody wants its risks any more
-        self._start(uri, watch, asyncio.get_running_loop().time() + quiet)
+        self._start(uri, watch, asyncio.get_running_loop().time() + max(quiet, watch.patience))
         self._settle_waiting(watch)
 
     def rescore_all(self, forgive: bool = False) -> None:
@@ -158,6 +160,18 @@ class Analyzer:
             if watch.crashes < _CRASHES_ALLOWED:
                 watch.scored = watch.outcome = None
                 self._start(document.uri, watch, 0.0)
+
+    @contextmanager
+    def expecting(self, uri: str, seconds: float) -> Iterator[None]:
+        """Let an edit wait that long meanwhile: it may bring a text whose risks are known, for `adopt` to take."""
+        watch = self._watches.setdefault(uri, _Watch())
+        watch.patience = seconds
+        try:
+            yield
+        finally:
+            watch.patience = 0.0
+            watch.due = min(watch.due, asyncio.get_running_loop().time())
+            watch.wake.set()
 
     def adopt(self, document: Document, risks: SpanRisk, known: tuple[Span, ...] | None) -> None:
         """Take risks of the newest text that nobody has to compute any more; of a part of it, until all are known."""

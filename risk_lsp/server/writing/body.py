@@ -207,14 +207,15 @@ async def _offer(session: Session, part: Part, suggestion: Suggestion, progress:
         )
     else:
         change = types.WorkspaceEdit({part.uri: [edit]})
-    answer = await session.messenger.ask(
-        types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(change, "Write the body")
-    )
-    if answer is None or not answer.applied:
-        return "discarded", words
-    ends = time.monotonic() + _SECONDS_TO_HEAR
-    # VS Code answers, and then tells of the edit.
-    while state.documents.is_newest(document) and time.monotonic() < ends:
-        await asyncio.sleep(0.005)
-    accept(session, part.uri, suggestion)
+    with state.analyzer.expecting(document.uri, _SECONDS_TO_HEAR):
+        answer = await session.messenger.ask(
+            types.WORKSPACE_APPLY_EDIT, types.ApplyWorkspaceEditParams(change, "Write the body")
+        )
+        if answer is None or not answer.applied:
+            return "discarded", words
+        ends = time.monotonic() + _SECONDS_TO_HEAR
+        # VS Code answers, and then tells of the edit.
+        while state.documents.is_newest(document) and time.monotonic() < ends:
+            await asyncio.sleep(0.005)
+        accept(session, part.uri, suggestion)
     return "applied", words

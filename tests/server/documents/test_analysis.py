@@ -98,6 +98,25 @@ async def test_edits_in_quick_succession_are_scored_once_as_they_are_in_the_end(
     assert desk.scored == desk.published == [30]
 
 
+async def test_an_edit_that_brings_a_text_with_known_risks_is_not_scored(desk: Desk) -> None:
+    desk.open()
+    with desk.analyzer.expecting(URI, 10):
+        brought = desk.edit(2)
+        await asyncio.sleep(0.02)
+        desk.analyzer.adopt(brought, by_rule(brought.text), None)
+    await asyncio.sleep(0.02)
+
+    assert (desk.scored, desk.published) == ([], [2])
+
+
+async def test_an_edit_is_scored_once_nobody_expects_a_text_with_known_risks_any_more(desk: Desk) -> None:
+    desk.open()
+    with desk.analyzer.expecting(URI, 10):
+        typed = desk.edit(2)
+
+    assert isinstance(await asyncio.wait_for(desk.analyzer.in_its_time(typed), 5), Analysis)
+
+
 async def test_a_result_for_an_old_version_is_dropped(desk: Desk) -> None:
     desk.gate.clear()
     first = desk.open()
