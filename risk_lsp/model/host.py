@@ -137,7 +137,7 @@ def load_host(
             raise ModelError(f"{folder.name} takes no adapter", f"use a model of the kind {', '.join(_FAMILIES)}")
         if folder.gguf is not None:
             raise ModelError(f"the settings of {folder.path} do not fit each other", "download or convert it again")
-        from risk_lsp.model.decoders.transformers_host import load_transformers_host
+        from risk_lsp.model.decoders.transformers_loading import load_transformers_host
     except ModuleNotFoundError as error:
         raise needs_extra(folder.name, error) from error
     return load_transformers_host(folder, device=device, dtype=dtype, top_layer=top_layer, threads=threads)

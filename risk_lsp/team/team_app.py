@@ -5,30 +5,20 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from risk_lsp import __version__
-from risk_lsp.errors import BadInput, RiskError, WorkerError, log_failure
-from risk_lsp.team.admission import (
-    METRICS,
-    PERSON,
-    Allowance,
-    Holder,
-    KeyRing,
-    LeftOut,
-    PersonLimits,
-    Ride,
-    TooMuch,
-    Turns,
-)
+from risk_lsp.errors import BadInput, RiskError, log_failure
+from risk_lsp.team.admission import METRICS, PERSON, Allowance, Holder, KeyRing, PersonLimits, TooMuch, Turns
+from risk_lsp.team.host_figures import Figures
 from risk_lsp.team.host_requests import (
     OtherVersion,
     PersonTexts,
@@ -36,14 +26,11 @@ from risk_lsp.team.host_requests import (
     parse_question,
     parse_score,
 )
-from risk_lsp.team.team_worker import answers_in
-from risk_lsp.worker.messages import Message, PartCallback, ScoredArrays, pack
-from risk_lsp.worker.supervisor import Supervisor, WorkerState
+from risk_lsp.team.shared_model import SharedModel
+from risk_lsp.worker.messages import Message, ScoredArrays, pack
+from risk_lsp.worker.supervisor import Supervisor
 
 ANSWER_TYPE = "application/vnd.risk-lsp.frame"
-_FIRST_SHARE = 0.3  # seconds that a score has before it may have to wait for others
-_MOST_RIDERS = 15  # others whose texts are looked at for one shared run
-_GPU_BATCH_TOKENS = 2048
 _SUPERSEDED = ("a newer version of this document came meanwhile", "its answer is the one to wait for")
 _GONE = 499  # nobody reads it: the client has closed the connection
 
@@ -55,27 +42,11 @@ class _Refusal(Exception):
         self.status, self.message, self.hint, self.headers = status, message, hint, headers or {}
 
 
-class Figures:
-    """What the host counts. No figure names a person, so that whoever reads them sees nobody at work."""
-
-    def __init__(self, turns: Turns) -> None:
-        self.registry = CollectorRegistry()
-        new: dict[str, Any] = {"namespace": "risk_lsp_host", "registry": self.registry}
-        self.requests = Counter("requests", "Requests by path and status.", ["path", "status"], **new)
-        self.seconds = Histogram("request_seconds", "From a whole request to its answer.", ["path"], **new)
-        self.model_seconds = Counter("model_seconds", "Seconds that the model was in use.", **new)
-        self.tokens = Counter("tokens", "Tokens of the texts that were scored.", **new)
-        self.shared = Counter("shared_scores", "Scores whose texts shared runs of the model with others.", **new)
-        self.restarts = Counter("worker_restarts", "How often the model's process had to be started again.", **new)
-        Gauge("waiting", "Requests that wait for the model.", **new).set_function(lambda: turns.waiting)
-
-
 class TeamHost:
     """Answers the requests of several people with one model. Texts are kept in memory alone, each person's apart.
 
     `writes`: whether the model may be asked to write. `request_seconds`: that a request's body may take to arrive.
-    `batch_tokens`: how many tokens texts of several people may have the model run together, 0 if each text is to be
-    read by itself; None leaves that to the model's device.
+    `batch_tokens`: as in SharedModel.
     """
 
     def __init__(
@@ -93,14 +64,12 @@ class TeamHost:
         self._limits = limits
         self._writes = writes
         self._request_seconds = request_seconds
-        self._batch_tokens = batch_tokens
         self._turns = Turns(limits)
         self._figures = Figures(self._turns)
+        self._shared = SharedModel(supervisor, self._turns, self._figures, batch_tokens)
         self._texts: defaultdict[str, PersonTexts] = defaultdict(lambda: PersonTexts(limits))
         self._allowances: defaultdict[str, Allowance] = defaultdict(lambda: Allowance(limits))
         self._scoring: dict[tuple[str, str], asyncio.Task[ScoredArrays]] = {}
-        self._idle = asyncio.Event()
-        supervisor.on_change(self._follow_worker)
 
     def application(self) -> Starlette:
         """The ASGI application; its life is the worker's."""
@@ -165,7 +134,7 @@ class TeamHost:
         parts: asyncio.Queue[ScoredArrays] = asyncio.Queue()
 
         async def score() -> ScoredArrays:
-            scored = await self._ask(person, "score", parameters, parts.put_nowait)
+            scored = await self._shared.ask(person, "score", parameters, parts.put_nowait)
             tokens = len(scored.arrays["starts"])
             self._allowances[person].read(tokens)
             self._figures.tokens.inc(tokens)
@@ -181,19 +150,19 @@ class TeamHost:
         except BadInput as error:
             raise _Refusal(400, error.message, error.hint) from error
         parts: asyncio.Queue[ScoredArrays] = asyncio.Queue()
-        job = asyncio.ensure_future(self._ask(person, question, parameters, parts.put_nowait))
+        job = asyncio.ensure_future(self._shared.ask(person, question, parameters, parts.put_nowait))
         return await _respond(request, job, parts)
 
     async def _model(self, request: Request) -> Response:
         self._holder(request, PERSON)
-        if not self._is_ready():
+        if not self._shared.is_ready():
             raise _Refusal(503, "the host's model is loading", "ask again in a moment", {"Retry-After": "1"})
         limits = {"characters": self._limits.characters, "documents": self._limits.documents}
         about = {"description": self._supervisor.description, "limits": limits, "writes": self._writes}
         return JSONResponse({**about, "version": __version__})
 
     async def _health(self, _: Request) -> Response:
-        return JSONResponse({"state": self._supervisor.state.value}, 200 if self._is_ready() else 503)
+        return JSONResponse({"state": self._supervisor.state.value}, 200 if self._shared.is_ready() else 503)
 
     async def _metrics(self, request: Request) -> Response:
         self._holder(request, METRICS)
@@ -236,92 +205,6 @@ class TeamHost:
             raise _Refusal(408, late, "send it again") from error
         return bytes(body)
 
-    async def _ask(self, person: str, question: str, parameters: dict[str, Any], on_part: PartCallback) -> ScoredArrays:
-        """The worker's answer, when it is the person's turn.
-
-        A score that takes long lets people go first who had less time: it is broken off, and asked again in its next
-        turn. The worker remembers the windows that it has read by then. Each turn is twice as long as the one before
-        it, so that something is read in the end on any machine. Scores that wait, too, ride along where that is asked
-        for; a run that they share is short, and not broken off.
-        """
-        share = _FIRST_SHARE if question == "score" else None
-        wish = parameters if question == "score" and self._tokens_of_batch() else None
-        while True:
-            async with self._turns.turn(person, wish) as ride:
-                if not ride.drives:
-                    try:
-                        scored: ScoredArrays = await ride.outcome
-                    except LeftOut as left:
-                        wish = wish if left.may_ride else None
-                        continue
-                    return scored
-                began = time.monotonic()
-                riders = [] if wish is None else self._turns.take_along(ride, _MOST_RIDERS)
-                job = asyncio.ensure_future(
-                    self._drive(ride, riders, on_part)
-                    if riders
-                    else self._supervisor.ask(question, parameters, on_part)
-                )
-                try:
-                    while not (await asyncio.wait({job}, timeout=share))[0]:
-                        if not _is_awaited(riders) and self._turns.is_due(person, time.monotonic() - began):
-                            break
-                    else:
-                        return job.result()
-                except LeftOut:
-                    pass
-                finally:
-                    if not job.done() and _is_awaited(riders):  # by them alone: this request is given up
-                        job.add_done_callback(lambda done: done.cancelled() or done.exception())
-                        await asyncio.wait({job})
-                    elif not job.done():
-                        job.cancel()
-                        await self._idle.wait()
-                    self._figures.model_seconds.inc(time.monotonic() - began)
-            wish = None  # the text is long, or a run that it shared failed
-            share = None if share is None else 2 * share
-
-    async def _drive(self, driver: Ride, riders: Sequence[Ride], on_part: PartCallback) -> ScoredArrays:
-        """The driver's answer, from runs that those share who ride along; they get theirs.
-
-        Raises LeftOut if the model's process fails: each text is then to be read by itself.
-        """
-        most, every = self._tokens_of_batch(), (driver, *riders)
-
-        def follow(part: ScoredArrays) -> None:
-            if "left" not in part.header:
-                on_part(part)
-                return
-            tokens_left: dict[int, int] = dict(part.header["left"])
-            self._turns.split({each.person: 1.0 for index, each in enumerate(every) if index not in tokens_left})
-            for index, tokens in tokens_left.items():
-                if not every[index].outcome.done():
-                    every[index].outcome.set_exception(LeftOut(may_ride=tokens <= most))
-
-        parameters = {"asked": [each.wish for each in every], "most_tokens": most}
-        try:
-            scored = await self._supervisor.ask("scores", parameters, follow)
-        except WorkerError as error:
-            raise LeftOut(may_ride=False) from error
-        answers = answers_in(scored)
-        self._figures.shared.inc(scored.header["shared"])
-        self._turns.split({every[index].person: tokens + 1.0 for index, (tokens, _) in answers.items()})
-        for index, (_, answer) in answers.items():
-            outcome = every[index].outcome
-            if outcome.done():
-                continue
-            if isinstance(answer, RiskError):
-                outcome.set_exception(answer)
-            else:
-                outcome.set_result(answer)
-        return cast("ScoredArrays", driver.outcome.result())
-
-    def _tokens_of_batch(self) -> int:
-        """How many tokens a shared run may have; 0 if there is to be none."""
-        if self._batch_tokens is None:
-            return 0 if self._supervisor.description.get("device", "cpu") == "cpu" else _GPU_BATCH_TOKENS
-        return self._batch_tokens
-
     def _newest(
         self, person: str, document: str, work: Coroutine[Any, Any, ScoredArrays]
     ) -> asyncio.Task[ScoredArrays]:
@@ -338,21 +221,6 @@ class TeamHost:
 
         job.add_done_callback(forget)
         return job
-
-    def _is_ready(self) -> bool:
-        return self._supervisor.state in (WorkerState.READY, WorkerState.BUSY)
-
-    def _follow_worker(self, state: WorkerState, failure: WorkerError | None) -> None:
-        if state is WorkerState.RESTARTING:
-            self._figures.restarts.inc()
-        if state is WorkerState.BUSY:
-            self._idle.clear()
-        else:
-            self._idle.set()
-
-
-def _is_awaited(riders: Sequence[Ride]) -> bool:
-    return any(not each.outcome.done() for each in riders)
 
 
 async def _respond(request: Request, job: asyncio.Future[ScoredArrays], parts: asyncio.Queue[ScoredArrays]) -> Response:

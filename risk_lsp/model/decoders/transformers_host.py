@@ -1,4 +1,4 @@
-"""A causal transformers model as a stack of decoder blocks: safe loading, and runs that stop where the taps end.
+"""A causal transformers model as a stack of decoder blocks, with runs that stop where the taps end.
 
 Texts grow in it token by token, from a cache of keys and values.
 """
@@ -8,126 +8,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers.cache_utils import DynamicCache, DynamicLayer
 
-from risk_lsp.errors import ModelError, first_line
+from risk_lsp.errors import ModelError
 from risk_lsp.model.cores import stop_if_unwanted
-from risk_lsp.model.decoders.torch_weights import number_type, torch_device
+from risk_lsp.model.decoders.transformers_cache import (
+    GrowingRun,
+    RowsOfOneText,
+    TransformersDecoding,
+    TransformersPast,
+    can_be_gone_on_from,
+)
 from risk_lsp.model.host import WINDOWS_AT_ONCE, Run
-from risk_lsp.model.sources import ModelFolder
 
 _DEFAULT_CONTEXT = 2048
-
-# With these what is kept of a token depends on how long the text became.
-_ROTATIONS_BY_LENGTH = ("dynamic", "longrope")
-
-
-class TransformersPast:
-    """Keys and values of the first tokens of one text, in every block that ran."""
-
-    def __init__(self, config: Any) -> None:
-        self._config = config
-        self.cache = DynamicCache(config=config)
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return sum(each.nbytes for keys_values in self._kept_blocks() for each in keys_values)
-
-    @property
-    def length(self) -> int:
-        """Tokens."""
-        return int(self.cache.get_seq_length())
-
-    def first(self, tokens: int) -> TransformersPast:
-        """A copy for the first `tokens` tokens, which grows by itself."""
-        cut = TransformersPast(self._config)
-        for block, (keys, values) in enumerate(self._kept_blocks()):
-            cut.cache.update(keys[..., :tokens, :], values[..., :tokens, :], block)
-        return cut
-
-    def _kept_blocks(self) -> list[tuple[Any, Any]]:
-        """Keys and values [1, heads, tokens, width] of the blocks that ran, which are the first ones."""
-        return [(layer.keys, layer.values) for layer in self.cache.layers if layer.is_initialized]
-
-
-def can_be_gone_on_from(model: nn.Module) -> bool:
-    """Whether all blocks keep the keys and values of every token, as they were when it was run.
-
-    Sliding windows, states of recurrent blocks and rotations that follow the text's length cannot be cut back.
-    """
-    whole: Any = model.config
-    config = whole.get_text_config()
-    rotations = getattr(config, "rope_parameters", None) or {}
-    if getattr(model, "_is_stateful", False) or rotations.get("rope_type") in _ROTATIONS_BY_LENGTH:
-        return False
-    layers = DynamicCache(config=config).layers
-    return len(layers) > 0 and all(type(layer) is DynamicLayer for layer in layers)
-
-
-# From int64[rows, tokens] and a cache: output and residual streams [rows, tokens, width], and the cache behind them.
-GrowingRun: TypeAlias = "Callable[[NDArray[Any], Any], tuple[Tensor, dict[int, Tensor], Any]]"
-
-
-class TransformersDecoding:
-    """See Decoding in host.py. Rows that follow the same text run together; no text is padded."""
-
-    def __init__(
-        self, logits: Callable[[Tensor], Tensor], groups: Sequence[RowsOfOneText], layers: Sequence[int]
-    ) -> None:
-        self._logits_of = logits
-        self._layers = layers
-        self._places = [(group, 0) for group in groups]
-        self.runs: list[Run] = []
-        for group in groups if layers else ():
-            residuals = {layer: each[0].numpy() for layer, each in group.residuals.items()}
-            self.runs.append(Run(residuals, group.final[0]))
-        self._take(groups, np.arange(len(groups)))
-
-    def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
-        """Go on with `rows`, each with one more token."""
-        chosen = [self._places[row] for row in rows]
-        groups = list(dict.fromkeys(group for group, _ in chosen))
-        members = [[index for index, (group, _) in enumerate(chosen) if group is each] for each in groups]
-        for group, own in zip(groups, members, strict=True):
-            group.advance([chosen[index][1] for index in own], token_ids[own])
-        order = np.argsort([index for own in members for index in own])
-        together = [(group, place) for group, own in zip(groups, members, strict=True) for place in range(len(own))]
-        self._places = [together[index] for index in order]
-        self._take(groups, order)
-
-    def _take(self, groups: Sequence[RowsOfOneText], order: NDArray[np.int64]) -> None:
-        with torch.inference_mode():
-            final = torch.cat([group.final[:, -1] for group in groups])
-            self.logits = self._logits_of(final).cpu().numpy()[order]
-        self.residuals = {
-            layer: torch.cat([group.residuals[layer][:, -1] for group in groups]).numpy()[order]
-            for layer in self._layers
-        }
-
-
-class RowsOfOneText:
-    """Rows that follow one text: as many tokens in each. `final` and `residuals`: [rows, tokens, width], of the tokens
-    that were run last.
-    """
-
-    def __init__(self, run: GrowingRun, sequence: NDArray[Any], cache: Any = None) -> None:
-        self._run = run
-        self.final, self.residuals, self._cache = run(sequence[None], cache)
-
-    def advance(self, rows: Sequence[int], token_ids: NDArray[Any]) -> None:
-        """Go on with `rows`, each with one more token."""
-        with torch.inference_mode():
-            self._cache.reorder_cache(torch.tensor(rows, device=self.final.device))
-        self.final, self.residuals, self._cache = self._run(token_ids[:, None], self._cache)
-
-
 _LOGITS_PER_CHUNK = 1 << 20  # 4 MiB of float32
 
 
@@ -338,104 +237,3 @@ def _taps(blocks: nn.ModuleList, layers: Sequence[int], last: int | None) -> Ite
     finally:
         for handle in handles:
             handle.remove()
-
-
-def load_transformers_host(
-    folder: ModelFolder, *, device: str, dtype: str, top_layer: int | None, threads: int | None
-) -> TransformersHost:
-    """Load a checked model folder: native classes and safetensors only, nothing from the network.
-
-    With `top_layer` only the blocks below it are loaded, and no output head. Raises ModelError.
-    """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    place = torch_device(device)
-    kind = number_type(dtype, place)
-    config, layer_count = _load_config(folder)
-    if top_layer is not None:
-        _keep_blocks(config.get_text_config(), layer_count, top_layer, folder.name)
-    model_class = _model_class(config, folder.name, whole=top_layer is None)
-    with _quiet():
-        try:
-            model, loading = model_class.from_pretrained(
-                folder.path,
-                config=config,
-                dtype=kind,
-                # Named here so that a config cannot ask for an attention kernel from the hub.
-                attn_implementation="sdpa" if model_class._supports_sdpa else "eager",
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-            )
-        except Exception as error:  # transformers and safetensors raise many types for a damaged folder
-            raise ModelError(
-                f"the model {folder.name} cannot be loaded: {first_line(error)}", "check or download its files again"
-            ) from error
-    if missing := sorted(loading["missing_keys"]):
-        # transformers would fill these with random numbers and a warning.
-        raise ModelError(
-            f"the weights of {folder.name} lack {len(missing)} tensors, such as {missing[0]}",
-            "config.json and the weights must belong to the same model",
-        )
-    return TransformersHost(model.to(place).eval(), layer_count, place)
-
-
-def _load_config(folder: ModelFolder) -> tuple[Any, int]:
-    from transformers import AutoConfig
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
-
-    model_type = folder.config.get("model_type")
-    if not isinstance(model_type, str) or model_type not in CONFIG_MAPPING:
-        if "auto_map" in folder.config:
-            raise ModelError(
-                f"{folder.name} needs code that comes with the model, and such code is never run",
-                "use a model that transformers supports by itself",
-            )
-        raise ModelError(
-            f"{folder.name} is of the unknown type {model_type!r}", "use a causal model that transformers supports"
-        )
-    try:
-        config = AutoConfig.from_pretrained(folder.path, trust_remote_code=False, local_files_only=True)
-    except Exception as error:  # config classes validate with errors of their own
-        raise ModelError(
-            f"config.json of {folder.name} is not valid: {first_line(error)}", "save or download it again"
-        ) from error
-    return config, int(config.get_text_config().num_hidden_layers)
-
-
-def _keep_blocks(config: Any, layer_count: int, top_layer: int, name: str) -> None:
-    """Shorten a config to the blocks below `top_layer` (at least one, whose input is layer 0)."""
-    if not 0 <= top_layer <= layer_count:
-        raise ModelError(f"{name} has no layer {top_layer}", f"its layers are 0 to {layer_count}")
-    kept = max(top_layer, 1)
-    per_layer = {key: value for key, value in vars(config).items() if isinstance(value, list)}
-    config.num_hidden_layers = kept
-    for key, value in per_layer.items():
-        if len(value) == layer_count:
-            setattr(config, key, value[:kept])
-
-
-def _model_class(config: Any, name: str, *, whole: bool) -> Any:
-    from transformers.models.auto import modeling_auto
-
-    if type(config) not in modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING:
-        raise ModelError(f"{name} ({config.model_type}) is not a causal language model", "use a decoder-only model")
-    mapping = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING if whole else modeling_auto.MODEL_MAPPING
-    return mapping[type(config)]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence transformers' progress bars and loading report."""
-    from transformers.utils import logging
-
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
