@@ -104,12 +104,11 @@ def _equal_first(first: NDArray[np.int64], second: NDArray[np.int64]) -> int:
 
 
 class WindowMemory:
-    """Windows that were read, and the last edited ones to go on from: together at most `most_bytes`.
+    """Windows that were read, the last edited ones to go on from, and what others make of rows, by keys of theirs:
+    together at most `most_bytes`, of which what is made takes a sixteenth at most.
 
     The window edited last is kept before anything else, those edited before it where they leave half of the room to the
     rows; of rows, those that were not asked for the longest go first.
-
-    Beside these it has what others make of rows, by keys of theirs, in a sixteenth of that room.
 
     Not for use from two threads at once.
     """
@@ -184,16 +183,17 @@ class WindowMemory:
         self._made[key] = made, size
         while self._made and _SHARE_FOR_MADE * self._made_bytes > self._most_bytes:
             self._made_bytes -= self._made.popitem(last=False)[1][1]
+        self._forget()
 
     @property
     def size(self) -> int:
         """Bytes, those that a window and its rows share counted twice."""
-        return self._rows_bytes + self._resumable_bytes()
+        return self._rows_bytes + self._resumable_bytes() + self._made_bytes
 
     def _forget(self) -> None:
         while len(self._resumable) > 1 and 2 * self._resumable_bytes() > self._most_bytes:
             self._resumable.popleft()
-        if self._resumable_bytes() > self._most_bytes:
+        if self._resumable_bytes() + self._made_bytes > self._most_bytes:
             self._resumable.clear()
         while self._windows and self.size > self._most_bytes:
             self._rows_bytes -= self._windows.popitem(last=False)[1].size

@@ -177,7 +177,7 @@ def test_what_is_kept_to_go_on_from_is_bounded_by_bytes(model: CodeModel, sample
 
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(EDIT, min_size=1, max_size=4), st.integers(0, 300_000))
-def test_rows_and_what_is_gone_on_from_together_keep_to_the_limit(
+def test_rows_what_is_gone_on_from_and_what_is_made_of_rows_together_keep_to_the_limit(
     model: CodeModel, sample: str, edits: list[tuple[int, int, str]], most_bytes: int
 ) -> None:
     memory, text = WindowMemory(most_bytes), sample * 3
@@ -185,8 +185,16 @@ def test_rows_and_what_is_gone_on_from_together_keep_to_the_limit(
     for place, removed, inserted in edits:
         text = text[:place] + inserted + text[place + removed :]
         read(model, text, memory)
+        memory.remember_made(text, b"", 7_000)
 
         assert memory.size <= most_bytes
+
+
+def test_what_is_made_of_rows_counts_as_remembered() -> None:
+    memory = WindowMemory(PLENTY)
+    memory.remember_made("rows", "hazards", 7_000)
+
+    assert memory.size == 7_000
 
 
 def test_where_room_is_short_the_window_edited_last_is_gone_on_from(model: CodeModel, sample: str) -> None:
