@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -13,6 +14,7 @@ from risk_lsp.lab.evaluation.rivals import LogisticModel, fit_logistic, trivial_
 from risk_lsp.lab.span_tables import SpanTable, overlap_mask, shared_weights
 from risk_lsp.lab.training.labelled_programs import ProbeData
 from risk_lsp.probe.calibration import Place, all_lines
+from risk_lsp.report.wording import shown_progress
 from risk_lsp.risk.engine import Engine
 from risk_lsp.risk.presentation import place_risks
 from risk_lsp.text.document import LineIndex, Span
@@ -20,7 +22,7 @@ from risk_lsp.text.structure import code_line_spans
 
 LENGTH = "line length"
 _MIDDLE_LENGTH = 40.0  # characters; a line of so many scores .5
-_TEXTS_AT_ONCE = 64
+_CHARACTERS_AT_ONCE = 60_000
 Floats = NDArray[np.float64]
 Lines = NDArray[np.int64]
 
@@ -100,17 +102,31 @@ class BundleColumn:
         return BundleColumn(self._engine, Place.AT_REST)
 
     def answers(self, passages: Sequence[Passage]) -> list[Answer]:
-        """The scores of passages, in their order; texts of similar length share a run of the model."""
+        """The scores of passages, in their order; texts of similar length share a run of the model.
+
+        How far this is, which takes a large model hours, is shown on the standard error stream.
+        """
         found: list[Answer] = []
-        for first in range(0, len(passages), _TEXTS_AT_ONCE):
-            batch = passages[first : first + _TEXTS_AT_ONCE]
-            scored = self._engine.score_many([passage.text for passage in batch])
-            for passage, score in zip(batch, scored, strict=True):
-                lines = LineIndex(passage.text)
-                places = all_lines(self._place, lines.count)
-                risk = place_risks(score, lines, places, self._engine.manifest.priors, "python").risks
-                found.append(Answer(risk.probabilities(*passage.lines.T), risk.probability(*passage.whole)))
+        with shown_progress(sys.stderr, f"texts read by {self.name}", len(passages)) as progress:
+            while len(found) < len(passages):
+                batch = _next_batch(passages, len(found))
+                scored = self._engine.score_many([passage.text for passage in batch])
+                for passage, score in zip(batch, scored, strict=True):
+                    lines = LineIndex(passage.text)
+                    places = all_lines(self._place, lines.count)
+                    risk = place_risks(score, lines, places, self._engine.manifest.priors, "python").risks
+                    found.append(Answer(risk.probabilities(*passage.lines.T), risk.probability(*passage.whole)))
+                progress.show(len(found))
         return found
+
+
+def _next_batch(passages: Sequence[Passage], first: int) -> Sequence[Passage]:
+    """Passages from the first on: one, and others as long as there is room."""
+    last, room = first + 1, _CHARACTERS_AT_ONCE - len(passages[first].text)
+    while last < len(passages) and room >= len(passages[last].text):
+        room -= len(passages[last].text)
+        last += 1
+    return passages[first:last]
 
 
 class TrivialColumn:
