@@ -193,8 +193,10 @@ class WindowMemory:
     def _forget(self) -> None:
         while len(self._resumable) > 1 and 2 * self._resumable_bytes() > self._most_bytes:
             self._resumable.popleft()
-        if self._resumable_bytes() + self._made_bytes > self._most_bytes:
+        if self._resumable_bytes() > self._most_bytes:
             self._resumable.clear()
+        while self._made and self._resumable_bytes() + self._made_bytes > self._most_bytes:
+            self._made_bytes -= self._made.popitem(last=False)[1][1]
         while self._windows and self.size > self._most_bytes:
             self._rows_bytes -= self._windows.popitem(last=False)[1].size
 
